@@ -1,0 +1,148 @@
+/* call.h - a request on its way through the core, and what its handler may do with it. Internal to broker/core.
+ *
+ * A handler is a function named op_<name>. It checks, then does exactly one of: fail, reply, or go on later: append (then the continuation runs when
+ * the event is durable and applied), read, or store. Continuations have the same choice. A continuation after a read or store must check
+ * again whatever may have changed meanwhile. Once call_append was called the request counts as decided: the connection's next one may start.
+ * Thread: the core's. */
+#pragma once
+
+#include "broker/core/state.h"
+
+typedef struct cccc_call call_t;
+typedef void (*call_next_fn)(call_t *call);
+
+struct cccc_call {
+    struct cccc_core *core;
+    uint64_t conn;
+    struct cccc_peer peer;
+    struct cccc_request request;
+    cccc_arena_t *arena;             /* owns the frame, the arguments and all that handlers make */
+    cccc_str_t by;                   /* set by permit_by(): the attested principal */
+    struct cccc_group *group;        /* set by call_group() */
+    call_next_fn next;               /* continuation */
+    const struct cccc_read_result *read; /* in a continuation after a read */
+    struct { cccc_err_t err; const char *message; const cccc_value_t *value; } stored; /* after a store */
+    struct cccc_pending *appended;   /* in a continuation after an append: the event now applied */
+    uint32_t appends_open;           /* appends not yet durable; the continuation runs when the last one is */
+    void *state;                     /* what an op keeps between its steps; in the arena */
+    cccc_ticket_t ticket;
+    bool decided;
+    UT_hash_handle hh;               /* by ticket, while parked */
+};
+
+/* One function per op of ops.def; a missing one does not link. */
+#define CCCC_OP(op, summary) void op_##op(call_t *call);
+#define CCCC_ARG(op, name, type, need, max, missing, summary)
+#include "proto/ops.def"
+#undef CCCC_OP
+#undef CCCC_ARG
+
+/* ---- ending a call (each consumes it: return right after) ---- */
+
+/* Answer with an error. printf-like message: what, why, what next. */
+void call_fail(call_t *call, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same with details (a map in the arena). */
+void call_fail_details(call_t *call, cccc_err_t err, cccc_value_t details, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Answer with `result`, a map. Adds `ignored` when arguments were, and nothing else. */
+void call_reply(call_t *call, const cccc_value_t *result);
+/* The hot way: begin packs up to `result`; the caller packs one map (of `pairs` members, plus what call_ignored says) and ends. */
+void call_reply_begin(call_t *call, cccc_buf_t *out);
+void call_reply_end(call_t *call, cccc_buf_t *out);
+
+/* ---- going on later ---- */
+
+/* Decide an event: gives it id, ts and seq, encodes it, puts it in the group's pending list and asks for its append. `kind` static; `data` a map in
+ * the call's arena (or borrowed for the group's life). `next` runs when this and every other append of the call are durable and applied; NULL
+ * for appends nobody answers to. CCCC_E_BUSY, CCCC_E_GROUP_READ_ONLY, CCCC_E_TOO_LARGE (with *m set): nothing was decided.
+ * `call` may be NULL for events the core itself decides (then `arena` owns data and passes to the pending event). */
+cccc_err_t call_append(call_t *call, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key, cccc_value_t data,
+                       call_next_fn next, struct cccc_errmsg *m);
+cccc_err_t core_append(struct cccc_core *core, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key,
+                       cccc_value_t data, cccc_arena_t **arena, struct cccc_errmsg *m);
+/* Park until the read is done; `query`'s pointers must live in the call's arena. */
+void call_read(call_t *call, struct cccc_group *group, const struct cccc_read_query *query, call_next_fn next);
+/* Park until the file work is done. Takes store->arena (make one with cccc_arena_new; deep-copy into it). next NULL: nobody waits; call goes on. */
+void call_store(call_t *call, struct cccc_store *store, call_next_fn next);
+/* File work nobody waits for. Takes store->arena. */
+void core_store(struct cccc_core *core, struct cccc_store *store);
+
+/* ---- common checks ---- */
+
+/* Find the group by the op's group_id argument (slot of the table) and set call->group. False: the call was failed (group_not_found,
+ * group_offline, busy while folding). */
+bool call_group(call_t *call, enum cccc_arg_slot group_id_slot);
+/* Find a loadable group by id; NULL when there is none. */
+struct cccc_group *core_group(struct cccc_core *core, cccc_str_t group_id);
+/* Read one event of the event lane out of a read result; the event lives in the call's arena. False when index is out of range. */
+bool call_read_event(call_t *call, uint32_t index, struct cccc_event *out);
+
+/* ---- effects and helpers ---- */
+
+struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind);
+void core_log(struct cccc_core *core, int level, const char *id, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+uint64_t core_random(struct cccc_core *core);
+/* Wall time of the input being worked on. */
+void core_ts(struct cccc_core *core, char out[28]);
+
+/* ---- apply.c: the only way visible state changes ---- */
+
+/* Apply one durable event to its group: document, readers, cursors, dedupe, head. Total: unknown kinds only move the head. */
+void apply_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_event *event);
+
+/* ---- config.c ---- */
+
+/* Recompute group->config from group->document. Tolerates whatever a hand wrote (reference 13: 2, 54). */
+void config_derive(struct cccc_group *group);
+/* Replace the document (deep-copied into a fresh arena) and derive. */
+void config_set_document(struct cccc_group *group, const cccc_value_t *document);
+/* Apply a configuration event to the document. False when the kind is not one of configuration. */
+bool config_apply(struct cccc_group *group, const struct cccc_event *event);
+/* Ask for group.yaml and registry.json to be written as they are now; `next` after both. */
+void config_store(call_t *call, struct cccc_group *group, call_next_fn next);
+const struct cccc_actor *config_actor(const struct cccc_group *group, cccc_str_t id);
+const struct cccc_actor *config_foreman(const struct cccc_group *group);
+const struct cccc_scope *config_scope(const struct cccc_group *group, cccc_str_t key);
+
+/* ---- permit.c: the decision table of reference 3.3 ---- */
+
+enum cccc_action {
+    CCCC_MAY_ACTOR_ADD, CCCC_MAY_ACTOR_UPDATE, CCCC_MAY_ACTOR_REMOVE, CCCC_MAY_MANAGE_GROUP, CCCC_MAY_READ_INBOX
+};
+/* Who speaks: checks the claimed `by` ("" = default, `otherwise`) against the peer and the group, sets call->by. An operator may name user, an actor of the
+ * group or svc:<name>; an actor only itself; an unknown peer nothing. False: the call was failed (permission_denied, sender_unknown, unknown_actor). */
+bool permit_by(call_t *call, struct cccc_group *group, cccc_str_t claimed, const char *otherwise);
+/* May call->by do it (to actor `target`, "" = none)? On false *why is a sentence; the caller fails with the op's own code. */
+bool permit_action(const call_t *call, enum cccc_action action, cccc_str_t target, struct cccc_errmsg *why);
+/* `attest` of the events this call decides. */
+cccc_value_t permit_attest(const call_t *call);
+
+/* ---- recipients.c (reference 4) ---- */
+
+/* Canonical tokens of `to`, in order, without duplicates: array in the call's arena. CCCC_E_INVALID_RECIPIENT with a message. */
+cccc_err_t recipients_resolve(call_t *call, struct cccc_group *group, const cccc_value_t *to, cccc_value_t *out, struct cccc_errmsg *m);
+/* The audience of canonical tokens as of now: principals the event is for, sender excluded; array in the call's arena. Disabled actors are
+ * in it (their copy waits in the inbox). *enabled counts the enabled agents in it. */
+cccc_value_t recipients_audience(call_t *call, struct cccc_group *group, const cccc_value_t *to, cccc_str_t sender, uint32_t *enabled);
+
+/* ---- unread.c ---- */
+void unread_push(struct cccc_unread *u, uint64_t seq);              /* seq > u->last */
+void unread_drop_through(struct cccc_unread *u, uint64_t seq);       /* forget all <= seq */
+uint32_t unread_peek(const struct cccc_unread *u, uint64_t *seqs, uint32_t max); /* the oldest, in order; how many */
+void unread_fini(struct cccc_unread *u);
+
+/* ---- dedupe.c: (group, by, client_id) -> seq, for as long as the event is in the ledger ---- */
+struct cccc_dedupe *dedupe_new(void);
+void dedupe_destroy(struct cccc_dedupe **self);
+uint64_t dedupe_hash(cccc_str_t by, cccc_str_t client_id);           /* never 0 */
+void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
+/* Candidates for `hash` (a hit must be confirmed on the line); returns how many were written to `seqs`. */
+uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max);
+
+/* ---- ids.c ---- */
+/* Reference 1.3, in its order of checks; *why says which failed. */
+bool actor_id_valid(cccc_str_t id, struct cccc_errmsg *why);
+bool group_id_valid(cccc_str_t id);
+/* "g_" or "s_" and 12 hex of SHA-256(seed). `out` gets a NUL. */
+void scope_hash_id(char out[15], char prefix, cccc_str_t seed);
+/* Reference 1.3: scp-style and ssh URLs to https, ".git" off. In the arena. */
+cccc_str_t git_remote_normalise(cccc_arena_t *arena, cccc_str_t url);

@@ -1,0 +1,173 @@
+/* core.h - the broker's decisions, pure: inputs in, effects out, no file, socket, clock, thread or randomness of its own.
+ *
+ * Life of a request: step(REQUEST) decides it: an error REPLY at once, a READ or STORE it has to wait for, or APPENDs. step(DURABLE) then
+ * applies the appended events, and only that yields their REPLY and PUBLISH effects. The same apply folds ledgers at start-up
+ * (cccc_core_fold), live traffic and simulation.
+ * Requests of one connection are decided in the order they came: while one waits for a READ or STORE before its decision, the later ones of that
+ * connection wait behind it (bounded: PARKED_REQUESTS_MAX). Replies may overtake.
+ * Invariants: I2, I3, I5, I9, I10, I11 of ARCHITECTURE.md.
+ * Thread: one; the loop's. */
+#pragma once
+
+#include "broker/ledger/ledger.h"
+#include "proto/event.h"
+#include "proto/kinds.h"
+#include "proto/limits.h"
+#include "proto/wire.h"
+
+typedef struct cccc_core cccc_core_t;
+
+/* A group's place in the core and in the executor's tables: stable while the daemon runs, never used twice. */
+typedef uint32_t cccc_slot_t;
+/* Names a parked continuation; 0 = none. */
+typedef uint64_t cccc_ticket_t;
+
+/* Who is at the other end, as the kernel says (identity.c). */
+struct cccc_peer {
+    enum { CCCC_PEER_UNKNOWN, CCCC_PEER_OPERATOR, CCCC_PEER_ACTOR } standing;
+    uint32_t uid, gid;
+    int32_t pid;
+    cccc_str_t group_id, actor_id; /* ACTOR only */
+};
+
+/* Time and chance of one input. */
+struct cccc_moment {
+    int64_t unix_us;   /* wall clock */
+    uint64_t mono_us;  /* monotonic */
+    uint64_t random[2];
+};
+
+/* ---- inputs ---- */
+
+/* A request that passed cccc_request_read. Takes `arena`, which holds the frame's bytes too, also on error. */
+struct cccc_call_input {
+    uint64_t conn;         /* the executor's name for where the reply goes */
+    struct cccc_peer peer;
+    struct cccc_request request;
+    cccc_arena_t *arena;
+};
+
+/* Daemon facts for status and ping, filled by the executor before each tick and borrowed until the next. All counters since start. */
+struct cccc_daemon_facts {
+    const char *version;
+    int32_t pid;
+    int64_t started_unix_us;
+    uint64_t epoch;
+    uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
+    uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
+    uint64_t fds, rss_bytes;
+    const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
+    cccc_str_t degraded;   /* one sentence, or "" */
+};
+
+cccc_core_t *cccc_core_new(void);
+void cccc_core_destroy(cccc_core_t **self);
+
+/* Effects are collected inside the core until taken. Every call below may add some. */
+void cccc_core_request(cccc_core_t *self, const struct cccc_moment *now, struct cccc_call_input *input);
+/* Group `slot` is durable up to `seq`. */
+void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, uint64_t seq);
+/* Nothing pending in `slot` was stored, or nobody knows: all pending are answered with `err` and that outcome, and dropped. With `refold` the
+ * group takes no writes until cccc_core_fold_begin..end have run again. */
+void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, cccc_err_t err, bool outcome_unknown,
+                             const char *message, bool refold);
+/* A READ is done; `result` is borrowed during the call. */
+void cccc_core_read_done(cccc_core_t *self, const struct cccc_moment *now, cccc_ticket_t ticket, const struct cccc_read_result *result);
+/* A STORE is done. `value` (may be NULL) is what it yields, borrowed. */
+void cccc_core_store_done(cccc_core_t *self, const struct cccc_moment *now, cccc_ticket_t ticket, cccc_err_t err, const char *message,
+                          const cccc_value_t *value);
+/* A connection is gone: its undecided requests are dropped, its decided ones go on without a reply. */
+void cccc_core_gone(cccc_core_t *self, uint64_t conn);
+/* Once a second, or when cccc_core_next_us says. */
+void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const struct cccc_daemon_facts *facts);
+/* From now on requests are answered shutting_down. */
+void cccc_core_stop(cccc_core_t *self);
+/* True when nothing is pending or parked. */
+bool cccc_core_is_quiet(const cccc_core_t *self);
+
+/* ---- start-up: registry, then each group's configuration and ledger ---- */
+
+/* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
+void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
+/* Begin a group: returns its slot. `document` is group.yaml's map as found, or nil; `edited` when it differs from what cccc last wrote there:
+ * it is then taken over by a group.edit event once the fold has ended. Folding again (after a failed append) uses the same slot. */
+cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const cccc_value_t *document, bool edited);
+void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
+void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
+/* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash
+ * interrupted (second step of send_cross_group, group.yaml older than the ledger). */
+void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only);
+
+/* ---- effects ---- */
+
+enum cccc_effect_kind {
+    CCCC_DO_APPEND,    /* seal `event` into the ledger of `slot` (a new slot: its ledger is opened with create) */
+    CCCC_DO_READ,      /* run the query on the ledger of `slot`; then cccc_core_read_done(ticket) */
+    CCCC_DO_REPLY,     /* send `bytes` to `conn`; takes them */
+    CCCC_DO_PUBLISH,   /* publish `bytes` under `topic`; shares them (cccc_bytes) */
+    CCCC_DO_STORE,     /* do the file work `store`; then cccc_core_store_done(ticket) when ticket != 0 */
+    CCCC_DO_REFOLD,    /* close the ledger of `slot`, open it again, fold it */
+    CCCC_DO_LOG,       /* write a log record */
+    CCCC_DO_SHUTDOWN   /* stop once replies are out */
+};
+
+/* Bytes shared by a reply, a publication and the pending list; immutable; counted (single-threaded count: the core's and loop's thread; libzmq's
+ * free callback goes through cccc_bytes_release_any). */
+typedef struct cccc_bytes {
+    _Atomic uint32_t refs;
+    uint32_t len;
+    char data[];
+} cccc_bytes_t;
+cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
+cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
+void cccc_bytes_release(cccc_bytes_t *self);
+
+enum cccc_store_kind {
+    CCCC_STORE_GROUP,     /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */
+    CCCC_STORE_SCOPE,     /* scopes/<name>/scope.yaml <- document; nil removes the folder */
+    CCCC_STORE_REGISTRY,  /* registry.json <- document */
+    CCCC_STORE_ACTIVE,    /* active.json <- document */
+    CCCC_STORE_CURSORS,   /* state/read_cursors.json <- document (an export) */
+    CCCC_STORE_TRASH,     /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first */
+    CCCC_STORE_SCAN,      /* yields {present:[ids], corrupt:[ids]} of groups/ */
+    CCCC_STORE_GIT,       /* yields {root, git_remote} for the directory `name` (reference 1.3, scope detection) */
+    CCCC_STORE_BLOB_PIECE,/* `data` at `offset` of upload `name` (a sha256), total `total` */
+    CCCC_STORE_BLOB_END,  /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
+    CCCC_STORE_BLOB_DROP, /* forget upload `name` */
+    CCCC_STORE_BLOB_STAT, /* yields {bytes} of state/blobs/`name`; BLOB_NOT_FOUND */
+    CCCC_STORE_BLOB_READ, /* yields {data: bin, bytes: whole size} from `offset`, at most `total` */
+    CCCC_STORE_BLOB_TEXT  /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
+};
+
+struct cccc_store {
+    enum cccc_store_kind kind;
+    cccc_str_t group_id;
+    cccc_str_t name;
+    cccc_value_t document;
+    cccc_str_t data;
+    uint64_t offset, total;
+    cccc_arena_t *arena;   /* owns all of the above; goes with the effect */
+};
+
+struct cccc_effect {
+    enum cccc_effect_kind kind;
+    cccc_slot_t slot;
+    cccc_ticket_t ticket;
+    union {
+        struct { const struct cccc_event *event; bool create; cccc_str_t group_id; } append; /* borrowed until effects are taken again */
+        struct { struct cccc_read_query query; cccc_arena_t *arena; } read; /* arena (may be NULL) owns the query's pointers */
+        struct { uint64_t conn; cccc_bytes_t *bytes; } reply;
+        struct { char topic[200]; uint32_t topic_len; cccc_bytes_t *bytes; } publish;
+        struct cccc_store store;
+        struct { int level; const char *id; char text[400]; } log; /* level as syslog; id static ("GROUP-EDITED") */
+    };
+};
+
+/* The effects since the last take, in order; the array is the core's and valid until the next call that may add effects has been followed by
+ * another take. What an effect owns passes to the caller. */
+struct cccc_effect *cccc_core_take(cccc_core_t *self, size_t *count);
+
+/* Everything visible of one group as one value (tests: I11, the fold equals the live state). */
+cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena);
+/* The slot of a group, false when unknown. */
+bool cccc_core_slot(const cccc_core_t *self, cccc_str_t group_id, cccc_slot_t *slot);

@@ -1,0 +1,139 @@
+/* state.h - what the core knows, as data. Internal to broker/core.
+ *
+ * A group's configuration is one document (the map that is group.yaml); everything typed about it (struct cccc_config) is derived from the
+ * document after each change and thrown away whole. Reading state (cursors, unread) is kept per principal, apart from the document.
+ * Visible state changes in apply.c only, by applying durable events in order. */
+#pragma once
+
+#include "broker/core/core.h"
+
+#include <uthash.h>
+
+/* ---- derived configuration (config.c) ---- */
+
+enum cccc_group_state { CCCC_GROUP_ACTIVE, CCCC_GROUP_IDLE, CCCC_GROUP_PAUSED };
+
+struct cccc_actor {
+    cccc_str_t id, title, runner, runtime;
+    bool enabled;
+    bool foreman;              /* first enabled one */
+    const cccc_value_t *entry; /* its map in the document */
+};
+
+struct cccc_scope {
+    cccc_str_t key, url, label, git_remote;
+};
+
+/* Everything here lives in `arena` or in the group's document. */
+struct cccc_config {
+    cccc_str_t title, topic, created_at, updated_at;
+    enum cccc_group_state state;
+    bool running;
+    bool broadcast_by_default;  /* messaging.default_send_to */
+    cccc_str_t active_scope_key;
+    struct cccc_actor *actors;
+    uint32_t actor_count;
+    struct cccc_scope *scopes;
+    uint32_t scope_count;
+};
+
+/* ---- reading state (inbox.c, unread.c) ---- */
+
+enum cccc_lane { CCCC_LANE_CHAT, CCCC_LANE_NOTIFY, CCCC_LANES };
+
+/* The unread seqs of one lane, oldest first, as varint differences: about one byte each. */
+struct cccc_unread {
+    unsigned char *bytes;
+    uint32_t start, end, capacity;
+    uint64_t count;
+    uint64_t first, last; /* seqs; 0 when empty */
+};
+
+struct cccc_cursor {
+    uint64_t seq;         /* 0 = none */
+    char event_id[33];
+    char ts[28];
+    char updated_at[28];
+};
+
+/* A principal that reads: an actor, or user. Kept by id. */
+struct cccc_reader {
+    char *id;             /* key; heap */
+    struct cccc_cursor cursor[CCCC_LANES];
+    struct cccc_unread unread[CCCC_LANES];
+    uint64_t published;   /* last seq published under i/<gid>/<id>/ */
+    UT_hash_handle hh;
+};
+
+/* ---- pending ---- */
+
+struct cccc_call;
+
+/* A decided event on its way to the disk. Owns `wire`; `event` borrows from `wire` or `arena`. */
+struct cccc_pending {
+    struct cccc_pending *next;
+    struct cccc_event event;
+    cccc_bytes_t *wire;       /* the wire form, encoded once: reply, publication and pending share it */
+    cccc_arena_t *arena;      /* what the event's values live in, when no call owns it; may be NULL */
+    struct cccc_call *call;   /* who waits for it; NULL when nobody does */
+    struct cccc_waiter *waiters; /* repeats of the same client_id that wait for the same durability */
+    uint64_t client_hash;     /* 0 = no client_id */
+};
+
+/* ---- a group ---- */
+
+struct cccc_group {
+    char id[16];
+    cccc_slot_t slot;
+    cccc_arena_t *document_arena;
+    cccc_value_t document;
+    uint64_t document_seq;       /* ledger_seq of the document: the last config event in it */
+    cccc_arena_t *config_arena;
+    struct cccc_config config;
+    struct cccc_reader *readers; /* uthash by id */
+
+    uint64_t head_seq;           /* last applied (durable) seq */
+    char head_id[33];
+    char head_ts[28];
+    uint64_t next_seq;           /* what the next decided event gets */
+    uint64_t kind_published[CCCC_KIND_COUNT]; /* last seq published under e/<gid>/<kind>/ */
+    struct cccc_pending *pending, **pending_end;
+    uint32_t pending_count;
+    uint64_t pending_bytes;
+    struct cccc_dedupe *dedupe;  /* dedupe.c */
+    uint64_t changed_mono_us;    /* for heads */
+
+    bool created;                /* its ledger exists or an append with create was issued */
+    bool deleted;                /* moved to trash; slot never used again */
+    bool folding;                /* takes no requests but is about to */
+    bool edited;                 /* the document was changed by hand: group.edit follows the fold */
+    char *offline, *read_only;   /* heap; NULL = no */
+    UT_hash_handle hh;           /* by id */
+};
+
+/* ---- the home ---- */
+
+struct cccc_conn;     /* core.c: what a connection waits for, and who waits behind it */
+struct cccc_upload;   /* blobs.c */
+
+struct cccc_core {
+    struct cccc_group *groups_by_id;     /* uthash */
+    struct cccc_group **groups;          /* by slot */
+    uint32_t group_count, group_capacity;
+    cccc_arena_t *registry_arena;
+    cccc_value_t registry;               /* the document; groups and defaults as reference 1.1 */
+    bool registry_dirty;
+    char active_group_id[16];
+    char active_updated_at[28];
+    struct cccc_conn *conns;             /* uthash by conn */
+    struct cccc_call *parked;            /* uthash by ticket */
+    cccc_ticket_t last_ticket;
+    struct cccc_upload *uploads;
+    const struct cccc_daemon_facts *facts;
+    const struct cccc_moment *now;       /* set during each call from outside */
+    uint64_t random_state[2];            /* refilled from each input's moment */
+    uint64_t last_second;
+    bool stopping;
+    struct cccc_effect *effects;
+    size_t effect_count, effect_capacity;
+};

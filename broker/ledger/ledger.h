@@ -1,0 +1,156 @@
+/* ledger.h - one group's ledger: an append-only file of sealed JSON lines, its durability, its recovery and its reading.
+ *
+ * Owns everything in <group>/ledger.jsonl and <group>/state/ledger/. Knows lines, seqs and offsets; knows kinds, recipients and senders only
+ * as words to filter by. FORMAT.md has the file format and the recovery rule.
+ * A ledger object belongs to one thread (the loop). Work that blocks leaves it as owned messages that any thread may run: a batch
+ * (cccc_batch_commit), a read (cccc_read_run), a mark (cccc_mark_write). Results come back to the owner.
+ * Invariants: I1, I2, I4 of ARCHITECTURE.md. */
+#pragma once
+
+#include "broker/ledger/vfs.h"
+#include "proto/err.h"
+#include "proto/event.h"
+
+typedef struct cccc_ledger cccc_ledger_t;
+
+/* What a ledger can do now. */
+typedef enum cccc_ledger_health {
+    CCCC_LEDGER_OK,
+    CCCC_LEDGER_NO_SPACE,  /* disk full; the next batch tries again */
+    CCCC_LEDGER_READ_ONLY, /* served, appends refused: truncated, damaged at the head */
+    CCCC_LEDGER_FAILED     /* a write or sync failed; refold (close and open again) before writing */
+} cccc_ledger_health_t;
+
+/* A damaged or missing stretch, as readers and doctor are told about it. */
+struct cccc_gap {
+    uint64_t from_seq;
+    uint64_t to_seq;   /* inclusive; 0 = unknown */
+    uint64_t offset;   /* in `file` */
+    uint64_t length;   /* bytes, 0 when missing */
+    const char *reason; /* "damaged", "missing", "truncated", "retired"; static */
+};
+
+/* What opening found and did. */
+struct cccc_recovery {
+    uint64_t events;       /* sound and legacy lines folded */
+    uint64_t legacy;       /* of them without integrity fields */
+    uint64_t head_seq;     /* last seq */
+    uint64_t torn_bytes;   /* cut from the tail; kept aside under state/ledger/torn/ */
+    uint64_t foreign_bytes;
+    uint32_t gap_count;
+    struct cccc_gap gaps[16]; /* the first ones */
+    bool read_only;
+    bool restored;         /* another inode than the mark's: a restored copy */
+    char note[256];        /* one sentence for the log and for doctor; "" when all is well */
+};
+
+/* Called for every accepted line in order while opening; borrows `event`. */
+typedef void (*cccc_fold_fn)(void *arg, const struct cccc_event *event);
+/* Called where lines are missing or damaged, between the folds around it. */
+typedef void (*cccc_fold_gap_fn)(void *arg, const struct cccc_gap *gap);
+
+struct cccc_ledger_options {
+    const struct cccc_vfs *vfs;
+    const char *group_dir;  /* absolute */
+    const char *group_id;
+    uint64_t epoch;         /* of this instance; rises at each start */
+    bool create;            /* a new group: files are made by the first commit */
+    cccc_fold_fn fold;      /* may be NULL */
+    cccc_fold_gap_fn fold_gap; /* may be NULL */
+    void *arg;
+};
+
+/* Open and recover, or prepare a new one. What recovery accepts is synced before this returns. Blocks.
+ * CCCC_E_LOCKED: another process has state/ledger/ledger.lock. CCCC_E_STORAGE, CCCC_E_DAMAGED: not opened, *m says why.
+ * *report is filled in every case. */
+cccc_err_t cccc_ledger_open(const struct cccc_ledger_options *options, cccc_ledger_t **out, struct cccc_recovery *report,
+                            struct cccc_errmsg *m);
+/* Close without writing. Batches and reads taken from it must have been returned or destroyed. Takes and nulls. */
+void cccc_ledger_close(cccc_ledger_t **self);
+
+uint64_t cccc_ledger_head(const cccc_ledger_t *self);    /* last appended seq, durable or not; 0 = empty */
+uint64_t cccc_ledger_durable(const cccc_ledger_t *self); /* last durable seq */
+uint64_t cccc_ledger_size(const cccc_ledger_t *self);    /* durable bytes of the active file */
+cccc_ledger_health_t cccc_ledger_health(const cccc_ledger_t *self);
+const char *cccc_ledger_note(const cccc_ledger_t *self); /* one sentence on why health is not OK; "" otherwise */
+/* Bytes appended and not yet durable. */
+uint64_t cccc_ledger_backlog(const cccc_ledger_t *self);
+
+/* Seal `event` (whose seq must be head+1, asserted) as a line of the open batch. Borrows. No I/O. */
+void cccc_ledger_append(cccc_ledger_t *self, const struct cccc_event *event);
+
+/* A closed batch on its way to the disk: owned by whoever holds it. */
+typedef struct cccc_batch cccc_batch_t;
+/* The open batch, closed (at most CCCC_COMMIT_BATCH_*; the rest stays open), or NULL when there is nothing to write or one is out already. */
+cccc_batch_t *cccc_ledger_take(cccc_ledger_t *self);
+/* Any thread: create what a new group needs, compare the file size (foreign bytes are kept aside and reported), write, sync. The result
+ * stays in the batch. Never retries a sync. */
+void cccc_batch_commit(cccc_batch_t *batch);
+/* Microseconds the sync took; 0 when it did not come to that. */
+uint64_t cccc_batch_sync_us(const cccc_batch_t *batch);
+uint32_t cccc_batch_lines(const cccc_batch_t *batch);
+
+struct cccc_commit {
+    cccc_err_t err;        /* CCCC_OK: durable up to `durable` */
+    bool outcome_unknown;  /* with an error: true = unknown, false = not stored */
+    uint64_t durable;
+    struct cccc_errmsg message;
+};
+/* Owner thread: take the result in. On an error every appended but not durable line is forgotten: for CCCC_E_NO_SPACE (not stored, the
+ * file is cut back and synced) appending may go on from the durable head; otherwise health is FAILED. Takes and nulls *batch. */
+void cccc_ledger_done(cccc_ledger_t *self, cccc_batch_t **batch, struct cccc_commit *result);
+
+/* The mark: what is known durable, so that recovery never cuts it. */
+typedef struct cccc_mark cccc_mark_t;
+/* A mark to write, or NULL when the file has the newest. */
+cccc_mark_t *cccc_ledger_take_mark(cccc_ledger_t *self);
+/* Any thread: write the older of the two slots and sync it. */
+void cccc_mark_write(cccc_mark_t *mark);
+void cccc_ledger_mark_done(cccc_ledger_t *self, cccc_mark_t **mark);
+
+/* Reading. A plan is made by the owner (it knows offsets), run by any thread, and then holds its results. */
+struct cccc_read_query {
+    enum { CCCC_READ_AFTER, CCCC_READ_BEFORE, CCCC_READ_SEQS } mode;
+    uint64_t seq;              /* AFTER: events > seq; BEFORE: the last ones < seq (0 = from the durable head) */
+    const uint64_t *seqs;      /* SEQS: rising; copied into the plan */
+    uint32_t seq_count;
+    uint32_t limit;            /* events */
+    uint32_t bytes_max;        /* packed bytes; at least one event is always given */
+    const cccc_value_t *kinds; /* array of strings or NULL; copied */
+    cccc_str_t by;             /* "" = any */
+    cccc_str_t recipient;      /* "" = any; matches data.audience, or data.target_actor_id, or to ["@all"]/[] of older lines */
+};
+typedef struct cccc_read cccc_read_t;
+cccc_read_t *cccc_ledger_plan_read(cccc_ledger_t *self, const struct cccc_read_query *query);
+void cccc_read_run(cccc_read_t *self);
+struct cccc_read_result {
+    cccc_err_t err;
+    struct cccc_errmsg message;
+    const char *events;      /* packed wire forms, back to back */
+    size_t events_len;
+    uint32_t event_count;
+    const uint64_t *event_seqs; /* event_count of them */
+    const uint32_t *event_ends; /* event i is events[ends[i-1]..ends[i]) */
+    const struct cccc_gap *gaps;
+    uint32_t gap_count;
+    uint64_t checked_seq;    /* every event up to here (AFTER) or from here (BEFORE) has been considered */
+    bool more;
+};
+/* Borrowed from the read; valid until it is destroyed. */
+const struct cccc_read_result *cccc_read_result(const cccc_read_t *self);
+/* Takes and nulls. Owner thread. */
+void cccc_read_destroy(cccc_read_t **self);
+/* First seq that can be read. */
+uint64_t cccc_ledger_first(const cccc_ledger_t *self);
+
+/* Offline: judge a ledger without changing anything (doctor, `cccc ledger verify`). `each_gap` per finding; `progress` (may be NULL) with bytes
+ * done and in all. */
+struct cccc_verify_report {
+    uint64_t bytes, lines, sound, legacy, broken, head_seq, first_seq;
+    uint64_t torn_bytes;   /* tail above every mark: would be cut at the next start */
+    uint64_t chain_breaks, seq_breaks;
+    char head_id[33];
+};
+cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir, void (*each_gap)(void *arg, const char *file, uint64_t line,
+                              const struct cccc_gap *gap, const char *what), void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg,
+                              struct cccc_verify_report *report, struct cccc_errmsg *m);

@@ -1,0 +1,60 @@
+/* store.h - the home's own files: layout, lock, descriptor, group.yaml and the JSON documents, blobs, trash.
+ *
+ * Everything here goes through a vfs, replaces files atomically and never follows links. YAML is read under limits (size, depth, events, no
+ * anchors, aliases or tags), because libyaml 0.2.5 has none and is quadratic.
+ * Thread: any; one operation on a given file at a time (the executor's store thread). */
+#pragma once
+
+#include "broker/core/core.h"
+#include "broker/ledger/vfs.h"
+
+/* Where things are. All absolute. */
+struct cccc_home {
+    char root[4096];
+    char sock_dir[108]; /* daemon/, or a short runtime directory when the home's path is too long for a socket */
+};
+
+/* From CCCC_HOME or ~/.cccc ("~" expanded). `override` may be NULL. */
+cccc_err_t cccc_home_find(const char *override, struct cccc_home *out, struct cccc_errmsg *m);
+/* Create what is missing (0700) and check owner and modes: refuses a foreign owner, and a group- or world-writable home. */
+cccc_err_t cccc_home_prepare(const struct cccc_vfs *vfs, struct cccc_home *home, struct cccc_errmsg *m);
+
+/* daemon/ccccd.lock: take it and write our pid into it and ccccd.pid. CCCC_E_LOCKED: *pid is the owner's (0 unknown). The lock lives as long as *fd. */
+cccc_err_t cccc_home_lock(const struct cccc_vfs *vfs, const struct cccc_home *home, int *fd, int32_t *pid, struct cccc_errmsg *m);
+/* Read, increase and store the instance epoch (daemon/epoch): always higher than any before in this home. `at_least` comes from ledgers. */
+cccc_err_t cccc_home_next_epoch(const struct cccc_vfs *vfs, const struct cccc_home *home, uint64_t *epoch, struct cccc_errmsg *m);
+
+/* ccccd.addr.json (reference 1.9 plus bus, events, protocol, epoch). */
+struct cccc_descriptor {
+    int32_t pid;
+    char version[32];
+    char path[108];         /* NDJSON socket */
+    char bus[128], events[128]; /* ZeroMQ endpoints */
+    uint64_t epoch;
+};
+cccc_err_t cccc_descriptor_write(const struct cccc_vfs *vfs, const struct cccc_home *home, const struct cccc_descriptor *d, const char *ts,
+                                 struct cccc_errmsg *m);
+void cccc_descriptor_remove(const struct cccc_vfs *vfs, const struct cccc_home *home);
+
+/* YAML text <-> value, block style, insertion order. CCCC_E_BAD_YAML says what and where (line, column). */
+cccc_err_t cccc_yaml_read(const char *text, size_t len, cccc_arena_t *arena, cccc_value_t *out, struct cccc_errmsg *m);
+void cccc_yaml_write(const cccc_value_t *v, cccc_buf_t *out);
+
+/* A JSON document, nil when missing, unreadable or not an object (reference 0.4); *m then says so. */
+cccc_value_t cccc_json_file(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, struct cccc_errmsg *m);
+
+/* What start-up finds of one group. */
+struct cccc_group_files {
+    cccc_value_t document; /* group.yaml or, when it cannot be read, group.yaml.prev; nil when neither can */
+    bool edited;           /* group.yaml is not what cccc last wrote (state/group.sum) */
+    bool from_prev;
+    char note[256];        /* "" or why */
+};
+void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
+                           struct cccc_group_files *out);
+/* Ids of groups/ that look like groups, sorted; array in the arena. */
+cccc_value_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena);
+
+/* Carry out one store effect. *value (nil when nothing is yielded) lives in `arena`. */
+cccc_err_t cccc_store_run(const struct cccc_vfs *vfs, const struct cccc_home *home, const struct cccc_store *store, cccc_arena_t *arena,
+                          cccc_value_t *value, struct cccc_errmsg *m);
