@@ -19,7 +19,7 @@ typedef msgpack_sbuffer cccc_buf_t;
 cccc_arena_t *cccc_arena_new(size_t chunk_bytes);
 /* Frees everything in it; takes and nulls. NULL is fine. */
 void cccc_arena_destroy(cccc_arena_t **self);
-/* Uninitialised bytes, aligned for any type. Never NULL. */
+/* Uninitialised bytes, aligned for pointers, 64-bit integers and doubles. Never NULL. */
 void *cccc_arena_alloc(cccc_arena_t *self, size_t bytes);
 /* A copy of `s` in the arena, with a NUL behind it. */
 cccc_str_t cccc_arena_str(cccc_arena_t *self, cccc_str_t s);
@@ -80,6 +80,8 @@ void cccc_buf_init(cccc_buf_t *b);
 void cccc_buf_fini(cccc_buf_t *b);
 void cccc_buf_put(cccc_buf_t *b, const void *bytes, size_t len);
 void cccc_buf_str(cccc_buf_t *b, const char *z);
+/* Room for `len` more bytes: returns where they go; after writing n of them, add n to b->size. */
+char *cccc_buf_reserve(cccc_buf_t *b, size_t len);
 /* Pack helpers over the buffer; canonical (shortest) msgpack forms. */
 void cccc_pack_value(cccc_buf_t *b, const cccc_value_t *v);
 void cccc_pack_map(cccc_buf_t *b, uint32_t pairs);

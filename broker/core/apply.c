@@ -136,9 +136,7 @@ typedef void (*apply_fn)(struct cccc_group *group, const struct cccc_event *even
 static void apply_config(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
     (void)kind;
-    /* group.yaml was read with everything up to its ledger_seq in it. */
-    if (event->seq > group->document_seq)
-        config_apply(group, event);
+    config_apply(group, event);
 }
 
 static void apply_actor_add(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)

@@ -77,12 +77,12 @@ void core_store(struct cccc_core *core, struct cccc_store *store);
 /* Find the group by the op's group_id argument (slot of the table) and set call->group. False: the call was failed (group_not_found,
  * group_offline, busy while folding). */
 bool call_group(call_t *call, enum cccc_arg_slot group_id_slot);
-/* Find a group by id; NULL when there is none or its first event is not durable yet. It may be offline or folding: call_group checks that. */
+/* Find a loadable group by id (one that has a document, or is offline: call_group tells them apart); NULL when there is none. */
 struct cccc_group *core_group(struct cccc_core *core, cccc_str_t group_id);
-/* The same, but also groups that are only being created. */
+/* The same, but also groups whose creation is still pending. */
 struct cccc_group *core_group_any(struct cccc_core *core, cccc_str_t group_id);
-/* Make an empty group, in memory only: its first append creates its ledger. NULL when GROUPS_MAX is reached. The id must be free. */
-struct cccc_group *core_group_new(struct cccc_core *core, cccc_str_t group_id);
+/* core_group_any, made (next free slot, no document) when there is none. Whoever creates groups on request checks GROUPS_MAX. */
+struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id);
 /* Forget a group (its folder goes to the trash): whoever waits for it is answered group_not_found. */
 void core_group_drop(struct cccc_core *core, struct cccc_group *group);
 /* Read one event of the event lane out of a read result; the event lives in the call's arena. False when index is out of range. */
@@ -100,7 +100,7 @@ void core_ts(struct cccc_core *core, char out[28]);
 
 /* After a fold (group.yaml may be older than the ledger, or edited by hand): ask for group.yaml to be written, append group.edit. config.c */
 void config_resume(struct cccc_core *core, struct cccc_group *group);
-/* Once a second, with core->facts set: publish d/ counters, write registry.json when it is dirty. daemon.c */
+/* Once a second, with core->facts set: publish d/ counters. daemon.c */
 void daemon_tick(struct cccc_core *core);
 
 /* ---- publish.c ---- */
@@ -117,12 +117,16 @@ void apply_event(struct cccc_core *core, struct cccc_group *group, const struct 
 
 /* Recompute group->config from group->document. Tolerates whatever a hand wrote (reference 13: 2, 54). */
 void config_derive(struct cccc_group *group);
-/* Replace the document (deep-copied into a fresh arena) and derive. */
+/* Replace the document (deep-copied into a fresh arena) and derive. Sets document_seq from its ledger_seq; without one (a home of CCCC 0.4.0) all
+ * that is folded counts as being in it: UINT64_MAX until the first change. nil: no document, document_seq 0. */
 void config_set_document(struct cccc_group *group, const cccc_value_t *document);
-/* Apply a configuration event to the document. False when the kind is not one of configuration. */
+/* Apply a configuration event to the document and derive; while the group is folding, only if it is newer than document_seq. False when the kind is
+ * not one of configuration. */
 bool config_apply(struct cccc_group *group, const struct cccc_event *event);
 /* Ask for group.yaml and registry.json to be written as they are now; `next` after both. */
 void config_store(call_t *call, struct cccc_group *group, call_next_fn next);
+/* The same when nobody waits (the wake of an idle group, a document behind its ledger after a fold): the next tick writes it. */
+void config_store_later(struct cccc_core *core, struct cccc_group *group);
 const struct cccc_actor *config_actor(const struct cccc_group *group, cccc_str_t id);
 const struct cccc_actor *config_foreman(const struct cccc_group *group);
 const struct cccc_scope *config_scope(const struct cccc_group *group, cccc_str_t key);
@@ -174,3 +178,10 @@ bool group_id_valid(cccc_str_t id);
 void scope_hash_id(char out[15], char prefix, cccc_str_t seed);
 /* Reference 1.3: scp-style and ssh URLs to https, ".git" off. In the arena. */
 cccc_str_t git_remote_normalise(cccc_arena_t *arena, cccc_str_t url);
+
+/* ---- registry.c, active.c ---- */
+/* Take over the documents as read at start-up (cccc_core_load_home); whatever has a wrong shape reads as empty. */
+void registry_load(struct cccc_core *core, const cccc_value_t *registry);
+void active_load(struct cccc_core *core, const cccc_value_t *active);
+/* From cccc_core_tick and cccc_core_stop: write group.yaml files and registry.json that are behind. `all`: now, whatever the pace. */
+void registry_tick(struct cccc_core *core, bool all);

@@ -477,9 +477,7 @@ struct cccc_group *core_group_any(struct cccc_core *core, cccc_str_t group_id)
 struct cccc_group *core_group(struct cccc_core *core, cccc_str_t group_id)
 {
     struct cccc_group *group = core_group_any(core, group_id);
-    if (group && group->head_seq == 0 && !group->folding && !group->offline && cccc_is_nil(&group->document))
-        return NULL;
-    return group;
+    return group && (group->offline || group->folding || cccc_is_map(&group->document)) ? group : NULL;
 }
 
 bool cccc_core_slot(const cccc_core_t *self, cccc_str_t group_id, cccc_slot_t *slot)
@@ -491,12 +489,13 @@ bool cccc_core_slot(const cccc_core_t *self, cccc_str_t group_id, cccc_slot_t *s
     return group != NULL;
 }
 
-struct cccc_group *core_group_new(struct cccc_core *core, cccc_str_t group_id)
+struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id)
 {
-    if (HASH_COUNT(core->groups_by_id) >= CCCC_GROUPS_MAX)
-        return NULL;
-    struct cccc_group *group = calloc(1, sizeof *group);
-    CCCC_ASSERT(group && group_id.len < sizeof group->id && !core_group_any(core, group_id), "(group ids are short and unique)");
+    struct cccc_group *group = core_group_any(core, group_id);
+    if (group)
+        return group;
+    group = calloc(1, sizeof *group);
+    CCCC_ASSERT(group && group_id.len < sizeof group->id, "(out of memory, or a group id of %zu bytes)", group_id.len);
     memcpy(group->id, group_id.ptr, group_id.len);
     if (core->group_count == core->group_capacity) {
         core->group_capacity = core->group_capacity ? core->group_capacity * 2 : 16;
@@ -524,12 +523,16 @@ void core_group_drop(struct cccc_core *core, struct cccc_group *group)
 
 /* ---- start-up ---- */
 
+void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active)
+{
+    registry_load(self, registry);
+    active_load(self, active);
+}
+
 cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const cccc_value_t *document, bool edited)
 {
-    struct cccc_group *group = core_group_any(self, group_id);
-    if (!group)
-        group = core_group_new(self, group_id);
-    CCCC_ASSERT(group && !group->pending, "(more groups than GROUPS_MAX, or a fold with events pending)");
+    struct cccc_group *group = core_group_make(self, group_id);
+    CCCC_ASSERT(!group->pending, "(a fold with events pending)");
     group_reset(group);
     group->folding = true;
     group->edited = edited;
@@ -560,7 +563,8 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     group->read_only = read_only ? strdup(read_only) : NULL;
     group->next_seq = group->head_seq + 1;
     group->created = group->head_seq > 0 || !cccc_is_nil(&group->document);
-    if (!group->edited)
+    /* A document that is taken over by a group.edit brings its readers with that event. */
+    if (offline || read_only || !(group->edited || group->document_seq == UINT64_MAX))
         readers_sync(group);
     if (!offline && !read_only) {
         config_resume(self, group);
@@ -582,6 +586,7 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     publish_heads(self);
     cursors_tick(self);
     uploads_tick(self);
+    registry_tick(self, false);
     daemon_tick(self);
     if (self->scratch.alloc > SCRATCH_KEEP_BYTES) {
         cccc_buf_fini(&self->scratch);
@@ -593,6 +598,8 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
 void cccc_core_stop(cccc_core_t *self)
 {
     self->stopping = true;
+    cursors_flush(self);
+    registry_tick(self, true);
 }
 
 bool cccc_core_is_quiet(const cccc_core_t *self)

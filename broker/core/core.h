@@ -50,6 +50,7 @@ struct cccc_call_input {
 /* Daemon facts for status and ping, filled by the executor before each tick and borrowed until the next. All counters since start. */
 struct cccc_daemon_facts {
     const char *version;
+    const char *home;      /* absolute path of the home; "" unknown */
     int32_t pid;
     int64_t started_unix_us;
     uint64_t epoch;

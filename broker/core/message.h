@@ -57,6 +57,8 @@ void publish_heads(struct cccc_core *core);
 
 /* Once a second: ask for exports of read cursors that are due. */
 void cursors_tick(struct cccc_core *core);
+/* Ask for every export that is due, now. */
+void cursors_flush(struct cccc_core *core);
 
 /* ---- blobs.c ---- */
 

@@ -117,6 +117,7 @@ struct cccc_group {
     bool created;                /* its ledger exists or an append with create was issued */
     bool deleted;                /* moved to trash; slot never used again */
     bool folding;                /* takes no requests but is about to */
+    bool unstored;               /* group.yaml is older than the document: a write failed, or nobody asked yet; the tick does */
     bool edited;                 /* the document was changed by hand: group.edit follows the fold */
     char *offline, *read_only;   /* heap; NULL = no */
     UT_hash_handle hh;           /* by id */
@@ -133,7 +134,8 @@ struct cccc_core {
     uint32_t group_count, group_capacity;
     cccc_arena_t *registry_arena;
     cccc_value_t registry;               /* the document; groups and defaults as reference 1.1 */
-    bool registry_dirty;
+    bool registry_dirty;                 /* newer than the file */
+    uint64_t registry_stored_mono_us;    /* when it was last handed over to be written; 0 = never */
     char active_group_id[16];
     char active_updated_at[28];
     struct cccc_conn *conns;             /* uthash by conn */
