@@ -48,7 +48,8 @@ static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
     free(reader);
 }
 
-static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_t seq, cccc_str_t event_id, cccc_str_t ts, cccc_str_t updated_at)
+static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_t seq, cccc_str_t event_id, cccc_str_t ts,
+                        cccc_str_t updated_at)
 {
     struct cccc_cursor *cursor = &reader->cursor[lane];
     if (seq <= cursor->seq)

@@ -5,6 +5,7 @@
 
 #include "proto/err.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len)

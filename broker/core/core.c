@@ -18,7 +18,7 @@ struct cccc_conn {
     struct cccc_call *waiting; /* NULL: runnable */
     struct cccc_call *first, *last;
     uint32_t queued;
-    bool listed;               /* in core->runnable */
+    bool listed; /* in core->runnable */
     struct cccc_conn *next_runnable;
     UT_hash_handle hh;
 };
@@ -41,6 +41,7 @@ cccc_core_t *cccc_core_new(void)
     cccc_core_t *self = calloc(1, sizeof *self);
     CCCC_ASSERT(self, "(out of memory)");
     cccc_buf_init(&self->scratch);
+    self->now = &self->moment;
     return self;
 }
 
@@ -113,7 +114,7 @@ void core_log(struct cccc_core *core, int level, const char *id, const char *fmt
 
 static void begin_input(struct cccc_core *core, const struct cccc_moment *now)
 {
-    core->now = now;
+    core->moment = *now;
     core->random_state[0] ^= now->random[0];
     core->random_state[1] ^= now->random[1];
 }

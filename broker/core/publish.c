@@ -36,7 +36,7 @@ static struct topic publish_begin(struct cccc_core *core, cccc_bytes_t *bytes, s
 {
     *effect = core_effect(core, CCCC_DO_PUBLISH);
     (*effect)->publish.bytes = cccc_bytes_keep(bytes);
-    return (struct topic){(*effect)->publish.topic, (*effect)->publish.topic + sizeof (*effect)->publish.topic};
+    return (struct topic){(*effect)->publish.topic, (*effect)->publish.topic + sizeof(*effect)->publish.topic};
 }
 
 static void publish_end(struct cccc_effect *effect, const struct topic *t)

@@ -144,7 +144,8 @@ struct cccc_core {
     cccc_ticket_t last_ticket;
     struct cccc_upload *uploads;
     const struct cccc_daemon_facts *facts;
-    const struct cccc_moment *now;       /* set during each call from outside */
+    struct cccc_moment moment;           /* of the last input */
+    const struct cccc_moment *now;       /* &moment */
     uint64_t random_state[2];            /* refilled from each input's moment */
     uint64_t last_second;
     bool stopping;

@@ -349,17 +349,25 @@ static void take_reply(bench_t *self, const struct cccc_effect *effect)
     if (strcmp(code, "ok") == 0)
         narrate(self, "reply %llu ok", (unsigned long long)answer->conn);
     else
-        narrate(self, "reply %llu %s %s", (unsigned long long)answer->conn, code,
-                bench_str_at(self, &answer->value, "error.message"));
+        narrate(self, "reply %llu %s %s", (unsigned long long)answer->conn, code, bench_str_at(self, &answer->value, "error.message"));
     cccc_bytes_release(bytes);
 }
 
 static const char *const store_words[] = {
-    [CCCC_STORE_GROUP] = "group",           [CCCC_STORE_SCOPE] = "scope",           [CCCC_STORE_REGISTRY] = "registry",
-    [CCCC_STORE_ACTIVE] = "active",         [CCCC_STORE_CURSORS] = "cursors",       [CCCC_STORE_TRASH] = "trash",
-    [CCCC_STORE_SCAN] = "scan",             [CCCC_STORE_GIT] = "git",               [CCCC_STORE_BLOB_PIECE] = "blob_piece",
-    [CCCC_STORE_BLOB_END] = "blob_end",     [CCCC_STORE_BLOB_DROP] = "blob_drop",   [CCCC_STORE_BLOB_STAT] = "blob_stat",
-    [CCCC_STORE_BLOB_READ] = "blob_read",   [CCCC_STORE_BLOB_TEXT] = "blob_text",
+    [CCCC_STORE_GROUP] = "group",
+    [CCCC_STORE_SCOPE] = "scope",
+    [CCCC_STORE_REGISTRY] = "registry",
+    [CCCC_STORE_ACTIVE] = "active",
+    [CCCC_STORE_CURSORS] = "cursors",
+    [CCCC_STORE_TRASH] = "trash",
+    [CCCC_STORE_SCAN] = "scan",
+    [CCCC_STORE_GIT] = "git",
+    [CCCC_STORE_BLOB_PIECE] = "blob_piece",
+    [CCCC_STORE_BLOB_END] = "blob_end",
+    [CCCC_STORE_BLOB_DROP] = "blob_drop",
+    [CCCC_STORE_BLOB_STAT] = "blob_stat",
+    [CCCC_STORE_BLOB_READ] = "blob_read",
+    [CCCC_STORE_BLOB_TEXT] = "blob_text",
 };
 
 static void take_read(bench_t *self, const struct cccc_effect *effect)
@@ -780,8 +788,8 @@ static bool reading_try(struct reading *reading, const struct ledger *ledger, co
     cccc_arena_destroy(&arena);
     if (!wanted)
         return true;
-    bool full = reading->count >= query->limit ||
-                (query->bytes_max && reading->count > 0 && reading->events.size + line->len > query->bytes_max);
+    bool full =
+        reading->count >= query->limit || (query->bytes_max && reading->count > 0 && reading->events.size + line->len > query->bytes_max);
     if (!full)
         reading_add(reading, line, seq);
     return !full;
