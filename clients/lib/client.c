@@ -88,8 +88,8 @@ void cccc_set_follow_hwm(cccc_t *self, int messages)
 /* ---- what may be repeated ---- */
 
 /* Asking again changes nothing. Beside these, every op that takes a client_id may be repeated, because it is given one. */
-static const char *const harmless[] = {"ping",       "status",     "groups",          "active_get",  "group_show", "actor_list",
-                                       "inbox_list", "ledger_read", "inbox_mark_read", "blob_get",    "blob_stat"};
+static const char *const harmless[] = {"ping",       "status",      "groups",          "active_get", "group_show", "actor_list",
+                                       "inbox_list", "ledger_read", "inbox_mark_read", "blob_get",   "blob_stat"};
 
 static bool op_takes(cccc_op_t op, const char *arg)
 {
@@ -136,7 +136,8 @@ static void complete_batch(cccc_t *self, cccc_args_t *args)
     cccc_arena_t *arena = cccc_arena_new(packed.size + 1024);
     cccc_value_t map;
     size_t offset = 0;
-    if (msgpack_unpack(packed.data, packed.size, &offset, arena, &map) == MSGPACK_UNPACK_SUCCESS && cccc_is_array(cccc_get(&map, "messages"))) {
+    if (msgpack_unpack(packed.data, packed.size, &offset, arena, &map) == MSGPACK_UNPACK_SUCCESS &&
+        cccc_is_array(cccc_get(&map, "messages"))) {
         cccc_value_t messages = with_client_ids(self, arena, cccc_get(&map, "messages"));
         map = cccc_map_with(arena, &map, CCCC_STR("messages"), messages);
         msgpack_sbuffer_clear(&args->members);
@@ -221,14 +222,17 @@ static void end_request(cccc_t *self, struct request *r, cccc_reply_t *reply, cc
 static int refuse_open(cccc_t *self, const char *op, size_t len, struct cccc_error *err)
 {
     if (len > CCCC_REQUEST_BYTES_MAX)
-        return client_fail(err, CCCC_E_TOO_LARGE, "not_stored", "%s: the request has %zu bytes, the limit is %d; send large content with blob_put", op, len,
+        return client_fail(err, CCCC_E_TOO_LARGE, "not_stored",
+                           "%s: the request has %zu bytes, the limit is %d; send large content with blob_put", op, len,
                            CCCC_REQUEST_BYTES_MAX);
     if (self->user_open >= CCCC_CLIENT_REQUESTS_MAX || self->free_count == 0)
-        return client_fail(err, CCCC_E_BUSY, "not_stored", "%s: %zu requests are open, the limit is %d; take in answers with cccc_pump first", op, self->user_open,
+        return client_fail(err, CCCC_E_BUSY, "not_stored",
+                           "%s: %zu requests are open, the limit is %d; take in answers with cccc_pump first", op, self->user_open,
                            CCCC_CLIENT_REQUESTS_MAX);
     if (self->open_bytes + len > CCCC_CLIENT_REQUEST_BYTES_MAX)
-        return client_fail(err, CCCC_E_BUSY, "not_stored", "%s: open requests hold %zu bytes, the limit is %d; take in answers with cccc_pump first", op,
-                           self->open_bytes, CCCC_CLIENT_REQUEST_BYTES_MAX);
+        return client_fail(err, CCCC_E_BUSY, "not_stored",
+                           "%s: open requests hold %zu bytes, the limit is %d; take in answers with cccc_pump first", op, self->open_bytes,
+                           CCCC_CLIENT_REQUEST_BYTES_MAX);
     return 0;
 }
 
@@ -251,7 +255,8 @@ static struct request *make_request(uint64_t id, const char *op, const cccc_args
     return r;
 }
 
-int request_open(cccc_t *self, const char *op, cccc_args_t **taken, struct waiter *waiter, cccc_done_fn done, void *arg, struct cccc_error *err)
+int request_open(cccc_t *self, const char *op, cccc_args_t **taken, struct waiter *waiter, cccc_done_fn done, void *arg,
+                 struct cccc_error *err)
 {
     cccc_args_t *args = taken && *taken ? *taken : cccc_args_new();
     if (taken)
@@ -372,13 +377,14 @@ static void local_error(const cccc_t *self, const struct request *r, struct cccc
 {
     *err = (struct cccc_error){0};
     if (r->failure == CCCC_E_TIMEOUT)
-        client_fail(err, r->failure, r->outcome, "%s: no answer within %d ms; what it asked for may still happen%s", r->op, self->timeout_ms,
-                    r->repeatable ? ", and repeating it with the same client_id is safe" : "; look before repeating it");
+        client_fail(err, r->failure, r->outcome, "%s: no answer within %d ms; what it asked for may still happen%s", r->op,
+                    self->timeout_ms, r->repeatable ? ", and repeating it with the same client_id is safe" : "; look before repeating it");
     else if (strcmp(r->outcome, "not_stored") == 0)
-        client_fail(err, r->failure, r->outcome, "%s: the daemon of %s did not come back within %d ms; run `cccc daemon start`", r->op, self->home,
-                    self->timeout_ms);
+        client_fail(err, r->failure, r->outcome, "%s: the daemon of %s did not come back within %d ms; run `cccc daemon start`", r->op,
+                    self->home, self->timeout_ms);
     else
-        client_fail(err, r->failure, r->outcome, "%s: the daemon went away before it answered; look whether it was done before repeating it", r->op);
+        client_fail(err, r->failure, r->outcome,
+                    "%s: the daemon went away before it answered; look whether it was done before repeating it", r->op);
 }
 
 static void tell_waiter(struct waiter *waiter, struct request *r, const struct cccc_error *err)

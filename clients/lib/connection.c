@@ -7,12 +7,12 @@
 
 #include <errno.h>
 
-#define BACKOFF_FIRST_MS  100
-#define BACKOFF_MOST_MS   10000
-#define HANDSHAKE_MS      5000
-#define SILENCE_MS        1000
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_MOST_MS  10000
+#define HANDSHAKE_MS     5000
+#define SILENCE_MS       1000
 /* Replies taken in one turn before other things get their chance. */
-#define REPLIES_PER_TURN  1000
+#define REPLIES_PER_TURN 1000
 
 static void schedule_retry(cccc_t *self, int64_t now)
 {
@@ -163,8 +163,10 @@ int connection_open(cccc_t *self, struct cccc_error *err)
         return 0;
     }
     if (self->link.state == LINK_DOWN)
-        return client_fail(err, CCCC_E_NOT_RUNNING, "not_stored", "no daemon serves %s: the descriptor names pid %lld, but nothing listens at %s; run `cccc daemon start`",
+        return client_fail(err, CCCC_E_NOT_RUNNING, "not_stored",
+                           "no daemon serves %s: the descriptor names pid %lld, but nothing listens at %s; run `cccc daemon start`",
                            self->home, (long long)self->daemon.pid, self->daemon.bus);
-    return client_fail(err, CCCC_E_UNREACHABLE, "not_stored", "the daemon of %s (pid %lld) does not answer at %s; see `cccc daemon status` and `cccc daemon logs`",
-                       self->home, (long long)self->daemon.pid, self->daemon.bus);
+    return client_fail(err, CCCC_E_UNREACHABLE, "not_stored",
+                       "the daemon of %s (pid %lld) does not answer at %s; see `cccc daemon status` and `cccc daemon logs`", self->home,
+                       (long long)self->daemon.pid, self->daemon.bus);
 }

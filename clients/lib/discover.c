@@ -22,7 +22,8 @@ static int expand_tilde(const char *path, char *out, size_t size, struct cccc_er
     if (path[0] == '~' && (path[1] == '/' || path[1] == '\0')) {
         base = getenv("HOME");
         if (!base || !*base)
-            return client_fail(err, CCCC_E_USAGE, "", "the home directory is unknown because HOME is not set; set CCCC_HOME to the folder to use");
+            return client_fail(err, CCCC_E_USAGE, "",
+                               "the home directory is unknown because HOME is not set; set CCCC_HOME to the folder to use");
         rest = path + 1;
     }
     if ((size_t)snprintf(out, size, "%s%s", base, rest) >= size)
@@ -44,8 +45,8 @@ int home_find(const char *override, char *out, size_t size, struct cccc_error *e
     const char *join = "";
     if (expanded[0] != '/') {
         if (!getcwd(here, sizeof here))
-            return client_fail(err, CCCC_E_USAGE, "", "the home %s is relative and the current directory cannot be read; use an absolute CCCC_HOME",
-                               expanded);
+            return client_fail(err, CCCC_E_USAGE, "",
+                               "the home %s is relative and the current directory cannot be read; use an absolute CCCC_HOME", expanded);
         join = "/";
     }
     if ((size_t)snprintf(out, size, "%s%s%s", here, join, expanded) >= size)
@@ -69,8 +70,9 @@ static ssize_t read_own_file(const char *path, char *out, size_t size, const cha
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         client_fail(err, CCCC_E_UNREACHABLE, "not_stored", "%s is not a plain file; `cccc doctor` tells more", path);
     else if (st.st_uid != geteuid())
-        client_fail(err, CCCC_E_UNREACHABLE, "not_stored", "%s belongs to uid %u, not to you (uid %u); each user has a home of their own: set CCCC_HOME",
-                    path, (unsigned)st.st_uid, (unsigned)geteuid());
+        client_fail(err, CCCC_E_UNREACHABLE, "not_stored",
+                    "%s belongs to uid %u, not to you (uid %u); each user has a home of their own: set CCCC_HOME", path,
+                    (unsigned)st.st_uid, (unsigned)geteuid());
     else if ((got = read(fd, out, size)) < 0)
         client_fail(err, CCCC_E_UNREACHABLE, "not_stored", "%s cannot be read: %s", path, strerror(errno));
     close(fd);
@@ -99,8 +101,8 @@ int daemon_find(const char *home, struct daemon_address *out, struct cccc_error 
     cccc_value_t map;
     struct daemon_address found = {0};
     struct cccc_errmsg why = {.text = "it names no bus and events endpoints"};
-    bool good = cccc_json_read(text, (size_t)len, arena, &map, &why) == CCCC_OK && take_endpoint(&map, "bus", found.bus, sizeof found.bus) &&
-                take_endpoint(&map, "events", found.events, sizeof found.events);
+    bool good = cccc_json_read(text, (size_t)len, arena, &map, &why) == CCCC_OK &&
+                take_endpoint(&map, "bus", found.bus, sizeof found.bus) && take_endpoint(&map, "events", found.events, sizeof found.events);
     if (good) {
         found.epoch = cccc_get_uint(&map, "epoch", 0);
         found.pid = (int64_t)cccc_get_uint(&map, "pid", 0);
@@ -108,7 +110,8 @@ int daemon_find(const char *home, struct daemon_address *out, struct cccc_error 
     }
     cccc_arena_destroy(&arena);
     if (!good)
-        return client_fail(err, CCCC_E_UNREACHABLE, "not_stored", "%s cannot be used: %s; is another program's daemon running? `cccc daemon restart` writes it anew",
-                           path, why.text);
+        return client_fail(err, CCCC_E_UNREACHABLE, "not_stored",
+                           "%s cannot be used: %s; is another program's daemon running? `cccc daemon restart` writes it anew", path,
+                           why.text);
     return 0;
 }

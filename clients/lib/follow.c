@@ -27,16 +27,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define READ_EVENTS       CCCC_LEDGER_READ_EVENTS_MAX
-#define RETRY_FIRST_MS    100
-#define RETRY_MOST_MS     10000
-#define QUIET_FIRST_MS    50
-#define QUIET_MOST_MS     10000
+#define READ_EVENTS    CCCC_LEDGER_READ_EVENTS_MAX
+#define RETRY_FIRST_MS 100
+#define RETRY_MOST_MS  10000
+#define QUIET_FIRST_MS 50
+#define QUIET_MOST_MS  10000
 /* A head beyond a recipient's last event is usual; it is looked into after this long without a newer one of theirs. */
-#define HEAD_PATIENCE_MS  1000
+#define HEAD_PATIENCE_MS 1000
 /* Frames skipped in one go before the client gets its turn; and the longest it waits for one while events flow. */
-#define SKIPS_PER_TURN    1000
-#define TURN_EVERY_MS     10
+#define SKIPS_PER_TURN 1000
+#define TURN_EVERY_MS  10
 
 enum phase {
     PHASE_SEEK_HEAD, /* find the newest event */
@@ -64,37 +64,37 @@ struct cccc_follow {
     cccc_str_t topic, head_topic;
 
     struct link stream;
-    uint64_t generation;      /* of the client's link when the stream was opened */
+    uint64_t generation; /* of the client's link when the stream was opened */
     int64_t stream_retry_ms;
 
     enum phase phase;
     enum cause cause;
     uint64_t pos;
-    struct anchor anchor;     /* at or below pos */
-    struct anchor head;       /* of the last head frame */
-    bool suspect;             /* after a new connection: read from check_from, not from pos */
+    struct anchor anchor; /* at or below pos */
+    struct anchor head;   /* of the last head frame */
+    bool suspect;         /* after a new connection: read from check_from, not from pos */
     uint64_t check_from;
 
-    uint32_t wanted;          /* seeking: last events still to be found */
-    uint64_t before;          /* seeking: look below this seq */
-    uint64_t start;           /* seeking: where to begin as far as is known */
+    uint32_t wanted; /* seeking: last events still to be found */
+    uint64_t before; /* seeking: look below this seq */
+    uint64_t start;  /* seeking: where to begin as far as is known */
 
-    bool reading;             /* a read is open */
+    bool reading; /* a read is open */
     struct waiter waiter;
     int64_t read_retry_ms;
     uint32_t read_backoff_ms;
     struct page page;
 
-    int64_t verify_ms;        /* live: when to look into silence */
+    int64_t verify_ms; /* live: when to look into silence */
     uint32_t quiet_ms;
-    int64_t turn_ms;          /* when the client had its last turn */
+    int64_t turn_ms; /* when the client had its last turn */
     bool say_live, say_reset;
 
-    uint64_t gap_told;        /* highest seq a gap item named; may be beyond the head */
-    char reason[32];          /* of the gap item last given */
-    zmq_msg_t body;           /* of the frame last taken */
-    msgpack_zone zone;        /* its event */
-    cccc_buf_t packed;        /* the packed form of an event of a page */
+    uint64_t gap_told; /* highest seq a gap item named; may be beyond the head */
+    char reason[32];   /* of the gap item last given */
+    zmq_msg_t body;    /* of the frame last taken */
+    msgpack_zone zone; /* its event */
+    cccc_buf_t packed; /* the packed form of an event of a page */
 
     struct cccc_follow_stats stats;
     bool failed;
@@ -447,7 +447,8 @@ static bool unpack_body(cccc_follow_t *self, msgpack_object *out)
 {
     size_t offset = 0;
     msgpack_zone_clear(&self->zone);
-    return msgpack_unpack(zmq_msg_data(&self->body), zmq_msg_size(&self->body), &offset, &self->zone, out) == MSGPACK_UNPACK_SUCCESS && cccc_is_map(out);
+    return msgpack_unpack(zmq_msg_data(&self->body), zmq_msg_size(&self->body), &offset, &self->zone, out) == MSGPACK_UNPACK_SUCCESS &&
+           cccc_is_map(out);
 }
 
 /* A head frame: the group is at head_seq. All that was published before it came before it. */

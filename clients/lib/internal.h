@@ -9,6 +9,7 @@
 #include "proto/limits.h"
 #include "proto/ops.h"
 #include "proto/value.h"
+#include "proto/wire.h"
 
 #include <zmq.h>
 
@@ -81,11 +82,11 @@ struct request {
     struct request *prev, *next; /* in the order of opening, which is that of their deadlines */
     int64_t deadline_ms;
     bool repeatable;
-    bool sent;          /* handed to the link there is now */
-    bool maybe_seen;    /* handed to some link: a daemon may have seen it */
-    bool internal;      /* ours: a follower's read, or cccc_request */
+    bool sent;             /* handed to the link there is now */
+    bool maybe_seen;       /* handed to some link: a daemon may have seen it */
+    bool internal;         /* ours: a follower's read, or cccc_request */
     struct waiter *waiter; /* ours, or NULL */
-    cccc_done_fn done;  /* the user's, may be NULL */
+    cccc_done_fn done;     /* the user's, may be NULL */
     void *arg;
     char op[32];
     /* how it ended: an answer, or an error of ours */
@@ -93,7 +94,7 @@ struct request {
     cccc_err_t failure;
     const char *outcome;
     size_t len;
-    char frame[];       /* kept to be sent again */
+    char frame[]; /* kept to be sent again */
 };
 
 /* Slots outnumber CCCC_CLIENT_REQUESTS_MAX so that followers' own reads always find one. */
@@ -109,10 +110,10 @@ struct cccc {
     /* the link to the daemon (connection.c) */
     struct link link;
     struct daemon_address daemon;
-    uint64_t generation;     /* how often a link came up */
-    int64_t next_try_ms;     /* when down: when to try again */
+    uint64_t generation;      /* how often a link came up */
+    int64_t next_try_ms;      /* when down: when to try again */
     int64_t connect_until_ms; /* when connecting: when to give up */
-    int64_t heard_ms;        /* last sign of life, or of a look at the descriptor */
+    int64_t heard_ms;         /* last sign of life, or of a look at the descriptor */
     uint32_t backoff_ms;
 
     /* open requests */
@@ -124,16 +125,17 @@ struct cccc {
     size_t user_open;
     size_t open_bytes;
     uint64_t serial;
-    uint64_t told;           /* requests of the user's that ended */
-    cccc_reply_t *spare;     /* one reply kept for the next */
+    uint64_t told;       /* requests of the user's that ended */
+    cccc_reply_t *spare; /* one reply kept for the next */
 
-    char id_prefix[33];      /* of client ids: 128 random bits */
+    char id_prefix[33]; /* of client ids: 128 random bits */
     uint64_t id_count;
     size_t followers;
 };
 
 /* Open a request; takes *args. Exactly one of waiter and done is used. */
-int request_open(cccc_t *self, const char *op, cccc_args_t **args, struct waiter *waiter, cccc_done_fn done, void *arg, struct cccc_error *err);
+int request_open(cccc_t *self, const char *op, cccc_args_t **args, struct waiter *waiter, cccc_done_fn done, void *arg,
+                 struct cccc_error *err);
 /* Send what was not sent yet, oldest first. */
 void requests_flush(cccc_t *self);
 /* Take in one reply if there is one; its request ends. */

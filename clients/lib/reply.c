@@ -27,7 +27,8 @@ cccc_reply_t *reply_parse(cccc_t *self, zmq_msg_t *frame)
     cccc_reply_t *reply = reply_new(self);
     zmq_msg_move(&reply->frame, frame);
     size_t offset = 0;
-    bool good = msgpack_unpack(zmq_msg_data(&reply->frame), zmq_msg_size(&reply->frame), &offset, &reply->zone, &reply->root) == MSGPACK_UNPACK_SUCCESS &&
+    bool good = msgpack_unpack(zmq_msg_data(&reply->frame), zmq_msg_size(&reply->frame), &offset, &reply->zone, &reply->root) ==
+                    MSGPACK_UNPACK_SUCCESS &&
                 cccc_as_uint(cccc_get(&reply->root, "id"), &reply->id) && cccc_as_bool(cccc_get(&reply->root, "ok"), &reply->ok);
     if (good) {
         reply->result = cccc_get(&reply->root, "result");
