@@ -49,7 +49,9 @@ static bool make_absolute(const char *given, char out[PATH_MAX])
 /* Two names of one home must not get two daemons: links in the part that exists are resolved, the rest is kept as it is. NULL, or why not. */
 static const char *resolve_links(char path[PATH_MAX])
 {
-    char real[PATH_MAX], rest[PATH_MAX] = "", joined[2 * PATH_MAX];
+    char real[PATH_MAX], missing[PATH_MAX];
+    char *rest = missing + sizeof missing - 1; /* what does not exist, filled from its end; `path` never gets longer, so it fits */
+    *rest = '\0';
     while (!realpath(path, real)) {
         char *slash = strrchr(path, '/');
         if (errno != ENOENT)
@@ -57,15 +59,16 @@ static const char *resolve_links(char path[PATH_MAX])
         if (strcmp(slash, "/..") == 0)
             return "\"..\" behind a folder that does not exist";
         if (slash[1] && strcmp(slash, "/.") != 0) {
-            snprintf(joined, sizeof joined, "%s%s", slash, rest);
-            snprintf(rest, sizeof rest, "%s", joined);
+            rest -= strlen(slash);
+            memcpy(rest, slash, strlen(slash));
         }
         slash[slash == path] = '\0';
     }
-    int len = snprintf(joined, sizeof joined, "%s%s", real[1] || !rest[0] ? real : "", rest);
-    if (len > HOME_BYTES_MAX)
+    size_t real_len = real[1] || !*rest ? strlen(real) : 0;
+    if (real_len + strlen(rest) > HOME_BYTES_MAX)
         return "the path is too long";
-    memcpy(path, joined, (size_t)len + 1);
+    memcpy(path, real, real_len);
+    memcpy(path + real_len, rest, strlen(rest) + 1);
     return NULL;
 }
 
@@ -126,8 +129,9 @@ static cccc_err_t check_directory(const struct cccc_vfs *vfs, const char *path, 
     if (!st->is_dir)
         return cccc_fail(m, CCCC_E_PERMISSION_DENIED, "%s is not a directory; move it away", path);
     if (st->uid != geteuid())
-        return cccc_fail(m, CCCC_E_PERMISSION_DENIED, "%s belongs to uid %u, and this is uid %u; run as its owner, or choose another CCCC_HOME",
-                         path, st->uid, geteuid());
+        return cccc_fail(m, CCCC_E_PERMISSION_DENIED,
+                         "%s belongs to uid %u, and this is uid %u; run as its owner, or choose another CCCC_HOME", path, st->uid,
+                         geteuid());
     if (!closed && (st->mode & 022))
         return cccc_fail(m, CCCC_E_PERMISSION_DENIED, "%s can be written by others (mode %03o); run: chmod 700 '%s'", path, st->mode & 0777,
                          path);
@@ -149,8 +153,8 @@ static cccc_err_t prepare_socket_dir(const struct cccc_vfs *vfs, struct cccc_hom
         return cccc_file_fail(m, rc, "create", home->sock_dir);
     cccc_err_t err = check_directory(vfs, home->sock_dir, false, &st, m);
     if (!err && (st.mode & 077))
-        err = cccc_fail(m, CCCC_E_PERMISSION_DENIED, "%s is open to others (mode %03o); run: chmod 700 '%s'", home->sock_dir, st.mode & 0777,
-                        home->sock_dir);
+        err = cccc_fail(m, CCCC_E_PERMISSION_DENIED, "%s is open to others (mode %03o); run: chmod 700 '%s'", home->sock_dir,
+                        st.mode & 0777, home->sock_dir);
     return err;
 }
 

@@ -12,11 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    PID_WAIT_MS = 500,
-    PID_POLL_MS = 5,
-    RELINK_TRIES_MAX = 10
-};
+enum { PID_WAIT_MS = 500, PID_POLL_MS = 5, RELINK_TRIES_MAX = 10 };
 
 static uint64_t now_ms(void)
 {
@@ -93,7 +89,7 @@ static int open_locked(const struct cccc_vfs *vfs, const char *path, int *loser)
 cccc_err_t cccc_home_lock(const struct cccc_vfs *vfs, const struct cccc_home *home, int *fd, int32_t *pid, struct cccc_errmsg *m)
 {
     struct cccc_path path = cccc_path(home, "/daemon/ccccd.lock");
-    int loser;
+    int loser = -1;
     int locked = open_locked(vfs, path.z, &loser);
     if (locked == -EWOULDBLOCK) {
         *pid = wait_for_pid(vfs, loser);

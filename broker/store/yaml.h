@@ -7,9 +7,9 @@
 #include "proto/value.h"
 
 enum cccc_yaml_meaning {
-    CCCC_YAML_TEXT,    /* a string, as it stands */
-    CCCC_YAML_VALUE,   /* null, a boolean or a number */
-    CCCC_YAML_REFUSED  /* a number no value can hold */
+    CCCC_YAML_TEXT,   /* a string, as it stands */
+    CCCC_YAML_VALUE,  /* null, a boolean or a number */
+    CCCC_YAML_REFUSED /* a number no value can hold */
 };
 
 /* The meaning of the plain scalar `s`. *out is set for VALUE only, *why for REFUSED only (static). */
