@@ -28,7 +28,7 @@ static const struct {
     {"custom", ""},
 };
 
-static const char *const runtime_names[] = {"amp",     "auggie",  "claude",   "codex",   "cursor", "droid", "gemini",
+static const char *const runtime_names[] = {"amp",      "auggie",  "claude",   "codex",   "cursor", "droid", "gemini",
                                             "kilocode", "neovate", "opencode", "copilot", "custom", NULL};
 static const char *const runner_names[] = {"pty", "headless", NULL};
 static const char *const submit_names[] = {"enter", "newline", "none", NULL};
@@ -229,7 +229,8 @@ static cccc_err_t draft_check(struct draft *d, struct cccc_errmsg *m)
 {
     cccc_str_t scope = word(d, SCOPE);
     if (scope.len > 0 && config_scope(d->ahead, scope) == NULL)
-        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(scope), d->ahead->id);
+        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(scope),
+                         d->ahead->id);
     if (has_command(d) || !cccc_str_is(word(d, RUNNER), "pty"))
         return CCCC_OK;
     d->values[COMMAND] = default_command(d->call->arena, word(d, RUNTIME));
@@ -243,8 +244,9 @@ static cccc_err_t draft_check(struct draft *d, struct cccc_errmsg *m)
 static cccc_err_t add_arguments(struct draft *d, struct cccc_errmsg *m)
 {
     static const enum cccc_arg_slot slots[FIELDS] = {
-        [TITLE] = CCCC_A_actor_add_title,   [COMMAND] = CCCC_A_actor_add_command, [ENV] = CCCC_A_actor_add_env,
-        [SCOPE] = CCCC_A_actor_add_default_scope_key, [SUBMIT] = CCCC_A_actor_add_submit,   [ENABLED] = CCCC_A_COUNT,
+        [TITLE] = CCCC_A_actor_add_title,   [COMMAND] = CCCC_A_actor_add_command,
+        [ENV] = CCCC_A_actor_add_env,       [SCOPE] = CCCC_A_actor_add_default_scope_key,
+        [SUBMIT] = CCCC_A_actor_add_submit, [ENABLED] = CCCC_A_COUNT,
         [RUNNER] = CCCC_A_actor_add_runner, [RUNTIME] = CCCC_A_actor_add_runtime,
     };
     const cccc_value_t nil = cccc_nil();
@@ -263,7 +265,10 @@ static cccc_err_t clone_rule(struct draft *d, struct cccc_errmsg *m)
     static const struct {
         enum field field;
         enum cccc_arg_slot slot;
-    } same[] = {{RUNTIME, CCCC_A_actor_add_runtime}, {RUNNER, CCCC_A_actor_add_runner}, {COMMAND, CCCC_A_actor_add_command}, {ENV, CCCC_A_actor_add_env}};
+    } same[] = {{RUNTIME, CCCC_A_actor_add_runtime},
+                {RUNNER, CCCC_A_actor_add_runner},
+                {COMMAND, CCCC_A_actor_add_command},
+                {ENV, CCCC_A_actor_add_env}};
     const struct cccc_actor *foreman = config_actor(d->ahead, d->call->by);
     if (foreman == NULL)
         return CCCC_OK;
@@ -275,9 +280,11 @@ static cccc_err_t clone_rule(struct draft *d, struct cccc_errmsg *m)
             field_value(d->call->arena, f, &nil, &copy, NULL);
         copy = cccc_value_copy(d->call->arena, &copy);
         const cccc_value_t *given = cccc_arg(&d->call->request.args, same[i].slot);
-        bool open = given == NULL || (cccc_is_array(given) && given->via.array.size == 0) || (cccc_is_map(given) && given->via.map.size == 0);
+        bool open =
+            given == NULL || (cccc_is_array(given) && given->via.array.size == 0) || (cccc_is_map(given) && given->via.map.size == 0);
         if (!open && !cccc_value_eq(&d->values[f], &copy))
-            return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "permission denied: a foreman adds actors like itself, and %s differs; leave it out, or ask the user",
+            return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED,
+                             "permission denied: a foreman adds actors like itself, and %s differs; leave it out, or ask the user",
                              fields[f].name);
         d->values[f] = copy;
     }
@@ -304,7 +311,8 @@ static cccc_err_t add_id(struct draft *d, struct cccc_errmsg *m)
     if (!actor_id_valid(d->id, m))
         return CCCC_E_ACTOR_ADD_FAILED;
     if (config_actor(d->ahead, d->id) != NULL)
-        return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "name already exists: there is an actor %.*s in group %s", CCCC_STR_FMT(d->id), d->ahead->id);
+        return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "name already exists: there is an actor %.*s in group %s", CCCC_STR_FMT(d->id),
+                         d->ahead->id);
     if (d->ahead->config.actor_count >= CCCC_ACTORS_PER_GROUP_MAX)
         return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "group %s has %d actors, which is as many as it keeps; remove one first", d->ahead->id,
                          CCCC_ACTORS_PER_GROUP_MAX);
@@ -398,7 +406,8 @@ static cccc_err_t patched(struct draft *d, const struct cccc_actor *actor, const
 
 void op_actor_update(call_t *call)
 {
-    static const char *const known[] = {"role", "title", "command", "env", "default_scope_key", "submit", "enabled", "runner", "runtime", NULL};
+    static const char *const known[] = {"role",   "title",   "command", "env",     "default_scope_key",
+                                        "submit", "enabled", "runner",  "runtime", NULL};
     const struct cccc_args *args = &call->request.args;
     if (!call_group(call, CCCC_A_actor_update_group_id))
         return;

@@ -21,8 +21,9 @@ static struct cccc_store group_file(const struct cccc_group *group)
 static void file_failed(call_t *call, const char *file)
 {
     core_log(call->core, 4, "CONFIG-STORE-FAILED", "group=%s file=%s why=%s", call->group->id, file, call->stored.message);
-    call->store_warning = cccc_arena_printf(call->arena, "the change is recorded, but %s could not be written yet (%s); it is tried again every second",
-                                            file, call->stored.message);
+    call->store_warning =
+        cccc_arena_printf(call->arena, "the change is recorded, but %s could not be written yet (%s); it is tried again every second", file,
+                          call->stored.message);
 }
 
 static void files_done(call_t *call)
@@ -115,7 +116,8 @@ void change_applied(call_t *call)
     struct change *change = call->state;
     const cccc_bytes_t *wire = call->appended->wire; /* lives as long as the call */
     struct cccc_errmsg m;
-    CCCC_ASSERT(cccc_msgpack_read(wire->data, wire->len, wire->len, call->arena, &change->event, &m) == CCCC_OK, "(our own event: %s)", m.text);
+    CCCC_ASSERT(cccc_msgpack_read(wire->data, wire->len, wire->len, call->arena, &change->event, &m) == CCCC_OK, "(our own event: %s)",
+                m.text);
     config_store(call, call->group, change_stored);
 }
 
@@ -164,8 +166,8 @@ bool patch_checked(call_t *call, const cccc_value_t *patch, const char *const *k
         cccc_as_str(unknown.value.via.array.ptr, &first);
         cccc_builder_t details = cccc_map_builder(call->arena, 1);
         cccc_map_add(&details, "unknown_keys", unknown.value);
-        call_fail_details(call, CCCC_E_INVALID_PATCH, details.value, "the patch has keys this operation does not know (%.*s); nothing was changed",
-                          CCCC_STR_FMT(first));
+        call_fail_details(call, CCCC_E_INVALID_PATCH, details.value,
+                          "the patch has keys this operation does not know (%.*s); nothing was changed", CCCC_STR_FMT(first));
         return false;
     }
     return true;

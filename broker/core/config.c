@@ -5,6 +5,7 @@
  * Invariants: I11 (the document equals the fold of the events up to its ledger_seq).
  * Thread: the core's. */
 #include "broker/core/change.h"
+#include "broker/core/message.h"
 #include "proto/json.h"
 
 #define DOCUMENT_CHUNK_BYTES 8192
@@ -392,10 +393,12 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
     cccc_map_add(&b, "document", cccc_value_copy(arena, &document));
     struct cccc_errmsg m;
     cccc_err_t err = core_append(core, group, CCCC_KIND_GROUP_EDIT, CCCC_STR("user"), CCCC_STR(""), b.value, &arena, &m);
-    if (err != CCCC_OK)
-        core_log(core, 4, "GROUP-EDIT-NOT-RECORDED", "group=%s why=%s", group->id, m.text);
-    else
+    if (err == CCCC_OK) {
         core_log(core, 5, "GROUP-EDITED", "group=%s group.yaml is not as cccc wrote it; it is taken over as it is", group->id);
+        return;
+    }
+    core_log(core, 4, "GROUP-EDIT-NOT-RECORDED", "group=%s why=%s", group->id, m.text);
+    readers_sync(group); /* no event will bring them */
 }
 
 void config_resume(struct cccc_core *core, struct cccc_group *group)
@@ -404,7 +407,6 @@ void config_resume(struct cccc_core *core, struct cccc_group *group)
         return;
     if (group->edited || group->document_seq == UINT64_MAX)
         take_over(core, group);
-    group->edited = false;
 }
 
 /* ---- looking ahead ---- */
@@ -463,6 +465,7 @@ cccc_err_t change_fits(const struct cccc_group *group, const cccc_value_t *data_
     size_t bytes = written_bytes(&group->document) + written_bytes(data_);
     if (bytes <= CONFIG_ROOM_BYTES)
         return CCCC_OK;
-    return cccc_fail(m, CCCC_E_TOO_LARGE, "the group's configuration would take about %zu bytes; at most %d are kept. Shorten titles, commands or environments",
+    return cccc_fail(m, CCCC_E_TOO_LARGE,
+                     "the group's configuration would take about %zu bytes; at most %d are kept. Shorten titles, commands or environments",
                      bytes, CONFIG_ROOM_BYTES);
 }

@@ -167,7 +167,7 @@ void op_shutdown(call_t *call)
 
 /* ---- each second ---- */
 
-static void publish_counters(struct cccc_core *core)
+void daemon_tick(struct cccc_core *core)
 {
     cccc_arena_t *arena = cccc_arena_new(4096);
     cccc_builder_t b = cccc_map_builder(arena, 32);
@@ -181,10 +181,4 @@ static void publish_counters(struct cccc_core *core)
     cccc_bytes_release(bytes);
     cccc_buf_fini(&packed);
     cccc_arena_destroy(&arena);
-}
-
-void daemon_tick(struct cccc_core *core)
-{
-    publish_counters(core);
-    registry_tick(core, false);
 }

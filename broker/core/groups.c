@@ -74,9 +74,10 @@ static cccc_value_t seed_automation(cccc_arena_t *arena)
     cccc_map_add(&rule, "trigger", trigger.value);
     cccc_map_add(&rule, "action", action.value);
     cccc_array_add(&rules, rule.value);
-    cccc_map_add(&snippets, "standup",
-                 cccc_text("{{interval_minutes}} minutes have passed. Ask each peer for what is done, what is next and what blocks it; unblock, "
-                           "then tell the user in three lines."));
+    cccc_map_add(
+        &snippets, "standup",
+        cccc_text("{{interval_minutes}} minutes have passed. Ask each peer for what is done, what is next and what blocks it; unblock, "
+                  "then tell the user in three lines."));
     cccc_builder_t automation = cccc_map_builder(arena, 3);
     cccc_map_add(&automation, "version", cccc_uint(1));
     cccc_map_add(&automation, "rules", rules.value);
@@ -110,12 +111,14 @@ static void create_repeated(call_t *call)
 {
     struct cccc_event first;
     if (!call_read_event(call, 0, &first)) {
-        call_fail(call, CCCC_E_DAMAGED, "the first event of group %s, made for this client_id, cannot be read; `cccc doctor` says more", call->group->id);
+        call_fail(call, CCCC_E_DAMAGED, "the first event of group %s, made for this client_id, cannot be read; `cccc doctor` says more",
+                  call->group->id);
         return;
     }
     cccc_str_t topic = cccc_arg_str(&call->request.args, CCCC_A_group_create_topic);
     if (!cccc_str_eq(cccc_get_str(&first.data, "title"), create_title(call)) || !cccc_str_eq(cccc_get_str(&first.data, "topic"), topic)) {
-        call_fail(call, CCCC_E_CLIENT_ID_CONFLICT, "this client_id made group %s with another title or topic; use a new client_id", call->group->id);
+        call_fail(call, CCCC_E_CLIENT_ID_CONFLICT, "this client_id made group %s with another title or topic; use a new client_id",
+                  call->group->id);
         return;
     }
     cccc_buf_t packed;
@@ -123,7 +126,8 @@ static void create_repeated(call_t *call)
     cccc_event_pack(&first, &packed);
     cccc_value_t event;
     struct cccc_errmsg m;
-    CCCC_ASSERT(cccc_msgpack_read(packed.data, packed.size, packed.size, call->arena, &event, &m) == CCCC_OK, "(our own event: %s)", m.text);
+    CCCC_ASSERT(cccc_msgpack_read(packed.data, packed.size, packed.size, call->arena, &event, &m) == CCCC_OK, "(our own event: %s)",
+                m.text);
     event = cccc_value_copy(call->arena, &event);
     cccc_buf_fini(&packed);
     cccc_builder_t result = cccc_map_builder(call->arena, 5);
@@ -137,15 +141,16 @@ static void create_repeated(call_t *call)
 static void create_repeat(call_t *call)
 {
     static const uint64_t first = 1;
-    struct cccc_read_query query = {.mode = CCCC_READ_SEQS, .seqs = &first, .seq_count = 1, .limit = 1, .bytes_max = CCCC_EVENT_BYTES_MAX * 2};
+    struct cccc_read_query query = {
+        .mode = CCCC_READ_SEQS, .seqs = &first, .seq_count = 1, .limit = 1, .bytes_max = CCCC_EVENT_BYTES_MAX * 2};
     call_read(call, call->group, &query, create_repeated);
 }
 
 struct cccc_group *group_place(call_t *call, cccc_str_t id)
 {
     struct cccc_group *group = core_group_any(call->core, id);
-    if (group == NULL)
-        group = core_group_new(call->core, id);
+    if (group == NULL && HASH_COUNT(call->core->groups_by_id) < CCCC_GROUPS_MAX)
+        group = core_group_make(call->core, id);
     if (group == NULL)
         call_fail(call, CCCC_E_BUSY, "this home has %d groups already, which is as many as it keeps; delete one first", CCCC_GROUPS_MAX);
     else if (group->offline != NULL)
@@ -340,8 +345,8 @@ void op_group_start(call_t *call)
     if (!call_group(call, CCCC_A_group_start_group_id))
         return;
     if (config_ahead(call, call->group)->config.active_scope_key.len == 0) {
-        call_fail(call, CCCC_E_MISSING_PROJECT_ROOT, "group %s has no scope to work in; attach a path first (cccc attach PATH --group %s)", call->group->id,
-                  call->group->id);
+        call_fail(call, CCCC_E_MISSING_PROJECT_ROOT, "group %s has no scope to work in; attach a path first (cccc attach PATH --group %s)",
+                  call->group->id, call->group->id);
         return;
     }
     struct cccc_group *ahead = manage(call, CCCC_A_group_start_group_id, CCCC_A_group_start_by, CCCC_E_GROUP_START_FAILED);
@@ -381,7 +386,8 @@ static void delete_replied(call_t *call)
     cccc_map_add(&result, "group_id", cccc_text(call->group->id));
     if (call->stored.err != CCCC_OK) {
         call->core->registry_dirty = true;
-        cccc_map_add(&result, "warning", cccc_text("the group is gone, but registry.json could not be written yet; it is tried again every second"));
+        cccc_map_add(&result, "warning",
+                     cccc_text("the group is gone, but registry.json could not be written yet; it is tried again every second"));
     }
     call_reply(call, &result.value);
 }
@@ -392,8 +398,8 @@ static void delete_trashed(call_t *call)
     if (call->stored.err != CCCC_OK) {
         /* The executor has closed the ledger: reading it again is the way back. */
         core_effect(call->core, CCCC_DO_REFOLD)->slot = group->slot;
-        call_fail(call, CCCC_E_GROUP_DELETE_FAILED, "the folder of group %s could not be moved to the trash: %s; the group is kept", group->id,
-                  call->stored.message);
+        call_fail(call, CCCC_E_GROUP_DELETE_FAILED, "the folder of group %s could not be moved to the trash: %s; the group is kept",
+                  group->id, call->stored.message);
         return;
     }
     core_log(call->core, 5, "GROUP-DELETED", "group=%s by=%.*s", group->id, CCCC_STR_FMT(call->by));
@@ -415,7 +421,8 @@ void op_group_delete(call_t *call)
         return;
     }
     if (group->pending != NULL) {
-        call_fail(call, CCCC_E_BUSY, "%u events of group %s wait for the disk; try again when they are answered", group->pending_count, group->id);
+        call_fail(call, CCCC_E_BUSY, "%u events of group %s wait for the disk; try again when they are answered", group->pending_count,
+                  group->id);
         return;
     }
     struct cccc_store store = {.kind = CCCC_STORE_TRASH, .arena = cccc_arena_new(256)};

@@ -5,8 +5,8 @@
  * Thread: any; pure. */
 #include "broker/core/call.h"
 
-#include <sodium.h>
-#include <stdio.h>
+#include <sodium/crypto_hash_sha256.h>
+#include <sodium/utils.h>
 #include <unictype.h>
 #include <unistr.h>
 

@@ -23,8 +23,9 @@ static bool by_of_actor(call_t *call, const struct cccc_group *group, cccc_str_t
 {
     cccc_str_t self = call->peer.actor_id;
     if (claimed.len > 0 && !cccc_str_eq(claimed, self)) {
-        call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: this connection belongs to actor %.*s and cannot speak as %.*s; leave `by` out",
-                  CCCC_STR_FMT(self), CCCC_STR_FMT(claimed));
+        call_fail(call, CCCC_E_PERMISSION_DENIED,
+                  "permission denied: this connection belongs to actor %.*s and cannot speak as %.*s; leave `by` out", CCCC_STR_FMT(self),
+                  CCCC_STR_FMT(claimed));
         return false;
     }
     if (group != NULL && !cccc_str_is(call->peer.group_id, group->id)) {
@@ -67,7 +68,8 @@ bool permit_by(call_t *call, struct cccc_group *group, cccc_str_t claimed, const
     case CCCC_PEER_UNKNOWN:
         break;
     }
-    call_fail(call, CCCC_E_SENDER_UNKNOWN, "the broker could not tell which program is calling, so it does nothing for it; connect again from a living process");
+    call_fail(call, CCCC_E_SENDER_UNKNOWN,
+              "the broker could not tell which program is calling, so it does nothing for it; connect again from a living process");
     return false;
 }
 

@@ -73,7 +73,8 @@ struct cccc_group *registry_default(struct cccc_core *core, cccc_str_t scope_key
     const cccc_value_t *defaults = cccc_get(registry_now(core), "defaults");
     for (uint32_t i = 0; i < defaults->via.map.size; i++) {
         cccc_str_t key, id;
-        if (cccc_as_str(&defaults->via.map.ptr[i].key, &key) && cccc_str_eq(key, scope_key) && cccc_as_str(&defaults->via.map.ptr[i].val, &id))
+        if (cccc_as_str(&defaults->via.map.ptr[i].key, &key) && cccc_str_eq(key, scope_key) &&
+            cccc_as_str(&defaults->via.map.ptr[i].val, &id))
             return core_group(core, id);
     }
     /* The file was lost, or not written in time: a group that has the scope is as good a default as there is. */
@@ -95,8 +96,8 @@ void registry_drop_default(struct cccc_core *core, cccc_str_t scope_key, const s
     const cccc_value_t *defaults = cccc_get(registry_now(core), "defaults");
     for (uint32_t i = 0; i < defaults->via.map.size; i++) {
         cccc_str_t key, id;
-        if (cccc_as_str(&defaults->via.map.ptr[i].key, &key) && cccc_str_eq(key, scope_key) && cccc_as_str(&defaults->via.map.ptr[i].val, &id) &&
-            cccc_str_is(id, group->id)) {
+        if (cccc_as_str(&defaults->via.map.ptr[i].key, &key) && cccc_str_eq(key, scope_key) &&
+            cccc_as_str(&defaults->via.map.ptr[i].val, &id) && cccc_str_is(id, group->id)) {
             registry_put(core, "defaults", scope_key, NULL);
             return;
         }

@@ -40,7 +40,8 @@ static bool path_argument(call_t *call, enum cccc_arg_slot slot, cccc_str_t *out
     cccc_str_t path = cccc_arg_str(&call->request.args, slot);
     if (path_clean(call->arena, path, out))
         return true;
-    call_fail(call, CCCC_E_INVALID_PATH, "a path must be absolute, and %.*s is not; the broker cannot know what it is relative to", CCCC_STR_FMT(path));
+    call_fail(call, CCCC_E_INVALID_PATH, "a path must be absolute, and %.*s is not; the broker cannot know what it is relative to",
+              CCCC_STR_FMT(path));
     return false;
 }
 
@@ -139,16 +140,19 @@ static void attach_to(call_t *call, struct cccc_group *group, const struct place
     if (!permit_by(call, exists ? ahead : NULL, cccc_arg_str(&call->request.args, CCCC_A_attach_by), "cli"))
         return;
     if (ahead->config.scope_count >= CCCC_SCOPES_PER_GROUP_MAX && config_scope(ahead, cccc_str(place->key)) == NULL) {
-        call_fail(call, CCCC_E_TOO_LARGE, "group %s has %d scopes, which is as many as it keeps; detach one first", group->id, CCCC_SCOPES_PER_GROUP_MAX);
+        call_fail(call, CCCC_E_TOO_LARGE, "group %s has %d scopes, which is as many as it keeps; detach one first", group->id,
+                  CCCC_SCOPES_PER_GROUP_MAX);
         return;
     }
     cccc_value_t data = attach_data(call, place);
     change_new(call, attach_finish, NULL);
     cccc_err_t err = change_fits(ahead, &data, &m);
     if (err == CCCC_OK && !exists)
-        err = call_append(call, group, CCCC_KIND_GROUP_CREATE, call->by, CCCC_STR(""), group_create_data(call->arena, place->label, CCCC_STR("")), NULL, &m);
+        err = call_append(call, group, CCCC_KIND_GROUP_CREATE, call->by, CCCC_STR(""),
+                          group_create_data(call->arena, place->label, CCCC_STR("")), NULL, &m);
     if (err == CCCC_OK)
-        err = call_append(call, group, CCCC_KIND_GROUP_ATTACH, call->by, cccc_arena_str(call->arena, cccc_str(place->key)), data, attach_applied, &m);
+        err = call_append(call, group, CCCC_KIND_GROUP_ATTACH, call->by, cccc_arena_str(call->arena, cccc_str(place->key)), data,
+                          attach_applied, &m);
     if (err != CCCC_OK)
         call_fail(call, err, "%s", m.text);
 }
@@ -227,9 +231,10 @@ static void use_placed(call_t *call)
         return;
     }
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
-    cccc_map_add(&details, "hint", cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(place.root), call->group->id)));
-    call_fail_details(call, CCCC_E_SCOPE_NOT_ATTACHED, details.value, "%.*s is in no scope of group %s; attach it first", CCCC_STR_FMT(place.root),
-                      call->group->id);
+    cccc_map_add(&details, "hint",
+                 cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(place.root), call->group->id)));
+    call_fail_details(call, CCCC_E_SCOPE_NOT_ATTACHED, details.value, "%.*s is in no scope of group %s; attach it first",
+                      CCCC_STR_FMT(place.root), call->group->id);
 }
 
 void op_group_use(call_t *call)
@@ -278,7 +283,8 @@ void op_group_detach_scope(call_t *call)
         return;
     }
     if (config_scope(ahead, key) == NULL) {
-        call_fail(call, CCCC_E_GROUP_DETACH_SCOPE_FAILED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(key), call->group->id);
+        call_fail(call, CCCC_E_GROUP_DETACH_SCOPE_FAILED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(key),
+                  call->group->id);
         return;
     }
     cccc_builder_t data = cccc_map_builder(call->arena, 1);

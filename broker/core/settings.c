@@ -23,13 +23,22 @@ struct setting {
 };
 
 #define NUDGE_AFTER "nudge_after_seconds"
-#define SECONDS(name_, otherwise_) \
-    {.name = name_, .section = "automation", .key = name_, .type = SETTING_INT, .otherwise = otherwise_, .max = SECONDS_MAX}
-#define NUDGES(name_, times_) \
-    {.name = name_, .section = "automation", .key = name_, .type = SETTING_INT, .otherwise = 300 * (times_), .max = SECONDS_MAX, .times_nudge = times_}
+#define SECONDS(name_, otherwise_)                                                                                                         \
+    {                                                                                                                                      \
+        .name = name_, .section = "automation", .key = name_, .type = SETTING_INT, .otherwise = otherwise_, .max = SECONDS_MAX             \
+    }
+#define NUDGES(name_, times_)                                                                                                              \
+    {                                                                                                                                      \
+        .name = name_, .section = "automation", .key = name_, .type = SETTING_INT, .otherwise = 300 * (times_), .max = SECONDS_MAX,        \
+        .times_nudge = times_                                                                                                              \
+    }
 
 static const struct setting settings[] = {
-    {.name = "default_send_to", .section = "messaging", .key = "default_send_to", .type = SETTING_CHOICE, .choices = {"foreman", "broadcast"}},
+    {.name = "default_send_to",
+     .section = "messaging",
+     .key = "default_send_to",
+     .type = SETTING_CHOICE,
+     .choices = {"foreman", "broadcast"}},
     SECONDS(NUDGE_AFTER, 300),
     NUDGES("reply_required_nudge_after_seconds", 1),
     NUDGES("attention_ack_nudge_after_seconds", 2),
@@ -50,7 +59,11 @@ static const struct setting settings[] = {
      .key = "visibility",
      .type = SETTING_CHOICE,
      .choices = {"foreman", "off", "all"}},
-    {.name = "terminal_transcript_notify_tail", .section = "terminal_transcript", .key = "notify_tail", .type = SETTING_BOOL, .otherwise = 1},
+    {.name = "terminal_transcript_notify_tail",
+     .section = "terminal_transcript",
+     .key = "notify_tail",
+     .type = SETTING_BOOL,
+     .otherwise = 1},
     {.name = "terminal_transcript_notify_lines",
      .section = "terminal_transcript",
      .key = "notify_lines",
