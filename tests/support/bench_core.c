@@ -28,6 +28,7 @@ struct ledger {
     cccc_value_t document; /* as last stored; in the bench's arena */
     bool trashed;
     bool edited; /* by hand */
+    bool lost;   /* a scan does not find its folder */
 };
 
 struct job {
@@ -330,7 +331,6 @@ static void take_append(bench_t *self, const struct cccc_effect *effect)
         assert_int_equal(ledger->count, 0);
     ledger->slot = effect->slot;
     ledger->has_slot = true;
-    ledger->trashed = false;
     assert_int_equal(event->seq, ledger->count + 1);
     ledger_put(ledger, event);
     narrate(self, "append %s #%llu %.*s by %.*s", ledger->id, (unsigned long long)event->seq, CCCC_STR_FMT(event->kind),
@@ -602,7 +602,7 @@ void bench_repository(bench_t *self, const char *root, const char *remote)
 
 void bench_lose_folder(bench_t *self, const char *group_id)
 {
-    ledger_need(self, group_id)->trashed = true;
+    ledger_need(self, group_id)->lost = true;
 }
 
 bool bench_event(bench_t *self, const char *group_id, uint64_t seq, struct cccc_event *out)
@@ -1014,7 +1014,7 @@ static cccc_value_t run_scan(bench_t *self)
 {
     cccc_builder_t present = cccc_array_builder(self->arena, 8), map = cccc_map_builder(self->arena, 2);
     for (uint32_t i = 0; i < self->ledger_count; i++) {
-        if (!self->ledgers[i]->trashed)
+        if (!self->ledgers[i]->trashed && !self->ledgers[i]->lost)
             cccc_array_add(&present, cccc_text(self->ledgers[i]->id));
     }
     cccc_map_add(&map, "present", present.value);
@@ -1034,9 +1034,6 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
     case CCCC_STORE_TRASH:
         assert_non_null(ledger);
         ledger->trashed = true;
-        ledger_cut(ledger, 0);
-        ledger->durable = 0;
-        ledger->document = cccc_nil();
         return CCCC_OK;
     case CCCC_STORE_SCAN:
         *value = run_scan(self);
