@@ -59,8 +59,13 @@ int cccc_vfs_write_all(const struct cccc_vfs *vfs, int fd, const void *buf, size
 ssize_t cccc_vfs_read_all(const struct cccc_vfs *vfs, int fd, void *buf, size_t len, uint64_t offset);
 /* fsync of the directory `path`. */
 int cccc_vfs_sync_dir(const struct cccc_vfs *vfs, const char *path);
+/* The same for the directory that holds `path`. */
+int cccc_vfs_sync_parent(const struct cccc_vfs *vfs, const char *path);
+/* Copy `len` bytes of `fd` from `offset` (fewer at the end of the file) into the file `path`, emptied first, and sync it. The directory entry
+ * is the caller's to sync. */
+int cccc_vfs_copy_out(const struct cccc_vfs *vfs, int fd, uint64_t offset, uint64_t len, const char *path);
 /* Replace `path` by `len` bytes so that a crash leaves the old or the new file, never a mix: temporary file in the same directory, sync,
- * rename, sync of the directory. With `keep_prev` the old file stays as `path`.prev (linked by rename order that never leaves none). */
+ * rename, sync of the directory. With `keep_prev` a copy of the old file stays as `path`.prev; `path` itself is there at every instant. */
 int cccc_vfs_replace(const struct cccc_vfs *vfs, const char *path, const void *buf, size_t len, bool keep_prev);
 /* A whole file of at most `max` bytes into malloc'd memory (caller frees; NUL added behind *len). -EFBIG over max. */
 int cccc_vfs_slurp(const struct cccc_vfs *vfs, const char *path, size_t max, char **out, size_t *len);
