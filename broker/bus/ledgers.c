@@ -48,6 +48,7 @@ struct cccc_shelf {
     bool is_dirty, is_quiet, is_broken;
     uint64_t quiet_since_us;
     struct cccc_errmsg why_broken;
+    char offline[256]; /* "" or why the ledger is not open */
     struct cccc_shelf *prev_dirty, *next_dirty, *prev_quiet, *next_quiet, *next_broken;
 };
 
@@ -79,7 +80,7 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     return shelf;
 }
 
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger)
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why)
 {
     struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
     if (!shelf)
@@ -87,6 +88,27 @@ void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_
     CCCC_ASSERT(!shelf->ledger, "slot %u has a ledger", slot);
     snprintf(shelf->group_id, sizeof shelf->group_id, "%s", group_id);
     shelf->ledger = ledger;
+    snprintf(shelf->offline, sizeof shelf->offline, "%s", why ? why : "");
+}
+
+cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena)
+{
+    cccc_builder_t list = cccc_array_builder(arena, 0);
+    for (uint32_t i = 0; i < self->count; i++) {
+        const struct cccc_shelf *shelf = self->shelves[i];
+        if (!shelf)
+            continue;
+        const char *why = shelf->offline;
+        if (shelf->ledger && cccc_ledger_health(shelf->ledger) != CCCC_LEDGER_OK)
+            why = cccc_ledger_note(shelf->ledger);
+        if (!why[0])
+            continue;
+        cccc_builder_t group = cccc_map_builder(arena, 2);
+        cccc_map_add(&group, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(shelf->group_id))));
+        cccc_map_add(&group, "reason", cccc_string(cccc_arena_str(arena, cccc_str(why))));
+        cccc_array_add(&list, group.value);
+    }
+    return list.value.via.array.size > 0 ? list.value : cccc_nil();
 }
 
 /* ---- append and commit ---- */
@@ -179,7 +201,8 @@ static void take_failure(struct cccc_bus *bus, struct cccc_shelf *shelf, const s
              result->outcome_unknown ? "unknown" : "not_stored");
     bus->stats.commits_failed++;
     become_clean(&bus->ledgers, shelf);
-    cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, result->err, result->outcome_unknown, result->message.text, refold);
+    cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, result->err, result->outcome_unknown, result->message.text,
+                            refold);
 }
 
 static void finish_commit(struct cccc_work *work, void *loop)
@@ -331,7 +354,8 @@ static void start_read(struct cccc_bus *bus, struct cccc_shelf *shelf, struct re
     cccc_pool_put(bus->readers, &job->work);
 }
 
-void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query, cccc_arena_t *arena)
+void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query,
+                       cccc_arena_t *arena)
 {
     struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
     struct read_job *job = calloc(1, sizeof *job);

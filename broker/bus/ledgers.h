@@ -15,18 +15,21 @@ struct cccc_shelf; /* one ledger's place */
 struct cccc_ledgers {
     struct cccc_shelf **shelves; /* by slot; NULL where the core has no ledger */
     uint32_t count, capacity;
-    struct cccc_shelf *dirty;    /* oldest first */
-    struct cccc_shelf *quiet;    /* committed and not marked yet, longest quiet first */
-    struct cccc_shelf *broken;   /* could not be opened: the core is told once its effects are carried out */
+    struct cccc_shelf *dirty;  /* oldest first */
+    struct cccc_shelf *quiet;  /* committed and not marked yet, longest quiet first */
+    struct cccc_shelf *broken; /* could not be opened: the core is told once its effects are carried out */
     uint32_t commits_out, marks_out, reads_out;
 };
 
-/* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline. */
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger);
+/* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. */
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why);
+/* The groups that cannot be written or read now: an array of {group_id, reason} in the arena, nil when there is none. */
+cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena);
 /* An APPEND: seal the event into its ledger, opened first when it is new. */
 void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cccc_event *event, cccc_str_t group_id, bool create);
 /* A READ. Takes `arena`. */
-void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query, cccc_arena_t *arena);
+void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query,
+                       cccc_arena_t *arena);
 /* A REFOLD: close, open and fold again. */
 void cccc_ledgers_refold(struct cccc_bus *bus, cccc_slot_t slot);
 /* Close the ledger of a group, then put `then` to the store thread (at once when the group has none open). */

@@ -73,8 +73,8 @@ static cccc_err_t decode(const struct incoming *in, zmq_msg_t *body, bool delimi
         cccc_builder_t details = cccc_map_builder(input->arena, 1);
         cccc_map_add(&details, "limit", cccc_uint(CCCC_REQUEST_BYTES_MAX));
         refusal->details = details.value;
-        return refusal->err = cccc_fail(&refusal->message, CCCC_E_TOO_LARGE, "the request has %zu bytes, %d are allowed", len,
-                                        CCCC_REQUEST_BYTES_MAX);
+        return refusal->err =
+                   cccc_fail(&refusal->message, CCCC_E_TOO_LARGE, "the request has %zu bytes, %d are allowed", len, CCCC_REQUEST_BYTES_MAX);
     }
     char *bytes = cccc_arena_alloc(input->arena, len ? len : 1);
     memcpy(bytes, zmq_msg_data(body), len);

@@ -87,6 +87,9 @@ void cccc_stats_gather(struct cccc_bus *bus)
 {
     struct cccc_stats *self = &bus->stats;
     const struct cccc_peer_counters *peers = cccc_peers_counters(bus->peers);
+    cccc_arena_destroy(&self->arena);
+    self->arena = cccc_arena_new(256);
+    self->degraded = cccc_ledgers_degraded(&bus->ledgers, self->arena);
     self->facts = (struct cccc_daemon_facts){
         .version = CCCC_VERSION,
         .home = bus->home.root,
@@ -106,8 +109,14 @@ void cccc_stats_gather(struct cccc_bus *bus)
         .subscriptions = bus->subscriptions.count,
         .fds = open_descriptors(),
         .rss_bytes = resident_bytes(),
+        .groups_degraded = cccc_is_nil(&self->degraded) ? NULL : &self->degraded,
         .degraded = bus->subscriptions.overflowed
                         ? CCCC_STR("more topic prefixes are subscribed than are kept; publications are no longer filtered")
                         : CCCC_STR(""),
     };
+}
+
+void cccc_stats_fini(struct cccc_stats *self)
+{
+    cccc_arena_destroy(&self->arena);
 }

@@ -20,8 +20,9 @@ struct cccc_stats {
     struct cccc_histogram minute[2]; /* this one and the last */
     uint64_t minute_began_us;
     int64_t started_unix_us;
-    bool publish_unfiltered_logged;
     struct cccc_daemon_facts facts;
+    cccc_arena_t *arena;   /* of facts */
+    cccc_value_t degraded; /* facts.groups_degraded */
 };
 
 /* A sync of `lines` lines took `us` (0: it did not come to a sync). */
@@ -30,6 +31,8 @@ void cccc_stats_sync(struct cccc_stats *self, uint64_t us, uint32_t lines, uint6
 uint64_t cccc_stats_sync_percentile(const struct cccc_stats *self, uint32_t permille);
 /* Bring stats.facts up to date. */
 void cccc_stats_gather(struct cccc_bus *bus);
+
+void cccc_stats_fini(struct cccc_stats *self);
 
 /* A histogram's bucket for `us`, and the largest value of a bucket. */
 uint32_t cccc_histogram_bucket(uint64_t us);

@@ -55,8 +55,8 @@ void cccc_bus_advance_stop(struct cccc_bus *bus)
     bool late = bus->now.mono_us >= bus->phase_ends_us;
     if (bus->phase == CCCC_DRAINING && (late || is_drained(bus))) {
         if (late)
-            cccc_log(LOG_WARNING, "STOP-LATE", "stopping with work undone commits=%u stores=%u replies=%" PRIu64,
-                     bus->ledgers.commits_out, bus->stores_out, cccc_peers_counters(bus->peers)->queued_replies);
+            cccc_log(LOG_WARNING, "STOP-LATE", "stopping with work undone commits=%u stores=%u replies=%" PRIu64, bus->ledgers.commits_out,
+                     bus->stores_out, cccc_peers_counters(bus->peers)->queued_replies);
         bus->phase = CCCC_MARKING;
         bus->phase_ends_us = bus->now.mono_us + MARK_US;
         cccc_ledgers_write_all_marks(bus);
@@ -84,6 +84,7 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_ledgers_close_all(&bus->ledgers);
     cccc_peers_destroy(&bus->peers);
     cccc_core_destroy(&bus->core);
+    cccc_stats_fini(&bus->stats);
     cccc_subscriptions_fini(&bus->subscriptions);
     cccc_outbox_fini(&bus->outbox);
     cccc_log_close();

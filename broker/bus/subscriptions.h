@@ -14,11 +14,11 @@
 struct cccc_prefix;
 
 struct cccc_subscriptions {
-    struct cccc_prefix *prefixes;                    /* uthash */
+    struct cccc_prefix *prefixes; /* uthash */
     uint32_t count;
-    uint32_t of_length[CCCC_TOPIC_BYTES_MAX + 1];    /* prefixes of each length */
+    uint32_t of_length[CCCC_TOPIC_BYTES_MAX + 1]; /* prefixes of each length */
     uint32_t longest;
-    bool overflowed;                                 /* no longer filters */
+    bool overflowed; /* no longer filters */
 };
 
 void cccc_subscriptions_fini(struct cccc_subscriptions *self);
