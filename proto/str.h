@@ -32,3 +32,13 @@ static inline bool cccc_str_is(cccc_str_t a, const char *z)
 {
     return cccc_str_eq(a, cccc_str(z));
 }
+
+/* At most the first `max` bytes, ending between two characters of UTF-8. */
+static inline cccc_str_t cccc_str_cut(cccc_str_t s, size_t max)
+{
+    if (s.len <= max)
+        return s;
+    while (max > 0 && ((unsigned char)s.ptr[max] & 0xc0) == 0x80)
+        max--;
+    return (cccc_str_t){s.ptr, max};
+}

@@ -297,6 +297,52 @@ cccc_value_t cccc_value_copy(cccc_arena_t *arena, const cccc_value_t *v)
     return out;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    const msgpack_object_str *x = *(const msgpack_object_str *const *)a, *y = *(const msgpack_object_str *const *)b;
+    if (x->size != y->size)
+        return x->size < y->size ? -1 : 1;
+    return memcmp(x->ptr, y->ptr, x->size);
+}
+
+/* Many keys: sorted, so that a hostile map costs n log n and no more. */
+static bool many_keys_unique(const msgpack_object_map *map)
+{
+    const msgpack_object_str **keys = malloc(map->size * sizeof *keys);
+    CCCC_ASSERT(keys != NULL, "out of memory for %u keys", map->size);
+    for (uint32_t i = 0; i < map->size; i++)
+        keys[i] = &map->ptr[i].key.via.str;
+    qsort(keys, map->size, sizeof(const msgpack_object_str *), compare_keys);
+    bool unique = true;
+    for (uint32_t i = 1; unique && i < map->size; i++)
+        unique = compare_keys(&keys[i - 1], &keys[i]) != 0;
+    free(keys);
+    return unique;
+}
+
+/* Few keys: a 64-bit set of their fingerprints says "new" for most, and only the others are compared. */
+static bool few_keys_unique(const msgpack_object_map *map)
+{
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < map->size; i++) {
+        const msgpack_object_str *key = &map->ptr[i].key.via.str;
+        unsigned print =
+            key->size == 0 ? 0 : key->size * 5u + (unsigned char)key->ptr[0] * 3u + (unsigned char)key->ptr[key->size - 1] * 7u;
+        uint64_t bit = UINT64_C(1) << (print & 63);
+        if (seen & bit)
+            for (uint32_t j = 0; j < i; j++)
+                if (map->ptr[j].key.via.str.size == key->size && memcmp(map->ptr[j].key.via.str.ptr, key->ptr, key->size) == 0)
+                    return false;
+        seen |= bit;
+    }
+    return true;
+}
+
+bool cccc_keys_unique(const cccc_value_t *map)
+{
+    return map->via.map.size <= 32 ? few_keys_unique(&map->via.map) : many_keys_unique(&map->via.map);
+}
+
 static bool maps_eq(const msgpack_object_map *a, const msgpack_object_map *b)
 {
     if (a->size != b->size)
@@ -425,7 +471,7 @@ void cccc_buf_fini(cccc_buf_t *b)
     msgpack_sbuffer_init(b);
 }
 
-static __attribute__((noinline, cold)) void buf_expand(cccc_buf_t *b, size_t len)
+__attribute__((noinline, cold)) void cccc_buf_expand(cccc_buf_t *b, size_t len)
 {
     size_t wanted = b->alloc < 256 ? 512 : b->alloc * 2;
     if (wanted < b->size + len)
@@ -436,23 +482,11 @@ static __attribute__((noinline, cold)) void buf_expand(cccc_buf_t *b, size_t len
     b->alloc = wanted;
 }
 
-static inline char *buf_room(cccc_buf_t *b, size_t len)
-{
-    if (b->alloc - b->size < len)
-        buf_expand(b, len);
-    return b->data + b->size;
-}
-
-char *cccc_buf_reserve(cccc_buf_t *b, size_t len)
-{
-    return buf_room(b, len);
-}
-
 void cccc_buf_put(cccc_buf_t *b, const void *bytes, size_t len)
 {
     if (len == 0)
         return;
-    memcpy(buf_room(b, len), bytes, len);
+    memcpy(cccc_buf_reserve(b, len), bytes, len);
     b->size += len;
 }
 
@@ -467,7 +501,7 @@ static inline int packer_write(void *data, const char *bytes, size_t len)
 {
     cccc_buf_t *b = data;
     if (len > 0)
-        memcpy(buf_room(b, len), bytes, len);
+        memcpy(cccc_buf_reserve(b, len), bytes, len);
     b->size += len;
     return 0;
 }
@@ -486,7 +520,7 @@ void cccc_pack_array(cccc_buf_t *b, uint32_t items)
 
 void cccc_pack_str(cccc_buf_t *b, cccc_str_t s)
 {
-    buf_room(b, s.len + 5);
+    cccc_buf_reserve(b, s.len + 5);
     msgpack_pack_str(PACKER(b), s.len);
     msgpack_pack_str_body(PACKER(b), s.ptr, s.len);
 }
