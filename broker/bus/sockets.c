@@ -1,7 +1,6 @@
 /* sockets.c - see sockets.h. */
 #include "broker/bus/sockets.h"
 
-#include "broker/bus/log.h"
 #include "proto/limits.h"
 
 #include <errno.h>
@@ -65,10 +64,10 @@ static zsock_t *make_xpub(void)
 /* Bind `sock` to the file `name` of the socket directory and make it ours alone. */
 static cccc_err_t bind_file(zsock_t *sock, const struct cccc_home *home, const char *name, char endpoint[128], struct cccc_errmsg *m)
 {
-    char path[108 + 16];
-    int n = snprintf(path, sizeof path, "%s/%s", home->sock_dir, name);
-    if (n > 107)
-        return cccc_fail(m, CCCC_E_STORAGE, "%s has %d bytes, a socket's path 107 at most; use a shorter home", path, n);
+    char path[CCCC_SOCKET_PATH_BYTES_MAX + 1];
+    if (snprintf(path, sizeof path, "%s/%s", home->sock_dir, name) >= (int)sizeof path)
+        return cccc_fail(m, CCCC_E_STORAGE, "%s/%s is longer than a socket's path may be (%d bytes); use a shorter home", home->sock_dir,
+                         name, CCCC_SOCKET_PATH_BYTES_MAX);
     snprintf(endpoint, 128, "ipc://%s", path);
     if (zsock_bind(sock, "%s", endpoint) < 0)
         return cccc_fail(m, CCCC_E_STORAGE, "bind %s: %s", endpoint, zmq_strerror(errno));
