@@ -211,10 +211,14 @@ static void finish_commit(struct cccc_work *work, void *loop)
     struct commit_job *job = (struct commit_job *)work;
     struct cccc_shelf *shelf = job->shelf;
     bus->ledgers.commits_out--;
-    cccc_stats_sync(&bus->stats, cccc_batch_sync_us(job->batch), cccc_batch_lines(job->batch), bus->now.mono_us);
+    uint64_t sync_us = cccc_batch_sync_us(job->batch);
+    uint32_t lines = cccc_batch_lines(job->batch);
+    if (sync_us > 0)
+        cccc_sync_times_add(&bus->stats.syncs, sync_us, bus->now.mono_us);
     struct cccc_commit result;
     cccc_ledger_done(shelf->ledger, &job->batch, &result);
     if (result.err == CCCC_OK) {
+        bus->stats.acked += lines;
         if (cccc_ledger_backlog(shelf->ledger) > 0)
             become_dirty(&bus->ledgers, shelf);
         become_quiet(bus, shelf);
@@ -354,6 +358,26 @@ static void start_read(struct cccc_bus *bus, struct cccc_shelf *shelf, struct re
     cccc_pool_put(bus->readers, &job->work);
 }
 
+/* Keep a read until its ledger is open again. The call it belongs to may be gone by then, so nothing may stay borrowed from it. */
+static void hold_read(struct cccc_shelf *shelf, struct read_job *job)
+{
+    struct cccc_read_query *query = &job->query;
+    if (!job->arena)
+        job->arena = cccc_arena_new(512);
+    query->by = cccc_arena_str(job->arena, query->by);
+    query->recipient = cccc_arena_str(job->arena, query->recipient);
+    if (query->seq_count > 0) {
+        size_t bytes = query->seq_count * sizeof *query->seqs;
+        query->seqs = memcpy(cccc_arena_alloc(job->arena, bytes), query->seqs, bytes);
+    }
+    if (query->kinds) {
+        cccc_value_t *kinds = cccc_arena_alloc(job->arena, sizeof *kinds);
+        *kinds = cccc_value_copy(job->arena, query->kinds);
+        query->kinds = kinds;
+    }
+    DL_APPEND(shelf->held, job);
+}
+
 void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query,
                        cccc_arena_t *arena)
 {
@@ -365,7 +389,7 @@ void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t tic
     job->query = *query;
     job->arena = arena;
     if (shelf && shelf->leaving != STAYS)
-        DL_APPEND(shelf->held, job);
+        hold_read(shelf, job);
     else
         start_read(bus, shelf, job);
 }
