@@ -112,9 +112,18 @@ fail:
     return err;
 }
 
+/* libzmq 4.3.4 leaves the file of a bound ipc socket behind. */
+static void remove_file(const char *endpoint)
+{
+    if (endpoint[0])
+        unlink(endpoint + strlen("ipc://"));
+}
+
 void cccc_sockets_close(struct cccc_sockets *self)
 {
+    remove_file(self->bus);
+    remove_file(self->events);
     zsock_destroy(&self->router_sock);
     zsock_destroy(&self->xpub_sock);
-    self->router = self->xpub = NULL;
+    *self = (struct cccc_sockets){0};
 }

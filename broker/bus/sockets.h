@@ -24,4 +24,5 @@ void cccc_zmq_end(void);
 /* Bind both in home->sock_dir, whose lock the caller holds: a file left there by a daemon that was killed is removed.
  * CCCC_E_STORAGE: nothing is bound; *m says why. */
 cccc_err_t cccc_sockets_open(struct cccc_sockets *self, const struct cccc_home *home, struct cccc_errmsg *m);
+/* Also removes the files. */
 void cccc_sockets_close(struct cccc_sockets *self);

@@ -21,7 +21,7 @@ void scratch_bus_close(struct scratch_bus *self)
 {
     cccc_sockets_close(&self->sockets);
     cccc_zmq_end();
-    assert_int_equal(rmdir(self->home.sock_dir), 0); /* libzmq has removed its files */
+    assert_int_equal(rmdir(self->home.sock_dir), 0);
 }
 
 void *scratch_client(void **context, int type, const char *endpoint)

@@ -16,7 +16,8 @@ enum { DESCRIPTORS = 160, NEWCOMERS = 400 };
 static int connect_raw(const char *endpoint)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", endpoint + strlen("ipc://"));
+    const char *path = endpoint + strlen("ipc://");
+    memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
     int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (s < 0 || connect(s, (const struct sockaddr *)&address, sizeof address) < 0)
         return -1;

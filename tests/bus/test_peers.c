@@ -102,6 +102,11 @@ static void replies_keep_the_manner_of_the_request(void **state)
     assert_int_equal(zmq_recv(f->client, got, sizeof got, 0), 9);
 }
 
+static void receive_all(int s, void *bytes, size_t len)
+{
+    assert_int_equal(recv(s, bytes, len, MSG_WAITALL), len);
+}
+
 /* A connection that speaks ZMTP 3.0 so far as to say "hello" and then never reads: a stuck client. */
 static int stuck_client(const char *endpoint)
 {
@@ -116,6 +121,10 @@ static int stuck_client(const char *endpoint)
     assert_int_equal(connect(s, (const struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(send(s, greeting, sizeof greeting, 0), sizeof greeting);
     assert_int_equal(send(s, ready, sizeof ready - 1, 0), sizeof ready - 1);
+    unsigned char theirs[256];
+    receive_all(s, theirs, sizeof greeting);
+    receive_all(s, theirs, 2); /* a short command frame: flags, length */
+    receive_all(s, theirs + 2, theirs[1]);
     assert_int_equal(send(s, hello, sizeof hello - 1, 0), sizeof hello - 1);
     return s;
 }
@@ -267,7 +276,7 @@ static void routing_id_does_not_carry_an_identity(void **state)
 static void full_table_makes_room_or_says_so(void **state)
 {
     struct fixture *f = *state;
-    struct cccc_peer_ref ref, oldest;
+    struct cccc_peer_ref ref, oldest = {0};
     uint64_t conn;
     for (unsigned i = 1; i < CCCC_PEERS_MAX; i++) {
         assert_int_equal(find(f, i, own_address(), 10 + i, &ref), CCCC_OK);
