@@ -41,7 +41,7 @@ struct cccc_moment {
 
 /* A request that passed cccc_request_read. Takes `arena`, which holds the frame's bytes too, also on error. */
 struct cccc_call_input {
-    uint64_t conn;         /* the executor's name for where the reply goes */
+    uint64_t conn;         /* the executor's name for where the reply goes; not 0, never used twice */
     struct cccc_peer peer;
     struct cccc_request request;
     cccc_arena_t *arena;
