@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define BLOB_PREFIX     "state/blobs/"
-#define FILE_NAME_MAX   120
-#define SHA_CHARS       64
-#define MIME_OTHERWISE  "application/octet-stream"
+#define BLOB_PREFIX    "state/blobs/"
+#define FILE_NAME_MAX  120
+#define SHA_CHARS      64
+#define MIME_OTHERWISE "application/octet-stream"
 
 struct cccc_upload {
     struct cccc_upload *next;
@@ -119,11 +119,11 @@ static cccc_str_t mime_of(cccc_str_t file)
     static const struct {
         const char *suffix, *mime;
     } types[] = {
-        {".txt", "text/plain"},       {".log", "text/plain"},    {".md", "text/markdown"},       {".json", "application/json"},
-        {".html", "text/html"},       {".csv", "text/csv"},      {".pdf", "application/pdf"},    {".png", "image/png"},
-        {".jpg", "image/jpeg"},       {".jpeg", "image/jpeg"},   {".gif", "image/gif"},          {".webp", "image/webp"},
-        {".svg", "image/svg+xml"},    {".yaml", "text/yaml"},    {".yml", "text/yaml"},          {".zip", "application/zip"},
-        {".patch", "text/x-patch"},   {".diff", "text/x-patch"},
+        {".txt", "text/plain"},     {".log", "text/plain"},    {".md", "text/markdown"},    {".json", "application/json"},
+        {".html", "text/html"},     {".csv", "text/csv"},      {".pdf", "application/pdf"}, {".png", "image/png"},
+        {".jpg", "image/jpeg"},     {".jpeg", "image/jpeg"},   {".gif", "image/gif"},       {".webp", "image/webp"},
+        {".svg", "image/svg+xml"},  {".yaml", "text/yaml"},    {".yml", "text/yaml"},       {".zip", "application/zip"},
+        {".patch", "text/x-patch"}, {".diff", "text/x-patch"},
     };
     cccc_str_t suffix = suffix_of(file);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {

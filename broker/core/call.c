@@ -219,8 +219,8 @@ cccc_err_t call_append(call_t *call, struct cccc_group *group, cccc_kind_t kind,
     return CCCC_OK;
 }
 
-cccc_err_t call_append_check(call_t *call, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key, cccc_value_t data,
-                             uint32_t more, struct cccc_errmsg *m)
+cccc_err_t call_append_check(call_t *call, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key,
+                             cccc_value_t data, uint32_t more, struct cccc_errmsg *m)
 {
     struct cccc_event draft = {
         .kind = cccc_str(cccc_kind_word(kind)), .scope_key = scope_key, .by = by, .attest = permit_attest(call), .data = data};

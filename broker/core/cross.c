@@ -20,10 +20,10 @@ struct cccc_relay {
 };
 
 /* An attempt that has not ended by then is repeated; repeating is harmless. */
-#define RETRY_US        (10u * 1000000u)
+#define RETRY_US         (10u * 1000000u)
 #define RETRIES_PER_TICK 16
 /* chat.relay_refused events looked at to answer a repeat. */
-#define REFUSALS_READ   100
+#define REFUSALS_READ 100
 
 /* ---- state ---- */
 
@@ -141,9 +141,8 @@ static void refused_answer(call_t *call)
     cccc_map_add(&details, "src_event_id", cccc_string(cross->source.id));
     if (cccc_is_map(&refusal->details))
         cccc_map_add(&details, "destination", refusal->details);
-    call_fail_details(call, refusal->err, details.value,
-                      "recorded in group %s as event %.*s, but group %.*s refused it: %s", cross->src_group->id,
-                      CCCC_STR_FMT(cross->source.id), CCCC_STR_FMT(cross->dst_group_id), refusal->message.text);
+    call_fail_details(call, refusal->err, details.value, "recorded in group %s as event %.*s, but group %.*s refused it: %s",
+                      cross->src_group->id, CCCC_STR_FMT(cross->source.id), CCCC_STR_FMT(cross->dst_group_id), refusal->message.text);
 }
 
 /* Not a refusal of the message: the group or the disk cannot take anything now. */
@@ -159,8 +158,9 @@ static void passing_answer(call_t *call)
     cccc_map_add(&details, "src_event_id", cccc_string(cross->source.id));
     cccc_map_add(&details, "outcome", cccc_text("unknown"));
     call_fail_details(call, cross->dst.refusal->err, details.value,
-                      "recorded in group %s as event %.*s; group %.*s could not take it now and it is tried again: %s", cross->src_group->id,
-                      CCCC_STR_FMT(cross->source.id), CCCC_STR_FMT(cross->dst_group_id), cross->dst.refusal->message.text);
+                      "recorded in group %s as event %.*s; group %.*s could not take it now and it is tried again: %s",
+                      cross->src_group->id, CCCC_STR_FMT(cross->source.id), CCCC_STR_FMT(cross->dst_group_id),
+                      cross->dst.refusal->message.text);
 }
 
 static void second_refused(call_t *call)
@@ -209,11 +209,8 @@ static void read_refusal(call_t *call)
     cccc_array_add(&kinds, cccc_text("chat.relay_refused"));
     cccc_value_t *list = cccc_arena_alloc(call->arena, sizeof *list);
     *list = kinds.value;
-    struct cccc_read_query query = {.mode = CCCC_READ_AFTER,
-                                    .seq = cross->source.seq,
-                                    .limit = REFUSALS_READ,
-                                    .bytes_max = CCCC_LEDGER_READ_BYTES_MAX,
-                                    .kinds = list};
+    struct cccc_read_query query = {
+        .mode = CCCC_READ_AFTER, .seq = cross->source.seq, .limit = REFUSALS_READ, .bytes_max = CCCC_LEDGER_READ_BYTES_MAX, .kinds = list};
     call_read(call, cross->src_group, &query, refusal_read);
 }
 
@@ -325,7 +322,8 @@ static bool cross_allowed(call_t *call)
     const cccc_value_t *attachments = cccc_arg(args, CCCC_A_send_cross_group_attachments);
     cccc_str_t group_id = cccc_arg_str(args, CCCC_A_send_cross_group_group_id);
     if (attachments && attachments->via.array.size > 0) {
-        call_fail(call, CCCC_E_ATTACHMENTS_NOT_SUPPORTED, "attachments do not cross groups; store the file in the other group with blob_put");
+        call_fail(call, CCCC_E_ATTACHMENTS_NOT_SUPPORTED,
+                  "attachments do not cross groups; store the file in the other group with blob_put");
         return false;
     }
     if (cccc_str_eq(group_id, cccc_arg_str(args, CCCC_A_send_cross_group_dst_group_id))) {

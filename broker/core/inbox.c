@@ -196,8 +196,7 @@ static bool read_decide(call_t *call, const bool lanes[CCCC_LANES])
     cccc_map_add(&data, "ts", cccc_string(inbox->event.ts));
     cccc_map_add(&data, "lanes", names.value);
     struct cccc_errmsg why;
-    cccc_err_t err =
-        call_append(call, call->group, CCCC_KIND_CHAT_READ, call->by, CCCC_STR(""), data.value, mark_answer, &why);
+    cccc_err_t err = call_append(call, call->group, CCCC_KIND_CHAT_READ, call->by, CCCC_STR(""), data.value, mark_answer, &why);
     if (err) {
         call_fail(call, err, "%s", why.text);
         return false;
@@ -239,7 +238,8 @@ static bool mark_allowed(call_t *call, cccc_str_t id)
         return false;
     }
     if (!is_for(call, &inbox->event, inbox->reader_id)) {
-        call_fail(call, CCCC_E_EVENT_NOT_FOR_ACTOR, "event %.*s is not addressed to %.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(inbox->reader_id));
+        call_fail(call, CCCC_E_EVENT_NOT_FOR_ACTOR, "event %.*s is not addressed to %.*s", CCCC_STR_FMT(id),
+                  CCCC_STR_FMT(inbox->reader_id));
         return false;
     }
     inbox->cursor_lane = kind == CCCC_KIND_CHAT_MESSAGE ? CCCC_LANE_CHAT : CCCC_LANE_NOTIFY;

@@ -6,6 +6,8 @@
  * Thread: the core's. */
 #include "broker/core/message.h"
 
+#include "broker/core/change.h"
+
 #include <sodium/crypto_shorthash.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -251,10 +253,11 @@ static void refuse_nobody(call_t *call, struct cccc_message *m, const struct ccc
                        "nobody would get this: without recipients a message goes to the foreman, and that is the sender; name recipients "
                        "(`to`: an actor id, @peers, @all or user)");
     else if (m->reach.disabled > 0)
-        message_refuse(call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
-                       "nobody would get this: %u actors are meant and all are disabled; enable one, or name one by its id to leave the message "
-                       "in its inbox",
-                       m->reach.disabled);
+        message_refuse(
+            call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
+            "nobody would get this: %u actors are meant and all are disabled; enable one, or name one by its id to leave the message "
+            "in its inbox",
+            m->reach.disabled);
     else
         message_refuse(call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
                        "nobody would get this: no enabled actor of group %s but the sender is meant; `cccc actor list` shows who is there",
@@ -311,7 +314,8 @@ static bool check_scope(call_t *call, struct cccc_message *m, const struct cccc_
     }
     if (!best) {
         message_refuse(call, m, CCCC_E_SCOPE_NOT_ATTACHED, "%.*s is in no scope of group %s", CCCC_STR_FMT(m->path), view->id);
-        refuse_detail(call, m, "hint", cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(m->path), view->id)));
+        refuse_detail(call, m, "hint",
+                      cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(m->path), view->id)));
         return false;
     }
     m->scope_key = cccc_arena_str(call->arena, best->key);
@@ -325,8 +329,8 @@ static bool check_attachments(call_t *call, struct cccc_message *m)
         if (blob_file(path).len > 0)
             continue;
         message_refuse(call, m, CCCC_E_INVALID_ATTACHMENTS,
-                       "attachment %u: \"%.*s\" is not a blob path of a group (state/blobs/<name>); store the file with blob_put first", i + 1,
-                       (int)(path.len < 200 ? path.len : 200), path.ptr ? path.ptr : "");
+                       "attachment %u: \"%.*s\" is not a blob path of a group (state/blobs/<name>); store the file with blob_put first",
+                       i + 1, (int)(path.len < 200 ? path.len : 200), path.ptr ? path.ptr : "");
         return false;
     }
     return true;
@@ -400,8 +404,9 @@ static void take_file(call_t *call, struct cccc_message *m)
         return;
     }
     m->files_known++;
-    add_file(call, m, blob_descriptor(call->arena, NULL, blob_file(path), cccc_get_str(asked, "title"), cccc_get_str(asked, "mime_type"),
-                                      cccc_get_uint(call->stored.value, "bytes", 0)));
+    add_file(call, m,
+             blob_descriptor(call->arena, NULL, blob_file(path), cccc_get_str(asked, "title"), cccc_get_str(asked, "mime_type"),
+                             cccc_get_uint(call->stored.value, "bytes", 0)));
 }
 
 static enum cccc_message_step keep_text(call_t *call, struct cccc_message *m, call_next_fn next)
@@ -427,8 +432,7 @@ static void take_text(call_t *call, struct cccc_message *m)
     cccc_str_t file = m->stored_text;
     m->text_stored = true;
     add_file(call, m, blob_descriptor(call->arena, "text", file, CCCC_STR("chat.txt"), CCCC_STR("text/plain"), m->text.len));
-    m->stored_text =
-        cccc_arena_printf(call->arena, "[long text of %zu bytes: state/blobs/%.*s]", m->text.len, CCCC_STR_FMT(file));
+    m->stored_text = cccc_arena_printf(call->arena, "[long text of %zu bytes: state/blobs/%.*s]", m->text.len, CCCC_STR_FMT(file));
 }
 
 /* ---- preparing ---- */

@@ -6,8 +6,6 @@
 
 #include "broker/core/call.h"
 
-struct cccc_group *config_ahead(call_t *call, struct cccc_group *group);
-
 /* ---- call.c ---- */
 
 /* A call nobody asked for, by the broker itself: it has no connection and its reply goes nowhere. */
@@ -25,8 +23,8 @@ void core_fail_pending(struct cccc_core *core, struct cccc_group *group, cccc_er
 struct cccc_pending *group_pending(const struct cccc_group *group, uint64_t seq);
 
 /* A dry run of call_append: would the event be taken, with `more` others before it? */
-cccc_err_t call_append_check(call_t *call, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key, cccc_value_t data,
-                             uint32_t more, struct cccc_errmsg *m);
+cccc_err_t call_append_check(call_t *call, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key,
+                             cccc_value_t data, uint32_t more, struct cccc_errmsg *m);
 
 /* ---- apply.c ---- */
 
@@ -77,33 +75,33 @@ cccc_value_t recipients_legacy_audience(cccc_arena_t *arena, const struct cccc_g
 struct cccc_message {
     struct cccc_group *group;
     cccc_str_t by;
-    const char *verb;               /* what a client_id stands for: "send", "reply", "send_cross_group" */
+    const char *verb; /* what a client_id stands for: "send", "reply", "send_cross_group" */
     cccc_str_t text, priority, path, client_id, reply_to;
     cccc_str_t src_group_id, src_event_id, dst_group_id;
     const cccc_value_t *to, *dst_to, *attachments;
     bool reply_required;
-    bool relays;                    /* the source record of send_cross_group */
+    bool relays; /* the source record of send_cross_group */
 
     enum { CCCC_AWAITS_NOTHING, CCCC_AWAITS_REPEAT, CCCC_AWAITS_ORIGINAL, CCCC_AWAITS_FILE, CCCC_AWAITS_TEXT } awaits;
-    uint64_t client_hash;           /* 0: no client_id */
-    char digest[17];                /* of what was asked */
-    uint64_t repeats_read_through;  /* candidates for the client_id up to this seq were read and are others */
+    uint64_t client_hash;          /* 0: no client_id */
+    char digest[17];               /* of what was asked */
+    uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
     bool original_known;
-    struct cccc_event original;     /* of a reply */
-    uint32_t files_known;           /* attachments whose blob was found */
-    cccc_value_t files;             /* their descriptors */
-    bool text_stored;               /* the long text is a blob, the last of `files` */
+    struct cccc_event original; /* of a reply */
+    uint32_t files_known;       /* attachments whose blob was found */
+    cccc_value_t files;         /* their descriptors */
+    bool text_stored;           /* the long text is a blob, the last of `files` */
     cccc_value_t tokens, audience;
     struct cccc_reach reach;
     cccc_str_t scope_key, stored_text;
 
-    struct cccc_refusal *refusal;   /* how it ended, if it did: refused, */
-    bool duplicate;                 /* or a repeat of `repeated`, which still is `pending` when that is set */
+    struct cccc_refusal *refusal; /* how it ended, if it did: refused, */
+    bool duplicate;               /* or a repeat of `repeated`, which still is `pending` when that is set */
     struct cccc_event repeated;
     cccc_str_t repeated_wire;
-    struct cccc_pending *pending;   /* decided by this message, or by the one it repeats */
-    struct cccc_pending *ack;       /* a reply's implicit acknowledgement */
-    bool woke;                      /* an idle group became active */
+    struct cccc_pending *pending; /* decided by this message, or by the one it repeats */
+    struct cccc_pending *ack;     /* a reply's implicit acknowledgement */
+    bool woke;                    /* an idle group became active */
 };
 
 enum cccc_message_step {
@@ -133,7 +131,8 @@ void message_settle(call_t *call, struct cccc_message *m);
 /* The file's name in state/blobs/ when `path` is one a client may use; "" otherwise. */
 cccc_str_t blob_file(cccc_str_t path);
 /* {kind, path, title, mime_type, bytes, sha256} of a stored blob; `title` and `mime_type` may be "". */
-cccc_value_t blob_descriptor(cccc_arena_t *arena, const char *kind, cccc_str_t file, cccc_str_t title, cccc_str_t mime_type, uint64_t bytes);
+cccc_value_t blob_descriptor(cccc_arena_t *arena, const char *kind, cccc_str_t file, cccc_str_t title, cccc_str_t mime_type,
+                             uint64_t bytes);
 /* Look a blob up: continues with stored.value {bytes}. */
 void blob_stat(call_t *call, const struct cccc_group *group, cccc_str_t file, call_next_fn next);
 /* Read a blob's first `limit` bytes: continues with stored.value {data, bytes}. */

@@ -43,9 +43,8 @@ static cccc_err_t resolve_title(cccc_arena_t *arena, const struct cccc_group *gr
         if (actor->title.len == 0 || !same_title(actor->title, name))
             continue;
         if (found)
-            return cccc_fail(m, CCCC_E_INVALID_RECIPIENT,
-                             "ambiguous recipient title: %.*s (%.*s and %.*s have it); use an actor id", CCCC_STR_FMT(name),
-                             CCCC_STR_FMT(found->id), CCCC_STR_FMT(actor->id));
+            return cccc_fail(m, CCCC_E_INVALID_RECIPIENT, "ambiguous recipient title: %.*s (%.*s and %.*s have it); use an actor id",
+                             CCCC_STR_FMT(name), CCCC_STR_FMT(found->id), CCCC_STR_FMT(actor->id));
         found = actor;
     }
     if (!found)

@@ -125,8 +125,8 @@ void op_reply(call_t *call)
 struct batch {
     struct cccc_message **messages;
     uint32_t count;
-    uint32_t next;  /* of this pass */
-    bool parked;    /* somewhere in this pass: what was checked before may have changed */
+    uint32_t next; /* of this pass */
+    bool parked;   /* somewhere in this pass: what was checked before may have changed */
 };
 
 static void pack_result(const struct cccc_message *m, cccc_buf_t *out)
@@ -230,8 +230,7 @@ static struct cccc_message *batch_item(call_t *call, const cccc_value_t *item)
 void op_send_batch(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
-    if (!call_group(call, CCCC_A_send_batch_group_id) ||
-        !permit_by(call, call->group, cccc_arg_str(args, CCCC_A_send_batch_by), "user"))
+    if (!call_group(call, CCCC_A_send_batch_group_id) || !permit_by(call, call->group, cccc_arg_str(args, CCCC_A_send_batch_by), "user"))
         return;
     const cccc_value_t *items = cccc_arg(args, CCCC_A_send_batch_messages);
     struct batch *batch = cccc_arena_alloc(call->arena, sizeof *batch);
