@@ -116,7 +116,7 @@ static cccc_err_t compose(const cccc_value_t *document, cccc_buf_t *text, struct
     return err ? cccc_wrap(m, CCCC_E_TOO_LARGE, "the document does not fit a configuration file") : CCCC_OK;
 }
 
-/* A group.yaml that is not ours was edited since it was read: a copy stays, and .prev keeps the last sound one. */
+/* A group.yaml that is not ours was edited since it was read: a durable copy stays, and .prev keeps the last sound one. */
 static int keep_edit(const struct cccc_vfs *vfs, const char *path, const char *copy)
 {
     int fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
@@ -124,7 +124,7 @@ static int keep_edit(const struct cccc_vfs *vfs, const char *path, const char *c
         return fd;
     int rc = cccc_vfs_copy_out(vfs, fd, 0, UINT64_MAX, copy);
     vfs->close(vfs->ctx, fd);
-    return rc;
+    return rc < 0 ? rc : cccc_vfs_sync_parent(vfs, copy);
 }
 
 /* 1 when group.yaml is ours (or not there), 0 when not; or -errno. */
