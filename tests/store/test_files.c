@@ -223,6 +223,15 @@ static void an_unreadable_document_is_never_written(void **state)
 
 /* ---- scopes ---- */
 
+/* Attaching again keeps the time of the first attachment. */
+static void a_scope_keeps_its_first_time(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", "{'url': '/a', 'created_at': 'then', 'updated_at': 'then'}"), CCCC_OK);
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", "{'url': '/b', 'created_at': 'now', 'updated_at': 'now'}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, FOLDER "scopes/s_c3b177f21e90/scope.yaml"), "url: /b\ncreated_at: then\nupdated_at: now\n");
+}
+
 /* A scope's file is written and removed; its key cannot be a path. */
 static void scopes_are_written_and_removed(void **state)
 {
@@ -316,6 +325,7 @@ int main(void)
         TEST(an_unreadable_group_falls_back),
         TEST(an_oversized_or_linked_group_is_refused),
         TEST(an_unreadable_document_is_never_written),
+        TEST(a_scope_keeps_its_first_time),
         TEST(scopes_are_written_and_removed),
         TEST(scanning_finds_groups),
         TEST(deleted_groups_go_to_the_trash),

@@ -59,7 +59,7 @@ static double elapsed_s(const struct timespec *since)
     return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) / 1e9;
 }
 
-/* A directory anywhere in a repository belongs to its top folder, whatever GIT_DIR says; its remote is normalised. */
+/* A directory anywhere in a repository belongs to its top folder, whatever GIT_DIR says. */
 static void a_repository_is_found_from_inside(void **state)
 {
     (void)state;
@@ -71,8 +71,8 @@ static void a_repository_is_found_from_inside(void **state)
     assert_detected(sub, top, "");
     assert_int_equal(system(cccc_arena_printf(s.arena, "git -C '%s' config remote.origin.url git@github.com:acme/widget.git", top).ptr), 0);
     setenv("GIT_DIR", "/nowhere", 1);
-    assert_detected(sub, top, "https://github.com/acme/widget");
-    assert_detected(cccc_arena_printf(s.arena, "%s/./../b//", sub).ptr, top, "https://github.com/acme/widget");
+    assert_detected(sub, top, "git@github.com:acme/widget.git");
+    assert_detected(cccc_arena_printf(s.arena, "%s/./../b//", sub).ptr, top, "git@github.com:acme/widget.git");
 }
 
 /* No repository, no directory, no git: the path itself, normalised. */
@@ -146,43 +146,28 @@ static void git_starts_clean(void **state)
 {
     (void)state;
     setenv("GIT_DIR", "/nowhere", 1);
-    fake_git("#!/bin/sh\ncase \"$4\" in --show-toplevel) echo \"/top-${GIT_DIR:-none}-$(cat | wc -c | tr -d ' ')-$3\";; *) echo ' "
-             "https://u:p@x.org/y.git ';; esac\n");
+    fake_git("#!/bin/sh\ncase \"$4\" in --show-toplevel) echo \"/top-${GIT_DIR:-none}-$(cat | wc -c | tr -d ' ')-$3\";; *) echo "
+             "https://x.org/y;; esac\n");
     assert_detected("/a b;c", "/top-none-0-rev-parse", "https://x.org/y");
 }
 
-/* Remotes as the reference writes them, and never with a password. */
-static void remotes_are_normalised(void **state)
+/* What stands before the host of a remote may be a secret and is left out; the rest is git's. */
+static void remotes_come_without_credentials(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"git@github.com:acme/widget.git", "https://github.com/acme/widget"},
-        {"me@host:acme/widget", "https://host/acme/widget"},
-        {"me@host:/srv/x.git", "https://host/srv/x"},
-        {"ssh://git@host/acme/widget.git", "https://host/acme/widget"},
-        {"ssh://host/acme/widget", "https://host/acme/widget"},
-        {"ssh://git@host:2222/acme/widget", "https://host/acme/widget"},
-        {"ssh://git@[::1]:22/a", "https://[::1]/a"},
-        {"ssh://[::1]/a", "https://[::1]/a"},
-        {"https://x.org/a.git", "https://x.org/a"},
-        {"http://x.org:8080/a.git", "http://x.org:8080/a"},
-        {"https://user:pw@x.org:8443/a.git", "https://x.org:8443/a"},
-        {"https://token@x.org/a", "https://x.org/a"},
-        {"ftp://u:p@x.org/a.git", "ftp://x.org/a.git"},
-        {"/srv/git/x.git", "/srv/git/x.git"},
-        {"../x", "../x"},
-        {"./a@b:c", "./a@b:c"},
-        {"file:///srv/x.git", "file:///srv/x.git"},
-        {"https://x.org", "https://x.org"},
-        {"", ""},
-        {"  \n", ""},
+        {"https://u:p@x.org/y.git", "https://x.org/y.git"},
+        {"https://token@x.org:8443/@a", "https://x.org:8443/@a"},
+        {"ssh://git@host/x", "ssh://host/x"},
+        {"https://u:p@w@x.org", "https://x.org"},
+        {"https://x.org/a@b", "https://x.org/a@b"},
+        {"git@github.com:acme/widget.git", "git@github.com:acme/widget.git"},
+        {"/srv/x.git", "/srv/x.git"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cccc_str_t got = cccc_git_normalise(s.arena, cccc_str(cases[i][0]));
-        if (!cccc_str_is(got, cases[i][1]))
-            fail_msg("%s becomes %.*s", cases[i][0], CCCC_STR_FMT(got));
-        got = cccc_git_normalise(s.arena, got);
-        assert_true(cccc_str_is(got, cases[i][1]));
+        fake_git(
+            cccc_arena_printf(s.arena, "#!/bin/sh\ncase \"$4\" in --show-toplevel) echo /top;; *) echo '%s';; esac\n", cases[i][0]).ptr);
+        assert_detected("/some/where", "/top", cases[i][1]);
     }
 }
 
@@ -196,7 +181,7 @@ int main(void)
         TEST(a_hanging_git_is_ended),
         TEST(a_lying_git_is_no_answer),
         TEST(git_starts_clean),
-        TEST(remotes_are_normalised),
+        TEST(remotes_come_without_credentials),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
