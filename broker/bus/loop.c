@@ -114,8 +114,10 @@ void cccc_bus_serve(struct cccc_bus *bus)
             take_finished(bus);
         if (items[WAIT_XPUB].revents)
             cccc_bus_take_subscriptions(bus);
-        if (items[WAIT_ROUTER].revents)
+        if (items[WAIT_ROUTER].revents) {
+            cccc_stats_count(bus);
             cccc_bus_take_requests(bus);
+        }
         cccc_bus_carry_out(bus);
         tick(bus);
         cccc_ledgers_commit(bus);

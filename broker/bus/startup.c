@@ -104,9 +104,10 @@ static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_a
     char path[sizeof bus->home.root + 32];
     snprintf(path, sizeof path, "%s/%s", bus->home.root, name);
     struct cccc_errmsg m = {""};
+    struct cccc_stat st;
     cccc_value_t document = cccc_json_file(bus->vfs, path, arena, &m);
-    if (m.text[0])
-        cccc_log(LOG_NOTICE, "DOCUMENT", "%s", m.text);
+    if (cccc_is_nil(&document) && bus->vfs->stat(bus->vfs->ctx, path, &st) == 0)
+        cccc_log(LOG_WARNING, "DOCUMENT", "%s; it is made anew from the group folders", m.text);
     return document;
 }
 

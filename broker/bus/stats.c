@@ -33,10 +33,24 @@ static uint64_t open_descriptors(void)
     return count > 3 ? count - 3 : 0; /* less ., .. and the directory itself */
 }
 
-void cccc_stats_gather(struct cccc_bus *bus)
+void cccc_stats_count(struct cccc_bus *bus)
 {
     struct cccc_stats *self = &bus->stats;
     const struct cccc_peer_counters *peers = cccc_peers_counters(bus->peers);
+    self->facts.requests = self->requests;
+    self->facts.acked = self->acked;
+    self->facts.events_published = self->published;
+    self->facts.syncs = self->syncs.count;
+    self->facts.sync_max_us = self->syncs.max_us;
+    self->facts.queued_replies = peers->queued_replies;
+    self->facts.dropped_peers = peers->dropped_peers + self->shed_subscribers;
+    self->facts.shed_connections = cccc_accept_guard_shed();
+    self->facts.subscriptions = bus->subscriptions.count;
+}
+
+void cccc_stats_gather(struct cccc_bus *bus)
+{
+    struct cccc_stats *self = &bus->stats;
     cccc_arena_destroy(&self->arena);
     self->arena = cccc_arena_new(256);
     self->degraded = cccc_ledgers_degraded(&bus->ledgers, self->arena);
@@ -46,24 +60,15 @@ void cccc_stats_gather(struct cccc_bus *bus)
         .pid = getpid(),
         .started_unix_us = self->started_unix_us,
         .epoch = bus->epoch,
-        .requests = self->requests,
-        .acked = self->acked,
-        .events_published = self->published,
-        .syncs = self->syncs.count,
         .sync_p50_us = cccc_sync_times_percentile(&self->syncs, 500, bus->now.mono_us),
         .sync_p99_us = cccc_sync_times_percentile(&self->syncs, 990, bus->now.mono_us),
-        .sync_max_us = self->syncs.max_us,
-        .queued_replies = peers->queued_replies,
-        .dropped_peers = peers->dropped_peers + self->shed_subscribers,
-        .shed_connections = cccc_accept_guard_shed(),
-        .subscriptions = bus->subscriptions.count,
         .fds = open_descriptors(),
         .rss_bytes = resident_bytes(),
         .groups_degraded = cccc_is_nil(&self->degraded) ? NULL : &self->degraded,
-        .degraded = bus->subscriptions.overflowed
-                        ? CCCC_STR("more topic prefixes are subscribed than are kept; publications are no longer filtered")
-                        : CCCC_STR(""),
     };
+    if (bus->subscriptions.overflowed)
+        self->facts.degraded = CCCC_STR("more topic prefixes are subscribed than are kept; publications are no longer filtered");
+    cccc_stats_count(bus);
 }
 
 void cccc_stats_fini(struct cccc_stats *self)

@@ -1,4 +1,4 @@
-/* stats.h - what the daemon knows of itself, gathered once a second for the core (ping, status, the d/ topic).
+/* stats.h - what the daemon knows of itself, for the core to show (ping, status, the d/ topic).
  *
  * Thread: the loop's. */
 #pragma once
@@ -17,7 +17,8 @@ struct cccc_stats {
     cccc_value_t degraded; /* facts.groups_degraded */
 };
 
-/* Bring stats.facts up to date. */
+/* Bring stats.facts up to date: all of it, or only the counters, which cost nothing. */
 void cccc_stats_gather(struct cccc_bus *bus);
+void cccc_stats_count(struct cccc_bus *bus);
 
 void cccc_stats_fini(struct cccc_stats *self);

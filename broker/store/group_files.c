@@ -180,6 +180,18 @@ cccc_err_t cccc_store_group(const struct cccc_store_call *call)
     return err;
 }
 
+/* ---- scopes ---- */
+
+/* `document` with the created_at of the file it replaces, if that has one (reference 1.4). */
+static cccc_value_t keep_created_at(const struct cccc_store_call *call, const char *path)
+{
+    char sum[SUM_HEX + 1];
+    cccc_value_t before = read_document(call->vfs, path, call->arena, sum, NULL);
+    const cccc_value_t *created_at = cccc_get(&before, "created_at");
+    const cccc_value_t *document = &call->store->document;
+    return created_at && cccc_is_map(document) ? cccc_map_with(call->arena, document, CCCC_STR("created_at"), *created_at) : *document;
+}
+
 /* scopes/<name>/scope.yaml. Nothing reads it back but people, so it needs no sums. A removed scope leaves its empty folder. */
 cccc_err_t cccc_store_scope(const struct cccc_store_call *call)
 {
@@ -194,7 +206,8 @@ cccc_err_t cccc_store_scope(const struct cccc_store_call *call)
     }
     cccc_buf_t text;
     cccc_buf_init(&text);
-    cccc_err_t err = compose(&store->document, &text, call->m);
+    cccc_value_t document = keep_created_at(call, path.z);
+    cccc_err_t err = compose(&document, &text, call->m);
     int rc = err ? 0 : cccc_vfs_make_dirs(call->vfs, dir.z);
     if (!err && rc == 0)
         rc = cccc_vfs_replace(call->vfs, path.z, text.data, text.size, false);

@@ -116,15 +116,20 @@ static void pieces_become_a_blob(void **state)
     assert_int_equal(yielded_data().len, 0);
 }
 
-/* An empty blob is a blob. */
+/* An empty blob is a blob, with or without an empty piece before it. */
 static void nothing_can_be_stored(void **state)
 {
     (void)state;
-    const char *sha = sha256_of(CCCC_STR("")), *file = file_name(sha, "empty");
-    assert_int_equal(put_piece(sha, CCCC_STR(""), 0, 0), CCCC_OK);
-    assert_int_equal(end_upload(sha, file, 0), CCCC_OK);
-    assert_int_equal(read_blob(file, 0, 10), CCCC_OK);
-    assert_int_equal(yielded_data().len, 0);
+    for (int pieces = 0; pieces < 2; pieces++) {
+        const char *sha = sha256_of(CCCC_STR("")), *file = file_name(sha, "empty");
+        if (pieces)
+            assert_int_equal(put_piece(sha, CCCC_STR(""), 0, 0), CCCC_OK);
+        assert_int_equal(end_upload(sha, file, 0), CCCC_OK);
+        assert_int_equal(read_blob(file, 0, 10), CCCC_OK);
+        assert_int_equal(yielded_data().len, 0);
+    }
+    const char *other = sha256_of(CCCC_STR("x"));
+    assert_int_equal(end_upload(other, file_name(other, "empty"), 0), CCCC_E_BLOB_CONFLICT);
 }
 
 /* Repeats are harmless: of a piece, of a whole upload, and of an end whose answer was lost. */
