@@ -138,6 +138,8 @@ struct cccc_core {
     uint32_t group_count, group_capacity;
     cccc_arena_t *registry_arena;
     cccc_value_t registry;               /* the document; groups and defaults as reference 1.1 */
+    const msgpack_object_kv **registry_entries; /* of its groups, by id; in the arena */
+    uint32_t registry_entry_count;
     bool registry_dirty;                 /* newer than the file */
     uint64_t registry_stored_mono_us;    /* when it was last handed over to be written; 0 = never */
     char active_group_id[16];
