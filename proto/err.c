@@ -1,6 +1,8 @@
 /* err.c - the error table's lookups, messages that are wrapped on the way up, and the assertion that is always on. */
 #include "proto/err.h"
 
+#include "proto/str.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,8 +55,12 @@ cccc_err_t cccc_fail(struct cccc_errmsg *m, cccc_err_t err, const char *fmt, ...
         return err;
     va_list args;
     va_start(args, fmt);
-    vsnprintf(m->text, sizeof m->text, fmt, args);
+    char longer[sizeof m->text + 4];
+    vsnprintf(longer, sizeof longer, fmt, args);
     va_end(args);
+    cccc_str_t kept = cccc_str_cut(cccc_str(longer), sizeof m->text - 1);
+    memcpy(m->text, kept.ptr, kept.len);
+    m->text[kept.len] = '\0';
     return err;
 }
 
@@ -62,11 +68,9 @@ cccc_err_t cccc_wrap(struct cccc_errmsg *m, cccc_err_t err, const char *prefix)
 {
     if (m == NULL)
         return err;
-    size_t room = sizeof m->text;
-    size_t front = strnlen(prefix, room / 2);
-    size_t kept = strnlen(m->text, room - 1);
-    if (kept > room - 1 - front - 2)
-        kept = room - 1 - front - 2;
+    size_t room = sizeof m->text - 1;
+    size_t front = cccc_str_cut(cccc_str(prefix), room / 2).len;
+    size_t kept = cccc_str_cut(cccc_str(m->text), room - front - 2).len;
     memmove(m->text + front + 2, m->text, kept);
     memcpy(m->text, prefix, front);
     memcpy(m->text + front, ": ", 2);

@@ -7,17 +7,18 @@
 #include "proto/err.h"
 #include "proto/value.h"
 
-/* What an argument may be. Values arrive in handlers already in the canonical type named here. */
+/* What an argument may be; null always counts as absent, any type not named here is refused. Values arrive in handlers already in the canonical type named here. */
 typedef enum cccc_arg_type {
-    CCCC_ARG_STR,      /* string, trimmed of white space; null counts as absent; an integer becomes its decimal text (reference 0.3) */
+    CCCC_ARG_STR,      /* string, trimmed of white space; an integer becomes its decimal text (reference 0.3) */
     CCCC_ARG_TEXT,     /* string, verbatim */
-    CCCC_ARG_GROUP_ID, /* STR that is `^g_[0-9a-f]{12}$`, else invalid_group_id */
-    CCCC_ARG_ACTOR_ID, /* STR that could be an actor id or a principal; path tricks refused */
-    CCCC_ARG_EVENT_ID, /* STR of 1..64 printable characters */
-    CCCC_ARG_BOOL,     /* lenient boolean (reference 0.2); a string outside the table is refused */
-    CCCC_ARG_UINT,     /* integer >= 0, or its decimal text */
-    CCCC_ARG_INT,      /* integer, or its decimal text */
-    CCCC_ARG_STRS,     /* array of strings, each trimmed; one string counts as a list of one */
+    CCCC_ARG_GROUP_ID, /* STR that is `^g_[0-9a-f]{12}$`, else invalid_group_id; blank counts as absent */
+    CCCC_ARG_ACTOR_ID, /* STR that could be an actor id or a principal, else invalid_actor_id: no slash, no control character, no leading dot; blank
+                          counts as absent */
+    CCCC_ARG_EVENT_ID, /* STR of printable ASCII without spaces; blank counts as absent */
+    CCCC_ARG_BOOL,     /* lenient boolean (reference 0.2): a number, or one of its words; another word is refused; blank counts as absent */
+    CCCC_ARG_UINT,     /* integer >= 0, or its decimal text; blank counts as absent */
+    CCCC_ARG_INT,      /* integer, or its decimal text; blank counts as absent */
+    CCCC_ARG_STRS,     /* array of STR, blank items kept; one string counts as a list of one, a blank one as an empty list */
     CCCC_ARG_MAP,      /* map */
     CCCC_ARG_MAPS,     /* array of maps */
     CCCC_ARG_BIN       /* bytes; base64 text on JSON transports */
@@ -47,6 +48,7 @@ enum cccc_arg_slot {
 struct cccc_arg_def {
     cccc_op_t op;
     const char *name;
+    uint32_t name_len;
     cccc_arg_type_t type;
     enum cccc_arg_need need;
     uint64_t max;       /* STR, TEXT, BIN: bytes; UINT, INT: value; STRS, MAPS: items */
@@ -56,6 +58,7 @@ struct cccc_arg_def {
 
 struct cccc_op_def {
     const char *name;
+    uint32_t name_len;
     const char *summary;
     const struct cccc_arg_def *args; /* consecutive */
     uint32_t arg_count;
@@ -74,6 +77,8 @@ struct cccc_args {
 
 struct cccc_refusal;
 
+/* "string", "boolean", ...: the word for documents and refusals. Static. */
+const char *cccc_arg_type_name(cccc_arg_type_t type);
 const struct cccc_op_def *cccc_op_def(cccc_op_t op);
 /* False when there is no such op. */
 bool cccc_op_find(cccc_str_t name, cccc_op_t *op);

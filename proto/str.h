@@ -15,7 +15,7 @@ typedef struct cccc_str {
 /* A string literal as a cccc_str_t. */
 #define CCCC_STR(literal) ((cccc_str_t){(literal), sizeof(literal) - 1})
 
-/* Arguments for a printf "%.*s". */
+/* Arguments for a printf "%.*s". Evaluates `s` twice. */
 #define CCCC_STR_FMT(s) (int)(s).len, ((s).ptr ? (s).ptr : "")
 
 static inline cccc_str_t cccc_str(const char *z)
@@ -31,4 +31,14 @@ static inline bool cccc_str_eq(cccc_str_t a, cccc_str_t b)
 static inline bool cccc_str_is(cccc_str_t a, const char *z)
 {
     return cccc_str_eq(a, cccc_str(z));
+}
+
+/* At most the first `max` bytes, ending between two characters of UTF-8. */
+static inline cccc_str_t cccc_str_cut(cccc_str_t s, size_t max)
+{
+    if (s.len <= max)
+        return s;
+    while (max > 0 && ((unsigned char)s.ptr[max] & 0xc0) == 0x80)
+        max--;
+    return (cccc_str_t){s.ptr, max};
 }

@@ -1,9 +1,10 @@
 /* value.c - arenas, makers, readers, builders, buffers and packing of the one generic value.
  *
- * Packing goes through msgpack-c's inline packer with a write function the compiler can see, so that each call becomes a few stores. */
+ * Packing goes through msgpack-c's inline packer with a write function the compiler can see (text.h), so that each call becomes a few stores. */
 #include "proto/value.h"
 
 #include "proto/err.h"
+#include "proto/text.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -297,6 +298,52 @@ cccc_value_t cccc_value_copy(cccc_arena_t *arena, const cccc_value_t *v)
     return out;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    const msgpack_object_str *x = *(const msgpack_object_str *const *)a, *y = *(const msgpack_object_str *const *)b;
+    if (x->size != y->size)
+        return x->size < y->size ? -1 : 1;
+    return memcmp(x->ptr, y->ptr, x->size);
+}
+
+/* Many keys: sorted, so that a hostile map costs n log n and no more. */
+static bool many_keys_unique(const msgpack_object_map *map)
+{
+    const msgpack_object_str **keys = malloc(map->size * sizeof *keys);
+    CCCC_ASSERT(keys != NULL, "out of memory for %u keys", map->size);
+    for (uint32_t i = 0; i < map->size; i++)
+        keys[i] = &map->ptr[i].key.via.str;
+    qsort(keys, map->size, sizeof(const msgpack_object_str *), compare_keys);
+    bool unique = true;
+    for (uint32_t i = 1; unique && i < map->size; i++)
+        unique = compare_keys(&keys[i - 1], &keys[i]) != 0;
+    free(keys);
+    return unique;
+}
+
+/* Few keys: a 64-bit set of their fingerprints says "new" for most, and only the others are compared. */
+static bool few_keys_unique(const msgpack_object_map *map)
+{
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < map->size; i++) {
+        const msgpack_object_str *key = &map->ptr[i].key.via.str;
+        unsigned print =
+            key->size == 0 ? 0 : key->size * 5u + (unsigned char)key->ptr[0] * 3u + (unsigned char)key->ptr[key->size - 1] * 7u;
+        uint64_t bit = UINT64_C(1) << (print & 63);
+        if (seen & bit)
+            for (uint32_t j = 0; j < i; j++)
+                if (map->ptr[j].key.via.str.size == key->size && memcmp(map->ptr[j].key.via.str.ptr, key->ptr, key->size) == 0)
+                    return false;
+        seen |= bit;
+    }
+    return true;
+}
+
+bool cccc_keys_unique(const cccc_value_t *map)
+{
+    return map->via.map.size <= 32 ? few_keys_unique(&map->via.map) : many_keys_unique(&map->via.map);
+}
+
 static bool maps_eq(const msgpack_object_map *a, const msgpack_object_map *b)
 {
     if (a->size != b->size)
@@ -425,7 +472,7 @@ void cccc_buf_fini(cccc_buf_t *b)
     msgpack_sbuffer_init(b);
 }
 
-static __attribute__((noinline, cold)) void buf_expand(cccc_buf_t *b, size_t len)
+__attribute__((noinline, cold)) void cccc_buf_expand(cccc_buf_t *b, size_t len)
 {
     size_t wanted = b->alloc < 256 ? 512 : b->alloc * 2;
     if (wanted < b->size + len)
@@ -436,23 +483,11 @@ static __attribute__((noinline, cold)) void buf_expand(cccc_buf_t *b, size_t len
     b->alloc = wanted;
 }
 
-static inline char *buf_room(cccc_buf_t *b, size_t len)
-{
-    if (b->alloc - b->size < len)
-        buf_expand(b, len);
-    return b->data + b->size;
-}
-
-char *cccc_buf_reserve(cccc_buf_t *b, size_t len)
-{
-    return buf_room(b, len);
-}
-
 void cccc_buf_put(cccc_buf_t *b, const void *bytes, size_t len)
 {
     if (len == 0)
         return;
-    memcpy(buf_room(b, len), bytes, len);
+    memcpy(cccc_buf_reserve(b, len), bytes, len);
     b->size += len;
 }
 
@@ -463,32 +498,27 @@ void cccc_buf_str(cccc_buf_t *b, const char *z)
 
 /* ---- packing ---- */
 
-static inline int packer_write(void *data, const char *bytes, size_t len)
-{
-    cccc_buf_t *b = data;
-    if (len > 0)
-        memcpy(buf_room(b, len), bytes, len);
-    b->size += len;
-    return 0;
-}
-
-#define PACKER(b) (&(msgpack_packer){(b), packer_write})
+/* One item whose head is all there is, or whose bytes follow. */
+#define PACK_ITEM(b, call)                                                                                                                 \
+    do {                                                                                                                                   \
+        char *p = cccc_buf_reserve((b), PACK_HEAD_BYTES);                                                                                  \
+        PACK_WITH(p, call);                                                                                                                \
+        cursor_end((b), p);                                                                                                                \
+    } while (0)
 
 void cccc_pack_map(cccc_buf_t *b, uint32_t pairs)
 {
-    msgpack_pack_map(PACKER(b), pairs);
+    PACK_ITEM(b, msgpack_pack_map(&pk, pairs));
 }
 
 void cccc_pack_array(cccc_buf_t *b, uint32_t items)
 {
-    msgpack_pack_array(PACKER(b), items);
+    PACK_ITEM(b, msgpack_pack_array(&pk, items));
 }
 
 void cccc_pack_str(cccc_buf_t *b, cccc_str_t s)
 {
-    buf_room(b, s.len + 5);
-    msgpack_pack_str(PACKER(b), s.len);
-    msgpack_pack_str_body(PACKER(b), s.ptr, s.len);
+    cursor_end(b, pack_str_at(cccc_buf_reserve(b, s.len + PACK_HEAD_BYTES), s.ptr, s.len));
 }
 
 void cccc_pack_text(cccc_buf_t *b, const char *z)
@@ -498,71 +528,85 @@ void cccc_pack_text(cccc_buf_t *b, const char *z)
 
 void cccc_pack_uint(cccc_buf_t *b, uint64_t u)
 {
-    msgpack_pack_uint64(PACKER(b), u);
+    PACK_ITEM(b, msgpack_pack_uint64(&pk, u));
 }
 
 void cccc_pack_bool(cccc_buf_t *b, bool v)
 {
-    if (v)
-        msgpack_pack_true(PACKER(b));
-    else
-        msgpack_pack_false(PACKER(b));
+    PACK_ITEM(b, v ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk));
 }
 
 void cccc_pack_nil(cccc_buf_t *b)
 {
-    msgpack_pack_nil(PACKER(b));
+    PACK_ITEM(b, msgpack_pack_nil(&pk));
 }
 
 void cccc_pack_bin(cccc_buf_t *b, const void *bytes, size_t len)
 {
-    msgpack_pack_bin(PACKER(b), len);
-    msgpack_pack_bin_body(PACKER(b), bytes, len);
+    PACK_ITEM(b, msgpack_pack_bin(&pk, len));
+    cccc_buf_put(b, bytes, len);
 }
 
-static void pack_map_value(cccc_buf_t *b, const msgpack_object_map *map)
+static char *pack_map_at(cccc_buf_t *b, char *p, const msgpack_object_map *map)
 {
-    cccc_pack_map(b, map->size);
+    PACK_WITH(p, msgpack_pack_map(&pk, map->size));
     for (uint32_t i = 0; i < map->size; i++) {
-        cccc_pack_str(b, (cccc_str_t){map->ptr[i].key.via.str.ptr, map->ptr[i].key.via.str.size});
-        cccc_pack_value(b, &map->ptr[i].val);
+        const msgpack_object_str *key = &map->ptr[i].key.via.str;
+        p = pack_string(b, p, (cccc_str_t){key->ptr, key->size});
+        p = cccc_pack_value_at(b, p, &map->ptr[i].val);
+    }
+    return p;
+}
+
+static char *pack_array_at(cccc_buf_t *b, char *p, const msgpack_object_array *array)
+{
+    PACK_WITH(p, msgpack_pack_array(&pk, array->size));
+    for (uint32_t i = 0; i < array->size; i++)
+        p = cccc_pack_value_at(b, p, &array->ptr[i]);
+    return p;
+}
+
+static char *pack_bin_at(cccc_buf_t *b, char *p, const msgpack_object_bin *bin)
+{
+    p = room(b, p, bin->size + PACK_HEAD_BYTES + 64);
+    PACK_WITH(p, msgpack_pack_bin(&pk, bin->size));
+    return put_bytes(p, bin->ptr, bin->size);
+}
+
+char *cccc_pack_value_at(cccc_buf_t *b, char *p, const cccc_value_t *v)
+{
+    p = room(b, p, PACK_HEAD_BYTES + 64);
+    switch (v->type) {
+    case MSGPACK_OBJECT_NIL:
+        PACK_WITH(p, msgpack_pack_nil(&pk));
+        return p;
+    case MSGPACK_OBJECT_BOOLEAN:
+        PACK_WITH(p, v->via.boolean ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk));
+        return p;
+    case MSGPACK_OBJECT_POSITIVE_INTEGER:
+        PACK_WITH(p, msgpack_pack_uint64(&pk, v->via.u64));
+        return p;
+    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+        PACK_WITH(p, msgpack_pack_int64(&pk, v->via.i64));
+        return p;
+    case MSGPACK_OBJECT_FLOAT32:
+    case MSGPACK_OBJECT_FLOAT64:
+        PACK_WITH(p, msgpack_pack_double(&pk, v->via.f64));
+        return p;
+    case MSGPACK_OBJECT_STR:
+        return pack_string(b, p, (cccc_str_t){v->via.str.ptr, v->via.str.size});
+    case MSGPACK_OBJECT_BIN:
+        return pack_bin_at(b, p, &v->via.bin);
+    case MSGPACK_OBJECT_ARRAY:
+        return room(b, pack_array_at(b, p, &v->via.array), 64);
+    case MSGPACK_OBJECT_MAP:
+        return room(b, pack_map_at(b, p, &v->via.map), 64);
+    default:
+        cccc_assert_failed(__FILE__, __LINE__, "a value our decoders or builders make", " type %d", (int)v->type);
     }
 }
 
 void cccc_pack_value(cccc_buf_t *b, const cccc_value_t *v)
 {
-    switch (v->type) {
-    case MSGPACK_OBJECT_NIL:
-        cccc_pack_nil(b);
-        break;
-    case MSGPACK_OBJECT_BOOLEAN:
-        cccc_pack_bool(b, v->via.boolean);
-        break;
-    case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        cccc_pack_uint(b, v->via.u64);
-        break;
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        msgpack_pack_int64(PACKER(b), v->via.i64);
-        break;
-    case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64:
-        msgpack_pack_double(PACKER(b), v->via.f64);
-        break;
-    case MSGPACK_OBJECT_STR:
-        cccc_pack_str(b, (cccc_str_t){v->via.str.ptr, v->via.str.size});
-        break;
-    case MSGPACK_OBJECT_BIN:
-        cccc_pack_bin(b, v->via.bin.ptr, v->via.bin.size);
-        break;
-    case MSGPACK_OBJECT_ARRAY:
-        cccc_pack_array(b, v->via.array.size);
-        for (uint32_t i = 0; i < v->via.array.size; i++)
-            cccc_pack_value(b, &v->via.array.ptr[i]);
-        break;
-    case MSGPACK_OBJECT_MAP:
-        pack_map_value(b, &v->via.map);
-        break;
-    default:
-        CCCC_ASSERT(false, "type %d is never made by our decoders or builders", (int)v->type);
-    }
+    cursor_end(b, cccc_pack_value_at(b, cursor_begin(b), v));
 }

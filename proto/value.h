@@ -70,6 +70,8 @@ cccc_value_t cccc_map_with(cccc_arena_t *arena, const cccc_value_t *map, cccc_st
 cccc_value_t cccc_map_without(cccc_arena_t *arena, const cccc_value_t *map, cccc_str_t key);
 /* A deep copy that borrows nothing. */
 cccc_value_t cccc_value_copy(cccc_arena_t *arena, const cccc_value_t *v);
+/* False when a map has a key twice: for decoders, whose maps come from strangers. O(n log n). */
+bool cccc_keys_unique(const cccc_value_t *map);
 /* Same type and content; maps compare in order. */
 bool cccc_value_eq(const cccc_value_t *a, const cccc_value_t *b);
 /* The lenient boolean of CCCC 0.4.0 (reference 0.2): "yes", "off", 0, "2", ...; `otherwise` where the table says default. */
@@ -80,8 +82,15 @@ void cccc_buf_init(cccc_buf_t *b);
 void cccc_buf_fini(cccc_buf_t *b);
 void cccc_buf_put(cccc_buf_t *b, const void *bytes, size_t len);
 void cccc_buf_str(cccc_buf_t *b, const char *z);
+/* The slow half of cccc_buf_reserve: at least doubles. */
+void cccc_buf_expand(cccc_buf_t *b, size_t len);
 /* Room for `len` more bytes: returns where they go; after writing n of them, add n to b->size. */
-char *cccc_buf_reserve(cccc_buf_t *b, size_t len);
+static inline char *cccc_buf_reserve(cccc_buf_t *b, size_t len)
+{
+    if (b->alloc - b->size < len)
+        cccc_buf_expand(b, len);
+    return b->data + b->size;
+}
 /* Pack helpers over the buffer; canonical (shortest) msgpack forms. */
 void cccc_pack_value(cccc_buf_t *b, const cccc_value_t *v);
 void cccc_pack_map(cccc_buf_t *b, uint32_t pairs);

@@ -10,13 +10,14 @@
 
 #define CCCC_WIRE_VERSION 1
 
-/* Walk msgpack bytes without allocating: exactly one value, depth, item count against remaining bytes, string sizes, strict UTF-8, string
- * map keys without duplicates, no ext, no NaN or infinities (limits.def). CCCC_E_INVALID_REQUEST: *m says what and at which byte.
- * `max_bytes` is the caller's limit for the whole. */
-cccc_err_t cccc_msgpack_check(const char *bytes, size_t len, size_t max_bytes, struct cccc_errmsg *m);
-/* cccc_msgpack_check, then unpack into `arena`. Strings borrow `bytes`. */
+/* Decode exactly one msgpack value into `arena`; strings borrow `bytes`. Everything is checked before memory is taken for it: depth, item count
+ * against remaining bytes and limits, string sizes, strict UTF-8, string map keys without duplicates, no ext, no NaN or infinities (DECODE_* of
+ * limits.def; requests have the narrower VALUE_*). Integers come out as integers whatever their encoding, floats as doubles.
+ * CCCC_E_TOO_LARGE: more than `max_bytes`. CCCC_E_INVALID_REQUEST: *m says what and at which byte. */
 cccc_err_t cccc_msgpack_read(const char *bytes, size_t len, size_t max_bytes, cccc_arena_t *arena, cccc_value_t *out,
                              struct cccc_errmsg *m);
+/* The same checks without a result. */
+cccc_err_t cccc_msgpack_check(const char *bytes, size_t len, size_t max_bytes, struct cccc_errmsg *m);
 
 /* An id of a request, echoed verbatim: an integer or a string of at most CCCC_REQUEST_ID_BYTES_MAX, kept packed. len 0 = none. */
 struct cccc_request_id {

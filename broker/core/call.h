@@ -22,11 +22,16 @@ struct cccc_call {
     call_next_fn next;               /* continuation */
     const struct cccc_read_result *read; /* in a continuation after a read */
     struct { cccc_err_t err; const char *message; const cccc_value_t *value; } stored; /* after a store */
-    struct cccc_pending *appended;   /* in a continuation after an append: the event now applied */
+    struct cccc_pending *appended;   /* the event the last call_append decided; in the continuation it is applied. Valid as long as the call */
+    struct cccc_pending *decided_events; /* all its appends, newest first, by sibling */
     uint32_t appends_open;           /* appends not yet durable; the continuation runs when the last one is */
+    call_next_fn after_store;        /* config_store's: what runs after both files */
+    cccc_str_t store_warning;        /* config_store's: why a file could not be written; "" */
     void *state;                     /* what an op keeps between its steps; in the arena */
-    cccc_ticket_t ticket;
-    bool decided;
+    cccc_ticket_t ticket;            /* 0 = not parked */
+    bool decided;                    /* the connection's next request may start */
+    bool finished;                   /* answered; kept only while appends are open */
+    struct cccc_call *behind;        /* the next one in its connection's queue */
     UT_hash_handle hh;               /* by ticket, while parked */
 };
 
@@ -45,8 +50,9 @@ void call_fail(call_t *call, cccc_err_t err, const char *fmt, ...) __attribute__
 void call_fail_details(call_t *call, cccc_err_t err, cccc_value_t details, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Answer with `result`, a map. Adds `ignored` when arguments were, and nothing else. */
 void call_reply(call_t *call, const cccc_value_t *result);
-/* The hot way: begin packs up to `result`; the caller packs one map (of `pairs` members, plus what call_ignored says) and ends. */
-void call_reply_begin(call_t *call, cccc_buf_t *out);
+/* The hot way: begin packs up to `result` and the head of a map of `pairs` members; the caller packs these and ends. `ignored` is added by the way.
+ * Returns the core's scratch buffer: nothing else of the core may be called in between. */
+cccc_buf_t *call_reply_begin(call_t *call, uint32_t pairs);
 void call_reply_end(call_t *call, cccc_buf_t *out);
 
 /* ---- going on later ---- */
@@ -59,6 +65,8 @@ cccc_err_t call_append(call_t *call, struct cccc_group *group, cccc_kind_t kind,
                        call_next_fn next, struct cccc_errmsg *m);
 cccc_err_t core_append(struct cccc_core *core, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key,
                        cccc_value_t data, cccc_arena_t **arena, struct cccc_errmsg *m);
+/* Wait for an event another call decided, as if this call had decided it too: counted in appends_open. `call` counts as decided. */
+void call_wait(call_t *call, struct cccc_pending *pending, call_next_fn next);
 /* Park until the read is done; `query`'s pointers must live in the call's arena. */
 void call_read(call_t *call, struct cccc_group *group, const struct cccc_read_query *query, call_next_fn next);
 /* Park until the file work is done. Takes store->arena (make one with cccc_arena_new; deep-copy into it). next NULL: nobody waits; call goes on. */
@@ -71,10 +79,14 @@ void core_store(struct cccc_core *core, struct cccc_store *store);
 /* Find the group by the op's group_id argument (slot of the table) and set call->group. False: the call was failed (group_not_found,
  * group_offline, busy while folding). */
 bool call_group(call_t *call, enum cccc_arg_slot group_id_slot);
-/* Find a loadable group by id (one that has a document); NULL when there is none. */
+/* Find a loadable group by id (one that has a document, or is offline: call_group tells them apart); NULL when there is none. */
 struct cccc_group *core_group(struct cccc_core *core, cccc_str_t group_id);
-/* The group of that id, also one whose creation is still pending; made (next free slot, no document) when there is none. */
+/* The same, but also groups whose creation is still pending. */
+struct cccc_group *core_group_any(struct cccc_core *core, cccc_str_t group_id);
+/* core_group_any, made (next free slot, no document) when there is none. Whoever creates groups on request checks GROUPS_MAX. */
 struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id);
+/* Forget a group (its folder goes to the trash): whoever waits for it is answered group_not_found. */
+void core_group_drop(struct cccc_core *core, struct cccc_group *group);
 /* Read one event of the event lane out of a read result; the event lives in the call's arena. False when index is out of range. */
 bool call_read_event(call_t *call, uint32_t index, struct cccc_event *out);
 
@@ -85,6 +97,18 @@ void core_log(struct cccc_core *core, int level, const char *id, const char *fmt
 uint64_t core_random(struct cccc_core *core);
 /* Wall time of the input being worked on. */
 void core_ts(struct cccc_core *core, char out[28]);
+
+/* ---- what core.c asks of core B's files ---- */
+
+/* After a fold (group.yaml may be older than the ledger, or edited by hand): ask for group.yaml to be written, append group.edit. config.c */
+void config_resume(struct cccc_core *core, struct cccc_group *group);
+/* Once a second, with core->facts set: publish d/ counters. daemon.c */
+void daemon_tick(struct cccc_core *core);
+
+/* ---- publish.c ---- */
+
+/* Ask for `bytes` to be published under `topic`; keeps its own reference. */
+void publish_bytes(struct cccc_core *core, const char *topic, cccc_bytes_t *bytes);
 
 /* ---- apply.c: the only way visible state changes ---- */
 
@@ -126,10 +150,6 @@ cccc_value_t permit_attest(const call_t *call);
 
 /* Canonical tokens of `to`, in order, without duplicates: array in the call's arena. CCCC_E_INVALID_RECIPIENT with a message. */
 cccc_err_t recipients_resolve(call_t *call, struct cccc_group *group, const cccc_value_t *to, cccc_value_t *out, struct cccc_errmsg *m);
-/* The audience of canonical tokens as of now: principals the event is for, sender excluded; array in the call's arena. Disabled actors are
- * in it (their copy waits in the inbox). *enabled counts the enabled agents in it. */
-cccc_value_t recipients_audience(call_t *call, struct cccc_group *group, const cccc_value_t *to, cccc_str_t sender, uint32_t *enabled);
-
 /* ---- unread.c ---- */
 void unread_push(struct cccc_unread *u, uint64_t seq);              /* seq > u->last */
 void unread_drop_through(struct cccc_unread *u, uint64_t seq);       /* forget all <= seq */
@@ -140,7 +160,11 @@ void unread_fini(struct cccc_unread *u);
 struct cccc_dedupe *dedupe_new(void);
 void dedupe_destroy(struct cccc_dedupe **self);
 uint64_t dedupe_hash(cccc_str_t by, cccc_str_t client_id);           /* never 0 */
+/* Adding the same pair again changes nothing. */
 void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
+/* Forget the pair; a missing one is fine. */
+void dedupe_remove(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
+uint64_t dedupe_count(const struct cccc_dedupe *self);
 /* Candidates for `hash` (a hit must be confirmed on the line); returns how many were written to `seqs`. */
 uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max);
 

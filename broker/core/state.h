@@ -69,15 +69,24 @@ struct cccc_reader {
 
 struct cccc_call;
 
-/* A decided event on its way to the disk. Owns `wire`; `event` borrows from `wire` or `arena`. */
+/* A repeat of a client_id that waits for the first one's durability. Lives in its call's arena. */
+struct cccc_waiter {
+    struct cccc_waiter *next;
+    struct cccc_call *call;
+};
+
+/* A decided event on its way to the disk, and as long as its call lives. Owns `wire`; lives, like all `event` borrows, in the call's arena
+ * or in `arena`. */
 struct cccc_pending {
-    struct cccc_pending *next;
+    struct cccc_pending *next;    /* of its group, by seq */
+    struct cccc_pending *sibling; /* of its call, newest first */
     struct cccc_event event;
     cccc_bytes_t *wire;       /* the wire form, encoded once: reply, publication and pending share it */
     cccc_arena_t *arena;      /* what the event's values live in, when no call owns it; may be NULL */
     struct cccc_call *call;   /* who waits for it; NULL when nobody does */
     struct cccc_waiter *waiters; /* repeats of the same client_id that wait for the same durability */
     uint64_t client_hash;     /* 0 = no client_id */
+    bool config;              /* changes the document */
 };
 
 /* ---- a group ---- */
@@ -92,15 +101,20 @@ struct cccc_group {
     struct cccc_config config;
     struct cccc_reader *readers; /* uthash by id */
 
+    uint64_t first_seq;          /* of the first event applied; 0 = none */
     uint64_t head_seq;           /* last applied (durable) seq */
     char head_id[33];
     char head_ts[28];
     uint64_t next_seq;           /* what the next decided event gets */
-    uint64_t kind_published[CCCC_KIND_COUNT]; /* last seq published under e/<gid>/<kind>/ */
     struct cccc_pending *pending, **pending_end;
     uint32_t pending_count;
+    uint32_t pending_config;     /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe;  /* dedupe.c */
+    struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
+    struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
+    struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
+    struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
+    bool cursors_dirty;              /* read_cursors.json is older than the cursors */
     uint64_t changed_mono_us;    /* for heads */
 
     bool created;                /* its ledger exists or an append with create was issued */
@@ -128,14 +142,22 @@ struct cccc_core {
     char active_group_id[16];
     char active_updated_at[28];
     struct cccc_conn *conns;             /* uthash by conn */
+    struct cccc_conn *runnable;          /* of them, those whose next request may start */
     struct cccc_call *parked;            /* uthash by ticket */
     cccc_ticket_t last_ticket;
     struct cccc_upload *uploads;
     const struct cccc_daemon_facts *facts;
-    const struct cccc_moment *now;       /* set during each call from outside */
+    struct cccc_moment moment;           /* of the last input */
+    const struct cccc_moment *now;       /* &moment */
     uint64_t random_state[2];            /* refilled from each input's moment */
     uint64_t last_second;
     bool stopping;
-    struct cccc_effect *effects;
+    uint64_t pending_count, pending_bytes; /* of all groups */
+    cccc_buf_t scratch;                  /* for one encoding at a time */
+    char ts[28];                         /* ts_us as text */
+    int64_t ts_us;
+    struct cccc_effect *effects;         /* collected */
     size_t effect_count, effect_capacity;
+    struct cccc_effect *taken;           /* out with the executor */
+    size_t taken_capacity;
 };

@@ -36,7 +36,8 @@ struct cccc_recovery {
     uint64_t legacy;       /* of them without integrity fields */
     uint64_t head_seq;     /* last seq */
     uint64_t torn_bytes;   /* cut from the tail; kept aside under state/ledger/torn/ */
-    uint64_t foreign_bytes;
+    uint64_t foreign_bytes; /* of another program's lines: left in place amid ours, cut and kept aside behind ours */
+    uint64_t epoch;        /* highest instance epoch of any line; 0 = none */
     uint32_t gap_count;
     struct cccc_gap gaps[16]; /* the first ones */
     bool read_only;
@@ -61,7 +62,8 @@ struct cccc_ledger_options {
 };
 
 /* Open and recover, or prepare a new one. What recovery accepts is synced before this returns. Blocks.
- * CCCC_E_LOCKED: another process has state/ledger/ledger.lock. CCCC_E_STORAGE, CCCC_E_DAMAGED: not opened, *m says why.
+ * CCCC_E_LOCKED: another process has state/ledger/ledger.lock. CCCC_E_NOT_FOUND: no such group folder, and not `create`. CCCC_E_STORAGE,
+ * CCCC_E_DAMAGED: not opened, *m says why.
  * *report is filled in every case. */
 cccc_err_t cccc_ledger_open(const struct cccc_ledger_options *options, cccc_ledger_t **out, struct cccc_recovery *report,
                             struct cccc_errmsg *m);

@@ -21,26 +21,28 @@ cccc_err_t cccc_home_prepare(const struct cccc_vfs *vfs, struct cccc_home *home,
 
 /* daemon/ccccd.lock: take it and write our pid into it and ccccd.pid. CCCC_E_LOCKED: *pid is the owner's (0 unknown). The lock lives as long as *fd. */
 cccc_err_t cccc_home_lock(const struct cccc_vfs *vfs, const struct cccc_home *home, int *fd, int32_t *pid, struct cccc_errmsg *m);
-/* Read, increase and store the instance epoch (daemon/epoch): always higher than any before in this home. `at_least` comes from ledgers. */
+/* Read, increase and store the instance epoch (daemon/epoch): always higher than any before in this home. When the file is lost or damaged in a
+ * home with groups, the clock's seconds take over. */
 cccc_err_t cccc_home_next_epoch(const struct cccc_vfs *vfs, const struct cccc_home *home, uint64_t *epoch, struct cccc_errmsg *m);
 
 /* ccccd.addr.json (reference 1.9 plus bus, events, protocol, epoch). */
 struct cccc_descriptor {
     int32_t pid;
     char version[32];
-    char path[108];         /* NDJSON socket */
+    char path[108];             /* NDJSON socket */
     char bus[128], events[128]; /* ZeroMQ endpoints */
     uint64_t epoch;
 };
 cccc_err_t cccc_descriptor_write(const struct cccc_vfs *vfs, const struct cccc_home *home, const struct cccc_descriptor *d, const char *ts,
                                  struct cccc_errmsg *m);
+/* Also removes ccccd.pid: nobody serves any more. */
 void cccc_descriptor_remove(const struct cccc_vfs *vfs, const struct cccc_home *home);
 
 /* YAML text <-> value, block style, insertion order. CCCC_E_BAD_YAML says what and where (line, column). */
 cccc_err_t cccc_yaml_read(const char *text, size_t len, cccc_arena_t *arena, cccc_value_t *out, struct cccc_errmsg *m);
 void cccc_yaml_write(const cccc_value_t *v, cccc_buf_t *out);
 
-/* A JSON document, nil when missing, unreadable or not an object (reference 0.4); *m then says so. */
+/* A JSON document of at most STATE_FILE_BYTES_MAX, nil when missing, unreadable or not an object (reference 0.4); *m then says so. */
 cccc_value_t cccc_json_file(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, struct cccc_errmsg *m);
 
 /* What start-up finds of one group. */
@@ -48,7 +50,7 @@ struct cccc_group_files {
     cccc_value_t document; /* group.yaml or, when it cannot be read, group.yaml.prev; nil when neither can */
     bool edited;           /* group.yaml is not what cccc last wrote (state/group.sum) */
     bool from_prev;
-    char note[256];        /* "" or why */
+    char note[256]; /* "" or why */
 };
 void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
                            struct cccc_group_files *out);

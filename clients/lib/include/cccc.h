@@ -22,21 +22,23 @@ typedef struct cccc_reply cccc_reply_t;
 typedef struct cccc_follow cccc_follow_t;
 
 struct cccc_error {
-    char code[64];     /* "group_not_found", ...; ours: "daemon_not_running", "daemon_unreachable", "timeout" */
+    char code[64];      /* "group_not_found", ...; ours: "daemon_not_running", "daemon_unreachable", "timeout" */
     char message[1024]; /* what, why, what next */
-    char outcome[16];  /* "not_stored", "unknown", or "" */
-    int exit_status;   /* what the command line would exit with */
+    char outcome[16];   /* "not_stored", "unknown", or "" */
+    int exit_status;    /* what the command line would exit with */
 };
 
 struct cccc_options {
-    const char *home;   /* NULL: CCCC_HOME, else ~/.cccc */
-    const char *by;     /* the speaker named in requests that have none; NULL: leave it to the broker */
-    int timeout_ms;     /* of requests; 0: 30,000 */
+    const char *home; /* NULL: CCCC_HOME, else ~/.cccc */
+    const char *by;   /* the speaker named in requests that have none; NULL: leave it to the broker */
+    int timeout_ms;   /* of requests; 0: 30,000 */
 };
 
 /* ---- client ---- */
 
+/* Find the daemon of the home and connect. "daemon_not_running" when there is none now; one that goes away later is waited for. */
 int cccc_open(cccc_t **out, const struct cccc_options *options, struct cccc_error *err);
+/* Close the client's followers first. Open requests are forgotten: what they asked for may or may not happen. */
 void cccc_close(cccc_t **self);
 /* The home in use; lives as long as the client. */
 const char *cccc_home(const cccc_t *self);
@@ -45,7 +47,7 @@ const char *cccc_home(const cccc_t *self);
 
 cccc_args_t *cccc_args_new(void);
 void cccc_args_free(cccc_args_t **self);
-void cccc_args_str(cccc_args_t *self, const char *key, const char *text);          /* NULL text: nothing is added */
+void cccc_args_str(cccc_args_t *self, const char *key, const char *text); /* NULL text: nothing is added */
 void cccc_args_strn(cccc_args_t *self, const char *key, const char *text, size_t len);
 void cccc_args_strs(cccc_args_t *self, const char *key, const char *const *items, size_t count);
 void cccc_args_uint(cccc_args_t *self, const char *key, uint64_t u);
@@ -67,9 +69,11 @@ void cccc_reply_free(cccc_reply_t **self);
 
 /* Called when a pipelined request ended: reply (borrowed) or error (borrowed), the other NULL. */
 typedef void (*cccc_done_fn)(void *arg, const cccc_reply_t *reply, const struct cccc_error *err);
-/* Send without waiting; at most 10,000 may be open (-1 "busy" beyond). `done` runs inside cccc_pump or cccc_request of this client. */
+/* Send without waiting; at most 10,000 may be open (-1 "busy" beyond). `done` runs inside any call of this client that
+ * waits or takes in answers (cccc_pump, cccc_request and what is made of it, cccc_follow_next); it may ask further, but not close the client. */
 int cccc_request_async(cccc_t *self, const char *op, cccc_args_t **args, cccc_done_fn done, void *arg, struct cccc_error *err);
-/* Take in what has arrived, waiting at most timeout_ms (0: not at all, -1: until something ends) while requests are open. Returns how many ended, or -1. */
+/* Take in what has arrived, waiting at most timeout_ms (0: not at all, -1: until something ends) while requests are open. Returns how many ended. A
+ * signal handler that ran ends the waiting early. */
 int cccc_pump(cccc_t *self, int timeout_ms, struct cccc_error *err);
 /* Requests not ended yet. */
 size_t cccc_open_requests(const cccc_t *self);
@@ -82,13 +86,13 @@ int cccc_send(cccc_t *self, const char *group_id, const char *text, const char *
 
 struct cccc_filter {
     const char *group_id;
-    const char *recipient;      /* NULL: the whole group; else only what is addressed to it */
-    const char *const *kinds;   /* NULL: all */
+    const char *recipient;    /* NULL: the whole group; else only what is addressed to it */
+    const char *const *kinds; /* NULL: all */
     size_t kind_count;
-    const char *by;             /* NULL: anybody */
-    bool from_seq;              /* true: start behind after_seq; false: with the last `last` events, then live */
+    const char *by; /* NULL: anybody */
+    bool from_seq;  /* true: start behind after_seq; false: with the last `last` events, then live */
     uint64_t after_seq;
-    const char *after_id;       /* id of the event at after_seq, when known: notices a restored ledger */
+    const char *after_id; /* id of the event at after_seq, when known: notices a restored ledger */
     uint32_t last;
 };
 
@@ -102,11 +106,11 @@ enum cccc_item_type {
 struct cccc_item {
     enum cccc_item_type type;
     uint64_t seq;
-    msgpack_object event;       /* map; borrowed until the next call */
-    const char *bytes;          /* the event's packed form, borrowed likewise */
+    msgpack_object event; /* map; borrowed until the next call */
+    const char *bytes;    /* the event's packed form, borrowed likewise */
     size_t len;
     uint64_t from_seq, to_seq;
-    const char *reason;
+    const char *reason; /* "damaged", "missing", ...; borrowed likewise */
 };
 
 struct cccc_follow_stats {
@@ -117,7 +121,7 @@ struct cccc_follow_stats {
 
 int cccc_follow_open(cccc_t *self, const struct cccc_filter *filter, cccc_follow_t **out, struct cccc_error *err);
 /* The next item: 1 and *item, 0 after timeout_ms without one (-1: wait for ever), -1 on an error that ends the follower (the group was deleted, ...). A daemon
- * that is away is waited for. */
+ * that is away is waited for. A signal handler that ran ends the waiting early: 0. */
 int cccc_follow_next(cccc_follow_t *self, struct cccc_item *item, int timeout_ms, struct cccc_error *err);
 void cccc_follow_stats(const cccc_follow_t *self, struct cccc_follow_stats *out);
 void cccc_follow_close(cccc_follow_t **self);

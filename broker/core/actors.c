@@ -1,0 +1,464 @@
+/* actors.c - the actors of a group: list, add, change, remove (reference 3.8).
+ *
+ * An actor's entry is stored without its role: the first enabled actor is the foreman, computed anew from the list at each use. Here an actor is
+ * configuration; nothing is started or stopped.
+ * Thread: the core's. */
+#include "broker/core/change.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+/* ---- what an entry may hold ---- */
+
+/* Reference 8.6. The command is split at single spaces. */
+static const struct {
+    const char *name, *command;
+} runtimes[] = {
+    {"amp", "amp"},
+    {"auggie", "auggie"},
+    {"claude", "claude --dangerously-skip-permissions"},
+    {"codex", "codex -c shell_environment_policy.inherit=all --dangerously-bypass-approvals-and-sandbox --search"},
+    {"cursor", "cursor-agent"},
+    {"droid", "droid --auto high"},
+    {"gemini", "gemini --yolo"},
+    {"kilocode", "kilocode"},
+    {"neovate", "neovate"},
+    {"opencode", "opencode"},
+    {"copilot", "copilot --allow-all-tools --allow-all-paths"},
+    {"custom", ""},
+};
+
+static const char *const runtime_names[] = {"amp",      "auggie",  "claude",   "codex",   "cursor", "droid", "gemini",
+                                            "kilocode", "neovate", "opencode", "copilot", "custom", NULL};
+static const char *const runner_names[] = {"pty", "headless", NULL};
+static const char *const submit_names[] = {"enter", "newline", "none", NULL};
+
+/* The fields of an entry that callers set, in its order. */
+enum field { TITLE, COMMAND, ENV, SCOPE, SUBMIT, ENABLED, RUNNER, RUNTIME, FIELDS };
+
+static const struct {
+    const char *name;
+    const char *const *choices; /* the first is the default, unless `otherwise` names it */
+    const char *otherwise;
+} fields[FIELDS] = {
+    [TITLE] = {"title", NULL, ""},
+    [COMMAND] = {"command", NULL, NULL},
+    [ENV] = {"env", NULL, NULL},
+    [SCOPE] = {"default_scope_key", NULL, ""},
+    [SUBMIT] = {"submit", submit_names, "enter"},
+    [ENABLED] = {"enabled", NULL, NULL},
+    [RUNNER] = {"runner", runner_names, "pty"},
+    [RUNTIME] = {"runtime", runtime_names, "codex"},
+};
+
+static cccc_value_t default_command(cccc_arena_t *arena, cccc_str_t runtime)
+{
+    cccc_builder_t b = cccc_array_builder(arena, 6);
+    const char *at = "";
+    for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
+        if (cccc_str_is(runtime, runtimes[i].name))
+            at = runtimes[i].command;
+    }
+    while (*at != '\0') {
+        size_t n = strcspn(at, " ");
+        cccc_array_add(&b, cccc_string((cccc_str_t){at, n}));
+        at += n + (at[n] == ' ');
+    }
+    return b.value;
+}
+
+static bool has_nul(cccc_str_t s)
+{
+    return s.len > 0 && memchr(s.ptr, '\0', s.len) != NULL;
+}
+
+/* CCCC_E_INVALID_PATCH: of the wrong type. CCCC_E_ACTOR_UPDATE_FAILED: a value that is not allowed. */
+static cccc_err_t command_value(cccc_arena_t *arena, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+{
+    if (!cccc_is_array(v))
+        return cccc_fail(m, CCCC_E_INVALID_PATCH, "command must be a list of texts");
+    cccc_builder_t b = cccc_array_builder(arena, v->via.array.size);
+    for (uint32_t i = 0; i < v->via.array.size; i++) {
+        cccc_str_t word;
+        if (!cccc_as_str(&v->via.array.ptr[i], &word) || has_nul(word))
+            return cccc_fail(m, CCCC_E_INVALID_PATCH, "command must be a list of texts without NUL");
+        cccc_array_add(&b, cccc_string(word));
+    }
+    *out = b.value;
+    return CCCC_OK;
+}
+
+static bool is_env_name(cccc_str_t s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9'))
+            return false;
+    }
+    return s.len > 0;
+}
+
+static cccc_err_t env_value(cccc_arena_t *arena, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+{
+    if (!cccc_is_map(v))
+        return cccc_fail(m, CCCC_E_INVALID_PATCH, "env must be a map of names to texts");
+    if (v->via.map.size > CCCC_ENV_KEYS_MAX)
+        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "env has %u names; at most %d are kept", v->via.map.size, CCCC_ENV_KEYS_MAX);
+    cccc_builder_t b = cccc_map_builder(arena, v->via.map.size);
+    for (uint32_t i = 0; i < v->via.map.size; i++) {
+        const msgpack_object_kv *kv = &v->via.map.ptr[i];
+        cccc_str_t name = {0}, text;
+        int64_t number;
+        if (!cccc_as_str(&kv->key, &name) || !is_env_name(name))
+            return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "env: %.*s is no name of an environment variable", CCCC_STR_FMT(name));
+        if (cccc_as_int(&kv->val, &number))
+            text = cccc_arena_printf(arena, "%lld", (long long)number);
+        else if (!cccc_as_str(&kv->val, &text) || has_nul(text))
+            return cccc_fail(m, CCCC_E_INVALID_PATCH, "env: the value of %.*s must be text without NUL", CCCC_STR_FMT(name));
+        cccc_map_add_key(&b, name, cccc_string(text));
+    }
+    *out = b.value;
+    return CCCC_OK;
+}
+
+static cccc_err_t word_value(enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+{
+    cccc_str_t s;
+    if (!cccc_as_str(v, &s))
+        return cccc_fail(m, CCCC_E_INVALID_PATCH, "%s must be text", fields[field].name);
+    if (s.len == 0)
+        s = cccc_str(fields[field].otherwise);
+    if (field == TITLE && s.len > CCCC_TITLE_BYTES_MAX)
+        return cccc_fail(m, CCCC_E_TOO_LARGE, "title has %zu bytes; at most %d are kept", s.len, CCCC_TITLE_BYTES_MAX);
+    const char *const *choice = fields[field].choices;
+    while (choice != NULL && *choice != NULL && !cccc_str_is(s, *choice))
+        choice++;
+    if (choice != NULL && *choice == NULL)
+        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "invalid %s: %.*s", fields[field].name, CCCC_STR_FMT(s));
+    *out = cccc_string(s);
+    return CCCC_OK;
+}
+
+/* The canonical value of one field; nil resets it. */
+static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+{
+    bool reset = cccc_is_nil(v);
+    switch (field) {
+    case COMMAND:
+        *out = cccc_array_builder(arena, 0).value;
+        return reset ? CCCC_OK : command_value(arena, v, out, m);
+    case ENV:
+        *out = cccc_map_builder(arena, 0).value;
+        return reset ? CCCC_OK : env_value(arena, v, out, m);
+    case ENABLED: {
+        bool on = cccc_coerce_bool(v, false);
+        if (!reset && on != cccc_coerce_bool(v, true))
+            return cccc_fail(m, CCCC_E_INVALID_PATCH, "enabled must be true or false");
+        *out = cccc_bool(reset || on);
+        return CCCC_OK;
+    }
+    default:
+        *out = cccc_text(fields[field].otherwise);
+        return reset ? CCCC_OK : word_value(field, v, out, m);
+    }
+}
+
+/* ---- showing ---- */
+
+cccc_value_t actor_shown(cccc_arena_t *arena, const struct cccc_actor *actor)
+{
+    cccc_value_t v = cccc_map_with(arena, actor->entry, CCCC_STR("enabled"), cccc_bool(actor->enabled));
+    return cccc_map_with(arena, &v, CCCC_STR("role"), cccc_text(actor->foreman ? "foreman" : "peer"));
+}
+
+cccc_value_t actors_enabled(cccc_arena_t *arena, const struct cccc_group *group)
+{
+    cccc_builder_t b = cccc_array_builder(arena, group->config.actor_count);
+    for (uint32_t i = 0; i < group->config.actor_count; i++) {
+        if (group->config.actors[i].enabled)
+            cccc_array_add(&b, cccc_string(cccc_arena_str(arena, group->config.actors[i].id)));
+    }
+    return b.value;
+}
+
+void op_actor_list(call_t *call)
+{
+    if (!call_group(call, CCCC_A_actor_list_group_id))
+        return;
+    const struct cccc_group *group = call->group;
+    bool unread = cccc_arg_bool(&call->request.args, CCCC_A_actor_list_include_unread, false);
+    cccc_builder_t list = cccc_array_builder(call->arena, group->config.actor_count), result = cccc_map_builder(call->arena, 2);
+    for (uint32_t i = 0; i < group->config.actor_count; i++) {
+        const struct cccc_actor *actor = &group->config.actors[i];
+        cccc_value_t v = actor_shown(call->arena, actor);
+        v = cccc_map_with(call->arena, &v, CCCC_STR("running"), cccc_bool(false));
+        if (unread)
+            v = cccc_map_with(call->arena, &v, CCCC_STR("unread_count"), cccc_uint(reader_unread(group, actor->id)));
+        cccc_array_add(&list, v);
+    }
+    cccc_map_add(&result, "actors", list.value);
+    cccc_map_add(&result, "as_of_seq", cccc_uint(group->head_seq));
+    call_reply(call, &result.value);
+}
+
+/* ---- building an entry ---- */
+
+/* An entry in the making: the values of its fields, and what it is checked against. */
+struct draft {
+    call_t *call;
+    const struct cccc_group *ahead;
+    cccc_str_t id;
+    cccc_value_t values[FIELDS];
+};
+
+static cccc_str_t word(const struct draft *d, enum field field)
+{
+    cccc_str_t s = {0};
+    cccc_as_str(&d->values[field], &s);
+    return s;
+}
+
+static bool has_command(const struct draft *d)
+{
+    return cccc_is_array(&d->values[COMMAND]) && d->values[COMMAND].via.array.size > 0;
+}
+
+/* What only the fields together can be judged by. */
+static cccc_err_t draft_check(struct draft *d, struct cccc_errmsg *m)
+{
+    cccc_str_t scope = word(d, SCOPE);
+    if (scope.len > 0 && config_scope(d->ahead, scope) == NULL)
+        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(scope),
+                         d->ahead->id);
+    if (has_command(d) || !cccc_str_is(word(d, RUNNER), "pty"))
+        return CCCC_OK;
+    d->values[COMMAND] = default_command(d->call->arena, word(d, RUNTIME));
+    if (!has_command(d))
+        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "missing command: a pty actor with runtime custom needs one");
+    return CCCC_OK;
+}
+
+/* ---- actor_add ---- */
+
+static cccc_err_t add_arguments(struct draft *d, struct cccc_errmsg *m)
+{
+    static const enum cccc_arg_slot slots[FIELDS] = {
+        [TITLE] = CCCC_A_actor_add_title,   [COMMAND] = CCCC_A_actor_add_command,
+        [ENV] = CCCC_A_actor_add_env,       [SCOPE] = CCCC_A_actor_add_default_scope_key,
+        [SUBMIT] = CCCC_A_actor_add_submit, [ENABLED] = CCCC_A_COUNT,
+        [RUNNER] = CCCC_A_actor_add_runner, [RUNTIME] = CCCC_A_actor_add_runtime,
+    };
+    const cccc_value_t nil = cccc_nil();
+    for (enum field f = TITLE; f < FIELDS; f++) {
+        const cccc_value_t *given = slots[f] == CCCC_A_COUNT ? NULL : cccc_arg(&d->call->request.args, slots[f]);
+        cccc_err_t err = field_value(d->call->arena, f, given != NULL ? given : &nil, &d->values[f], m);
+        if (err != CCCC_OK)
+            return err;
+    }
+    return CCCC_OK;
+}
+
+/* A foreman may only add copies of itself (reference 3.8): what it leaves open is copied, what it says must be the same. */
+static cccc_err_t clone_rule(struct draft *d, struct cccc_errmsg *m)
+{
+    static const struct {
+        enum field field;
+        enum cccc_arg_slot slot;
+    } same[] = {{RUNTIME, CCCC_A_actor_add_runtime},
+                {RUNNER, CCCC_A_actor_add_runner},
+                {COMMAND, CCCC_A_actor_add_command},
+                {ENV, CCCC_A_actor_add_env}};
+    const struct cccc_actor *foreman = config_actor(d->ahead, d->call->by);
+    if (foreman == NULL)
+        return CCCC_OK;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        enum field f = same[i].field;
+        const cccc_value_t nil = cccc_nil(), *own = cccc_get(foreman->entry, fields[f].name);
+        cccc_value_t copy;
+        if (field_value(d->call->arena, f, own != NULL ? own : &nil, &copy, NULL) != CCCC_OK)
+            field_value(d->call->arena, f, &nil, &copy, NULL);
+        copy = cccc_value_copy(d->call->arena, &copy);
+        const cccc_value_t *given = cccc_arg(&d->call->request.args, same[i].slot);
+        bool open =
+            given == NULL || (cccc_is_array(given) && given->via.array.size == 0) || (cccc_is_map(given) && given->via.map.size == 0);
+        if (!open && !cccc_value_eq(&d->values[f], &copy))
+            return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED,
+                             "permission denied: a foreman adds actors like itself, and %s differs; leave it out, or ask the user",
+                             fields[f].name);
+        d->values[f] = copy;
+    }
+    return CCCC_OK;
+}
+
+/* <runtime>-1, -2, ... the first that is free. */
+static cccc_str_t made_id(const struct draft *d)
+{
+    cccc_str_t runtime = word(d, RUNTIME);
+    for (unsigned n = 1; n <= 999; n++) {
+        cccc_str_t id = cccc_arena_printf(d->call->arena, "%.*s-%u", CCCC_STR_FMT(runtime), n);
+        if (config_actor(d->ahead, id) == NULL)
+            return id;
+    }
+    return cccc_arena_printf(d->call->arena, "%.*s-%08x", CCCC_STR_FMT(runtime), (unsigned)(core_random(d->call->core) >> 32));
+}
+
+static cccc_err_t add_id(struct draft *d, struct cccc_errmsg *m)
+{
+    d->id = cccc_arg_str(&d->call->request.args, CCCC_A_actor_add_actor_id);
+    if (d->id.len == 0)
+        d->id = made_id(d);
+    if (!actor_id_valid(d->id, m))
+        return CCCC_E_ACTOR_ADD_FAILED;
+    if (config_actor(d->ahead, d->id) != NULL)
+        return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "name already exists: there is an actor %.*s in group %s", CCCC_STR_FMT(d->id),
+                         d->ahead->id);
+    if (d->ahead->config.actor_count >= CCCC_ACTORS_PER_GROUP_MAX)
+        return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "group %s has %d actors, which is as many as it keeps; remove one first", d->ahead->id,
+                         CCCC_ACTORS_PER_GROUP_MAX);
+    return CCCC_OK;
+}
+
+/* The actor an event made or changed, as it is now. */
+static void shown_finish(call_t *call, cccc_builder_t *result)
+{
+    const struct change *change = call->state;
+    const struct cccc_actor *actor = config_actor(call->group, *(const cccc_str_t *)change->own);
+    cccc_map_add(result, "actor", actor != NULL ? actor_shown(call->arena, actor) : *cccc_get(cccc_get(&change->event, "data"), "actor"));
+    cccc_map_add(result, "running", cccc_bool(false));
+}
+
+static cccc_value_t add_data(const struct draft *d)
+{
+    char ts[28];
+    core_ts(d->call->core, ts);
+    cccc_value_t now = cccc_string(cccc_arena_str(d->call->arena, cccc_str(ts)));
+    cccc_builder_t entry = cccc_map_builder(d->call->arena, FIELDS + 5), data = cccc_map_builder(d->call->arena, 1);
+    cccc_map_add(&entry, "v", cccc_uint(1));
+    cccc_map_add(&entry, "id", cccc_string(d->id));
+    for (enum field f = TITLE; f < FIELDS; f++)
+        cccc_map_add(&entry, fields[f].name, d->values[f]);
+    cccc_map_add(&entry, "created_at", now);
+    cccc_map_add(&entry, "updated_at", now);
+    cccc_map_add(&entry, "role", cccc_text(config_foreman(d->ahead) == NULL ? "foreman" : "peer"));
+    cccc_map_add(&data, "actor", entry.value);
+    return data.value;
+}
+
+void op_actor_add(call_t *call)
+{
+    if (!call_group(call, CCCC_A_actor_add_group_id))
+        return;
+    struct draft *d = cccc_arena_alloc(call->arena, sizeof *d);
+    *d = (struct draft){.call = call, .ahead = config_ahead(call, call->group)};
+    if (!permit_by(call, (struct cccc_group *)d->ahead, cccc_arg_str(&call->request.args, CCCC_A_actor_add_by), "user"))
+        return;
+    struct cccc_errmsg m;
+    cccc_err_t err = permit_in(d->ahead, call->by, CCCC_MAY_ACTOR_ADD, CCCC_STR(""), &m) ? CCCC_OK : CCCC_E_ACTOR_ADD_FAILED;
+    err = err ? err : add_arguments(d, &m);
+    err = err ? err : clone_rule(d, &m);
+    err = err ? err : add_id(d, &m);
+    err = err ? err : draft_check(d, &m);
+    if (err != CCCC_OK)
+        call_fail(call, CCCC_E_ACTOR_ADD_FAILED, "%s; nothing was added", m.text);
+    else
+        change_begin(call, CCCC_KIND_ACTOR_ADD, CCCC_STR(""), add_data(d), shown_finish, &d->id);
+}
+
+/* ---- actor_update ---- */
+
+static cccc_value_t update_data(struct draft *d, const struct cccc_actor *actor, const cccc_value_t *patch)
+{
+    cccc_arena_t *arena = d->call->arena;
+    char ts[28];
+    core_ts(d->call->core, ts);
+    cccc_value_t entry = *actor->entry;
+    cccc_builder_t touched = cccc_map_builder(arena, FIELDS), data = cccc_map_builder(arena, 3);
+    for (enum field f = TITLE; f < FIELDS; f++) {
+        if (cccc_get(patch, fields[f].name) != NULL)
+            cccc_map_add(&touched, fields[f].name, d->values[f]);
+        entry = cccc_map_with(arena, &entry, cccc_str(fields[f].name), d->values[f]);
+    }
+    entry = cccc_map_with(arena, &entry, CCCC_STR("updated_at"), cccc_string(cccc_arena_str(arena, cccc_str(ts))));
+    cccc_map_add(&data, "actor_id", cccc_string(d->id));
+    cccc_map_add(&data, "patch", touched.value);
+    cccc_map_add(&data, "actor", entry);
+    return cccc_value_copy(arena, &data.value); /* nothing may be borrowed from the document, which may be gone when the event is applied */
+}
+
+/* Every field of the entry as it will be: from the patch, else as it is, else (a hand wrote nonsense) its default. */
+static cccc_err_t patched(struct draft *d, const struct cccc_actor *actor, const cccc_value_t *patch, struct cccc_errmsg *m)
+{
+    const cccc_value_t nil = cccc_nil();
+    for (enum field f = TITLE; f < FIELDS; f++) {
+        const cccc_value_t *given = cccc_get(patch, fields[f].name), *stored = cccc_get(actor->entry, fields[f].name);
+        if (given == NULL) {
+            if (field_value(d->call->arena, f, stored != NULL ? stored : &nil, &d->values[f], NULL) != CCCC_OK)
+                field_value(d->call->arena, f, &nil, &d->values[f], NULL);
+            continue;
+        }
+        cccc_err_t err = field_value(d->call->arena, f, given, &d->values[f], m);
+        if (err != CCCC_OK)
+            return err;
+    }
+    return draft_check(d, m);
+}
+
+void op_actor_update(call_t *call)
+{
+    static const char *const known[] = {"role",   "title",   "command", "env",     "default_scope_key",
+                                        "submit", "enabled", "runner",  "runtime", NULL};
+    const struct cccc_args *args = &call->request.args;
+    if (!call_group(call, CCCC_A_actor_update_group_id))
+        return;
+    struct cccc_group *ahead = config_ahead(call, call->group);
+    if (!permit_by(call, ahead, cccc_arg_str(args, CCCC_A_actor_update_by), "user"))
+        return;
+    struct draft *d = cccc_arena_alloc(call->arena, sizeof *d);
+    *d = (struct draft){.call = call, .ahead = ahead, .id = cccc_arg_str(args, CCCC_A_actor_update_actor_id)};
+    const cccc_value_t *patch = cccc_arg(args, CCCC_A_actor_update_patch);
+    const struct cccc_actor *actor = config_actor(ahead, d->id);
+    struct cccc_errmsg m;
+    cccc_err_t err = permit_in(ahead, call->by, CCCC_MAY_ACTOR_UPDATE, d->id, &m) ? CCCC_OK : CCCC_E_ACTOR_UPDATE_FAILED;
+    if (err == CCCC_OK && actor == NULL)
+        err = cccc_fail(&m, CCCC_E_ACTOR_UPDATE_FAILED, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(d->id), ahead->id);
+    if (err == CCCC_OK && !patch_checked(call, patch, known))
+        return;
+    err = err ? err : patched(d, actor, patch, &m);
+    if (err != CCCC_OK)
+        call_fail(call, err, "%s; nothing was changed", m.text);
+    else
+        change_begin(call, CCCC_KIND_ACTOR_UPDATE, CCCC_STR(""), update_data(d, actor, patch), shown_finish, &d->id);
+}
+
+/* ---- actor_remove ---- */
+
+static void remove_finish(call_t *call, cccc_builder_t *result)
+{
+    cccc_map_add(result, "actor_id", cccc_string(cccc_arg_str(&call->request.args, CCCC_A_actor_remove_actor_id)));
+}
+
+void op_actor_remove(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    if (!call_group(call, CCCC_A_actor_remove_group_id))
+        return;
+    struct cccc_group *ahead = config_ahead(call, call->group);
+    if (!permit_by(call, ahead, cccc_arg_str(args, CCCC_A_actor_remove_by), "user"))
+        return;
+    cccc_str_t id = cccc_arg_str(args, CCCC_A_actor_remove_actor_id);
+    struct cccc_errmsg m;
+    if (!permit_in(ahead, call->by, CCCC_MAY_ACTOR_REMOVE, id, &m)) {
+        call_fail(call, CCCC_E_ACTOR_REMOVE_FAILED, "%s", m.text);
+        return;
+    }
+    if (config_actor(ahead, id) == NULL) {
+        call_fail(call, CCCC_E_ACTOR_REMOVE_FAILED, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
+        return;
+    }
+    cccc_builder_t data = cccc_map_builder(call->arena, 3);
+    cccc_map_add(&data, "actor_id", cccc_string(id));
+    cccc_map_add(&data, "runner", cccc_nil());
+    cccc_map_add(&data, "runner_effective", cccc_nil());
+    change_begin(call, CCCC_KIND_ACTOR_REMOVE, CCCC_STR(""), data.value, remove_finish, NULL);
+}

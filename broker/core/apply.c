@@ -1,0 +1,396 @@
+/* apply.c - the only way visible state changes: one durable event at a time, in order, live and in the fold alike.
+ *
+ * Owns the readers (cursors, unread, published), the table of client ids, the open acknowledgements and the head of each group. Configuration is
+ * config.c's, relays are cross.c's.
+ * Invariants: I9 (a cursor only moves forward), I11 (applying a ledger from its start gives the live state). Nothing here depends on
+ * time, chance or what is pending.
+ * Thread: the core's. */
+#include "broker/core/message.h"
+
+#include <stdlib.h>
+
+/* ---- readers ---- */
+
+static void copy_text(char *out, size_t size, cccc_str_t s)
+{
+    size_t len = s.len < size ? s.len : size - 1;
+    memcpy(out, s.ptr, len);
+    out[len] = '\0';
+}
+
+struct cccc_reader *reader_find(const struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_reader *reader = NULL;
+    HASH_FIND(hh, group->readers, id.ptr, id.len, reader);
+    return reader;
+}
+
+static struct cccc_reader *reader_make(struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_reader *reader = reader_find(group, id);
+    if (reader)
+        return reader;
+    reader = calloc(1, sizeof *reader);
+    char *text = malloc(id.len + 1);
+    CCCC_ASSERT(reader && text, "(out of memory)");
+    copy_text(text, id.len + 1, id);
+    reader->id = text;
+    HASH_ADD_KEYPTR(hh, group->readers, reader->id, id.len, reader);
+    return reader;
+}
+
+static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
+{
+    HASH_DELETE(hh, group->readers, reader);
+    for (int lane = 0; lane < CCCC_LANES; lane++)
+        unread_fini(&reader->unread[lane]);
+    free(reader->id);
+    free(reader);
+}
+
+static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_t seq, cccc_str_t event_id, cccc_str_t ts,
+                        cccc_str_t updated_at)
+{
+    struct cccc_cursor *cursor = &reader->cursor[lane];
+    if (seq <= cursor->seq)
+        return;
+    cursor->seq = seq;
+    copy_text(cursor->event_id, sizeof cursor->event_id, event_id);
+    copy_text(cursor->ts, sizeof cursor->ts, ts);
+    copy_text(cursor->updated_at, sizeof cursor->updated_at, updated_at);
+    unread_drop_through(&reader->unread[lane], seq);
+}
+
+/* A newcomer starts at the event that brought it: it sees no history (reference 5.2). */
+static void reader_join(struct cccc_group *group, cccc_str_t id, const struct cccc_event *event)
+{
+    struct cccc_reader *reader = reader_find(group, id);
+    if (reader)
+        reader_drop(group, reader);
+    reader = reader_make(group, id);
+    for (int lane = 0; lane < CCCC_LANES; lane++)
+        cursor_move(reader, (enum cccc_lane)lane, event->seq, event->id, event->ts, event->ts);
+    group->cursors_dirty = true;
+}
+
+static bool actors_name(const cccc_value_t *actors, cccc_str_t id)
+{
+    for (uint32_t i = 0; cccc_is_array(actors) && i < actors->via.array.size; i++) {
+        if (cccc_str_eq(cccc_get_str(&actors->via.array.ptr[i], "id"), id))
+            return true;
+    }
+    return false;
+}
+
+/* Make the readers those of `actors`, and user; newcomers join at `event`, or see all history when it is NULL. */
+static void readers_become(struct cccc_group *group, const cccc_value_t *actors, const struct cccc_event *event)
+{
+    struct cccc_reader *reader, *next;
+    HASH_ITER(hh, group->readers, reader, next)
+    {
+        if (strcmp(reader->id, "user") != 0 && !actors_name(actors, cccc_str(reader->id)))
+            reader_drop(group, reader);
+    }
+    for (uint32_t i = 0; cccc_is_array(actors) && i < actors->via.array.size; i++) {
+        cccc_str_t id = cccc_get_str(&actors->via.array.ptr[i], "id");
+        if (id.len == 0 || reader_find(group, id))
+            continue;
+        if (event)
+            reader_join(group, id, event);
+        else
+            reader_make(group, id);
+    }
+}
+
+void readers_sync(struct cccc_group *group)
+{
+    readers_become(group, cccc_get(&group->document, "actors"), NULL);
+}
+
+/* ---- ids ---- */
+
+uint64_t group_event_seq(const struct cccc_group *group, cccc_str_t event_id)
+{
+    uint64_t seq;
+    if (event_id.len == 0 || event_id.len > 64)
+        return 0;
+    if (dedupe_count(group->foreign_ids) && dedupe_find(group->foreign_ids, dedupe_hash(event_id, CCCC_STR("")), &seq, 1) == 1)
+        return seq;
+    return cccc_event_id_seq(event_id);
+}
+
+uint64_t ack_hash(cccc_str_t reader, cccc_str_t event_id)
+{
+    return dedupe_hash(reader, event_id);
+}
+
+bool ack_is_open(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id)
+{
+    uint64_t seq;
+    return event_id.len <= 64 && dedupe_find(group->open_acks, ack_hash(reader, event_id), &seq, 1) == 1;
+}
+
+/* ---- one function per kind ---- */
+
+typedef void (*apply_fn)(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
+
+static void apply_config(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    (void)kind;
+    config_apply(group, event);
+}
+
+static void apply_actor_add(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    apply_config(group, event, kind);
+    cccc_str_t id = cccc_get_str(cccc_get(&event->data, "actor"), "id");
+    if (id.len > 0)
+        reader_join(group, id, event);
+}
+
+static void apply_actor_remove(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    apply_config(group, event, kind);
+    struct cccc_reader *reader = reader_find(group, cccc_get_str(&event->data, "actor_id"));
+    if (reader && strcmp(reader->id, "user") != 0)
+        reader_drop(group, reader);
+    group->cursors_dirty = true;
+}
+
+static void apply_group_edit(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    apply_config(group, event, kind);
+    group->edited = false;
+    readers_become(group, cccc_get(cccc_get(&event->data, "document"), "actors"), event);
+}
+
+static void unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane lane, uint64_t seq)
+{
+    /* A reader that nothing introduced belongs to a ledger whose beginning is gone: it sees what is left. */
+    struct cccc_reader *reader = reader_make(group, id);
+    if (seq > reader->cursor[lane].seq && seq > reader->unread[lane].last)
+        unread_push(&reader->unread[lane], seq);
+    if (group->folding)
+        reader->published = seq;
+}
+
+static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool asks_ack)
+{
+    const cccc_value_t *audience = cccc_get(&event->data, "audience");
+    cccc_arena_t *arena = NULL;
+    cccc_value_t made;
+    if (!cccc_is_array(audience)) {
+        arena = cccc_arena_new(1024);
+        made = recipients_legacy_audience(arena, group, event);
+        audience = &made;
+    }
+    for (uint32_t i = 0; i < audience->via.array.size; i++) {
+        cccc_str_t id;
+        if (!cccc_as_str(&audience->via.array.ptr[i], &id) || id.len == 0 || id.len > CCCC_PRINCIPAL_BYTES_MAX)
+            continue;
+        unread_add(group, id, lane, event->seq);
+        if (asks_ack)
+            dedupe_add(group->open_acks, ack_hash(id, event->id), event->seq);
+    }
+    cccc_arena_destroy(&arena);
+}
+
+static void apply_message(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    cccc_str_t client_id = cccc_get_str(&event->data, "client_id");
+    if (client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
+        dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
+    bool source_record = cccc_get_str(&event->data, "dst_group_id").len > 0;
+    bool attention = cccc_str_is(cccc_get_str(&event->data, "priority"), "attention");
+    apply_to_audience(group, event, CCCC_LANE_CHAT, attention && !source_record);
+    if (source_record)
+        relay_apply(group, event, kind);
+}
+
+static void apply_notify(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    (void)kind;
+    apply_to_audience(group, event, CCCC_LANE_NOTIFY, false);
+}
+
+static bool lane_named(const cccc_value_t *lanes, const char *word)
+{
+    if (!cccc_is_array(lanes))
+        return true; /* CCCC 0.4.0 has one cursor for both */
+    for (uint32_t i = 0; i < lanes->via.array.size; i++) {
+        cccc_str_t lane;
+        if (cccc_as_str(&lanes->via.array.ptr[i], &lane) && cccc_str_is(lane, word))
+            return true;
+    }
+    return false;
+}
+
+const char *const lane_words[CCCC_LANES] = {[CCCC_LANE_CHAT] = "chat", [CCCC_LANE_NOTIFY] = "notify"};
+
+static void apply_read(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    (void)kind;
+    cccc_str_t event_id = cccc_get_str(&event->data, "event_id"), ts = cccc_get_str(&event->data, "ts");
+    struct cccc_reader *reader = reader_find(group, cccc_get_str(&event->data, "actor_id"));
+    uint64_t seq = cccc_get_uint(&event->data, "seq", 0);
+    if (seq == 0)
+        seq = group_event_seq(group, event_id);
+    /* A cursor past the event that moves it would hide what comes later. */
+    if (!reader || seq == 0 || seq >= event->seq)
+        return;
+    for (int lane = 0; lane < CCCC_LANES; lane++) {
+        if (lane_named(cccc_get(&event->data, "lanes"), lane_words[lane]))
+            cursor_move(reader, (enum cccc_lane)lane, seq, event_id, ts.len ? ts : event->ts, event->ts);
+    }
+    group->cursors_dirty = true;
+}
+
+static void apply_ack(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    (void)kind;
+    cccc_str_t actor_id = cccc_get_str(&event->data, "actor_id"), event_id = cccc_get_str(&event->data, "event_id");
+    if (actor_id.len <= CCCC_PRINCIPAL_BYTES_MAX && event_id.len <= 64)
+        dedupe_remove(group->open_acks, ack_hash(actor_id, event_id), group_event_seq(group, event_id));
+}
+
+static const apply_fn appliers[CCCC_KIND_COUNT] = {
+    [CCCC_KIND_GROUP_CREATE] = apply_config,
+    [CCCC_KIND_GROUP_UPDATE] = apply_config,
+    [CCCC_KIND_GROUP_ATTACH] = apply_config,
+    [CCCC_KIND_GROUP_DETACH_SCOPE] = apply_config,
+    [CCCC_KIND_GROUP_SET_ACTIVE_SCOPE] = apply_config,
+    [CCCC_KIND_GROUP_START] = apply_config,
+    [CCCC_KIND_GROUP_STOP] = apply_config,
+    [CCCC_KIND_GROUP_SET_STATE] = apply_config,
+    [CCCC_KIND_GROUP_SETTINGS_UPDATE] = apply_config,
+    [CCCC_KIND_GROUP_EDIT] = apply_group_edit,
+    [CCCC_KIND_ACTOR_ADD] = apply_actor_add,
+    [CCCC_KIND_ACTOR_UPDATE] = apply_config,
+    [CCCC_KIND_ACTOR_REMOVE] = apply_actor_remove,
+    [CCCC_KIND_CHAT_MESSAGE] = apply_message,
+    [CCCC_KIND_CHAT_READ] = apply_read,
+    [CCCC_KIND_CHAT_ACK] = apply_ack,
+    [CCCC_KIND_CHAT_RELAY_REFUSED] = relay_apply,
+    [CCCC_KIND_CHAT_RELAYED] = relay_apply,
+    [CCCC_KIND_SYSTEM_NOTIFY] = apply_notify,
+};
+
+bool kind_is_config(cccc_kind_t kind)
+{
+    return kind >= CCCC_KIND_GROUP_CREATE && kind <= CCCC_KIND_ACTOR_REMOVE;
+}
+
+void apply_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_event *event)
+{
+    CCCC_ASSERT(event->seq > group->head_seq, "(%s: %llu after %llu)", group->id, (unsigned long long)event->seq,
+                (unsigned long long)group->head_seq);
+    if (group->head_seq == 0)
+        group->first_seq = event->seq;
+    group->head_seq = event->seq;
+    copy_text(group->head_id, sizeof group->head_id, event->id);
+    copy_text(group->head_ts, sizeof group->head_ts, event->ts);
+    if (!group->folding)
+        group->changed_mono_us = core->now->mono_us;
+    if (event->id.len <= 64 && cccc_event_id_seq(event->id) != event->seq)
+        dedupe_add(group->foreign_ids, dedupe_hash(event->id, CCCC_STR("")), event->seq);
+    cccc_kind_t kind = cccc_kind_find(event->kind);
+    if (appliers[kind])
+        appliers[kind](group, event, kind);
+}
+
+/* ---- whole groups ---- */
+
+void group_fini(struct cccc_group *group)
+{
+    struct cccc_reader *reader, *next;
+    HASH_ITER(hh, group->readers, reader, next)
+    {
+        reader_drop(group, reader);
+    }
+    dedupe_destroy(&group->dedupe);
+    dedupe_destroy(&group->open_acks);
+    dedupe_destroy(&group->foreign_ids);
+    relays_fini(group);
+    cccc_arena_destroy(&group->document_arena);
+    cccc_arena_destroy(&group->config_arena);
+    free(group->offline);
+    free(group->read_only);
+    group->offline = group->read_only = NULL;
+}
+
+void group_reset(struct cccc_group *group)
+{
+    group_fini(group);
+    group->document = cccc_nil();
+    group->document_seq = 0;
+    memset(&group->config, 0, sizeof group->config);
+    group->first_seq = group->head_seq = 0;
+    group->head_id[0] = group->head_ts[0] = '\0';
+    group->edited = false;
+    group->dedupe = dedupe_new();
+    group->open_acks = dedupe_new();
+    group->foreign_ids = dedupe_new();
+    reader_make(group, CCCC_STR("user"));
+}
+
+/* ---- the whole as a value ---- */
+
+static cccc_value_t dump_lane(cccc_arena_t *arena, const struct cccc_reader *reader, enum cccc_lane lane)
+{
+    const struct cccc_cursor *cursor = &reader->cursor[lane];
+    const struct cccc_unread *unread = &reader->unread[lane];
+    uint64_t *seqs = cccc_arena_alloc(arena, (unread->count + 1) * sizeof *seqs);
+    uint32_t n = unread_peek(unread, seqs, (uint32_t)unread->count);
+    cccc_builder_t list = cccc_array_builder(arena, n);
+    for (uint32_t i = 0; i < n; i++)
+        cccc_array_add(&list, cccc_uint(seqs[i]));
+    cccc_builder_t map = cccc_map_builder(arena, 5);
+    cccc_map_add(&map, "seq", cccc_uint(cursor->seq));
+    cccc_map_add(&map, "event_id", cccc_string(cccc_arena_str(arena, cccc_str(cursor->event_id))));
+    cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(cursor->ts))));
+    cccc_map_add(&map, "updated_at", cccc_string(cccc_arena_str(arena, cccc_str(cursor->updated_at))));
+    cccc_map_add(&map, "unread", list.value);
+    return map.value;
+}
+
+static int by_id(const struct cccc_reader *a, const struct cccc_reader *b)
+{
+    return strcmp(a->id, b->id);
+}
+
+static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *arena)
+{
+    uint32_t count = HASH_COUNT(group->readers), n = 0;
+    const struct cccc_reader **sorted = cccc_arena_alloc(arena, (count + 1) * sizeof *sorted);
+    for (const struct cccc_reader *reader = group->readers; reader; reader = reader->hh.next) {
+        uint32_t at = n++;
+        for (; at > 0 && by_id(sorted[at - 1], reader) > 0; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = reader;
+    }
+    cccc_builder_t map = cccc_map_builder(arena, n);
+    for (uint32_t i = 0; i < n; i++) {
+        cccc_builder_t lanes = cccc_map_builder(arena, 3);
+        for (int lane = 0; lane < CCCC_LANES; lane++)
+            cccc_map_add(&lanes, lane_words[lane], dump_lane(arena, sorted[i], (enum cccc_lane)lane));
+        cccc_map_add(&lanes, "published", cccc_uint(sorted[i]->published));
+        cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(sorted[i]->id)), lanes.value);
+    }
+    return map.value;
+}
+
+cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena)
+{
+    const struct cccc_group *group = self->groups[slot];
+    cccc_builder_t map = cccc_map_builder(arena, 9);
+    cccc_map_add(&map, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(group->id))));
+    cccc_map_add(&map, "head_seq", cccc_uint(group->head_seq));
+    cccc_map_add(&map, "head_id", cccc_string(cccc_arena_str(arena, cccc_str(group->head_id))));
+    cccc_map_add(&map, "head_ts", cccc_string(cccc_arena_str(arena, cccc_str(group->head_ts))));
+    cccc_map_add(&map, "document", cccc_value_copy(arena, &group->document));
+    cccc_map_add(&map, "readers", dump_readers(group, arena));
+    cccc_map_add(&map, "client_ids", cccc_uint(dedupe_count(group->dedupe)));
+    cccc_map_add(&map, "open_acks", cccc_uint(dedupe_count(group->open_acks)));
+    cccc_map_add(&map, "relays", relays_dump(group, arena));
+    return map.value;
+}

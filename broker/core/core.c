@@ -1,0 +1,666 @@
+/* core.c - inputs: which call runs next, and what becomes of pending events.
+ *
+ * Owns the connections (who waits behind whom), the tickets of parked calls, the groups' pending lists, the fold's begin and end, and the collected
+ * effects. Decisions are in the verb files, state changes in apply.c.
+ * Invariants: requests of one connection are decided in the order they came. A call is answered once. An event leaves the pending list
+ * by being applied or by being answered as failed, never both.
+ * Thread: the loop's. */
+#include "broker/core/call.h"
+#include "broker/core/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A connection with an undecided call that waits, and the requests behind it. Exists only then. */
+struct cccc_conn {
+    uint64_t conn;
+    struct cccc_call *waiting; /* NULL: runnable */
+    struct cccc_call *first, *last;
+    uint32_t queued;
+    bool listed; /* in core->runnable */
+    struct cccc_conn *next_runnable;
+    UT_hash_handle hh;
+};
+
+typedef void (*op_fn)(call_t *call);
+
+static const op_fn ops[CCCC_OP_COUNT] = {
+#define CCCC_OP(op, summary) [CCCC_OP_##op] = op_##op,
+#define CCCC_ARG(op, name, type, need, max, missing, summary)
+#include "proto/ops.def"
+#undef CCCC_OP
+#undef CCCC_ARG
+};
+
+/* Scratch memory above this is given back after use. */
+#define SCRATCH_KEEP_BYTES (1024u * 1024u)
+
+cccc_core_t *cccc_core_new(void)
+{
+    cccc_core_t *self = calloc(1, sizeof *self);
+    CCCC_ASSERT(self, "(out of memory)");
+    cccc_buf_init(&self->scratch);
+    self->now = &self->moment;
+    return self;
+}
+
+/* ---- effects ---- */
+
+struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind)
+{
+    if (core->effect_count == core->effect_capacity) {
+        core->effect_capacity = core->effect_capacity ? core->effect_capacity * 2 : 64;
+        core->effects = realloc(core->effects, core->effect_capacity * sizeof *core->effects);
+        CCCC_ASSERT(core->effects, "(out of memory)");
+    }
+    /* Not cleared: the topic and text buffers make an effect large, and each kind sets what it uses. */
+    struct cccc_effect *effect = &core->effects[core->effect_count++];
+    effect->kind = kind;
+    effect->slot = 0;
+    effect->ticket = 0;
+    return effect;
+}
+
+struct cccc_effect *cccc_core_take(cccc_core_t *self, size_t *count)
+{
+    struct cccc_effect *taken = self->effects;
+    size_t capacity = self->effect_capacity;
+    *count = self->effect_count;
+    self->effects = self->taken;
+    self->effect_capacity = self->taken_capacity;
+    self->effect_count = 0;
+    self->taken = taken;
+    self->taken_capacity = capacity;
+    return taken;
+}
+
+/* What nobody took is given back. */
+static void effect_drop(struct cccc_effect *effect)
+{
+    switch (effect->kind) {
+    case CCCC_DO_REPLY:
+        cccc_bytes_release(effect->reply.bytes);
+        break;
+    case CCCC_DO_PUBLISH:
+        cccc_bytes_release(effect->publish.bytes);
+        break;
+    case CCCC_DO_READ:
+        cccc_arena_destroy(&effect->read.arena);
+        break;
+    case CCCC_DO_STORE:
+        cccc_arena_destroy(&effect->store.arena);
+        break;
+    case CCCC_DO_APPEND:
+    case CCCC_DO_REFOLD:
+    case CCCC_DO_LOG:
+    case CCCC_DO_SHUTDOWN:
+        break;
+    }
+}
+
+void core_log(struct cccc_core *core, int level, const char *id, const char *fmt, ...)
+{
+    struct cccc_effect *effect = core_effect(core, CCCC_DO_LOG);
+    effect->log.level = level;
+    effect->log.id = id;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(effect->log.text, sizeof effect->log.text, fmt, args);
+    va_end(args);
+}
+
+/* ---- time and chance ---- */
+
+static void begin_input(struct cccc_core *core, const struct cccc_moment *now)
+{
+    core->moment = *now;
+    core->random_state[0] ^= now->random[0];
+    core->random_state[1] ^= now->random[1];
+}
+
+/* Blackman and Vigna, xoroshiro128+ (2018); the input's seed is what makes it unpredictable. */
+uint64_t core_random(struct cccc_core *core)
+{
+    uint64_t a = core->random_state[0], b = core->random_state[1];
+    uint64_t result = a + b;
+    b ^= a;
+    core->random_state[0] = ((a << 24) | (a >> 40)) ^ b ^ (b << 16);
+    core->random_state[1] = (b << 37) | (b >> 27);
+    return result;
+}
+
+void core_ts(struct cccc_core *core, char out[28])
+{
+    if (core->ts_us != core->now->unix_us || core->ts[0] == '\0') {
+        cccc_ts_format(core->ts, core->now->unix_us);
+        core->ts_us = core->now->unix_us;
+    }
+    memcpy(out, core->ts, sizeof core->ts);
+}
+
+/* ---- connections ---- */
+
+static struct cccc_conn *conn_find(struct cccc_core *core, uint64_t id)
+{
+    struct cccc_conn *conn = NULL;
+    if (core->conns)
+        HASH_FIND(hh, core->conns, &id, sizeof id, conn);
+    return conn;
+}
+
+/* `call` is undecided and parked: what its connection sends next waits behind it. */
+static void conn_hold(call_t *call)
+{
+    struct cccc_core *core = call->core;
+    if (call->conn == 0 || call->decided)
+        return;
+    struct cccc_conn *conn = conn_find(core, call->conn);
+    if (!conn) {
+        conn = calloc(1, sizeof *conn);
+        CCCC_ASSERT(conn, "(out of memory)");
+        conn->conn = call->conn;
+        HASH_ADD(hh, core->conns, conn, sizeof conn->conn, conn);
+    }
+    conn->waiting = call;
+}
+
+void call_release_conn(call_t *call)
+{
+    struct cccc_core *core = call->core;
+    struct cccc_conn *conn = conn_find(core, call->conn);
+    if (!conn || conn->waiting != call)
+        return;
+    conn->waiting = NULL;
+    if (!conn->listed) {
+        conn->listed = true;
+        conn->next_runnable = core->runnable;
+        core->runnable = conn;
+    }
+}
+
+static bool conn_enqueue(struct cccc_conn *conn, call_t *call)
+{
+    if (conn->queued >= CCCC_PARKED_REQUESTS_MAX)
+        return false;
+    call->behind = NULL;
+    if (conn->last)
+        conn->last->behind = call;
+    else
+        conn->first = call;
+    conn->last = call;
+    conn->queued++;
+    return true;
+}
+
+static call_t *conn_dequeue(struct cccc_conn *conn)
+{
+    call_t *call = conn->first;
+    if (call) {
+        conn->first = call->behind;
+        conn->queued--;
+        if (!conn->first)
+            conn->last = NULL;
+    }
+    return call;
+}
+
+static void call_start(call_t *call)
+{
+    if (call->core->stopping) {
+        call_fail(call, CCCC_E_SHUTTING_DOWN, "the daemon is stopping; repeat the request when it is back");
+        return;
+    }
+    if (call->peer.standing == CCCC_PEER_UNKNOWN && call->request.op != CCCC_OP_ping) {
+        call_fail(call, CCCC_E_SENDER_UNKNOWN,
+                  "the broker could not tell who is calling (the process is gone, or its parents are); only ping is answered");
+        return;
+    }
+    ops[call->request.op](call);
+}
+
+/* Start what was waiting behind calls that are decided by now. */
+static void run_connections(struct cccc_core *core)
+{
+    while (core->runnable) {
+        struct cccc_conn *conn = core->runnable;
+        core->runnable = conn->next_runnable;
+        while (!conn->waiting && conn->first) {
+            /* `listed` stays set meanwhile: a call that parks and goes on within its own start must not list the connection again. */
+            call_start(conn_dequeue(conn));
+        }
+        conn->listed = false;
+        if (!conn->waiting) {
+            HASH_DELETE(hh, core->conns, conn);
+            free(conn);
+        }
+    }
+}
+
+/* ---- requests ---- */
+
+static call_t *call_new(struct cccc_core *core, const struct cccc_call_input *input)
+{
+    call_t *call = cccc_arena_alloc(input->arena, sizeof *call);
+    memset(call, 0, sizeof *call);
+    call->core = core;
+    call->conn = input->conn;
+    call->peer = input->peer;
+    call->request = input->request;
+    call->arena = input->arena;
+    if (input->peer.standing == CCCC_PEER_ACTOR) {
+        /* The executor's cache of identities may change while the call is parked. */
+        call->peer.group_id = cccc_arena_str(call->arena, input->peer.group_id);
+        call->peer.actor_id = cccc_arena_str(call->arena, input->peer.actor_id);
+    }
+    return call;
+}
+
+call_t *core_call(struct cccc_core *core)
+{
+    struct cccc_call_input input = {.peer = {.standing = CCCC_PEER_UNKNOWN}, .arena = cccc_arena_new(2048)};
+    return call_new(core, &input);
+}
+
+void cccc_core_request(cccc_core_t *self, const struct cccc_moment *now, struct cccc_call_input *input)
+{
+    begin_input(self, now);
+    call_t *call = call_new(self, input);
+    struct cccc_conn *conn = conn_find(self, call->conn);
+    if (!conn)
+        call_start(call);
+    else if (!conn_enqueue(conn, call))
+        call_fail(call, CCCC_E_BUSY, "%d requests of this connection wait already; wait for answers before sending more",
+                  CCCC_PARKED_REQUESTS_MAX);
+    run_connections(self);
+}
+
+void cccc_core_gone(cccc_core_t *self, uint64_t id)
+{
+    struct cccc_conn *conn = conn_find(self, id);
+    if (!conn)
+        return;
+    while (conn->first)
+        call_drop(conn_dequeue(conn));
+    /* The executor still holds this one's ticket; its answer will find nobody. */
+    if (conn->waiting) {
+        call_unpark(conn->waiting);
+        call_drop(conn->waiting);
+    }
+    HASH_DELETE(hh, self->conns, conn);
+    free(conn);
+}
+
+/* ---- parking ---- */
+
+cccc_ticket_t call_park(call_t *call, call_next_fn next)
+{
+    struct cccc_core *core = call->core;
+    CCCC_ASSERT(call->ticket == 0 && next, "(a call waits for one thing at a time)");
+    call->next = next;
+    call->ticket = ++core->last_ticket;
+    HASH_ADD(hh, core->parked, ticket, sizeof call->ticket, call);
+    conn_hold(call);
+    return call->ticket;
+}
+
+void call_unpark(call_t *call)
+{
+    if (call->ticket) {
+        HASH_DELETE(hh, call->core->parked, call);
+        call->ticket = 0;
+    }
+}
+
+static call_t *parked_take(struct cccc_core *core, cccc_ticket_t ticket)
+{
+    call_t *call = NULL;
+    HASH_FIND(hh, core->parked, &ticket, sizeof ticket, call);
+    if (call)
+        call_unpark(call);
+    return call;
+}
+
+static void call_continue(call_t *call)
+{
+    call_next_fn next = call->next;
+    call->next = NULL;
+    next(call);
+}
+
+void cccc_core_read_done(cccc_core_t *self, const struct cccc_moment *now, cccc_ticket_t ticket, const struct cccc_read_result *result)
+{
+    begin_input(self, now);
+    call_t *call = parked_take(self, ticket);
+    if (!call)
+        return;
+    call->read = result;
+    call_continue(call);
+    run_connections(self);
+}
+
+void cccc_core_store_done(cccc_core_t *self, const struct cccc_moment *now, cccc_ticket_t ticket, cccc_err_t err, const char *message,
+                          const cccc_value_t *value)
+{
+    begin_input(self, now);
+    call_t *call = parked_take(self, ticket);
+    if (!call)
+        return;
+    call->stored.err = err;
+    call->stored.message = message ? message : "";
+    call->stored.value = value;
+    call_continue(call);
+    run_connections(self);
+}
+
+/* ---- pending events ---- */
+
+static struct cccc_pending *pending_pop(struct cccc_core *core, struct cccc_group *group)
+{
+    struct cccc_pending *p = group->pending;
+    group->pending = p->next;
+    if (!group->pending)
+        group->pending_end = &group->pending;
+    group->pending_count--;
+    group->pending_config -= p->config;
+    group->pending_bytes -= p->wire->len;
+    core->pending_count--;
+    core->pending_bytes -= p->wire->len;
+    return p;
+}
+
+/* One append of `call` is over, well or not. */
+static void call_append_over(call_t *call)
+{
+    CCCC_ASSERT(call->appends_open > 0, "(an append ended twice)");
+    if (--call->appends_open > 0)
+        return;
+    if (call->finished)
+        call_drop(call);
+    else if (call->next)
+        call_continue(call);
+}
+
+static void pending_free(struct cccc_pending *p)
+{
+    cccc_arena_t *arena = p->arena;
+    cccc_bytes_release(p->wire);
+    cccc_arena_destroy(&arena);
+}
+
+static void pending_done(struct cccc_pending *p)
+{
+    struct cccc_waiter *waiter = p->waiters;
+    call_t *call = p->call;
+    while (waiter) {
+        struct cccc_waiter *next = waiter->next;
+        call_append_over(waiter->call);
+        waiter = next;
+    }
+    if (call)
+        call_append_over(call);
+    else
+        pending_free(p);
+}
+
+void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, uint64_t seq)
+{
+    CCCC_ASSERT(slot < self->group_count, "(slot %u)", slot);
+    begin_input(self, now);
+    struct cccc_group *group = self->groups[slot];
+    while (group->pending && group->pending->event.seq <= seq) {
+        struct cccc_pending *p = pending_pop(self, group);
+        apply_event(self, group, &p->event);
+        publish_event(self, group, p);
+        pending_done(p);
+    }
+    run_connections(self);
+}
+
+static void call_lost(call_t *call, cccc_err_t err, bool unknown, const char *message)
+{
+    if (call->finished)
+        return;
+    cccc_builder_t details = cccc_map_builder(call->arena, 1);
+    cccc_map_add(&details, "outcome", cccc_text(unknown ? "unknown" : "not_stored"));
+    call_fail_details(call, err, details.value, "%s", message);
+}
+
+static void pending_lost(struct cccc_pending *p, cccc_err_t err, bool unknown, const char *message)
+{
+    struct cccc_waiter *waiter = p->waiters;
+    call_t *call = p->call;
+    while (waiter) {
+        struct cccc_waiter *next = waiter->next;
+        call_lost(waiter->call, err, unknown, message);
+        call_append_over(waiter->call);
+        waiter = next;
+    }
+    if (call) {
+        call_lost(call, err, unknown, message);
+        call_append_over(call);
+    } else {
+        pending_free(p);
+    }
+}
+
+void core_fail_pending(struct cccc_core *core, struct cccc_group *group, cccc_err_t err, bool unknown, const char *message)
+{
+    while (group->pending) {
+        struct cccc_pending *p = pending_pop(core, group);
+        if (p->client_hash)
+            dedupe_remove(group->dedupe, p->client_hash, p->event.seq);
+        pending_lost(p, err, unknown, message);
+    }
+    group->next_seq = group->head_seq + 1;
+}
+
+void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, cccc_err_t err, bool outcome_unknown,
+                             const char *message, bool refold)
+{
+    CCCC_ASSERT(slot < self->group_count, "(slot %u)", slot);
+    begin_input(self, now);
+    struct cccc_group *group = self->groups[slot];
+    if (refold)
+        group->folding = true;
+    core_fail_pending(self, group, err, outcome_unknown, message);
+    if (group->head_seq == 0)
+        group->created = false;
+    if (refold && !group->deleted)
+        core_effect(self, CCCC_DO_REFOLD)->slot = slot;
+    run_connections(self);
+}
+
+/* ---- groups ---- */
+
+struct cccc_group *core_group_any(struct cccc_core *core, cccc_str_t group_id)
+{
+    struct cccc_group *group = NULL;
+    HASH_FIND(hh, core->groups_by_id, group_id.ptr, group_id.len, group);
+    return group;
+}
+
+struct cccc_group *core_group(struct cccc_core *core, cccc_str_t group_id)
+{
+    struct cccc_group *group = core_group_any(core, group_id);
+    return group && (group->offline || group->folding || cccc_is_map(&group->document)) ? group : NULL;
+}
+
+bool cccc_core_slot(const cccc_core_t *self, cccc_str_t group_id, cccc_slot_t *slot)
+{
+    struct cccc_group *group = NULL;
+    HASH_FIND(hh, self->groups_by_id, group_id.ptr, group_id.len, group);
+    if (group)
+        *slot = group->slot;
+    return group != NULL;
+}
+
+struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id)
+{
+    struct cccc_group *group = core_group_any(core, group_id);
+    if (group)
+        return group;
+    group = calloc(1, sizeof *group);
+    CCCC_ASSERT(group && group_id.len < sizeof group->id, "(out of memory, or a group id of %zu bytes)", group_id.len);
+    memcpy(group->id, group_id.ptr, group_id.len);
+    if (core->group_count == core->group_capacity) {
+        core->group_capacity = core->group_capacity ? core->group_capacity * 2 : 16;
+        core->groups = realloc(core->groups, core->group_capacity * sizeof *core->groups);
+        CCCC_ASSERT(core->groups, "(out of memory)");
+    }
+    group->slot = core->group_count;
+    core->groups[core->group_count++] = group;
+    HASH_ADD_KEYPTR(hh, core->groups_by_id, group->id, group_id.len, group);
+    group->pending_end = &group->pending;
+    group->next_seq = 1;
+    group_reset(group);
+    return group;
+}
+
+void core_group_drop(struct cccc_core *core, struct cccc_group *group)
+{
+    if (group->deleted)
+        return;
+    group->deleted = true;
+    HASH_DELETE(hh, core->groups_by_id, group);
+    core_fail_pending(core, group, CCCC_E_GROUP_NOT_FOUND, true, "the group was deleted meanwhile");
+    group_reset(group);
+}
+
+/* ---- start-up ---- */
+
+void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active)
+{
+    registry_load(self, registry);
+    active_load(self, active);
+}
+
+cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const cccc_value_t *document, bool edited)
+{
+    struct cccc_group *group = core_group_make(self, group_id);
+    CCCC_ASSERT(!group->pending, "(a fold with events pending)");
+    group_reset(group);
+    group->folding = true;
+    group->edited = edited;
+    if (cccc_is_map(document))
+        config_set_document(group, document);
+    return group->slot;
+}
+
+void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event)
+{
+    struct cccc_group *group = self->groups[slot];
+    apply_event(self, group, event);
+}
+
+void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap)
+{
+    struct cccc_group *group = self->groups[slot];
+    core_log(self, 4, "LEDGER-GAP", "group=%s from_seq=%llu to_seq=%llu reason=%s", group->id, (unsigned long long)gap->from_seq,
+             (unsigned long long)gap->to_seq, gap->reason);
+}
+
+void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only)
+{
+    begin_input(self, now);
+    struct cccc_group *group = self->groups[slot];
+    group->folding = false;
+    group->offline = offline ? strdup(offline) : NULL;
+    group->read_only = read_only ? strdup(read_only) : NULL;
+    group->next_seq = group->head_seq + 1;
+    group->created = group->head_seq > 0 || !cccc_is_nil(&group->document);
+    /* A document that is taken over by a group.edit brings its readers with that event. */
+    if (offline || read_only || !(group->edited || group->document_seq == UINT64_MAX))
+        readers_sync(group);
+    if (!offline && !read_only)
+        config_resume(self, group);
+    group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
+    run_connections(self);
+}
+
+/* ---- time passes ---- */
+
+void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const struct cccc_daemon_facts *facts)
+{
+    begin_input(self, now);
+    self->facts = facts;
+    uint64_t second = now->mono_us / 1000000;
+    if (second == self->last_second)
+        return;
+    self->last_second = second;
+    publish_heads(self);
+    cursors_tick(self);
+    uploads_tick(self);
+    relays_tick(self);
+    registry_tick(self, false);
+    daemon_tick(self);
+    if (self->scratch.alloc > SCRATCH_KEEP_BYTES) {
+        cccc_buf_fini(&self->scratch);
+        cccc_buf_init(&self->scratch);
+    }
+    run_connections(self);
+}
+
+void cccc_core_stop(cccc_core_t *self)
+{
+    self->stopping = true;
+    cursors_flush(self);
+    registry_tick(self, true);
+}
+
+bool cccc_core_is_quiet(const cccc_core_t *self)
+{
+    return self->pending_count == 0 && !self->parked && !self->conns;
+}
+
+/* ---- the end ---- */
+
+static void drop_pending(struct cccc_core *core, struct cccc_group *group)
+{
+    while (group->pending) {
+        struct cccc_pending *p = pending_pop(core, group);
+        for (struct cccc_waiter *waiter = p->waiters, *next; waiter; waiter = next) {
+            next = waiter->next;
+            waiter->call->finished = true;
+            call_append_over(waiter->call);
+        }
+        if (p->call) {
+            p->call->finished = true;
+            call_append_over(p->call);
+        } else {
+            pending_free(p);
+        }
+    }
+}
+
+void cccc_core_destroy(cccc_core_t **self)
+{
+    cccc_core_t *core = *self;
+    if (!core)
+        return;
+    *self = NULL;
+    while (core->conns)
+        cccc_core_gone(core, core->conns->conn);
+    call_t *call, *next_call;
+    HASH_ITER(hh, core->parked, call, next_call)
+    {
+        call_unpark(call);
+        call_drop(call);
+    }
+    for (uint32_t i = 0; i < core->group_count; i++)
+        drop_pending(core, core->groups[i]);
+    HASH_CLEAR(hh, core->groups_by_id);
+    for (uint32_t i = 0; i < core->group_count; i++) {
+        group_fini(core->groups[i]);
+        free(core->groups[i]);
+    }
+    uploads_drop_all(core);
+    for (size_t i = 0; i < core->effect_count; i++)
+        effect_drop(&core->effects[i]);
+    cccc_arena_destroy(&core->registry_arena);
+    cccc_buf_fini(&core->scratch);
+    free(core->groups);
+    free(core->effects);
+    free(core->taken);
+    free(core);
+}

@@ -1,0 +1,177 @@
+/* dedupe.c - a compact multimap from 64-bit hashes to seqs: open addressing, 12 bytes an entry.
+ *
+ * An entry keeps 56 bits of the hash and 40 bits of the seq (as many as an event id carries). A home slot is the hash scaled to the table's size, so entries
+ * lie in the order of their hashes and a growing table is refilled front to back, at memory speed. Tables grow by a quarter.
+ * A hit is a candidate: 56 equal bits are not proof, the ledger's line is.
+ * Thread: the core's. */
+#include "broker/core/call.h"
+
+#include <sodium/crypto_shorthash.h>
+#include <stdlib.h>
+
+#define SLOTS_MIN 64u
+#define SEQ_MAX   ((1ull << 40) - 1)
+
+struct entry {
+    uint32_t words[3]; /* hash bits 63..32; hash bits 31..8 and seq bits 39..32; seq bits 31..0. seq 0: free */
+};
+
+struct cccc_dedupe {
+    struct entry *entries;
+    uint32_t slots;
+    uint32_t used;
+};
+
+/* A fixed key: the hash only spreads, and the same history must give the same table. */
+static const unsigned char hash_key[crypto_shorthash_KEYBYTES] = "cccc client id";
+
+static struct entry entry_make(uint64_t hash, uint64_t seq)
+{
+    return (struct entry){{(uint32_t)(hash >> 32), (uint32_t)(hash & 0xffffff00u) | (uint32_t)(seq >> 32), (uint32_t)seq}};
+}
+
+static uint64_t entry_seq(const struct entry *e)
+{
+    return ((uint64_t)(e->words[1] & 0xff) << 32) | e->words[2];
+}
+
+static bool entry_is_free(const struct entry *e)
+{
+    return entry_seq(e) == 0;
+}
+
+static bool entry_has_hash(const struct entry *e, const struct entry *probe)
+{
+    return e->words[0] == probe->words[0] && (e->words[1] ^ probe->words[1]) < 0x100;
+}
+
+/* Lemire, "Fast random integer generation in an interval" (2019): the multiplication in place of a remainder keeps the order of hashes. */
+static uint32_t entry_home(const struct cccc_dedupe *self, const struct entry *e)
+{
+    return (uint32_t)(((uint64_t)e->words[0] * self->slots) >> 32);
+}
+
+static uint32_t slot_after(const struct cccc_dedupe *self, uint32_t slot)
+{
+    return slot + 1 == self->slots ? 0 : slot + 1;
+}
+
+static void table_alloc(struct cccc_dedupe *self, uint32_t slots)
+{
+    self->entries = calloc(slots, sizeof *self->entries);
+    CCCC_ASSERT(self->entries, "(out of memory)");
+    self->slots = slots;
+}
+
+struct cccc_dedupe *dedupe_new(void)
+{
+    struct cccc_dedupe *self = calloc(1, sizeof *self);
+    CCCC_ASSERT(self, "(out of memory)");
+    return self;
+}
+
+void dedupe_destroy(struct cccc_dedupe **self)
+{
+    if (*self)
+        free((*self)->entries);
+    free(*self);
+    *self = NULL;
+}
+
+uint64_t dedupe_hash(cccc_str_t by, cccc_str_t client_id)
+{
+    unsigned char text[512], out[crypto_shorthash_BYTES];
+    CCCC_ASSERT(by.len + client_id.len + 1 <= sizeof text, "(%zu and %zu bytes)", by.len, client_id.len);
+    memcpy(text, by.ptr, by.len);
+    text[by.len] = '\0';
+    memcpy(text + by.len + 1, client_id.ptr, client_id.len);
+    crypto_shorthash(out, text, by.len + 1 + client_id.len, hash_key);
+    uint64_t hash;
+    memcpy(&hash, out, sizeof hash);
+    return hash ? hash : 1;
+}
+
+/* Put an entry behind its home; the table has room. */
+static void put(struct cccc_dedupe *self, struct entry e)
+{
+    uint32_t slot = entry_home(self, &e);
+    while (!entry_is_free(&self->entries[slot]))
+        slot = slot_after(self, slot);
+    self->entries[slot] = e;
+}
+
+static void grow(struct cccc_dedupe *self)
+{
+    struct cccc_dedupe old = *self;
+    CCCC_ASSERT(old.slots < UINT32_MAX / 2, "(2^31 client ids)");
+    table_alloc(self, old.slots + old.slots / 4);
+    for (uint32_t i = 0; i < old.slots; i++) {
+        if (!entry_is_free(&old.entries[i]))
+            put(self, old.entries[i]);
+    }
+    free(old.entries);
+}
+
+/* The slot that holds exactly this pair, or slots when none does. */
+static uint32_t find_pair(const struct cccc_dedupe *self, const struct entry *e)
+{
+    if (self->slots == 0)
+        return 0;
+    for (uint32_t slot = entry_home(self, e); !entry_is_free(&self->entries[slot]); slot = slot_after(self, slot)) {
+        if (memcmp(&self->entries[slot], e, sizeof *e) == 0)
+            return slot;
+    }
+    return self->slots;
+}
+
+void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
+{
+    CCCC_ASSERT(seq > 0 && seq <= SEQ_MAX, "(seq %llu)", (unsigned long long)seq);
+    struct entry e = entry_make(hash, seq);
+    if (self->slots == 0)
+        table_alloc(self, SLOTS_MIN);
+    if (find_pair(self, &e) != self->slots)
+        return;
+    /* Linear probing stays short up to about 7/8 full. */
+    if (self->used >= self->slots - self->slots / 8)
+        grow(self);
+    put(self, e);
+    self->used++;
+}
+
+/* Knuth, The Art of Computer Programming, volume 3, 6.4, algorithm R: close the hole by moving back what may move. */
+void dedupe_remove(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
+{
+    struct entry e = entry_make(hash, seq);
+    uint32_t hole = find_pair(self, &e);
+    if (hole == self->slots)
+        return;
+    for (uint32_t slot = slot_after(self, hole); !entry_is_free(&self->entries[slot]); slot = slot_after(self, slot)) {
+        uint32_t home = entry_home(self, &self->entries[slot]);
+        bool reachable = hole <= slot ? home > hole && home <= slot : home > hole || home <= slot;
+        if (!reachable) {
+            self->entries[hole] = self->entries[slot];
+            hole = slot;
+        }
+    }
+    self->entries[hole] = (struct entry){{0, 0, 0}};
+    self->used--;
+}
+
+uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max)
+{
+    uint32_t n = 0;
+    struct entry probe = entry_make(hash, 0);
+    if (self->slots == 0)
+        return 0;
+    for (uint32_t slot = entry_home(self, &probe); n < max && !entry_is_free(&self->entries[slot]); slot = slot_after(self, slot)) {
+        if (entry_has_hash(&self->entries[slot], &probe))
+            seqs[n++] = entry_seq(&self->entries[slot]);
+    }
+    return n;
+}
+
+uint64_t dedupe_count(const struct cccc_dedupe *self)
+{
+    return self->used;
+}

@@ -1,0 +1,394 @@
+/* registry.c - registry.json: which groups there are, and which group a scope opens by default (reference 1.1).
+ *
+ * The group folders are the truth. What is kept here is only what they do not say: defaults, keys others wrote, entries whose folder is gone. An
+ * entry is computed from its group whenever it is shown or written, so that a message costs the registry nothing.
+ * Thread: the core's. */
+#include "broker/core/change.h"
+#include "broker/core/message.h"
+
+#include <stdlib.h>
+
+#define STORE_CHUNK_BYTES 8192
+/* Changes write the file at once in a home of up to this many groups; beyond, once a second: the file grows with the home. */
+#define REGISTRY_EAGER_GROUPS 512
+#define REGISTRY_EAGER_US     1000000u
+/* How old the times of last activity in the file may become. */
+#define REGISTRY_ACTIVITY_US 30000000u
+
+/* ---- the document ---- */
+
+static void registry_set(struct cccc_core *core, const cccc_value_t *registry)
+{
+    cccc_arena_t *old = core->registry_arena; /* `registry` may live in it */
+    core->registry_arena = cccc_arena_new(STORE_CHUNK_BYTES);
+    core->registry = cccc_value_copy(core->registry_arena, registry);
+    cccc_arena_destroy(&old);
+}
+
+/* `map` with member `key` of the right shape. */
+static cccc_value_t shaped(cccc_arena_t *arena, const cccc_value_t *map, const char *key, bool good, cccc_value_t otherwise)
+{
+    return good ? *map : cccc_map_with(arena, map, cccc_str(key), otherwise);
+}
+
+void registry_load(struct cccc_core *core, const cccc_value_t *registry)
+{
+    cccc_arena_t *arena = cccc_arena_new(STORE_CHUNK_BYTES);
+    cccc_value_t empty = cccc_map_builder(arena, 0).value, doc = cccc_is_map(registry) ? *registry : empty;
+    uint64_t version;
+    doc = shaped(arena, &doc, "v", cccc_as_uint(cccc_get(&doc, "v"), &version), cccc_uint(1));
+    doc = shaped(arena, &doc, "created_at", cccc_get_str(&doc, "created_at").len > 0, cccc_text(""));
+    doc = shaped(arena, &doc, "updated_at", cccc_get_str(&doc, "updated_at").len > 0, cccc_text(""));
+    doc = shaped(arena, &doc, "groups", cccc_is_map(cccc_get(&doc, "groups")), empty);
+    doc = shaped(arena, &doc, "defaults", cccc_is_map(cccc_get(&doc, "defaults")), empty);
+    registry_set(core, &doc);
+    core->registry_dirty = !cccc_value_eq(&doc, registry);
+    cccc_arena_destroy(&arena);
+}
+
+/* The document, also when nothing was loaded. */
+static const cccc_value_t *registry_now(struct cccc_core *core)
+{
+    if (!cccc_is_map(&core->registry))
+        registry_load(core, NULL);
+    return &core->registry;
+}
+
+/* Put `v` (NULL: nothing) under section.key. */
+static void registry_put(struct cccc_core *core, const char *section, cccc_str_t key, const cccc_value_t *v)
+{
+    const cccc_value_t *doc = registry_now(core), *map = cccc_get(doc, section);
+    cccc_arena_t *arena = cccc_arena_new(STORE_CHUNK_BYTES);
+    cccc_value_t changed = v != NULL ? cccc_map_with(arena, map, key, *v) : cccc_map_without(arena, map, key);
+    cccc_value_t whole = cccc_map_with(arena, doc, cccc_str(section), changed);
+    registry_set(core, &whole);
+    core->registry_dirty = true;
+    cccc_arena_destroy(&arena);
+}
+
+/* ---- defaults ---- */
+
+struct cccc_group *registry_default(struct cccc_core *core, cccc_str_t scope_key)
+{
+    const cccc_value_t *defaults = cccc_get(registry_now(core), "defaults");
+    for (uint32_t i = 0; i < defaults->via.map.size; i++) {
+        cccc_str_t key, id;
+        if (cccc_as_str(&defaults->via.map.ptr[i].key, &key) && cccc_str_eq(key, scope_key) &&
+            cccc_as_str(&defaults->via.map.ptr[i].val, &id))
+            return core_group(core, id);
+    }
+    /* The file was lost, or not written in time: a group that has the scope is as good a default as there is. */
+    for (uint32_t i = 0; i < core->group_count; i++) {
+        if (!core->groups[i]->deleted && config_scope(core->groups[i], scope_key) != NULL)
+            return core->groups[i];
+    }
+    return NULL;
+}
+
+void registry_set_default(struct cccc_core *core, cccc_str_t scope_key, cccc_str_t group_id)
+{
+    cccc_value_t id = cccc_string(group_id);
+    registry_put(core, "defaults", scope_key, &id);
+}
+
+void registry_drop_default(struct cccc_core *core, cccc_str_t scope_key, const struct cccc_group *group)
+{
+    const cccc_value_t *defaults = cccc_get(registry_now(core), "defaults");
+    for (uint32_t i = 0; i < defaults->via.map.size; i++) {
+        cccc_str_t key, id;
+        if (cccc_as_str(&defaults->via.map.ptr[i].key, &key) && cccc_str_eq(key, scope_key) &&
+            cccc_as_str(&defaults->via.map.ptr[i].val, &id) && cccc_str_is(id, group->id)) {
+            registry_put(core, "defaults", scope_key, NULL);
+            return;
+        }
+    }
+}
+
+/* Drops the defaults that name the group; their scope keys are added to `dropped` when it is given. */
+static void drop_defaults(struct cccc_core *core, cccc_str_t group_id, cccc_builder_t *dropped)
+{
+    cccc_arena_t *arena = cccc_arena_new(STORE_CHUNK_BYTES);
+    const cccc_value_t *doc = registry_now(core), *defaults = cccc_get(doc, "defaults");
+    cccc_builder_t kept = cccc_map_builder(arena, defaults->via.map.size);
+    for (uint32_t i = 0; i < defaults->via.map.size; i++) {
+        const msgpack_object_kv *kv = &defaults->via.map.ptr[i];
+        cccc_str_t key = {0}, id = {0};
+        cccc_as_str(&kv->key, &key);
+        if (!cccc_as_str(&kv->val, &id) || !cccc_str_eq(id, group_id))
+            cccc_map_add_key(&kept, key, kv->val);
+        else if (dropped != NULL)
+            cccc_array_add(dropped, cccc_string(cccc_arena_str(dropped->arena, key)));
+    }
+    cccc_value_t whole = cccc_map_with(arena, doc, CCCC_STR("defaults"), kept.value);
+    registry_set(core, &whole);
+    cccc_arena_destroy(&arena);
+}
+
+static void forget(struct cccc_core *core, cccc_str_t group_id, cccc_builder_t *dropped)
+{
+    drop_defaults(core, group_id, dropped);
+    registry_put(core, "groups", group_id, NULL);
+}
+
+void registry_forget(struct cccc_core *core, cccc_str_t group_id)
+{
+    forget(core, group_id, NULL);
+}
+
+/* ---- entries ---- */
+
+static const cccc_value_t *entry_of(const struct cccc_core *core, cccc_str_t id)
+{
+    const cccc_value_t *groups = cccc_get(&core->registry, "groups");
+    for (uint32_t i = 0; groups != NULL && i < groups->via.map.size; i++) {
+        cccc_str_t key;
+        if (cccc_as_str(&groups->via.map.ptr[i].key, &key) && cccc_str_eq(key, id) && cccc_is_map(&groups->via.map.ptr[i].val))
+            return &groups->via.map.ptr[i].val;
+    }
+    return NULL;
+}
+
+static cccc_str_t group_path(const struct cccc_core *core, cccc_arena_t *arena, const struct cccc_group *group)
+{
+    const char *home = core->facts != NULL && core->facts->home != NULL ? core->facts->home : "";
+    return cccc_arena_printf(arena, "%s%sgroups/%s", home, home[0] != '\0' ? "/" : "", group->id);
+}
+
+cccc_value_t registry_meta(struct cccc_core *core, cccc_arena_t *arena, const struct cccc_group *group)
+{
+    const struct {
+        const char *key;
+        cccc_str_t value;
+    } own[] = {
+        {"group_id", cccc_str(group->id)},
+        {"title", group->config.title},
+        {"topic", group->config.topic},
+        {"path", group_path(core, arena, group)},
+        {"default_scope_key", group->config.active_scope_key},
+        {"created_at", group->config.created_at},
+        {"updated_at", group_activity(group)},
+    };
+    const cccc_value_t *kept = entry_of(core, cccc_str(group->id));
+    cccc_value_t meta = kept != NULL ? *kept : cccc_map_builder(arena, 0).value;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        meta = cccc_map_with(arena, &meta, cccc_str(own[i].key), cccc_string(own[i].value));
+    return meta;
+}
+
+cccc_value_t registry_document(struct cccc_core *core, cccc_arena_t *arena)
+{
+    const cccc_value_t *doc = registry_now(core), *kept = cccc_get(doc, "groups");
+    cccc_builder_t groups = cccc_map_builder(arena, core->group_count + kept->via.map.size);
+    for (uint32_t i = 0; i < core->group_count; i++) {
+        const struct cccc_group *group = core->groups[i];
+        if (!group->deleted && cccc_is_map(&group->document))
+            cccc_map_add(&groups, group->id, registry_meta(core, arena, group));
+    }
+    for (uint32_t i = 0; i < kept->via.map.size; i++) {
+        const msgpack_object_kv *kv = &kept->via.map.ptr[i];
+        cccc_str_t key = {0};
+        cccc_as_str(&kv->key, &key);
+        const struct cccc_group *group = core_group_any(core, key);
+        if (group == NULL || !cccc_is_map(&group->document))
+            cccc_map_add_key(&groups, key, kv->val);
+    }
+    char ts[28];
+    core_ts(core, ts);
+    cccc_value_t now = cccc_string(cccc_arena_str(arena, cccc_str(ts)));
+    cccc_value_t whole = cccc_map_with(arena, doc, CCCC_STR("groups"), groups.value);
+    whole = cccc_map_with(arena, &whole, CCCC_STR("updated_at"), now);
+    return shaped(arena, &whole, "created_at", cccc_get_str(&whole, "created_at").len > 0, now);
+}
+
+/* ---- writing ---- */
+
+bool registry_due(const struct cccc_core *core)
+{
+    return core->group_count <= REGISTRY_EAGER_GROUPS || core->now->mono_us - core->registry_stored_mono_us >= REGISTRY_EAGER_US;
+}
+
+void registry_store(struct cccc_core *core, struct cccc_store *store)
+{
+    *store = (struct cccc_store){.kind = CCCC_STORE_REGISTRY, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
+    cccc_value_t document = registry_document(core, store->arena);
+    store->document = cccc_value_copy(store->arena, &document);
+    core->registry_dirty = false;
+    core->registry_stored_mono_us = core->now->mono_us;
+}
+
+static void registry_stored(call_t *call)
+{
+    if (call->stored.err != CCCC_OK) {
+        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
+        call->core->registry_dirty = true;
+    }
+    cccc_builder_t nothing = cccc_map_builder(call->arena, 0);
+    call_reply(call, &nothing.value);
+}
+
+static bool activity_is_newer(const struct cccc_core *core)
+{
+    for (uint32_t i = 0; i < core->group_count; i++) {
+        if (core->groups[i]->changed_mono_us > core->registry_stored_mono_us)
+            return true;
+    }
+    return false;
+}
+
+void registry_tick(struct cccc_core *core, bool all)
+{
+    config_tick(core);
+    uint64_t age = core->now->mono_us - core->registry_stored_mono_us;
+    bool due = core->registry_dirty || ((all || age >= REGISTRY_ACTIVITY_US) && activity_is_newer(core));
+    if (!due || (!all && !registry_due(core)))
+        return;
+    struct cccc_store store;
+    registry_store(core, &store);
+    call_store(core_call(core), &store, registry_stored);
+}
+
+/* ---- health and reconciling ---- */
+
+static int by_text(const void *a, const void *b)
+{
+    cccc_str_t x = {0}, y = {0};
+    cccc_as_str(a, &x);
+    cccc_as_str(b, &y);
+    size_t n = x.len < y.len ? x.len : y.len;
+    int order = n > 0 ? memcmp(x.ptr, y.ptr, n) : 0;
+    return order != 0 ? order : (x.len > y.len) - (x.len < y.len);
+}
+
+static cccc_value_t sorted(cccc_builder_t *b)
+{
+    qsort(b->value.via.array.ptr, b->value.via.array.size, sizeof(cccc_value_t), by_text);
+    return b->value;
+}
+
+void registry_health(struct cccc_core *core, cccc_arena_t *arena, cccc_value_t *missing, cccc_value_t *corrupt)
+{
+    const cccc_value_t *groups = cccc_get(registry_now(core), "groups");
+    cccc_builder_t gone = cccc_array_builder(arena, 4), bad = cccc_array_builder(arena, 4);
+    for (uint32_t i = 0; i < groups->via.map.size; i++) {
+        cccc_str_t id = {0};
+        cccc_as_str(&groups->via.map.ptr[i].key, &id);
+        if (core_group_any(core, id) == NULL)
+            cccc_array_add(&gone, cccc_string(id));
+    }
+    for (uint32_t i = 0; i < core->group_count; i++) {
+        const struct cccc_group *group = core->groups[i];
+        if (!group->deleted && group->offline != NULL && !cccc_is_map(&group->document))
+            cccc_array_add(&bad, cccc_text(group->id));
+    }
+    *missing = sorted(&gone);
+    *corrupt = sorted(&bad);
+}
+
+static bool array_has(const cccc_value_t *array, cccc_str_t s)
+{
+    for (uint32_t i = 0; cccc_is_array(array) && i < array->via.array.size; i++) {
+        cccc_str_t item;
+        if (cccc_as_str(&array->via.array.ptr[i], &item) && cccc_str_eq(item, s))
+            return true;
+    }
+    return false;
+}
+
+/* What reconcile found and did. */
+struct reconcile {
+    uint64_t asked_mono_us;
+    uint64_t scanned;
+    cccc_builder_t missing, corrupt, removed, dropped;
+};
+
+static void reconcile_one(call_t *call, struct reconcile *r, cccc_str_t id)
+{
+    const cccc_value_t *present = cccc_get(call->stored.value, "present"), *corrupt = cccc_get(call->stored.value, "corrupt");
+    const struct cccc_group *group = core_group_any(call->core, id);
+    bool newer = group != NULL && group->changed_mono_us >= r->asked_mono_us; /* perhaps made after its folder was looked for */
+    r->scanned++;
+    id = cccc_arena_str(call->arena, id); /* the registry may change below */
+    if (array_has(corrupt, id))
+        cccc_array_add(&r->corrupt, cccc_string(id));
+    else if (!array_has(present, id) && !newer)
+        cccc_array_add(&r->missing, cccc_string(id));
+}
+
+static void reconcile_remove(call_t *call, struct reconcile *r)
+{
+    for (uint32_t i = 0; i < r->missing.value.via.array.size; i++) {
+        cccc_str_t id = {0};
+        cccc_as_str(&r->missing.value.via.array.ptr[i], &id);
+        struct cccc_group *group = core_group_any(call->core, id);
+        if (group != NULL && group->pending != NULL)
+            continue; /* its folder is just being made */
+        forget(call->core, id, &r->dropped);
+        active_forget(call->core, id);
+        if (group != NULL)
+            group_forget(call->core, group);
+        cccc_array_add(&r->removed, cccc_string(id));
+    }
+}
+
+static void reconcile_reply(call_t *call)
+{
+    struct reconcile *r = call->state;
+    cccc_builder_t result = cccc_map_builder(call->arena, 6);
+    cccc_map_add(&result, "dry_run", cccc_bool(!cccc_arg_bool(&call->request.args, CCCC_A_registry_reconcile_remove_missing, false)));
+    cccc_map_add(&result, "scanned_groups", cccc_uint(r->scanned));
+    cccc_map_add(&result, "missing_group_ids", sorted(&r->missing));
+    cccc_map_add(&result, "corrupt_group_ids", sorted(&r->corrupt));
+    cccc_map_add(&result, "removed_group_ids", sorted(&r->removed));
+    cccc_map_add(&result, "removed_default_scope_keys", sorted(&r->dropped));
+    call_reply(call, &result.value);
+}
+
+static void reconcile_stored(call_t *call)
+{
+    if (call->stored.err != CCCC_OK) {
+        call->core->registry_dirty = true;
+        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
+    }
+    reconcile_reply(call);
+}
+
+static void reconcile_scanned(call_t *call)
+{
+    if (call->stored.err != CCCC_OK) {
+        call_fail(call, call->stored.err, "the group folders could not be listed: %s; nothing was changed", call->stored.message);
+        return;
+    }
+    struct cccc_core *core = call->core;
+    cccc_arena_t *arena = call->arena;
+    struct reconcile *r = call->state;
+    const cccc_value_t document = registry_document(core, arena), *groups = cccc_get(&document, "groups");
+    for (uint32_t i = 0; i < groups->via.map.size; i++) {
+        cccc_str_t id = {0};
+        cccc_as_str(&groups->via.map.ptr[i].key, &id);
+        reconcile_one(call, r, id);
+    }
+    if (!cccc_arg_bool(&call->request.args, CCCC_A_registry_reconcile_remove_missing, false)) {
+        reconcile_reply(call);
+        return;
+    }
+    reconcile_remove(call, r);
+    struct cccc_store store;
+    registry_store(core, &store);
+    call_store(call, &store, reconcile_stored);
+}
+
+void op_registry_reconcile(call_t *call)
+{
+    if (!permit_by(call, NULL, cccc_arg_str(&call->request.args, CCCC_A_registry_reconcile_by), "user"))
+        return;
+    cccc_arena_t *arena = call->arena;
+    struct reconcile *r = cccc_arena_alloc(arena, sizeof *r);
+    *r = (struct reconcile){.asked_mono_us = call->core->now->mono_us,
+                            .missing = cccc_array_builder(arena, 4),
+                            .corrupt = cccc_array_builder(arena, 4),
+                            .removed = cccc_array_builder(arena, 4),
+                            .dropped = cccc_array_builder(arena, 4)};
+    call->state = r;
+    struct cccc_store store = {.kind = CCCC_STORE_SCAN, .arena = cccc_arena_new(64)};
+    call_store(call, &store, reconcile_scanned);
+}

@@ -1,0 +1,275 @@
+/* settings.c - group_settings_update, and the 19 settings of a group: where each lives in group.yaml, its default, its range.
+ *
+ * Reading is lenient (whatever a hand wrote reads as the default or is clamped), writing is strict: a patch is refused whole, and events and
+ * files carry canonical values only. Reference 1.4, 3.7, 7.2.
+ * Thread: the core's. */
+#include "broker/core/change.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SECONDS_MAX INT32_MAX
+
+enum setting_type { SETTING_INT, SETTING_BOOL, SETTING_CHOICE };
+
+struct setting {
+    const char *name;    /* in patches and results */
+    const char *section; /* of group.yaml */
+    const char *key;     /* in the section */
+    enum setting_type type;
+    int64_t otherwise, min, max;
+    const char *choices[4]; /* the first is the default */
+    int64_t times_nudge;    /* absent: this many times nudge_after_seconds, at least 1 */
+};
+
+#define NUDGE_AFTER "nudge_after_seconds"
+#define SECONDS(name_, otherwise_)                                                                                                         \
+    {                                                                                                                                      \
+        .name = name_, .section = "automation", .key = name_, .type = SETTING_INT, .otherwise = otherwise_, .max = SECONDS_MAX             \
+    }
+#define NUDGES(name_, times_)                                                                                                              \
+    {                                                                                                                                      \
+        .name = name_, .section = "automation", .key = name_, .type = SETTING_INT, .otherwise = 300 * (times_), .max = SECONDS_MAX,        \
+        .times_nudge = times_                                                                                                              \
+    }
+
+static const struct setting settings[] = {
+    {.name = "default_send_to",
+     .section = "messaging",
+     .key = "default_send_to",
+     .type = SETTING_CHOICE,
+     .choices = {"foreman", "broadcast"}},
+    SECONDS(NUDGE_AFTER, 300),
+    NUDGES("reply_required_nudge_after_seconds", 1),
+    NUDGES("attention_ack_nudge_after_seconds", 2),
+    NUDGES("unread_nudge_after_seconds", 3),
+    SECONDS("nudge_digest_min_interval_seconds", 120),
+    SECONDS("nudge_max_repeats_per_obligation", 3),
+    SECONDS("nudge_escalate_after_repeats", 2),
+    SECONDS("actor_idle_timeout_seconds", 600),
+    SECONDS("keepalive_delay_seconds", 120),
+    SECONDS("keepalive_max_per_actor", 3),
+    SECONDS("silence_timeout_seconds", 600),
+    SECONDS("help_nudge_interval_seconds", 600),
+    SECONDS("help_nudge_min_messages", 10),
+    {.name = "min_interval_seconds", .section = "delivery", .key = "min_interval_seconds", .type = SETTING_INT, .max = SECONDS_MAX},
+    {.name = "auto_mark_on_delivery", .section = "delivery", .key = "auto_mark_on_delivery", .type = SETTING_BOOL},
+    {.name = "terminal_transcript_visibility",
+     .section = "terminal_transcript",
+     .key = "visibility",
+     .type = SETTING_CHOICE,
+     .choices = {"foreman", "off", "all"}},
+    {.name = "terminal_transcript_notify_tail",
+     .section = "terminal_transcript",
+     .key = "notify_tail",
+     .type = SETTING_BOOL,
+     .otherwise = 1},
+    {.name = "terminal_transcript_notify_lines",
+     .section = "terminal_transcript",
+     .key = "notify_lines",
+     .type = SETTING_INT,
+     .otherwise = 20,
+     .min = 1,
+     .max = 80},
+};
+#define SETTING_COUNT (sizeof settings / sizeof *settings)
+
+/* ---- one value ---- */
+
+static int64_t clamp(const struct setting *s, int64_t n)
+{
+    return n < s->min ? s->min : n > s->max ? s->max : n;
+}
+
+/* An integer, or its decimal text. */
+static bool as_integer(const cccc_value_t *v, int64_t *out)
+{
+    cccc_str_t s;
+    if (cccc_as_int(v, out))
+        return true;
+    char text[24];
+    if (!cccc_as_str(v, &s) || s.len == 0 || s.len >= sizeof text)
+        return false;
+    memcpy(text, s.ptr, s.len);
+    text[s.len] = '\0';
+    char *end;
+    long long n = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || (text[0] != '-' && (text[0] < '0' || text[0] > '9')))
+        return false;
+    *out = n;
+    return true;
+}
+
+static bool as_boolean(const cccc_value_t *v, bool *out)
+{
+    *out = cccc_coerce_bool(v, false);
+    return !cccc_is_nil(v) && *out == cccc_coerce_bool(v, true); /* what follows the caller's default is no answer */
+}
+
+static const char *as_choice(const struct setting *s, const cccc_value_t *v)
+{
+    cccc_str_t word;
+    for (size_t i = 0; cccc_as_str(v, &word) && s->choices[i] != NULL; i++) {
+        if (cccc_str_is(word, s->choices[i]))
+            return s->choices[i];
+    }
+    return NULL;
+}
+
+/* The canonical form of a value; false when it is none. */
+static bool canonical(const struct setting *s, const cccc_value_t *v, cccc_value_t *out)
+{
+    int64_t n;
+    bool b;
+    const char *word;
+    switch (s->type) {
+    case SETTING_INT:
+        if (!as_integer(v, &n))
+            return false;
+        *out = cccc_int(clamp(s, n));
+        return true;
+    case SETTING_BOOL:
+        if (!as_boolean(v, &b))
+            return false;
+        *out = cccc_bool(b);
+        return true;
+    case SETTING_CHOICE:
+        word = as_choice(s, v);
+        if (word == NULL)
+            return false;
+        *out = cccc_text(word);
+        return true;
+    }
+    return false;
+}
+
+static const struct setting *setting_find(cccc_str_t name)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (cccc_str_is(name, settings[i].name))
+            return &settings[i];
+    }
+    return NULL;
+}
+
+static cccc_value_t effective(const struct setting *s, const cccc_value_t *document);
+
+static cccc_value_t default_of(const struct setting *s, const cccc_value_t *document)
+{
+    if (s->type == SETTING_CHOICE)
+        return cccc_text(s->choices[0]);
+    if (s->type == SETTING_BOOL)
+        return cccc_bool(s->otherwise != 0);
+    if (s->times_nudge == 0)
+        return cccc_int(s->otherwise);
+    cccc_value_t nudge = effective(setting_find(CCCC_STR(NUDGE_AFTER)), document);
+    int64_t n = 0;
+    cccc_as_int(&nudge, &n);
+    n *= s->times_nudge;
+    return cccc_int(clamp(s, n > 0 || s->times_nudge == 1 ? n : 1));
+}
+
+static cccc_value_t effective(const struct setting *s, const cccc_value_t *document)
+{
+    const cccc_value_t *stored = cccc_get(cccc_get(document, s->section), s->key);
+    cccc_value_t v;
+    if (stored != NULL && canonical(s, stored, &v))
+        return v;
+    return default_of(s, document);
+}
+
+/* ---- all of them ---- */
+
+cccc_value_t settings_effective(cccc_arena_t *arena, const cccc_value_t *document)
+{
+    cccc_builder_t b = cccc_map_builder(arena, SETTING_COUNT);
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        cccc_map_add(&b, settings[i].name, effective(&settings[i], document));
+    return b.value;
+}
+
+cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, const cccc_value_t *patch)
+{
+    cccc_value_t doc = *document;
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *s = &settings[i];
+        const cccc_value_t *given = cccc_get(patch, s->name);
+        cccc_value_t v;
+        if (given == NULL || !canonical(s, given, &v))
+            continue;
+        cccc_value_t empty = cccc_map_builder(arena, 1).value;
+        const cccc_value_t *section = cccc_get(&doc, s->section);
+        v = cccc_map_with(arena, cccc_is_map(section) ? section : &empty, cccc_str(s->key), v);
+        doc = cccc_map_with(arena, &doc, cccc_str(s->section), v);
+    }
+    return doc;
+}
+
+/* ---- group_settings_update ---- */
+
+static const char *wanted(const struct setting *s, char *text, size_t size)
+{
+    if (s->type == SETTING_BOOL)
+        return "true or false";
+    if (s->type == SETTING_INT) {
+        snprintf(text, size, "a whole number from %lld to %lld", (long long)s->min, (long long)s->max);
+        return text;
+    }
+    size_t at = 0;
+    for (size_t i = 0; s->choices[i] != NULL && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, "%s%s", i > 0 ? " or " : "", s->choices[i]);
+    return text;
+}
+
+/* The patch in canonical values, or the call failed. */
+static bool canonical_patch(call_t *call, const cccc_value_t *patch, cccc_value_t *out)
+{
+    cccc_builder_t b = cccc_map_builder(call->arena, patch->via.map.size);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *s = &settings[i];
+        const cccc_value_t *given = cccc_get(patch, s->name);
+        cccc_value_t v;
+        if (given == NULL)
+            continue;
+        if (!canonical(s, given, &v)) {
+            char text[96];
+            cccc_err_t err = s->type == SETTING_INT ? CCCC_E_GROUP_SETTINGS_UPDATE_FAILED : CCCC_E_INVALID_PATCH;
+            call_fail(call, err, "%s must be %s; nothing was changed", s->name, wanted(s, text, sizeof text));
+            return false;
+        }
+        cccc_map_add(&b, s->name, v);
+    }
+    *out = b.value;
+    return true;
+}
+
+static void settings_finish(call_t *call, cccc_builder_t *result)
+{
+    cccc_map_add(result, "group_id", cccc_text(call->group->id));
+    cccc_map_add(result, "settings", settings_effective(call->arena, &call->group->document));
+}
+
+void op_group_settings_update(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    if (!call_group(call, CCCC_A_group_settings_update_group_id))
+        return;
+    struct cccc_group *ahead = config_ahead(call, call->group);
+    if (!permit_by(call, ahead, cccc_arg_str(args, CCCC_A_group_settings_update_by), "user"))
+        return;
+    struct cccc_errmsg m;
+    if (!permit_in(ahead, call->by, CCCC_MAY_MANAGE_GROUP, CCCC_STR(""), &m)) {
+        call_fail(call, CCCC_E_GROUP_SETTINGS_UPDATE_FAILED, "%s", m.text);
+        return;
+    }
+    const char *known[SETTING_COUNT + 1] = {NULL};
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        known[i] = settings[i].name;
+    const cccc_value_t *patch = cccc_arg(args, CCCC_A_group_settings_update_patch);
+    cccc_builder_t data = cccc_map_builder(call->arena, 1);
+    cccc_value_t canon;
+    if (!patch_checked(call, patch, known) || !canonical_patch(call, patch, &canon))
+        return;
+    cccc_map_add(&data, "patch", canon);
+    change_begin(call, CCCC_KIND_GROUP_SETTINGS_UPDATE, CCCC_STR(""), data.value, settings_finish, NULL);
+}

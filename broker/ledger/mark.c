@@ -1,0 +1,121 @@
+/* mark.c - reading and writing the mark.
+ *
+ * Thread: cccc_mark_write in any, the rest in the ledger's owner's. */
+#include "broker/ledger/mark.h"
+
+#include "broker/ledger/ledger_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MARK_TEXT_MAX = 256 };
+
+/* The text of a slot, with its checksum and newline; its length. */
+static size_t format_slot(const struct cccc_mark_value *mark, char out[MARK_TEXT_MAX])
+{
+    int len = snprintf(out, MARK_TEXT_MAX, "cccc-mark 1 turn=%llu device=%llu inode=%llu seq=%llu offset=%llu",
+                       (unsigned long long)mark->turn, (unsigned long long)mark->device, (unsigned long long)mark->inode,
+                       (unsigned long long)mark->seq, (unsigned long long)mark->offset);
+    uint32_t crc = cccc_crc32c(0, out, (size_t)len);
+    len += snprintf(out + len, MARK_TEXT_MAX - (size_t)len, " crc=%08x\n", crc);
+    return (size_t)len;
+}
+
+/* False unless `text` is exactly what format_slot would have written for some value. */
+static bool parse_slot(const char *text, struct cccc_mark_value *out)
+{
+    unsigned long long turn, device, inode, seq, offset;
+    if (sscanf(text, "cccc-mark 1 turn=%llu device=%llu inode=%llu seq=%llu offset=%llu", &turn, &device, &inode, &seq, &offset) != 5)
+        return false;
+    struct cccc_mark_value mark = {.turn = turn, .device = device, .inode = inode, .seq = seq, .offset = offset};
+    char again[MARK_TEXT_MAX];
+    size_t len = format_slot(&mark, again);
+    if (turn == 0 || strncmp(text, again, len) != 0)
+        return false;
+    *out = mark;
+    return true;
+}
+
+int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, struct cccc_mark_value *out, unsigned *slot, bool *damaged)
+{
+    *out = (struct cccc_mark_value){0};
+    *slot = 0;
+    *damaged = false;
+    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    ssize_t got = 0;
+    for (unsigned i = 0; i < CCCC_MARK_SLOTS && got >= 0; i++) {
+        char text[MARK_TEXT_MAX] = "";
+        struct cccc_mark_value mark;
+        got = cccc_vfs_read_all(vfs, fd, text, sizeof text - 1, (uint64_t)i * CCCC_MARK_SLOT_BYTES);
+        if (got > 0 && parse_slot(text, &mark) && mark.turn > out->turn) {
+            *out = mark;
+            *slot = i;
+        } else if (got > 0) {
+            *damaged = true;
+        }
+    }
+    vfs->close(vfs->ctx, fd);
+    *damaged = *damaged && out->turn == 0;
+    return got < 0 ? (int)got : 0;
+}
+
+cccc_mark_t *cccc_ledger_take_mark(cccc_ledger_t *self)
+{
+    cccc_ledger_rest(self);
+    bool newest = self->mark.seq == self->durable && self->mark.offset == self->size && self->mark.inode == self->inode &&
+                  self->mark.device == self->device;
+    if (self->mark_out || newest || self->durable == 0 || self->health == CCCC_LEDGER_READ_ONLY)
+        return NULL;
+    cccc_mark_t *mark = cccc_room(sizeof *mark);
+    self->mark_turn++;
+    mark->vfs = self->vfs;
+    mark->path = self->mark_path;
+    mark->slot = self->mark.turn ? !self->mark_slot : 0;
+    mark->value = (struct cccc_mark_value){
+        .turn = self->mark_turn, .device = self->device, .inode = self->inode, .seq = self->durable, .offset = self->size};
+    self->mark_out = true;
+    return mark;
+}
+
+static int write_slot(const cccc_mark_t *mark, int fd)
+{
+    char slot[CCCC_MARK_SLOT_BYTES];
+    char text[MARK_TEXT_MAX];
+    size_t len = format_slot(&mark->value, text);
+    memset(slot, ' ', sizeof slot);
+    memcpy(slot, text, len);
+    slot[sizeof slot - 1] = '\n';
+    for (size_t done = 0; done < sizeof slot;) {
+        ssize_t n = mark->vfs->pwrite(mark->vfs->ctx, fd, slot + done, sizeof slot - done, (uint64_t)mark->slot * sizeof slot + done);
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        done += (size_t)n;
+    }
+    return mark->vfs->sync(mark->vfs->ctx, fd);
+}
+
+void cccc_mark_write(cccc_mark_t *mark)
+{
+    int fd = mark->vfs->open(mark->vfs->ctx, mark->path, CCCC_O_WRITE | CCCC_O_CREATE);
+    mark->err = fd < 0 ? fd : write_slot(mark, fd);
+    if (fd >= 0)
+        mark->vfs->close(mark->vfs->ctx, fd);
+    if (mark->err == 0)
+        mark->err = cccc_vfs_sync_parent(mark->vfs, mark->path);
+}
+
+void cccc_ledger_mark_done(cccc_ledger_t *self, cccc_mark_t **mark)
+{
+    cccc_mark_t *done = *mark;
+    *mark = NULL;
+    self->mark_out = false;
+    if (done->err == 0) {
+        self->mark = done->value;
+        self->mark_slot = done->slot;
+    }
+    free(done);
+}

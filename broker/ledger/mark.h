@@ -1,0 +1,21 @@
+/* mark.h - state/ledger/mark: what is known durable. Recovery cuts nothing at or below it; it allows nothing.
+ *
+ * The file is two slots of CCCC_MARK_SLOT_BYTES, each one line of text padded with spaces:
+ *     cccc-mark 1 turn=7 device=2049 inode=131 seq=1204 offset=611880 crc=9ab3c1d2
+ * `crc` is CRC32C of the text before " crc=". The slot with the higher `turn` counts; the other one is written next, so a torn write leaves one. */
+#pragma once
+
+#include "broker/ledger/ledger.h"
+
+enum { CCCC_MARK_SLOT_BYTES = 4096, CCCC_MARK_SLOTS = 2 };
+
+struct cccc_mark_value {
+    uint64_t turn;   /* 0 = no mark */
+    uint64_t device; /* of ledger.jsonl */
+    uint64_t inode;
+    uint64_t seq;    /* highest durable one */
+    uint64_t offset; /* end of its line */
+};
+
+/* What the file says; turn 0 when there is none or neither slot is valid (then *damaged). 0 or -errno. */
+int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, struct cccc_mark_value *out, unsigned *slot, bool *damaged);

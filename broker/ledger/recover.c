@@ -1,0 +1,399 @@
+/* recover.c - opening a ledger: carry out what the judge finds, so that the file is sound and durable before anybody is told of it.
+ *
+ * Order: lock; sync and drop the cache, so that what is read is what the disk has; judge and fold; copy the torn tail aside, cut it, sync.
+ * Invariants: (1) nothing at or below the mark or the largest `dur` of any sound line is cut. (2) nothing is cut without a durable copy.
+ * (3) opening twice gives the same bytes. FORMAT.md has the proofs.
+ * Thread: the owner's. */
+#include "broker/ledger/judge.h"
+#include "broker/ledger/ledger_private.h"
+#include "broker/ledger/mutant.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RECOVER_BLOCK = 256 * 1024, RECOVER_ARENA = 64 * 1024 };
+
+struct recovery {
+    const struct cccc_ledger_options *options;
+    cccc_ledger_t *ledger;
+    struct cccc_recovery *report;
+    struct cccc_errmsg *m;
+    struct cccc_stat st;
+    bool same_file; /* the mark is about this very file */
+    bool disk_read_only;
+    struct cccc_gap torn; /* the tail to cut; reason NULL = none */
+    bool torn_is_foreign;
+    uint64_t forks;
+};
+
+/* Add to the report's one sentence. */
+__attribute__((format(printf, 2, 3))) static void note(struct cccc_recovery *report, const char *fmt, ...)
+{
+    size_t used = strlen(report->note);
+    if (used > 0 && used + 2 < sizeof report->note) {
+        memcpy(report->note + used, "; ", 3);
+        used += 2;
+    }
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(report->note + used, sizeof report->note - used, fmt, args);
+    va_end(args);
+}
+
+static cccc_err_t storage(struct recovery *r, int err, const char *what)
+{
+    return cccc_fail(r->m, CCCC_E_STORAGE, "%s %s: %s", what, r->ledger->path, strerror(-err));
+}
+
+static void report_gap(struct recovery *r, const struct cccc_gap *gap)
+{
+    if (r->report->gap_count < sizeof r->report->gaps / sizeof r->report->gaps[0])
+        r->report->gaps[r->report->gap_count] = *gap;
+    r->report->gap_count++;
+}
+
+/* ---- getting at the file ---- */
+
+/* Without the lock nobody else may write; on a read-only disk nobody can. */
+static cccc_err_t take_lock(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    int rc = cccc_vfs_make_dirs(l->vfs, l->state_dir);
+    if (rc == 0)
+        rc = cccc_take_lock(l->vfs, l->lock_path);
+    if (rc >= 0) {
+        l->lock_fd = rc;
+        return CCCC_OK;
+    }
+    if (rc == -EROFS) {
+        r->disk_read_only = true;
+        return CCCC_OK;
+    }
+    if (rc == -EWOULDBLOCK)
+        return cccc_fail(r->m, CCCC_E_LOCKED, "another process has %s", l->lock_path);
+    return storage(r, rc, "cannot lock");
+}
+
+static cccc_err_t open_file(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    int fd = r->disk_read_only ? -EROFS : l->vfs->open(l->vfs->ctx, l->path, CCCC_O_READ | CCCC_O_WRITE | CCCC_O_APPEND);
+    if (fd == -EROFS) {
+        r->disk_read_only = true;
+        fd = l->vfs->open(l->vfs->ctx, l->path, CCCC_O_READ);
+    }
+    if (fd < 0)
+        return storage(r, fd, "cannot open");
+    l->active.file = cccc_file_new(l->vfs, fd);
+    int rc = l->vfs->fstat(l->vfs->ctx, fd, &r->st);
+    if (rc < 0)
+        return storage(r, rc, "cannot look at");
+    if (!r->st.is_regular)
+        return cccc_fail(r->m, CCCC_E_STORAGE, "%s is not a regular file", l->path);
+    l->device = r->st.device;
+    l->inode = r->st.inode;
+    return CCCC_OK;
+}
+
+static cccc_err_t read_mark(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    bool damaged;
+    int rc = CCCC_MUTANT_IS(IGNORE_MARK) ? 0 : cccc_mark_read(l->vfs, l->mark_path, &l->mark, &l->mark_slot, &damaged);
+    if (rc < 0)
+        return cccc_fail(r->m, CCCC_E_STORAGE, "cannot read %s: %s", l->mark_path, strerror(-rc));
+    if (!CCCC_MUTANT_IS(IGNORE_MARK) && damaged)
+        note(r->report, "state/ledger/mark is unreadable and was ignored");
+    l->mark_turn = l->mark.turn;
+    /* The inode alone decides: device numbers change with the order in which disks are found. */
+    r->same_file = l->mark.turn > 0 && l->mark.inode == r->st.inode;
+    r->report->restored = l->mark.turn > 0 && !r->same_file;
+    return CCCC_OK;
+}
+
+/* Lines above the mark may be in memory only: written by a process that was killed before its sync, or after a sync that failed and left
+ * pages that look clean (fsyncgate). Sync, then forget the cache, so that judging reads what the disk really has. */
+static cccc_err_t settle(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    bool all_known = r->same_file && l->mark.offset == r->st.size;
+    if (all_known || r->disk_read_only || CCCC_MUTANT_IS(NO_RECOVERY_SYNC))
+        return CCCC_OK;
+    int rc = l->vfs->sync(l->vfs->ctx, l->active.file->fd);
+    if (rc == 0 && !r->same_file)
+        rc = cccc_sync_place(l->vfs, l->group_dir, l->state_dir);
+    if (rc < 0)
+        return storage(r, rc, "cannot sync");
+    l->vfs->drop_cache(l->vfs->ctx, l->active.file->fd); /* advice: where it is not taken, the sync above is all there is */
+    return CCCC_OK;
+}
+
+/* ---- judging ---- */
+
+static void fold_gap(struct recovery *r, const struct cccc_gap *gap)
+{
+    report_gap(r, gap);
+    if (r->options->fold_gap)
+        r->options->fold_gap(r->options->arg, gap);
+}
+
+static void fold_event(struct recovery *r, const struct cccc_finding *f, cccc_arena_t *arena)
+{
+    cccc_ledger_t *l = r->ledger;
+    if (l->active.first_seq == 0)
+        l->active.first_seq = f->seq;
+    cccc_index_add(&l->active.index, f->seq, f->line.offset);
+    r->report->events++;
+    r->report->legacy += f->legacy;
+    r->forks += f->forked;
+    if (f->seal.epoch > r->report->epoch)
+        r->report->epoch = f->seal.epoch;
+    struct cccc_event event;
+    struct cccc_seal seal;
+    if (!r->options->fold)
+        return;
+    if (cccc_line_read(f->line.ptr, f->line.len, arena, &event, &seal, NULL) == CCCC_OK) {
+        event.seq = f->seq;
+        r->options->fold(r->options->arg, &event);
+    } else {
+        fold_gap(r, &(struct cccc_gap){f->seq, f->seq, f->line.offset, f->line.size, "damaged"});
+    }
+    msgpack_zone_clear(arena);
+}
+
+/* The file ends, or is beyond understanding, below what is known durable. */
+static void lose_head(struct recovery *r, const struct cccc_gap *gap)
+{
+    cccc_ledger_t *l = r->ledger;
+    l->lost = *gap;
+    if (r->st.size < l->mark.offset)
+        l->lost.reason = "truncated";
+    l->health = CCCC_LEDGER_READ_ONLY;
+    note(
+        r->report,
+        "ledger.jsonl is %s at byte %llu: events %llu to %llu are lost, so nothing is appended; restore a backup or run cccc ledger repair",
+        l->lost.reason, (unsigned long long)gap->offset, (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq);
+    fold_gap(r, &l->lost);
+}
+
+/* A whole line of the older format behind sealed ones was written by another program, not torn by a crash. */
+static bool is_foreign(const struct cccc_raw_line *line)
+{
+    uint64_t seq;
+    struct cccc_seal seal;
+    return line->ptr && line->terminated && cccc_line_inspect(line->ptr, line->len, &seq, &seal) == CCCC_LINE_LEGACY;
+}
+
+static void take_finding(struct recovery *r, const struct cccc_finding *f, cccc_arena_t *arena)
+{
+    switch (f->kind) {
+    case CCCC_FOUND_EVENT:
+        fold_event(r, f, arena);
+        break;
+    case CCCC_FOUND_GAP:
+        if (f->last)
+            lose_head(r, &f->gap);
+        else
+            fold_gap(r, &f->gap);
+        break;
+    case CCCC_FOUND_STRAY:
+        r->report->foreign_bytes += f->gap.length;
+        break;
+    case CCCC_FOUND_TORN:
+        r->torn = f->gap;
+        r->torn_is_foreign = is_foreign(&f->line);
+        break;
+    default:
+        break;
+    }
+}
+
+static cccc_err_t judge_file(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    struct cccc_scan scan;
+    struct cccc_judge judge;
+    struct cccc_finding f;
+    cccc_scan_init(&scan, l->vfs, l->active.file->fd, 0, r->st.size, RECOVER_BLOCK);
+    cccc_judge_init(&judge, &scan, &(struct cccc_judge_start){.floor = r->same_file ? l->mark.seq : 0});
+    cccc_arena_t *arena = cccc_arena_new(RECOVER_ARENA);
+    do {
+        cccc_judge_next(&judge, &f);
+        take_finding(r, &f, arena);
+    } while (f.kind != CCCC_FOUND_END && f.kind != CCCC_FOUND_TORN && f.kind != CCCC_FOUND_ERROR);
+    cccc_arena_destroy(&arena);
+    cccc_scan_fini(&scan);
+    if (f.kind == CCCC_FOUND_ERROR)
+        return storage(r, f.err, "cannot read");
+    l->head = l->durable = judge.head;
+    l->crc = l->durable_crc = judge.crc;
+    l->active.legacy_last = judge.legacy_last;
+    return CCCC_OK;
+}
+
+/* ---- acting ---- */
+
+static void refuse_appends(struct recovery *r, const char *why)
+{
+    r->ledger->health = CCCC_LEDGER_READ_ONLY;
+    note(r->report, "%s, so nothing is appended", why);
+}
+
+/* Cut the torn tail, having kept it. Where it cannot be kept it stays, and the ledger is served without appends. */
+static cccc_err_t cut_torn(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    int fd = l->active.file->fd;
+    int rc = cccc_keep_aside(l->vfs, l->state_dir, fd, r->torn_is_foreign ? "foreign" : "torn", r->torn.offset, r->torn.length);
+    if (rc == -ENOSPC || rc == -EDQUOT) {
+        refuse_appends(r, "the disk is too full to keep the torn tail aside");
+        return CCCC_OK;
+    }
+    if (rc == 0)
+        rc = l->vfs->truncate(l->vfs->ctx, fd, r->torn.offset);
+    if (rc == 0)
+        rc = l->vfs->sync(l->vfs->ctx, fd);
+    if (rc < 0)
+        return storage(r, rc, "cannot cut the torn tail of");
+    *(r->torn_is_foreign ? &r->report->foreign_bytes : &r->report->torn_bytes) += r->torn.length;
+    note(r->report, "%llu %s bytes behind event %llu were moved to state/ledger/torn", (unsigned long long)r->torn.length,
+         r->torn_is_foreign ? "foreign" : "torn", (unsigned long long)l->head);
+    return CCCC_OK;
+}
+
+/* The file's size, which may be more than its events', and whether the next line must begin with the newline the last one lacks. */
+static cccc_err_t settle_size(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    l->size = l->end = r->torn.reason ? r->torn.offset : r->st.size;
+    if (l->size == 0)
+        return CCCC_OK;
+    char last = 0;
+    ssize_t n = cccc_vfs_read_all(l->vfs, l->active.file->fd, &last, 1, l->size - 1);
+    if (n < 0)
+        return storage(r, (int)n, "cannot read");
+    l->unterminated = last != '\n';
+    return CCCC_OK;
+}
+
+static void compare_with_mark(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    if (!r->report->restored)
+        return;
+    if (l->mark.seq <= l->head) {
+        note(r->report, "ledger.jsonl is a copy");
+        return;
+    }
+    struct cccc_gap missing = {.from_seq = l->head + 1, .to_seq = l->mark.seq, .offset = l->size, .reason = "missing"};
+    report_gap(r, &missing);
+    note(r->report, "ledger.jsonl is a restored copy: events %llu to %llu were stored once and are not in it",
+         (unsigned long long)missing.from_seq, (unsigned long long)missing.to_seq);
+}
+
+static void describe(struct recovery *r)
+{
+    struct cccc_recovery *report = r->report;
+    cccc_ledger_t *l = r->ledger;
+    bool head_lost = l->lost.reason != NULL;
+    if (report->gap_count > head_lost)
+        note(report, "%u damaged or missing stretches; cccc ledger verify names them", report->gap_count - head_lost);
+    if (report->foreign_bytes > 0 && !r->torn_is_foreign)
+        note(report, "%llu foreign bytes between events", (unsigned long long)report->foreign_bytes);
+    if (r->forks > 0)
+        note(report, "%llu events do not continue the event before them", (unsigned long long)r->forks);
+    report->head_seq = l->head;
+    report->read_only = l->health == CCCC_LEDGER_READ_ONLY;
+    if (l->health != CCCC_LEDGER_OK)
+        snprintf(l->note, sizeof l->note, "%s", report->note);
+}
+
+static cccc_err_t recover(struct recovery *r)
+{
+    cccc_err_t err = take_lock(r);
+    if (err == CCCC_OK)
+        err = open_file(r);
+    if (err == CCCC_OK)
+        err = read_mark(r);
+    if (err == CCCC_OK)
+        err = settle(r);
+    if (err == CCCC_OK)
+        err = judge_file(r);
+    if (err != CCCC_OK)
+        return err;
+    if (r->disk_read_only)
+        refuse_appends(r, "the file system is read-only");
+    else if (r->torn.reason)
+        err = cut_torn(r);
+    if (err == CCCC_OK)
+        err = settle_size(r);
+    if (err != CCCC_OK)
+        return err;
+    compare_with_mark(r);
+    describe(r);
+    return CCCC_OK;
+}
+
+/* ---- a ledger that is not there yet ---- */
+
+/* No file: a new group, or one that lost its ledger. The mark knows. */
+static cccc_err_t prepare_new(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    bool damaged;
+    int rc = cccc_mark_read(l->vfs, l->mark_path, &l->mark, &l->mark_slot, &damaged);
+    if (rc < 0 && rc != -ENOTDIR)
+        return cccc_fail(r->m, CCCC_E_STORAGE, "cannot read %s: %s", l->mark_path, strerror(-rc));
+    if (l->mark.seq > 0) {
+        report_gap(r, &(struct cccc_gap){.from_seq = 1, .to_seq = l->mark.seq, .reason = "missing"});
+        note(r->report, "ledger.jsonl is gone, with events 1 to %llu; restore a backup", (unsigned long long)l->mark.seq);
+        return cccc_fail(r->m, CCCC_E_DAMAGED, "%s is gone, with events 1 to %llu; restore a backup", l->path,
+                         (unsigned long long)l->mark.seq);
+    }
+    l->fresh = true;
+    return CCCC_OK;
+}
+
+static cccc_ledger_t *ledger_new(const struct cccc_ledger_options *options)
+{
+    cccc_ledger_t *l = cccc_room(sizeof *l);
+    l->vfs = options->vfs;
+    l->group_dir = cccc_path_join(options->group_dir, "");
+    l->group_dir[strlen(l->group_dir) - 1] = '\0';
+    l->path = cccc_path_join(l->group_dir, "ledger.jsonl");
+    l->state_dir = cccc_path_join(l->group_dir, "state/ledger");
+    l->lock_path = cccc_path_join(l->state_dir, "ledger.lock");
+    l->mark_path = cccc_path_join(l->state_dir, "mark");
+    l->epoch = options->epoch;
+    l->lock_fd = -1;
+    l->waiting_end = &l->waiting;
+    return l;
+}
+
+cccc_err_t cccc_ledger_open(const struct cccc_ledger_options *options, cccc_ledger_t **out, struct cccc_recovery *report,
+                            struct cccc_errmsg *m)
+{
+    *report = (struct cccc_recovery){0};
+    cccc_ledger_t *ledger = ledger_new(options);
+    struct recovery r = {.options = options, .ledger = ledger, .report = report, .m = m};
+    struct cccc_stat st;
+    int rc = options->vfs->stat(options->vfs->ctx, ledger->group_dir, &st);
+    cccc_err_t err = CCCC_OK;
+    if (rc == -ENOENT && !options->create)
+        err = cccc_fail(m, CCCC_E_NOT_FOUND, "there is no %s", ledger->group_dir);
+    else if (rc < 0 && rc != -ENOENT)
+        err = storage(&r, rc, "cannot reach");
+    if (err == CCCC_OK) {
+        rc = options->vfs->stat(options->vfs->ctx, ledger->path, &st);
+        err = rc == 0 ? recover(&r) : rc == -ENOENT ? prepare_new(&r) : storage(&r, rc, "cannot reach");
+    }
+    if (err != CCCC_OK) {
+        cccc_ledger_close(&ledger);
+        return err;
+    }
+    *out = ledger;
+    return CCCC_OK;
+}

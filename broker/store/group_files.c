@@ -1,0 +1,281 @@
+/* group_files.c - group.yaml, what cccc last wrote there, and the folders of groups/.
+ *
+ * Owns groups/<gid>/group.yaml (and .prev, .edited), groups/<gid>/state/group.sum and groups/<gid>/scopes/.
+ * Format of group.sum: the BLAKE2b-256 of group.yaml's bytes in hex and a newline; while a change is being written also a second line
+ * "next <hex>" with that of the bytes to come. The order is: sum with `next`, group.yaml, sum alone. So after a crash anywhere group.yaml fits
+ * one of the two lines, and its ledger_seq says which state it is.
+ * Invariants: (1) group.yaml is there and whole at every instant. (2) nothing is written there that cccc_yaml_read would refuse. (3) a hand
+ * edit that a change overwrites stays as group.yaml.edited.
+ * Thread: the store thread; start-up before it runs. */
+#include "broker/store/files.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SUM_HEX = 64 };
+
+/* ---- sums ---- */
+
+struct sums {
+    bool known; /* group.sum is there and sound */
+    char settled[SUM_HEX + 1];
+    char next[SUM_HEX + 1]; /* "" when no change was under way */
+};
+
+static void sum_of(const char *bytes, size_t len, char out[SUM_HEX + 1])
+{
+    unsigned char hash[SUM_HEX / 2];
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes, len, NULL, 0);
+    sodium_bin2hex(out, SUM_HEX + 1, hash, sizeof hash);
+}
+
+static struct sums read_sums(const struct cccc_vfs *vfs, const char *path)
+{
+    struct sums sums = {0};
+    char *text;
+    size_t len;
+    if (cccc_vfs_slurp(vfs, path, 256, &text, &len) < 0)
+        return sums;
+    int fields = sscanf(text, "%64[0-9a-f]\nnext %64[0-9a-f]\n", sums.settled, sums.next);
+    free(text);
+    sums.known = fields >= 1 && strlen(sums.settled) == SUM_HEX;
+    return sums;
+}
+
+static int write_sums(const struct cccc_vfs *vfs, const char *path, const struct sums *sums)
+{
+    char text[256];
+    int len = snprintf(text, sizeof text, sums->next[0] ? "%s\nnext %s\n" : "%s\n", sums->settled, sums->next);
+    return cccc_vfs_replace(vfs, path, text, (size_t)len, false);
+}
+
+/* Did cccc write these bytes? A home of CCCC 0.4.0 has no sums: its files count as ours. */
+static bool is_ours(const struct sums *sums, const char *sum)
+{
+    return !sums->known || strcmp(sum, sums->settled) == 0 || strcmp(sum, sums->next) == 0;
+}
+
+/* ---- reading ---- */
+
+/* The map in the YAML file at `path`, nil and *m when there is none. *sum is that of its bytes, "" when they cannot be had. */
+static cccc_value_t read_document(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, char sum[SUM_HEX + 1],
+                                  struct cccc_errmsg *m)
+{
+    char *text;
+    size_t len;
+    cccc_value_t document = cccc_nil();
+    sum[0] = '\0';
+    int rc = cccc_vfs_slurp(vfs, path, CCCC_CONFIG_BYTES_MAX, &text, &len);
+    if (rc == -EFBIG)
+        cccc_fail(m, CCCC_E_TOO_LARGE, "larger than %d bytes (CONFIG_BYTES_MAX)", CCCC_CONFIG_BYTES_MAX);
+    else if (rc < 0)
+        cccc_fail(m, CCCC_E_STORAGE, "%s", strerror(-rc));
+    if (rc < 0)
+        return document;
+    sum_of(text, len, sum);
+    if (cccc_yaml_read(text, len, arena, &document, m) == CCCC_OK && !cccc_is_map(&document)) {
+        cccc_fail(m, CCCC_E_BAD_YAML, "not a map");
+        document = cccc_nil();
+    }
+    free(text);
+    return document;
+}
+
+void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
+                           struct cccc_group_files *out)
+{
+    char sum[SUM_HEX + 1];
+    struct cccc_errmsg why = {""}, why_prev = {""};
+    struct sums sums = read_sums(vfs, cccc_group_path(home, group_id, "/state/group.sum").z);
+    *out = (struct cccc_group_files){.document = cccc_nil()};
+    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml").z, arena, sum, &why);
+    if (!cccc_is_nil(&out->document)) {
+        out->edited = !is_ours(&sums, sum);
+        return;
+    }
+    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml.prev").z, arena, sum, &why_prev);
+    out->from_prev = !cccc_is_nil(&out->document);
+    if (out->from_prev)
+        snprintf(out->note, sizeof out->note, "group.yaml: %.180s; using group.yaml.prev and the ledger", why.text);
+    else
+        snprintf(out->note, sizeof out->note, "group.yaml: %.110s; group.yaml.prev: %.100s", why.text, why_prev.text);
+}
+
+/* ---- writing ---- */
+
+/* The YAML of `document` in *text, checked by reading it back: a file we cannot read would take the group offline at the next start. */
+static cccc_err_t compose(const cccc_value_t *document, cccc_buf_t *text, struct cccc_errmsg *m)
+{
+    cccc_value_t back;
+    cccc_yaml_write(document, text);
+    cccc_arena_t *arena = cccc_arena_new(8192);
+    cccc_err_t err = cccc_yaml_read(text->data, text->size, arena, &back, m);
+    cccc_arena_destroy(&arena);
+    return err ? cccc_wrap(m, CCCC_E_TOO_LARGE, "the document does not fit a configuration file") : CCCC_OK;
+}
+
+/* A group.yaml that is not ours was edited since it was read: a copy stays, and .prev keeps the last sound one. */
+static int keep_edit(const struct cccc_vfs *vfs, const char *path, const char *copy)
+{
+    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
+    if (fd < 0)
+        return fd;
+    int rc = cccc_vfs_copy_out(vfs, fd, 0, UINT64_MAX, copy);
+    vfs->close(vfs->ctx, fd);
+    return rc;
+}
+
+/* 1 when group.yaml is ours (or not there), 0 when not; or -errno. */
+static int current_is_ours(const struct cccc_vfs *vfs, const char *path, const struct sums *sums, char sum[SUM_HEX + 1])
+{
+    char *text;
+    size_t len;
+    sum[0] = '\0';
+    int rc = cccc_vfs_slurp(vfs, path, CCCC_CONFIG_BYTES_MAX, &text, &len);
+    if (rc == -EFBIG)
+        return 0;
+    if (rc < 0)
+        return rc == -ENOENT ? 1 : rc;
+    sum_of(text, len, sum);
+    free(text);
+    return is_ours(sums, sum);
+}
+
+static int write_group(const struct cccc_store_call *call, const cccc_buf_t *text)
+{
+    const struct cccc_vfs *vfs = call->vfs;
+    cccc_str_t id = call->store->group_id;
+    struct cccc_path path = cccc_group_path(call->home, id, "/group.yaml");
+    struct cccc_path sum_path = cccc_group_path(call->home, id, "/state/group.sum");
+    struct sums sums = read_sums(vfs, sum_path.z), change = {0};
+    int rc = cccc_vfs_make_dirs(vfs, cccc_group_path(call->home, id, "/state").z);
+    int ours = rc < 0 ? rc : current_is_ours(vfs, path.z, &sums, change.settled);
+    if (ours < 0)
+        return ours;
+    if (!ours && (rc = keep_edit(vfs, path.z, cccc_group_path(call->home, id, "/group.yaml.edited").z)) < 0)
+        return rc;
+    sum_of(text->data, text->size, change.next);
+    /* After a crash before the replacement an edit must still be seen as one: no sum of it is written. */
+    if (ours == 0 || !change.settled[0])
+        snprintf(change.settled, sizeof change.settled, "%0*d", SUM_HEX, 0);
+    rc = write_sums(vfs, sum_path.z, &change);
+    if (rc == 0)
+        rc = cccc_vfs_replace(vfs, path.z, text->data, text->size, ours == 1);
+    memcpy(change.settled, change.next, sizeof change.next);
+    change.next[0] = '\0';
+    return rc < 0 ? rc : write_sums(vfs, sum_path.z, &change);
+}
+
+cccc_err_t cccc_store_group(const struct cccc_store_call *call)
+{
+    cccc_buf_t text;
+    cccc_buf_init(&text);
+    cccc_err_t err = compose(&call->store->document, &text, call->m);
+    int rc = err ? 0 : write_group(call, &text);
+    cccc_buf_fini(&text);
+    if (rc < 0)
+        err = cccc_file_fail(call->m, rc, "write", cccc_group_path(call->home, call->store->group_id, "/group.yaml").z);
+    return err;
+}
+
+/* ---- scopes ---- */
+
+/* `document` with the created_at of the file it replaces, if that has one (reference 1.4). */
+static cccc_value_t keep_created_at(const struct cccc_store_call *call, const char *path)
+{
+    char sum[SUM_HEX + 1];
+    cccc_value_t before = read_document(call->vfs, path, call->arena, sum, NULL);
+    const cccc_value_t *created_at = cccc_get(&before, "created_at");
+    const cccc_value_t *document = &call->store->document;
+    return created_at && cccc_is_map(document) ? cccc_map_with(call->arena, document, CCCC_STR("created_at"), *created_at) : *document;
+}
+
+/* scopes/<name>/scope.yaml. Nothing reads it back but people, so it needs no sums. A removed scope leaves its empty folder. */
+cccc_err_t cccc_store_scope(const struct cccc_store_call *call)
+{
+    const struct cccc_store *store = call->store;
+    if (!cccc_is_safe_name(store->name))
+        return cccc_fail(call->m, CCCC_E_INVALID_REQUEST, "not a scope key: %.*s", CCCC_STR_FMT(store->name));
+    struct cccc_path dir = cccc_group_path(call->home, store->group_id, "/scopes/%.*s", CCCC_STR_FMT(store->name));
+    struct cccc_path path = cccc_group_path(call->home, store->group_id, "/scopes/%.*s/scope.yaml", CCCC_STR_FMT(store->name));
+    if (cccc_is_nil(&store->document)) {
+        int gone = call->vfs->unlink(call->vfs->ctx, path.z);
+        return gone == 0 || gone == -ENOENT ? CCCC_OK : cccc_file_fail(call->m, gone, "remove", path.z);
+    }
+    cccc_buf_t text;
+    cccc_buf_init(&text);
+    cccc_value_t document = keep_created_at(call, path.z);
+    cccc_err_t err = compose(&document, &text, call->m);
+    int rc = err ? 0 : cccc_vfs_make_dirs(call->vfs, dir.z);
+    if (!err && rc == 0)
+        rc = cccc_vfs_replace(call->vfs, path.z, text.data, text.size, false);
+    cccc_buf_fini(&text);
+    return rc < 0 ? cccc_file_fail(call->m, rc, "write", path.z) : err;
+}
+
+/* ---- scanning groups/ ---- */
+
+struct names {
+    cccc_builder_t array;
+};
+
+static void collect(void *arg, const char *name)
+{
+    struct names *names = arg;
+    if (cccc_is_group_id(cccc_str(name)))
+        cccc_array_add(&names->array, cccc_string(cccc_arena_str(names->array.arena, cccc_str(name))));
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const cccc_value_t *)a)->via.str.ptr, ((const cccc_value_t *)b)->via.str.ptr);
+}
+
+static bool has_file(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t id, const char *name)
+{
+    struct cccc_stat st;
+    return vfs->stat(vfs->ctx, cccc_group_path(home, id, "/%s", name).z, &st) == 0 && st.is_regular;
+}
+
+/* A folder with a ledger is a group even before its first group.yaml: a crash may have come between them. */
+static bool looks_like_group(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t id)
+{
+    return cccc_is_directory(vfs, cccc_group_path(home, id, "%s", "").z) &&
+           (has_file(vfs, home, id, "group.yaml") || has_file(vfs, home, id, "ledger.jsonl") || has_file(vfs, home, id, "group.yaml.prev"));
+}
+
+cccc_value_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena)
+{
+    struct names names = {cccc_array_builder(arena, 16)};
+    cccc_builder_t groups = cccc_array_builder(arena, 16);
+    vfs->list(vfs->ctx, cccc_path(home, "/groups").z, collect, &names);
+    const msgpack_object_array *found = &names.array.value.via.array;
+    qsort(found->ptr, found->size, sizeof *found->ptr, compare_names);
+    for (uint32_t i = 0; i < found->size; i++)
+        if (looks_like_group(vfs, home, (cccc_str_t){found->ptr[i].via.str.ptr, found->ptr[i].via.str.size}))
+            cccc_array_add(&groups, found->ptr[i]);
+    return groups.value;
+}
+
+/* {present, corrupt}: the groups whose configuration can be read (from either file), and those where it cannot. */
+cccc_err_t cccc_store_scan(const struct cccc_store_call *call)
+{
+    cccc_value_t groups = cccc_groups_scan(call->vfs, call->home, call->arena);
+    cccc_builder_t present = cccc_array_builder(call->arena, groups.via.array.size);
+    cccc_builder_t corrupt = cccc_array_builder(call->arena, 0);
+    for (uint32_t i = 0; i < groups.via.array.size; i++) {
+        struct cccc_group_files files;
+        cccc_str_t id = {groups.via.array.ptr[i].via.str.ptr, groups.via.array.ptr[i].via.str.size};
+        cccc_arena_t *scratch = cccc_arena_new(8192);
+        cccc_group_files_read(call->vfs, call->home, id, scratch, &files);
+        cccc_array_add(cccc_is_nil(&files.document) ? &corrupt : &present, groups.via.array.ptr[i]);
+        cccc_arena_destroy(&scratch);
+    }
+    cccc_builder_t map = cccc_map_builder(call->arena, 2);
+    cccc_map_add(&map, "present", present.value);
+    cccc_map_add(&map, "corrupt", corrupt.value);
+    *call->value = map.value;
+    return CCCC_OK;
+}

@@ -1,2 +1,0 @@
-/* placeholder.c - gives the library a first object until its files are here. */
-extern int cccc_placeholder; 

@@ -1,0 +1,730 @@
+/* follow.c - following a group: every event once, in order, or a gap item that says what is missing and why.
+ *
+ * A follower has a position `pos`, a stream (a SUB link) and reads (ledger_read through the client). What it hands out is decided by `pos` alone:
+ *
+ *   (P) every event that matches the filter and has seq <= pos was handed out, once and in order, or a gap item covered it.
+ *
+ * Each step that moves pos keeps (P):
+ *   1. A row of a page. Pages are answers to "after pos"; their rows rise in seq, and a row at or below pos is skipped. The rows of a page and its
+ *      checked_seq leave out nothing that matches, because the daemon reads the ledger itself; pos moves to the row, at the end to checked_seq.
+ *   2. A live frame. Its topic carries its seq and that of the frame before it under the same topic. If seq <= pos it is an old one and skipped. If prev <= pos
+ *      < seq, nothing that matches lies between pos and seq: pos moves to seq. If prev > pos something was lost: the frame is dropped, nothing moves, and
+ *      pages are read from pos until one says there is no more. The dropped frame is in them, since the daemon publishes only what is durable.
+ * prev can be trusted only within one life of the daemon. A stream is one connection that is never continued (link.c), and after each new one pages are
+ * read before frames are: what the daemon had stored before it began to count is then at or below pos.
+ *
+ * Nothing is missed for ever: a lost frame shows in the next frame; if there is none, in the head frames (sent each second after a change); if they are
+ * lost too, in a page read after 50 ms of silence, then at doubling distances up to 10 s, for as long as the stream stays silent.
+ *
+ * Frames that arrive while pages are read stay in the socket up to its high-water mark, beyond which the daemon drops them: memory is bounded, and the
+ * drop is one more loss of kind 2. Afterwards most of them are old ones.
+ *
+ * A restored ledger may hold other events under seqs already handed out. So reads name the id of the event at the position when it is known (`anchor`); after each new
+ * connection reading starts from the anchor even if pos is further, and a match at or below pos means another ledger, as do the answer lineage_changed and a
+ * head below pos. Then a reset item is given and following goes on from the head. */
+#include "clients/lib/page.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define READ_EVENTS    CCCC_LEDGER_READ_EVENTS_MAX
+#define RETRY_FIRST_MS 100
+#define RETRY_MOST_MS  10000
+#define QUIET_FIRST_MS 50
+#define QUIET_MOST_MS  10000
+/* A head beyond a recipient's last event is usual; it is looked into after this long without a newer one of theirs. */
+#define HEAD_PATIENCE_MS 1000
+/* Frames skipped in one go before the client gets its turn; and the longest it waits for one while events flow. */
+#define SKIPS_PER_TURN 1000
+#define TURN_EVERY_MS  10
+
+enum phase {
+    PHASE_SEEK_HEAD, /* find the newest event */
+    PHASE_SEEK_BACK, /* find where the wanted last events begin */
+    PHASE_READ,      /* catch up by pages */
+    PHASE_LIVE       /* take frames */
+};
+
+enum cause { CAUSE_HISTORY, CAUSE_RESTART, CAUSE_LOSS, CAUSE_SILENCE };
+
+/* An event known by seq and id; seq 0: none. */
+struct anchor {
+    uint64_t seq;
+    char id[72];
+};
+
+struct cccc_follow {
+    cccc_t *client;
+
+    /* the filter; texts live in the arena, "" and nil where there is none */
+    cccc_arena_t *arena;
+    cccc_str_t group_id, recipient, by;
+    cccc_value_t kinds;
+    bool every_seq; /* nothing is filtered, so seqs have no holes */
+    cccc_str_t topic, head_topic;
+
+    struct link stream;
+    uint64_t generation; /* of the client's link when the stream was opened */
+    int64_t stream_retry_ms;
+
+    enum phase phase;
+    enum cause cause;
+    uint64_t pos;
+    struct anchor anchor; /* at or below pos */
+    struct anchor head;   /* of the last head frame */
+    bool suspect;         /* after a new connection: read from check_from, not from pos */
+    uint64_t check_from;
+    uint64_t asked_from;      /* where the last read began */
+
+    uint32_t wanted; /* seeking: last events still to be found */
+    uint64_t before; /* seeking: look below this seq */
+    uint64_t start;  /* seeking: where to begin as far as is known */
+
+    bool reading; /* a read is open */
+    struct waiter waiter;
+    int64_t read_retry_ms;
+    uint32_t read_backoff_ms;
+    struct page page;
+
+    int64_t verify_ms; /* live: when to look into silence */
+    uint32_t quiet_ms;
+    int64_t turn_ms; /* when the client had its last turn */
+    bool say_live, say_reset;
+
+    uint64_t gap_told; /* highest seq a gap item named; may be beyond the head */
+    char reason[32];   /* of the gap item last given */
+    zmq_msg_t body;    /* of the frame last taken */
+    msgpack_zone zone; /* its event */
+    cccc_buf_t packed; /* the packed form of an event of a page */
+
+    struct cccc_follow_stats stats;
+    bool failed;
+    struct cccc_error error;
+};
+
+/* ---- position ---- */
+
+static void set_anchor(struct anchor *anchor, uint64_t seq, cccc_str_t id)
+{
+    if (id.len == 0 || id.len >= sizeof anchor->id)
+        return;
+    anchor->seq = seq;
+    memcpy(anchor->id, id.ptr, id.len);
+    anchor->id[id.len] = '\0';
+}
+
+/* Move to an event that was seen itself. */
+static void move_to_event(cccc_follow_t *self, uint64_t seq, const msgpack_object *event)
+{
+    self->pos = seq;
+    set_anchor(&self->anchor, seq, cccc_get_str(event, "id"));
+}
+
+/* Everything up to `seq` has been considered. */
+static void move_to(cccc_follow_t *self, uint64_t seq)
+{
+    if (seq > self->pos)
+        self->pos = seq;
+    if (self->head.seq <= self->pos && self->head.seq > self->anchor.seq)
+        self->anchor = self->head;
+}
+
+/* ---- reads ---- */
+
+static void cancel_read(cccc_follow_t *self)
+{
+    if (self->reading)
+        request_forget(self->client, &self->waiter);
+    reply_recycle(self->client, &self->waiter.reply);
+    self->reading = false;
+    page_close(self->client, &self->page);
+}
+
+static void read_pages(cccc_follow_t *self, enum cause cause)
+{
+    self->phase = PHASE_READ;
+    self->cause = cause;
+}
+
+/* The ledger is another one: go on from its head. */
+static void reset(cccc_follow_t *self, uint64_t head_seq)
+{
+    cancel_read(self);
+    self->pos = head_seq;
+    self->anchor = self->head = (struct anchor){0};
+    self->gap_told = 0;
+    self->suspect = false;
+    self->say_reset = true;
+    read_pages(self, CAUSE_RESTART);
+}
+
+static void add_filter(const cccc_follow_t *self, cccc_args_t *args)
+{
+    if (self->recipient.len)
+        cccc_args_strn(args, "recipient", self->recipient.ptr, self->recipient.len);
+    if (self->by.len)
+        cccc_args_strn(args, "by", self->by.ptr, self->by.len);
+    if (!cccc_is_nil(&self->kinds))
+        cccc_args_value(args, "kinds", &self->kinds);
+}
+
+static uint64_t read_from(const cccc_follow_t *self)
+{
+    return self->suspect ? self->check_from : self->pos;
+}
+
+static void add_range(const cccc_follow_t *self, cccc_args_t *args)
+{
+    if (self->phase == PHASE_SEEK_HEAD) {
+        cccc_args_uint(args, "before_seq", 0);
+        cccc_args_uint(args, "limit", 1);
+    } else if (self->phase == PHASE_SEEK_BACK) {
+        cccc_args_uint(args, "before_seq", self->before);
+        cccc_args_uint(args, "limit", self->wanted < READ_EVENTS ? self->wanted : READ_EVENTS);
+    } else {
+        cccc_args_uint(args, "after_seq", read_from(self));
+        if (self->anchor.seq && self->anchor.seq == read_from(self))
+            cccc_args_str(args, "after_id", self->anchor.id);
+        cccc_args_uint(args, "limit", READ_EVENTS);
+    }
+}
+
+static void retry_read(cccc_follow_t *self, int64_t now)
+{
+    self->read_retry_ms = now + self->read_backoff_ms;
+    self->read_backoff_ms = self->read_backoff_ms * 2 < RETRY_MOST_MS ? self->read_backoff_ms * 2 : RETRY_MOST_MS;
+}
+
+static void start_read(cccc_follow_t *self, int64_t now)
+{
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_strn(args, "group_id", self->group_id.ptr, self->group_id.len);
+    add_range(self, args);
+    if (self->phase != PHASE_SEEK_HEAD)
+        add_filter(self, args);
+    self->asked_from = read_from(self);
+    self->waiter = (struct waiter){0};
+    self->reading = request_open(self->client, "ledger_read", &args, &self->waiter, NULL, NULL, NULL) == 0;
+    if (!self->reading)
+        retry_read(self, now);
+}
+
+static void begin_at(cccc_follow_t *self, uint64_t seq)
+{
+    self->pos = seq;
+    if (self->anchor.seq != seq)
+        self->anchor = (struct anchor){0};
+    read_pages(self, CAUSE_HISTORY);
+}
+
+/* The newest event is known: the wanted last ones end there. */
+static void head_found(cccc_follow_t *self)
+{
+    uint64_t seq = 0;
+    if (page_event_count(&self->page)) {
+        const msgpack_object *event = page_event(&self->page, 0);
+        seq = cccc_get_uint(event, "seq", 0);
+        set_anchor(&self->anchor, seq, cccc_get_str(event, "id"));
+    }
+    page_close(self->client, &self->page);
+    if (self->wanted == 0 || seq == 0) {
+        begin_at(self, seq);
+        return;
+    }
+    self->start = seq;
+    self->before = seq + 1;
+    self->phase = PHASE_SEEK_BACK;
+}
+
+/* A page of matches below `before`: only their number and the first one's place matter, they are read again in order. */
+static void matches_found(cccc_follow_t *self)
+{
+    uint32_t count = page_event_count(&self->page);
+    uint64_t lowest = self->page.checked_seq;
+    if (count) {
+        lowest = cccc_get_uint(page_event(&self->page, 0), "seq", 1);
+        self->start = lowest - 1;
+    }
+    self->wanted = count < self->wanted ? self->wanted - count : 0;
+    bool more = self->page.more && lowest > 1 && lowest < self->before;
+    self->before = lowest;
+    page_close(self->client, &self->page);
+    if (self->wanted == 0 || !more)
+        begin_at(self, self->start);
+}
+
+/* Errors that pass by themselves. */
+static bool is_passing(const struct cccc_error *err)
+{
+    switch (cccc_err_from_code(err->code, strlen(err->code))) {
+    case CCCC_E_BUSY:
+    case CCCC_E_SHUTTING_DOWN:
+    case CCCC_E_TIMEOUT:
+    case CCCC_E_UNREACHABLE:
+    case CCCC_E_NOT_RUNNING:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void read_failed(cccc_follow_t *self, int64_t now)
+{
+    const struct cccc_error *err = &self->waiter.error;
+    if (strcmp(err->code, cccc_err_code(CCCC_E_LINEAGE_CHANGED)) == 0) {
+        const msgpack_object *details = cccc_get(cccc_get(&self->waiter.reply->root, "error"), "details");
+        reset(self, cccc_get_uint(details, "head_seq", 0));
+    } else if (is_passing(err)) {
+        retry_read(self, now);
+    } else {
+        self->failed = true;
+        self->error = *err;
+    }
+    reply_recycle(self->client, &self->waiter.reply);
+}
+
+static void read_ended(cccc_follow_t *self, int64_t now)
+{
+    self->reading = false;
+    if (self->waiter.failed) {
+        read_failed(self, now);
+        return;
+    }
+    self->read_backoff_ms = RETRY_FIRST_MS;
+    page_open(&self->page, &self->waiter.reply);
+    if (self->phase == PHASE_SEEK_HEAD)
+        head_found(self);
+    else if (self->phase == PHASE_SEEK_BACK)
+        matches_found(self);
+    else if (self->page.head_seq < self->pos)
+        reset(self, self->page.head_seq);
+}
+
+/* ---- items ---- */
+
+static void count_event(cccc_follow_t *self, bool live)
+{
+    self->stats.events++;
+    self->stats.live += live;
+    self->stats.repaired += !live && self->cause != CAUSE_HISTORY;
+}
+
+/* Silence turned out to be a loss. */
+static void silence_was_loss(cccc_follow_t *self)
+{
+    if (self->cause == CAUSE_SILENCE) {
+        self->cause = CAUSE_LOSS;
+        self->stats.losses++;
+    }
+}
+
+static bool gap_item(cccc_follow_t *self, struct cccc_item *item, uint64_t from, uint64_t to, cccc_str_t reason)
+{
+    silence_was_loss(self);
+    self->stats.gaps++;
+    self->gap_told = to;
+    /* A gap may reach beyond the head, where new events are going to be. */
+    move_to(self, to < self->page.head_seq ? to : self->page.head_seq);
+    snprintf(self->reason, sizeof self->reason, "%.*s", CCCC_STR_FMT(reason));
+    *item = (struct cccc_item){.type = CCCC_ITEM_GAP, .seq = to, .from_seq = from, .to_seq = to, .reason = self->reason};
+    return true;
+}
+
+static bool page_gap_item(cccc_follow_t *self, const msgpack_object *gap, struct cccc_item *item)
+{
+    page_pass(&self->page, PAGE_GAP);
+    uint64_t from = cccc_get_uint(gap, "from_seq", 0);
+    uint64_t to = cccc_get_uint(gap, "to_seq", 0);
+    if (to < from)
+        to = from;
+    if (to <= self->pos || to <= self->gap_told)
+        return false;
+    return gap_item(self, item, from > self->pos ? from : self->pos + 1, to, cccc_get_str(gap, "reason"));
+}
+
+static bool page_event_item(cccc_follow_t *self, const msgpack_object *event, struct cccc_item *item)
+{
+    uint64_t seq = cccc_get_uint(event, "seq", 0);
+    if (seq <= self->pos) {
+        page_pass(&self->page, PAGE_EVENT);
+        if (self->suspect)
+            reset(self, self->page.head_seq);
+        return false;
+    }
+    if (self->every_seq && seq > self->pos + 1 && seq > self->gap_told + 1)
+        return gap_item(self, item, self->pos + 1, seq - 1, CCCC_STR("missing"));
+    page_pass(&self->page, PAGE_EVENT);
+    silence_was_loss(self);
+    move_to_event(self, seq, event);
+    count_event(self, false);
+    msgpack_sbuffer_clear(&self->packed);
+    cccc_pack_value(&self->packed, event);
+    *item = (struct cccc_item){.type = CCCC_ITEM_EVENT, .seq = seq, .event = *event, .bytes = self->packed.data, .len = self->packed.size};
+    return true;
+}
+
+static void go_live(cccc_follow_t *self, int64_t now)
+{
+    self->say_live |= self->cause == CAUSE_HISTORY || self->cause == CAUSE_RESTART;
+    if (self->cause == CAUSE_SILENCE)
+        self->quiet_ms = self->quiet_ms * 2 < QUIET_MOST_MS ? self->quiet_ms * 2 : QUIET_MOST_MS;
+    self->verify_ms = now + self->quiet_ms;
+    self->phase = PHASE_LIVE;
+}
+
+static void page_ended(cccc_follow_t *self, int64_t now)
+{
+    uint64_t checked = self->page.checked_seq;
+    bool more = self->page.more;
+    page_close(self->client, &self->page);
+    move_to(self, checked);
+    self->check_from = checked;
+    self->suspect = self->suspect && more && checked < self->pos;
+    if (!more)
+        go_live(self, now);
+    else if (checked <= self->asked_from && self->pos <= self->asked_from)
+        retry_read(self, now); /* no way forward now, and asking at once would not make one */
+}
+
+static bool page_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
+{
+    while (self->page.reply) {
+        const msgpack_object *row;
+        switch (page_peek(&self->page, &row)) {
+        case PAGE_EVENT:
+            if (page_event_item(self, row, item))
+                return true;
+            break;
+        case PAGE_GAP:
+            if (page_gap_item(self, row, item))
+                return true;
+            break;
+        case PAGE_END:
+            page_ended(self, now);
+            break;
+        }
+    }
+    return false;
+}
+
+/* ---- the stream ---- */
+
+/* ".../<seq>/<prev>" at the end of a topic. */
+static bool topic_numbers(const char *topic, size_t len, uint64_t *seq, uint64_t *prev)
+{
+    uint64_t number[2] = {0, 0};
+    for (int i = 1; i >= 0; i--) {
+        uint64_t scale = 1;
+        size_t end = len;
+        for (; len > 0 && topic[len - 1] >= '0' && topic[len - 1] <= '9'; len--, scale *= 10)
+            number[i] += (uint64_t)(topic[len - 1] - '0') * scale;
+        if (len == end || len == 0 || topic[len - 1] != '/')
+            return false;
+        len--;
+    }
+    *seq = number[0];
+    *prev = number[1];
+    return true;
+}
+
+/* Take the next frame into self->body. 'e', 'i' with seq and prev; 'h'; '?' for anything else; 0 when there is none. */
+static char take_frame(cccc_follow_t *self, uint64_t *seq, uint64_t *prev)
+{
+    zmq_msg_t topic;
+    zmq_msg_init(&topic);
+    if (zmq_msg_recv(&topic, self->stream.socket, ZMQ_DONTWAIT) < 0)
+        return 0;
+    const char *text = zmq_msg_data(&topic);
+    size_t len = zmq_msg_size(&topic);
+    char type = len ? text[0] : '?';
+    if (type != 'h' && !topic_numbers(text, len, seq, prev))
+        type = '?';
+    bool whole = zmq_msg_more(&topic) && zmq_msg_recv(&self->body, self->stream.socket, ZMQ_DONTWAIT) >= 0;
+    zmq_msg_close(&topic);
+    return whole ? type : '?';
+}
+
+static bool unpack_body(cccc_follow_t *self, msgpack_object *out)
+{
+    size_t offset = 0;
+    msgpack_zone_clear(&self->zone);
+    return msgpack_unpack(zmq_msg_data(&self->body), zmq_msg_size(&self->body), &offset, &self->zone, out) == MSGPACK_UNPACK_SUCCESS &&
+           cccc_is_map(out);
+}
+
+/* A head frame: the group is at head_seq. All that was published before it came before it. */
+static void take_head(cccc_follow_t *self, int64_t now)
+{
+    msgpack_object map;
+    if (!unpack_body(self, &map))
+        return;
+    uint64_t seq = cccc_get_uint(&map, "head_seq", 0);
+    set_anchor(&self->head, seq, cccc_get_str(&map, "head_id"));
+    move_to(self, self->pos);
+    if (seq <= self->pos)
+        self->verify_ms = now + self->quiet_ms;
+    else if (!self->recipient.len)
+        read_pages(self, CAUSE_SILENCE);
+    else if (self->verify_ms > now + HEAD_PATIENCE_MS)
+        self->verify_ms = now + HEAD_PATIENCE_MS;
+}
+
+static bool kind_matches(const cccc_follow_t *self, cccc_str_t kind)
+{
+    if (cccc_is_nil(&self->kinds))
+        return true;
+    for (uint32_t i = 0; i < self->kinds.via.array.size; i++) {
+        cccc_str_t word;
+        if (cccc_as_str(&self->kinds.via.array.ptr[i], &word) && cccc_str_eq(word, kind))
+            return true;
+    }
+    return false;
+}
+
+static bool matches(const cccc_follow_t *self, const msgpack_object *event)
+{
+    return kind_matches(self, cccc_get_str(event, "kind")) && (!self->by.len || cccc_str_eq(self->by, cccc_get_str(event, "by")));
+}
+
+static void lose(cccc_follow_t *self)
+{
+    self->stats.losses++;
+    read_pages(self, CAUSE_LOSS);
+}
+
+/* The frame in self->body, by the rule at the top of this file. True when it became an item. */
+static bool frame_item(cccc_follow_t *self, uint64_t seq, uint64_t prev, struct cccc_item *item, int64_t now)
+{
+    if (seq <= self->pos)
+        return false;
+    msgpack_object event;
+    if (prev > self->pos || !unpack_body(self, &event)) {
+        lose(self);
+        return false;
+    }
+    move_to_event(self, seq, &event);
+    self->quiet_ms = QUIET_MOST_MS;
+    self->verify_ms = now + self->quiet_ms;
+    if (!matches(self, &event))
+        return false;
+    count_event(self, true);
+    *item = (struct cccc_item){
+        .type = CCCC_ITEM_EVENT, .seq = seq, .event = event, .bytes = zmq_msg_data(&self->body), .len = zmq_msg_size(&self->body)};
+    return true;
+}
+
+static bool live_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
+{
+    for (int i = 0; i < SKIPS_PER_TURN && self->phase == PHASE_LIVE; i++) {
+        uint64_t seq = 0, prev = 0;
+        char type = take_frame(self, &seq, &prev);
+        if (type == 0)
+            break;
+        if (type == 'h')
+            take_head(self, now);
+        else if (type != '?' && frame_item(self, seq, prev, item, now))
+            return true;
+    }
+    return false;
+}
+
+/* What comes next has to be read first. History that was not done yet stays history. */
+static void distrust(cccc_follow_t *self)
+{
+    bool restarted = self->generation != self->client->generation;
+    self->stats.restarts += restarted;
+    self->stats.losses += !restarted;
+    if (self->phase == PHASE_SEEK_HEAD || self->phase == PHASE_SEEK_BACK)
+        return;
+    self->suspect = self->anchor.seq != 0;
+    self->check_from = self->anchor.seq;
+    if (self->phase != PHASE_READ || self->cause != CAUSE_HISTORY)
+        read_pages(self, restarted ? CAUSE_RESTART : CAUSE_LOSS);
+}
+
+static void open_stream(cccc_follow_t *self, int64_t now)
+{
+    const char *const topics[] = {self->topic.ptr, self->head_topic.ptr};
+    const cccc_t *client = self->client;
+    if (self->generation)
+        distrust(self);
+    self->generation = client->generation;
+    self->quiet_ms = QUIET_FIRST_MS;
+    if (!link_open(&self->stream, client->zmq, ZMQ_SUB, client->daemon.events, client->follow_hwm, topics, 2))
+        self->stream_retry_ms = now + RETRY_FIRST_MS;
+}
+
+static void end_stream(cccc_follow_t *self, int64_t retry_ms)
+{
+    link_close(&self->stream);
+    cancel_read(self);
+    self->stream_retry_ms = retry_ms;
+}
+
+static void step_stream(cccc_follow_t *self, int64_t now)
+{
+    const cccc_t *client = self->client;
+    bool daemon_is_there = client->link.state == LINK_UP;
+    if (self->stream.socket && daemon_is_there && self->generation != client->generation)
+        end_stream(self, now);
+    else if (self->stream.socket && link_watch(&self->stream) == LINK_DOWN)
+        end_stream(self, now + RETRY_FIRST_MS);
+    if (!self->stream.socket && daemon_is_there && now >= self->stream_retry_ms)
+        open_stream(self, now);
+}
+
+/* ---- the loop ---- */
+
+static bool wants_read(const cccc_follow_t *self)
+{
+    return self->phase != PHASE_LIVE && !self->reading && !self->page.reply && !self->failed && self->stream.state == LINK_UP;
+}
+
+static void step_reads(cccc_follow_t *self, int64_t now)
+{
+    if (self->reading && self->waiter.ended)
+        read_ended(self, now);
+    if (wants_read(self) && now >= self->read_retry_ms)
+        start_read(self, now);
+}
+
+static bool take_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
+{
+    if (self->say_reset) {
+        self->say_reset = false;
+        *item = (struct cccc_item){.type = CCCC_ITEM_RESET, .seq = self->pos};
+        return true;
+    }
+    if (page_item(self, item, now))
+        return true;
+    if (self->say_live && self->phase == PHASE_LIVE) {
+        self->say_live = false;
+        *item = (struct cccc_item){.type = CCCC_ITEM_LIVE, .seq = self->pos};
+        return true;
+    }
+    if (self->phase != PHASE_LIVE || self->stream.state != LINK_UP)
+        return false;
+    if (live_item(self, item, now))
+        return true;
+    if (self->phase == PHASE_LIVE && now >= self->verify_ms)
+        read_pages(self, CAUSE_SILENCE);
+    return false;
+}
+
+/* When something is to be done without anything arriving. */
+static int64_t next_due(const cccc_follow_t *self)
+{
+    if (!self->stream.socket)
+        return self->client->link.state == LINK_UP ? self->stream_retry_ms : INT64_MAX;
+    if (wants_read(self))
+        return self->read_retry_ms;
+    return self->phase == PHASE_LIVE && self->stream.state == LINK_UP ? self->verify_ms : INT64_MAX;
+}
+
+/* Give the client its turn, which also waits for frames when they are wanted. False when a signal came. */
+static bool turn(cccc_follow_t *self, int64_t until)
+{
+    int64_t due = next_due(self);
+    void *const extra[] = {self->stream.monitor, self->phase == PHASE_LIVE ? self->stream.socket : NULL};
+    bool undisturbed = connection_turn(self->client, due < until ? due : until, extra, 2);
+    self->turn_ms = now_ms();
+    return undisturbed;
+}
+
+int cccc_follow_next(cccc_follow_t *self, struct cccc_item *item, int timeout_ms, struct cccc_error *err)
+{
+    int64_t now = now_ms();
+    int64_t until = timeout_ms < 0 ? INT64_MAX : now + timeout_ms;
+    if (now - self->turn_ms >= TURN_EVERY_MS)
+        turn(self, now);
+    for (;; now = now_ms()) {
+        step_stream(self, now);
+        step_reads(self, now);
+        if (take_item(self, item, now))
+            return 1;
+        if (self->failed) {
+            if (err)
+                *err = self->error;
+            return -1;
+        }
+        if (now >= until || !turn(self, until))
+            return 0;
+    }
+}
+
+/* ---- opening and closing ---- */
+
+static void take_filter(cccc_follow_t *self, const struct cccc_filter *filter)
+{
+    cccc_arena_t *arena = self->arena;
+    self->group_id = cccc_arena_str(arena, cccc_str(filter->group_id));
+    self->recipient = cccc_arena_str(arena, cccc_str(filter->recipient));
+    if (self->recipient.len && self->recipient.ptr[0] == '@' && cccc_str_is(self->recipient, "@user"))
+        self->recipient = CCCC_STR("user");
+    self->by = cccc_arena_str(arena, cccc_str(filter->by));
+    self->kinds = cccc_nil();
+    if (filter->kind_count) {
+        cccc_builder_t kinds = cccc_array_builder(arena, (uint32_t)filter->kind_count);
+        for (size_t i = 0; i < filter->kind_count; i++)
+            cccc_array_add(&kinds, cccc_string(cccc_arena_str(arena, cccc_str(filter->kinds[i]))));
+        self->kinds = kinds.value;
+    }
+    self->every_seq = !self->recipient.len && !self->by.len && !filter->kind_count;
+    if (self->recipient.len)
+        self->topic = cccc_arena_printf(arena, "i/%s/%.*s/", filter->group_id, CCCC_STR_FMT(self->recipient));
+    else
+        self->topic = cccc_arena_printf(arena, "e/%s/", filter->group_id);
+    self->head_topic = cccc_arena_printf(arena, "h/%s/", filter->group_id);
+}
+
+static void take_start(cccc_follow_t *self, const struct cccc_filter *filter)
+{
+    self->wanted = filter->last;
+    self->phase = PHASE_SEEK_HEAD;
+    if (filter->from_seq) {
+        if (filter->after_id)
+            set_anchor(&self->anchor, filter->after_seq, cccc_str(filter->after_id));
+        begin_at(self, filter->after_seq);
+    }
+}
+
+int cccc_follow_open(cccc_t *client, const struct cccc_filter *filter, cccc_follow_t **out, struct cccc_error *err)
+{
+    if (!filter->group_id || !*filter->group_id)
+        return client_fail(err, CCCC_E_MISSING_GROUP_ID, "", "following needs a group_id; see `cccc groups`");
+    cccc_follow_t *self = calloc(1, sizeof *self);
+    CCCC_ASSERT(self && msgpack_zone_init(&self->zone, 4096), "out of memory");
+    self->client = client;
+    self->arena = cccc_arena_new(1024);
+    self->read_backoff_ms = RETRY_FIRST_MS;
+    zmq_msg_init(&self->body);
+    cccc_buf_init(&self->packed);
+    take_filter(self, filter);
+    take_start(self, filter);
+    client->followers++;
+    if (client->link.state == LINK_UP)
+        open_stream(self, now_ms());
+    *out = self;
+    return 0;
+}
+
+void cccc_follow_stats(const cccc_follow_t *self, struct cccc_follow_stats *out)
+{
+    *out = self->stats;
+}
+
+void cccc_follow_close(cccc_follow_t **taken)
+{
+    if (!taken || !*taken)
+        return;
+    cccc_follow_t *self = *taken;
+    *taken = NULL;
+    cancel_read(self);
+    link_close(&self->stream);
+    zmq_msg_close(&self->body);
+    msgpack_zone_destroy(&self->zone);
+    cccc_buf_fini(&self->packed);
+    cccc_arena_destroy(&self->arena);
+    self->client->followers--;
+    free(self);
+}
