@@ -284,9 +284,11 @@ void op_group_update(call_t *call)
 {
     static const char *const known[] = {"title", "topic", NULL};
     struct cccc_group *ahead = manage(call, CCCC_A_group_update_group_id, CCCC_A_group_update_by, CCCC_E_GROUP_UPDATE_FAILED);
+    if (ahead == NULL)
+        return;
     const cccc_value_t *given = cccc_arg(&call->request.args, CCCC_A_group_update_patch);
     cccc_value_t title, topic;
-    if (ahead == NULL || !patch_checked(call, given, known) || !patch_text(call, given, "title", CCCC_TITLE_BYTES_MAX, false, &title) ||
+    if (!patch_checked(call, given, known) || !patch_text(call, given, "title", CCCC_TITLE_BYTES_MAX, false, &title) ||
         !patch_text(call, given, "topic", CCCC_TOPIC_TEXT_BYTES_MAX, true, &topic))
         return;
     if (cccc_is_nil(&title) && cccc_is_nil(&topic)) {

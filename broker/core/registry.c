@@ -42,7 +42,7 @@ void registry_load(struct cccc_core *core, const cccc_value_t *registry)
     doc = shaped(arena, &doc, "groups", cccc_is_map(cccc_get(&doc, "groups")), empty);
     doc = shaped(arena, &doc, "defaults", cccc_is_map(cccc_get(&doc, "defaults")), empty);
     registry_set(core, &doc);
-    core->registry_dirty = !cccc_value_eq(&doc, registry);
+    core->registry_dirty = !cccc_is_map(registry) || !cccc_value_eq(&doc, registry);
     cccc_arena_destroy(&arena);
 }
 

@@ -97,6 +97,7 @@ struct cccc_group {
     cccc_arena_t *document_arena;
     cccc_value_t document;
     uint64_t document_seq;       /* ledger_seq of the document: the last config event in it */
+    char created_ts[28];         /* when its first configuration event was; "" = none seen */
     cccc_arena_t *config_arena;
     struct cccc_config config;
     struct cccc_reader *readers; /* uthash by id */
