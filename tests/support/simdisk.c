@@ -145,6 +145,16 @@ static void settle_page(simdisk_t *self, struct inode *inode, size_t page)
     }
 }
 
+/* What a good sync does: the size and every dirty page, and no page that merely looks clean. */
+static void write_back(struct inode *inode)
+{
+    resize(&inode->disk, inode->cache.size);
+    for (size_t page = 0; page < pages_of(inode->disk.size) && page < inode->dirty_room; page++)
+        if (inode->dirty[page])
+            write_through(inode, page * PAGE, (page + 1) * PAGE);
+    clean(inode);
+}
+
 static size_t settle_size(simdisk_t *self, const struct inode *inode)
 {
     size_t disk = inode->disk.size, cache = inode->cache.size;
@@ -159,7 +169,7 @@ static size_t settle_size(simdisk_t *self, const struct inode *inode)
 static void settle_file(simdisk_t *self, struct inode *inode, enum simdisk_loss loss)
 {
     if (loss == SIMDISK_KEEP_ALL) {
-        copy_face(&inode->disk, &inode->cache);
+        write_back(inode);
     } else if (loss == SIMDISK_DICE) {
         resize(&inode->disk, settle_size(self, inode));
         for (size_t page = 0; page < pages_of(inode->disk.size) && page < inode->dirty_room; page++)
@@ -427,8 +437,7 @@ static int sim_sync(void *ctx, int fd)
         copy_entries(&inode->synced, &inode->now);
         inode->op_count = 0;
     } else {
-        copy_face(&inode->disk, &inode->cache);
-        clean(inode);
+        write_back(inode);
         self->syncs++;
     }
     return 0;
