@@ -13,36 +13,30 @@
 
 /* ---- packing ---- */
 
-static void pack_field(cccc_buf_t *out, const char *key, size_t key_len, cccc_str_t s)
-{
-    cccc_pack_str(out, (cccc_str_t){key, key_len});
-    cccc_pack_str(out, s);
-}
-
-#define PACK_FIELD(out, key, s) pack_field((out), "" key, sizeof(key) - 1, (s))
+#define PACK_FIELD(out, p, key, s) pack_string((out), PACK_LITERAL((p), key), (s))
 
 void cccc_event_pack(const struct cccc_event *event, cccc_buf_t *out)
 {
     uint32_t extras = cccc_is_map(&event->extra) ? event->extra.via.map.size : 0;
-    cccc_pack_map(out, 10 + extras);
-    cccc_pack_str(out, CCCC_STR("v"));
-    cccc_pack_uint(out, CCCC_EVENT_VERSION);
-    PACK_FIELD(out, "id", event->id);
-    PACK_FIELD(out, "ts", event->ts);
-    cccc_pack_str(out, CCCC_STR("seq"));
-    cccc_pack_uint(out, event->seq);
-    PACK_FIELD(out, "kind", event->kind);
-    PACK_FIELD(out, "group_id", event->group_id);
-    PACK_FIELD(out, "scope_key", event->scope_key);
-    PACK_FIELD(out, "by", event->by);
-    cccc_pack_str(out, CCCC_STR("attest"));
-    cccc_pack_value(out, &event->attest);
-    cccc_pack_str(out, CCCC_STR("data"));
-    cccc_pack_value(out, &event->data);
+    char *p = cccc_buf_reserve(out, 64);
+    PACK_WITH(p, msgpack_pack_map(&pk, 10 + extras));
+    p = PACK_LITERAL(p, "v");
+    *p++ = CCCC_EVENT_VERSION;
+    p = PACK_FIELD(out, p, "id", event->id);
+    p = PACK_FIELD(out, p, "ts", event->ts);
+    p = PACK_LITERAL(p, "seq");
+    PACK_WITH(p, msgpack_pack_uint64(&pk, event->seq));
+    p = PACK_FIELD(out, p, "kind", event->kind);
+    p = PACK_FIELD(out, p, "group_id", event->group_id);
+    p = PACK_FIELD(out, p, "scope_key", event->scope_key);
+    p = PACK_FIELD(out, p, "by", event->by);
+    p = cccc_pack_value_at(out, PACK_LITERAL(p, "attest"), &event->attest);
+    p = cccc_pack_value_at(out, PACK_LITERAL(p, "data"), &event->data);
     for (uint32_t i = 0; i < extras; i++) {
-        cccc_pack_value(out, &event->extra.via.map.ptr[i].key);
-        cccc_pack_value(out, &event->extra.via.map.ptr[i].val);
+        p = cccc_pack_value_at(out, p, &event->extra.via.map.ptr[i].key);
+        p = cccc_pack_value_at(out, p, &event->extra.via.map.ptr[i].val);
     }
+    cursor_end(out, p);
 }
 
 /* ---- writing a line ---- */
@@ -61,59 +55,54 @@ static char *put_hex(char *p, uint64_t u, int count)
 #define CRC_TAIL_LEN  18
 #define PREV_TAIL_LEN 18 /* `,"prev":"xxxxxxxx"` */
 
-static void write_hex_member(cccc_buf_t *out, const char key[9], uint32_t u)
-{
-    char *p = cccc_buf_reserve(out, 24), *start = p;
-    size_t len = strlen(key);
-    memcpy(p, key, len);
-    p = put_hex(p + len, u, 8);
-    *p++ = '"';
-    out->size += (size_t)(p - start);
-}
-
-static void write_extra(const cccc_value_t *extra, cccc_buf_t *out)
+static char *write_extra(cccc_buf_t *out, char *p, const cccc_value_t *extra)
 {
     for (uint32_t i = 0; i < extra->via.map.size; i++) {
         const msgpack_object_kv *kv = &extra->via.map.ptr[i];
-        TEXT_LITERAL(out, ",");
-        text_string(out, kv->key.via.str.ptr, kv->key.via.str.size);
-        TEXT_LITERAL(out, ":");
-        cccc_json_write(&kv->val, out);
+        p = room(out, p, 1);
+        *p++ = ',';
+        p = text_string(out, p, kv->key.via.str.ptr, kv->key.via.str.size);
+        *p++ = ':';
+        p = cccc_text_value(out, p, &kv->val);
     }
+    return p;
 }
 
-#define LINE_FIELD(out, before, s)                                                                                                         \
-    do {                                                                                                                                   \
-        TEXT_LITERAL(out, before);                                                                                                         \
-        text_string(out, (s).ptr, (s).len);                                                                                                \
-    } while (0)
+/* A literal and a string; text_string leaves room for the next literal. */
+#define LINE_FIELD(out, p, before, s) text_string((out), PUT_LITERAL((p), before), (s).ptr, (s).len)
+
+static char *write_seal(cccc_buf_t *out, char *p, const struct cccc_seal *seal)
+{
+    p = PUT_LITERAL(room(out, p, 16), ",\"epoch\":");
+    p = cccc_text_uint(out, p, seal->epoch);
+    p = PUT_LITERAL(p, ",\"dur\":");
+    p = cccc_text_uint(out, p, seal->dur);
+    p = PUT_LITERAL(room(out, p, PREV_TAIL_LEN + CRC_TAIL_LEN + 1), ",\"prev\":\"");
+    p = put_hex(p, seal->prev, 8);
+    *p++ = '"';
+    return p;
+}
 
 void cccc_line_write(const struct cccc_event *event, struct cccc_seal *seal, cccc_buf_t *out)
 {
     CCCC_ASSERT(event->seq > 0, "an event without a seq is none of ours");
     size_t start = out->size;
-    LINE_FIELD(out, "{\"v\":1,\"id\":", event->id);
-    LINE_FIELD(out, ",\"ts\":", event->ts);
-    TEXT_LITERAL(out, ",\"seq\":");
-    cccc_text_uint(out, event->seq);
-    LINE_FIELD(out, ",\"kind\":", event->kind);
-    LINE_FIELD(out, ",\"group_id\":", event->group_id);
-    LINE_FIELD(out, ",\"scope_key\":", event->scope_key);
-    LINE_FIELD(out, ",\"by\":", event->by);
-    TEXT_LITERAL(out, ",\"attest\":");
-    cccc_json_write(&event->attest, out);
-    TEXT_LITERAL(out, ",\"data\":");
-    cccc_json_write(&event->data, out);
+    char *p = cccc_buf_reserve(out, 32);
+    p = LINE_FIELD(out, p, "{\"v\":1,\"id\":", event->id);
+    p = LINE_FIELD(out, p, ",\"ts\":", event->ts);
+    p = cccc_text_uint(out, PUT_LITERAL(p, ",\"seq\":"), event->seq);
+    p = LINE_FIELD(out, p, ",\"kind\":", event->kind);
+    p = LINE_FIELD(out, p, ",\"group_id\":", event->group_id);
+    p = LINE_FIELD(out, p, ",\"scope_key\":", event->scope_key);
+    p = LINE_FIELD(out, p, ",\"by\":", event->by);
+    p = cccc_text_value(out, PUT_LITERAL(p, ",\"attest\":"), &event->attest);
+    p = cccc_text_value(out, PUT_LITERAL(p, ",\"data\":"), &event->data);
     if (cccc_is_map(&event->extra))
-        write_extra(&event->extra, out);
-    TEXT_LITERAL(out, ",\"epoch\":");
-    cccc_text_uint(out, seal->epoch);
-    TEXT_LITERAL(out, ",\"dur\":");
-    cccc_text_uint(out, seal->dur);
-    write_hex_member(out, ",\"prev\":\"", seal->prev);
-    seal->crc = cccc_crc32c(0, out->data + start, out->size - start);
-    write_hex_member(out, ",\"crc\":\"", seal->crc);
-    TEXT_LITERAL(out, "}\n");
+        p = write_extra(out, p, &event->extra);
+    p = write_seal(out, p, seal);
+    seal->crc = cccc_crc32c(0, out->data + start, (size_t)(p - out->data) - start);
+    p = put_hex(PUT_LITERAL(p, ",\"crc\":\""), seal->crc, 8);
+    cursor_end(out, PUT_LITERAL(p, "\"}\n"));
 }
 
 /* ---- decoding ---- */
@@ -131,8 +120,8 @@ struct fields {
     cccc_value_t extra;
 };
 
-/* Sort a map's members into fields; those from `end` on, and unknown ones, are extra. */
-static void sort_fields(const cccc_value_t *map, enum field end, cccc_arena_t *arena, struct fields *out)
+/* Sort a map's members into fields; unknown ones are extra, which thus never repeats a name of ours. */
+static void sort_fields(const cccc_value_t *map, cccc_arena_t *arena, struct fields *out)
 {
     *out = (struct fields){.extra = cccc_nil()};
     cccc_builder_t extra = {0};
@@ -141,10 +130,10 @@ static void sort_fields(const cccc_value_t *map, enum field end, cccc_arena_t *a
         const msgpack_object_kv *kv = &map->via.map.ptr[i];
         cccc_str_t key = {kv->key.via.str.ptr, kv->key.via.str.size};
         unsigned f = expected;
-        if (f >= end || !cccc_str_eq(field_names[f], key))
-            for (f = 0; f < end && !cccc_str_eq(field_names[f], key);)
+        if (f >= F_COUNT || !cccc_str_eq(field_names[f], key))
+            for (f = 0; f < F_COUNT && !cccc_str_eq(field_names[f], key);)
                 f++;
-        if (f < end) {
+        if (f < F_COUNT) {
             out->at[f] = &kv->val;
             expected = f + 1;
             continue;
@@ -198,7 +187,7 @@ cccc_err_t cccc_event_from_value(const cccc_value_t *v, cccc_arena_t *arena, str
     struct fields fields;
     const char *wrong;
     struct cccc_event decoded;
-    sort_fields(v, F_EPOCH, arena, &fields);
+    sort_fields(v, arena, &fields);
     if (!take_event(&fields, &decoded, &wrong))
         return cccc_fail(m, CCCC_E_INVALID_REQUEST, "the event's %s is missing or of another type than it should be", wrong);
     *event = decoded;
@@ -285,7 +274,7 @@ cccc_err_t cccc_line_read(const char *bytes, size_t len, cccc_arena_t *arena, st
     if (!cccc_is_map(&v))
         return cccc_fail(m, CCCC_E_BAD_LINE, "the line is no JSON object");
     struct fields fields;
-    sort_fields(&v, F_COUNT, arena, &fields);
+    sort_fields(&v, arena, &fields);
     if (fields.at[F_SEQ] != NULL || fields.at[F_CRC] != NULL)
         return sealed_line(&fields, event, seal, m);
     legacy_line(&fields, arena, event, seal);

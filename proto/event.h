@@ -1,8 +1,8 @@
 /* event.h - the event, and the one codec for its two forms: a msgpack map on the wire and a JSON line in the ledger.
  *
- * Wire form, keys in this order: v, id, ts, seq, kind, group_id, scope_key, by, attest, data.
+ * Wire form, keys in this order: v, id, ts, seq, kind, group_id, scope_key, by, attest, data, then unknown members (of later versions) as found.
  * Line form: the same, then epoch, dur, prev, crc, and a newline. Compact JSON, UTF-8 unescaped. `prev` and `crc` are 8 lower-case
- * hex digits. `crc` is CRC32C of every byte of the line before `,"crc":`. Unknown members of a line are kept, after `data`.
+ * hex digits. `crc` is CRC32C of every byte of the line before `,"crc":`. The seal's members have no place in the wire form: ignored there.
  * Thread: none; pure. */
 #pragma once
 

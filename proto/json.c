@@ -462,37 +462,37 @@ static char *put_escape(char *p, unsigned char c)
     } else if (short_names[c] != '\0') {
         *p++ = short_names[c];
     } else {
-        memcpy(p, "u00", 3);
-        p[3] = hex[c >> 4];
-        p[4] = hex[c & 15];
-        p += 5;
+        p = PUT_LITERAL(p, "u00");
+        *p++ = hex[c >> 4];
+        *p++ = hex[c & 15];
     }
     return p;
 }
 
-void cccc_text_escape(cccc_buf_t *out, const char *s, size_t len, size_t done)
+char *cccc_text_escape(cccc_buf_t *b, char *p, const char *s, size_t len)
 {
-    while (done < len) {
-        char *p = cccc_buf_reserve(out, len - done + 6);
-        char *after = put_escape(p, (unsigned char)s[done++]);
-        size_t plain = scan_copy_plain(after, s + done, len - done);
-        out->size += (size_t)(after - p) + plain;
-        done += plain;
+    while (len > 0) {
+        p = put_escape(room(b, p, len + 6), (unsigned char)*s++);
+        size_t plain = scan_copy_plain(p, s, --len);
+        p += plain;
+        s += plain;
+        len -= plain;
     }
+    return p;
 }
 
-void cccc_text_uint(cccc_buf_t *out, uint64_t u)
+char *cccc_text_uint(cccc_buf_t *b, char *p, uint64_t u)
 {
-    char digits[20], *p = digits + sizeof digits;
+    char digits[20], *first = digits + sizeof digits;
     do {
-        *--p = (char)('0' + u % 10);
+        *--first = (char)('0' + u % 10);
         u /= 10;
     } while (u > 0);
-    text_bytes(out, p, (size_t)(digits + sizeof digits - p));
+    return put_bytes(room(b, p, 32), first, (size_t)(digits + sizeof digits - first));
 }
 
 /* The shortest of 15 to 17 digits that reads back as the same double, always with a point or an exponent. */
-static void write_double(cccc_buf_t *out, double d)
+static char *write_double(cccc_buf_t *b, char *p, double d)
 {
     CCCC_ASSERT(isfinite(d), "JSON has no %f", d);
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0), before = uselocale(c);
@@ -507,104 +507,114 @@ static void write_double(cccc_buf_t *out, double d)
     freelocale(c);
     if (strpbrk(text, ".e") == NULL)
         strcat(text, ".0");
-    cccc_buf_str(out, text);
+    return put_bytes(room(b, p, sizeof text + 8), text, strlen(text));
 }
 
-#define COMPACT (-1)
+static char *write_array(cccc_buf_t *b, char *p, const msgpack_object_array *array)
+{
+    p = room(b, p, 8);
+    *p++ = '[';
+    for (uint32_t i = 0; i < array->size; i++) {
+        if (i > 0)
+            *p++ = ',';
+        p = cccc_text_value(b, p, &array->ptr[i]);
+    }
+    *p++ = ']';
+    return room(b, p, 8);
+}
 
-/* A line break and `level` indents; nothing in compact form. */
+static char *write_object(cccc_buf_t *b, char *p, const msgpack_object_map *map)
+{
+    p = room(b, p, 8);
+    *p++ = '{';
+    for (uint32_t i = 0; i < map->size; i++) {
+        if (i > 0)
+            *p++ = ',';
+        p = text_string(b, p, map->ptr[i].key.via.str.ptr, map->ptr[i].key.via.str.size);
+        *p++ = ':';
+        p = cccc_text_value(b, p, &map->ptr[i].val);
+    }
+    *p++ = '}';
+    return room(b, p, 8);
+}
+
+char *cccc_text_value(cccc_buf_t *b, char *p, const cccc_value_t *v)
+{
+    switch (v->type) {
+    case MSGPACK_OBJECT_NIL:
+        return PUT_LITERAL(room(b, p, 16), "null");
+    case MSGPACK_OBJECT_BOOLEAN:
+        p = room(b, p, 16);
+        return v->via.boolean ? PUT_LITERAL(p, "true") : PUT_LITERAL(p, "false");
+    case MSGPACK_OBJECT_POSITIVE_INTEGER:
+        return cccc_text_uint(b, p, v->via.u64);
+    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+        p = room(b, p, 1);
+        *p++ = '-';
+        return cccc_text_uint(b, p, 0 - v->via.u64);
+    case MSGPACK_OBJECT_FLOAT32:
+    case MSGPACK_OBJECT_FLOAT64:
+        return write_double(b, p, v->via.f64);
+    case MSGPACK_OBJECT_STR:
+        return text_string(b, p, v->via.str.ptr, v->via.str.size);
+    case MSGPACK_OBJECT_ARRAY:
+        return write_array(b, p, &v->via.array);
+    case MSGPACK_OBJECT_MAP:
+        return write_object(b, p, &v->via.map);
+    default:
+        cccc_assert_failed(__FILE__, __LINE__, "a value JSON has a form for", " type %d", (int)v->type);
+    }
+}
+
+void cccc_json_write(const cccc_value_t *v, cccc_buf_t *out)
+{
+    cursor_end(out, cccc_text_value(out, cursor_begin(out), v));
+}
+
+/* ---- writing for people ---- */
+
+static void write_pretty(cccc_buf_t *out, const cccc_value_t *v, int level);
+
 static void write_break(cccc_buf_t *out, int level)
 {
-    if (level < 0)
-        return;
     char *p = cccc_buf_reserve(out, (size_t)level * 2 + 1);
     p[0] = '\n';
     memset(p + 1, ' ', (size_t)level * 2);
     out->size += (size_t)level * 2 + 1;
 }
 
-static void write_value(const cccc_value_t *v, cccc_buf_t *out, int level);
-
-static void write_array(const msgpack_object_array *array, cccc_buf_t *out, int level)
+static void write_pretty_member(cccc_buf_t *out, const cccc_value_t *v, uint32_t i, int level)
 {
-    int inner = level < 0 ? COMPACT : level + 1;
-    TEXT_LITERAL(out, "[");
-    for (uint32_t i = 0; i < array->size; i++) {
+    if (v->type == MSGPACK_OBJECT_MAP) {
+        cccc_json_write(&v->via.map.ptr[i].key, out);
+        cccc_buf_str(out, ": ");
+        write_pretty(out, &v->via.map.ptr[i].val, level);
+    } else {
+        write_pretty(out, &v->via.array.ptr[i], level);
+    }
+}
+
+static void write_pretty(cccc_buf_t *out, const cccc_value_t *v, int level)
+{
+    bool is_map = v->type == MSGPACK_OBJECT_MAP, is_array = v->type == MSGPACK_OBJECT_ARRAY;
+    uint32_t size = is_map ? v->via.map.size : is_array ? v->via.array.size : 0;
+    if (size == 0) {
+        cccc_json_write(v, out);
+        return;
+    }
+    cccc_buf_str(out, is_map ? "{" : "[");
+    for (uint32_t i = 0; i < size; i++) {
         if (i > 0)
-            TEXT_LITERAL(out, ",");
-        write_break(out, inner);
-        write_value(&array->ptr[i], out, inner);
+            cccc_buf_str(out, ",");
+        write_break(out, level + 1);
+        write_pretty_member(out, v, i, level + 1);
     }
-    if (array->size > 0)
-        write_break(out, level);
-    TEXT_LITERAL(out, "]");
-}
-
-static void write_object(const msgpack_object_map *map, cccc_buf_t *out, int level)
-{
-    int inner = level < 0 ? COMPACT : level + 1;
-    TEXT_LITERAL(out, "{");
-    for (uint32_t i = 0; i < map->size; i++) {
-        const msgpack_object_str *key = &map->ptr[i].key.via.str;
-        if (i > 0)
-            TEXT_LITERAL(out, ",");
-        write_break(out, inner);
-        text_string(out, key->ptr, key->size);
-        if (level < 0)
-            TEXT_LITERAL(out, ":");
-        else
-            TEXT_LITERAL(out, ": ");
-        write_value(&map->ptr[i].val, out, inner);
-    }
-    if (map->size > 0)
-        write_break(out, level);
-    TEXT_LITERAL(out, "}");
-}
-
-static void write_value(const cccc_value_t *v, cccc_buf_t *out, int level)
-{
-    switch (v->type) {
-    case MSGPACK_OBJECT_NIL:
-        TEXT_LITERAL(out, "null");
-        break;
-    case MSGPACK_OBJECT_BOOLEAN:
-        if (v->via.boolean)
-            TEXT_LITERAL(out, "true");
-        else
-            TEXT_LITERAL(out, "false");
-        break;
-    case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        cccc_text_uint(out, v->via.u64);
-        break;
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        TEXT_LITERAL(out, "-");
-        cccc_text_uint(out, 0 - v->via.u64);
-        break;
-    case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64:
-        write_double(out, v->via.f64);
-        break;
-    case MSGPACK_OBJECT_STR:
-        text_string(out, v->via.str.ptr, v->via.str.size);
-        break;
-    case MSGPACK_OBJECT_ARRAY:
-        write_array(&v->via.array, out, level);
-        break;
-    case MSGPACK_OBJECT_MAP:
-        write_object(&v->via.map, out, level);
-        break;
-    default:
-        CCCC_ASSERT(false, "JSON has no form for values of type %d", (int)v->type);
-    }
-}
-
-void cccc_json_write(const cccc_value_t *v, cccc_buf_t *out)
-{
-    write_value(v, out, COMPACT);
+    write_break(out, level);
+    cccc_buf_str(out, is_map ? "}" : "]");
 }
 
 void cccc_json_write_pretty(const cccc_value_t *v, cccc_buf_t *out)
 {
-    write_value(v, out, 0);
-    TEXT_LITERAL(out, "\n");
+    write_pretty(out, v, 0);
+    cccc_buf_str(out, "\n");
 }

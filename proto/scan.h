@@ -65,6 +65,26 @@ static inline size_t scan_plain(const char *p, size_t len, bool *high)
     return i;
 }
 
+/* Copy 4 to 7 bytes as two words that overlap; true when all are plain. */
+static inline bool scan_copy_few(char *dst, const char *src, size_t len)
+{
+    uint32_t head, tail;
+    memcpy(&head, src, 4);
+    memcpy(&tail, src + len - 4, 4);
+    memcpy(dst, &head, 4);
+    memcpy(dst + len - 4, &tail, 4);
+    return scan_word_marks((uint64_t)head << 32 | tail) == 0;
+}
+
+/* Copy the last 8 bytes as one word, bytes already copied among them; true when all are plain. */
+static inline bool scan_copy_last(char *dst, const char *src, size_t len)
+{
+    uint64_t w;
+    memcpy(&w, src + len - 8, 8);
+    memcpy(dst + len - 8, &w, 8);
+    return scan_word_marks(w) == 0;
+}
+
 /* Copy the plain bytes `src` starts with, and return how many; `dst` has room for all `len` and may get bytes behind them too. */
 static inline size_t scan_copy_plain(char *dst, const char *src, size_t len)
 {
@@ -85,13 +105,10 @@ static inline size_t scan_copy_plain(char *dst, const char *src, size_t len)
         if (scan_word_marks(w) != 0)
             break;
     }
-    if (len >= 8 && i + 8 > len && i < len) { /* the last bytes once more as part of a whole word: no loop over them */
-        uint64_t w;
-        memcpy(&w, src + len - 8, 8);
-        memcpy(dst + len - 8, &w, 8);
-        if (scan_word_marks(w) == 0)
-            return len;
-    }
+    if (i < len && i + 8 > len && len >= 8 && scan_copy_last(dst, src, len))
+        return len;
+    if (len >= 4 && len < 8 && scan_copy_few(dst, src, len))
+        return len;
     for (; i < len && scan_is_plain((unsigned char)src[i]); i++)
         dst[i] = src[i];
     return i;

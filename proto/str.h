@@ -15,7 +15,7 @@ typedef struct cccc_str {
 /* A string literal as a cccc_str_t. */
 #define CCCC_STR(literal) ((cccc_str_t){(literal), sizeof(literal) - 1})
 
-/* Arguments for a printf "%.*s". */
+/* Arguments for a printf "%.*s". Evaluates `s` twice. */
 #define CCCC_STR_FMT(s) (int)(s).len, ((s).ptr ? (s).ptr : "")
 
 static inline cccc_str_t cccc_str(const char *z)

@@ -1,9 +1,10 @@
 /* value.c - arenas, makers, readers, builders, buffers and packing of the one generic value.
  *
- * Packing goes through msgpack-c's inline packer with a write function the compiler can see, so that each call becomes a few stores. */
+ * Packing goes through msgpack-c's inline packer with a write function the compiler can see (text.h), so that each call becomes a few stores. */
 #include "proto/value.h"
 
 #include "proto/err.h"
+#include "proto/text.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -497,32 +498,27 @@ void cccc_buf_str(cccc_buf_t *b, const char *z)
 
 /* ---- packing ---- */
 
-static inline int packer_write(void *data, const char *bytes, size_t len)
-{
-    cccc_buf_t *b = data;
-    if (len > 0)
-        memcpy(cccc_buf_reserve(b, len), bytes, len);
-    b->size += len;
-    return 0;
-}
-
-#define PACKER(b) (&(msgpack_packer){(b), packer_write})
+/* One item whose head is all there is, or whose bytes follow. */
+#define PACK_ITEM(b, call)                                                                                                                 \
+    do {                                                                                                                                   \
+        char *p = cccc_buf_reserve((b), PACK_HEAD_BYTES);                                                                                  \
+        PACK_WITH(p, call);                                                                                                                \
+        cursor_end((b), p);                                                                                                                \
+    } while (0)
 
 void cccc_pack_map(cccc_buf_t *b, uint32_t pairs)
 {
-    msgpack_pack_map(PACKER(b), pairs);
+    PACK_ITEM(b, msgpack_pack_map(&pk, pairs));
 }
 
 void cccc_pack_array(cccc_buf_t *b, uint32_t items)
 {
-    msgpack_pack_array(PACKER(b), items);
+    PACK_ITEM(b, msgpack_pack_array(&pk, items));
 }
 
 void cccc_pack_str(cccc_buf_t *b, cccc_str_t s)
 {
-    cccc_buf_reserve(b, s.len + 5);
-    msgpack_pack_str(PACKER(b), s.len);
-    msgpack_pack_str_body(PACKER(b), s.ptr, s.len);
+    cursor_end(b, pack_str_at(cccc_buf_reserve(b, s.len + PACK_HEAD_BYTES), s.ptr, s.len));
 }
 
 void cccc_pack_text(cccc_buf_t *b, const char *z)
@@ -532,71 +528,85 @@ void cccc_pack_text(cccc_buf_t *b, const char *z)
 
 void cccc_pack_uint(cccc_buf_t *b, uint64_t u)
 {
-    msgpack_pack_uint64(PACKER(b), u);
+    PACK_ITEM(b, msgpack_pack_uint64(&pk, u));
 }
 
 void cccc_pack_bool(cccc_buf_t *b, bool v)
 {
-    if (v)
-        msgpack_pack_true(PACKER(b));
-    else
-        msgpack_pack_false(PACKER(b));
+    PACK_ITEM(b, v ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk));
 }
 
 void cccc_pack_nil(cccc_buf_t *b)
 {
-    msgpack_pack_nil(PACKER(b));
+    PACK_ITEM(b, msgpack_pack_nil(&pk));
 }
 
 void cccc_pack_bin(cccc_buf_t *b, const void *bytes, size_t len)
 {
-    msgpack_pack_bin(PACKER(b), len);
-    msgpack_pack_bin_body(PACKER(b), bytes, len);
+    PACK_ITEM(b, msgpack_pack_bin(&pk, len));
+    cccc_buf_put(b, bytes, len);
 }
 
-static void pack_map_value(cccc_buf_t *b, const msgpack_object_map *map)
+static char *pack_map_at(cccc_buf_t *b, char *p, const msgpack_object_map *map)
 {
-    cccc_pack_map(b, map->size);
+    PACK_WITH(p, msgpack_pack_map(&pk, map->size));
     for (uint32_t i = 0; i < map->size; i++) {
-        cccc_pack_str(b, (cccc_str_t){map->ptr[i].key.via.str.ptr, map->ptr[i].key.via.str.size});
-        cccc_pack_value(b, &map->ptr[i].val);
+        const msgpack_object_str *key = &map->ptr[i].key.via.str;
+        p = pack_string(b, p, (cccc_str_t){key->ptr, key->size});
+        p = cccc_pack_value_at(b, p, &map->ptr[i].val);
+    }
+    return p;
+}
+
+static char *pack_array_at(cccc_buf_t *b, char *p, const msgpack_object_array *array)
+{
+    PACK_WITH(p, msgpack_pack_array(&pk, array->size));
+    for (uint32_t i = 0; i < array->size; i++)
+        p = cccc_pack_value_at(b, p, &array->ptr[i]);
+    return p;
+}
+
+static char *pack_bin_at(cccc_buf_t *b, char *p, const msgpack_object_bin *bin)
+{
+    p = room(b, p, bin->size + PACK_HEAD_BYTES + 64);
+    PACK_WITH(p, msgpack_pack_bin(&pk, bin->size));
+    return put_bytes(p, bin->ptr, bin->size);
+}
+
+char *cccc_pack_value_at(cccc_buf_t *b, char *p, const cccc_value_t *v)
+{
+    p = room(b, p, PACK_HEAD_BYTES + 64);
+    switch (v->type) {
+    case MSGPACK_OBJECT_NIL:
+        PACK_WITH(p, msgpack_pack_nil(&pk));
+        return p;
+    case MSGPACK_OBJECT_BOOLEAN:
+        PACK_WITH(p, v->via.boolean ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk));
+        return p;
+    case MSGPACK_OBJECT_POSITIVE_INTEGER:
+        PACK_WITH(p, msgpack_pack_uint64(&pk, v->via.u64));
+        return p;
+    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+        PACK_WITH(p, msgpack_pack_int64(&pk, v->via.i64));
+        return p;
+    case MSGPACK_OBJECT_FLOAT32:
+    case MSGPACK_OBJECT_FLOAT64:
+        PACK_WITH(p, msgpack_pack_double(&pk, v->via.f64));
+        return p;
+    case MSGPACK_OBJECT_STR:
+        return pack_string(b, p, (cccc_str_t){v->via.str.ptr, v->via.str.size});
+    case MSGPACK_OBJECT_BIN:
+        return pack_bin_at(b, p, &v->via.bin);
+    case MSGPACK_OBJECT_ARRAY:
+        return room(b, pack_array_at(b, p, &v->via.array), 64);
+    case MSGPACK_OBJECT_MAP:
+        return room(b, pack_map_at(b, p, &v->via.map), 64);
+    default:
+        cccc_assert_failed(__FILE__, __LINE__, "a value our decoders or builders make", " type %d", (int)v->type);
     }
 }
 
 void cccc_pack_value(cccc_buf_t *b, const cccc_value_t *v)
 {
-    switch (v->type) {
-    case MSGPACK_OBJECT_NIL:
-        cccc_pack_nil(b);
-        break;
-    case MSGPACK_OBJECT_BOOLEAN:
-        cccc_pack_bool(b, v->via.boolean);
-        break;
-    case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        cccc_pack_uint(b, v->via.u64);
-        break;
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        msgpack_pack_int64(PACKER(b), v->via.i64);
-        break;
-    case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64:
-        msgpack_pack_double(PACKER(b), v->via.f64);
-        break;
-    case MSGPACK_OBJECT_STR:
-        cccc_pack_str(b, (cccc_str_t){v->via.str.ptr, v->via.str.size});
-        break;
-    case MSGPACK_OBJECT_BIN:
-        cccc_pack_bin(b, v->via.bin.ptr, v->via.bin.size);
-        break;
-    case MSGPACK_OBJECT_ARRAY:
-        cccc_pack_array(b, v->via.array.size);
-        for (uint32_t i = 0; i < v->via.array.size; i++)
-            cccc_pack_value(b, &v->via.array.ptr[i]);
-        break;
-    case MSGPACK_OBJECT_MAP:
-        pack_map_value(b, &v->via.map);
-        break;
-    default:
-        CCCC_ASSERT(false, "type %d is never made by our decoders or builders", (int)v->type);
-    }
+    cursor_end(b, cccc_pack_value_at(b, cursor_begin(b), v));
 }

@@ -2,6 +2,7 @@
 #include "proto/wire.h"
 
 #include "proto/limits.h"
+#include "proto/text.h"
 #include "proto/unpack.h"
 
 /* ---- requests ---- */
@@ -53,9 +54,14 @@ static cccc_err_t keep_id(const cccc_value_t *id, struct cccc_request_id *out, s
     if (!whole && id->via.str.size > CCCC_REQUEST_ID_BYTES_MAX)
         return REFUSE(refusal, CCCC_E_INVALID_REQUEST, "id has %u bytes; at most %d are allowed", id->via.str.size,
                       CCCC_REQUEST_ID_BYTES_MAX);
-    msgpack_sbuffer packed = {0, out->packed, sizeof out->packed};
-    cccc_pack_value(&packed, id);
-    out->len = (unsigned char)packed.size;
+    char *p = out->packed;
+    if (id->type == MSGPACK_OBJECT_STR)
+        p = pack_str_at(p, id->via.str.ptr, id->via.str.size);
+    else if (id->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+        PACK_WITH(p, msgpack_pack_uint64(&pk, id->via.u64));
+    else
+        PACK_WITH(p, msgpack_pack_int64(&pk, id->via.i64));
+    out->len = (unsigned char)(p - out->packed);
     return CCCC_OK;
 }
 

@@ -125,13 +125,13 @@ void cccc_bytes_release(cccc_bytes_t *self);
 
 enum cccc_store_kind {
     CCCC_STORE_GROUP,     /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */
-    CCCC_STORE_SCOPE,     /* scopes/<name>/scope.yaml <- document; nil removes the folder */
+    CCCC_STORE_SCOPE,     /* scopes/<name>/scope.yaml <- document; nil removes it */
     CCCC_STORE_REGISTRY,  /* registry.json <- document */
     CCCC_STORE_ACTIVE,    /* active.json <- document */
     CCCC_STORE_CURSORS,   /* state/read_cursors.json <- document (an export) */
     CCCC_STORE_TRASH,     /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first */
     CCCC_STORE_SCAN,      /* yields {present:[ids], corrupt:[ids]} of groups/ */
-    CCCC_STORE_GIT,       /* yields {root, git_remote} for the directory `name` (reference 1.3, scope detection) */
+    CCCC_STORE_GIT,       /* yields {root, git_remote} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
     CCCC_STORE_BLOB_PIECE,/* `data` at `offset` of upload `name` (a sha256), total `total` */
     CCCC_STORE_BLOB_END,  /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
     CCCC_STORE_BLOB_DROP, /* forget upload `name` */

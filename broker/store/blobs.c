@@ -173,8 +173,11 @@ cccc_err_t cccc_store_blob_end(const struct cccc_store_call *call)
     if (err)
         return err;
     struct cccc_path from = upload_path(call), to = blob_path(call, file);
-    int fd = vfs->open(vfs->ctx, from.z, CCCC_O_READ | CCCC_O_WRITE);
-    if (fd < 0 && fd != -ENOENT)
+    /* A blob of no bytes needs no piece. */
+    bool empty = call->store->total == 0;
+    int made = empty ? cccc_vfs_make_dirs(vfs, blobs_dir(call).z) : 0;
+    int fd = made < 0 ? made : vfs->open(vfs->ctx, from.z, CCCC_O_READ | CCCC_O_WRITE | (empty ? CCCC_O_CREATE : 0));
+    if (fd < 0 && (fd != -ENOENT || empty))
         return cccc_file_fail(call->m, fd, "open", from.z);
     if (fd < 0) {
         err = end_again(call, to.z);

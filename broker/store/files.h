@@ -32,12 +32,10 @@ bool cccc_is_directory(const struct cccc_vfs *vfs, const char *path);
 /* UTC, YYYYMMDDTHHMMSSZ. */
 void cccc_stamp(char out[24]);
 
-/* The repository `path` (absolute, normalised) lies in, asked from git(1): its top folder into *root and the URL of origin, as reference 1.3
- * writes it and without credentials, into *remote; "" when there is none. Without git, without a repository, or when git takes longer than
- * `timeout_ms`: `path` itself and "". Strings live in `arena`. */
+/* The repository `path` (absolute, normalised) lies in, asked from git(1): its top folder into *root and the URL of origin, as it is but for
+ * user and password, into *remote; "" when there is none. Without git, without a repository, or when git takes longer than `timeout_ms`:
+ * `path` itself and "". Strings live in `arena`, or are `path`. */
 void cccc_git_detect(const char *path, int timeout_ms, cccc_arena_t *arena, cccc_str_t *root, cccc_str_t *remote);
-/* A remote's URL as reference 1.3 writes it: host and path, https where ssh was meant, without .git, without user and password. */
-cccc_str_t cccc_git_normalise(cccc_arena_t *arena, cccc_str_t url);
 
 /* One handler of each kind of store effect (run.c has the table). All have cccc_store_run's contract. */
 struct cccc_store_call {

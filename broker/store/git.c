@@ -124,73 +124,18 @@ static bool run(char *const argv[], int timeout_ms, cccc_arena_t *arena, cccc_st
     return len > 0 && !memchr(text, '\0', len) && cccc_utf8_valid(*out);
 }
 
-/* ---- remotes ---- */
-
-static bool starts_with(cccc_str_t s, const char *prefix)
+/* scheme://user:password@host/path without what stands before the host: it may be a secret. */
+static cccc_str_t without_credentials(cccc_arena_t *arena, cccc_str_t url)
 {
-    size_t len = strlen(prefix);
-    return s.len >= len && memcmp(s.ptr, prefix, len) == 0;
-}
-
-static cccc_str_t without_suffix(cccc_str_t s, const char *suffix)
-{
-    size_t len = strlen(suffix);
-    if (s.len > len && memcmp(s.ptr + s.len - len, suffix, len) == 0)
-        s.len -= len;
-    return s;
-}
-
-static cccc_str_t after(cccc_str_t s, size_t count)
-{
-    return (cccc_str_t){s.ptr + count, s.len - count};
-}
-
-static cccc_str_t trimmed(cccc_str_t s)
-{
-    while (s.len && (unsigned char)s.ptr[0] <= ' ')
-        s = after(s, 1);
-    while (s.len && (unsigned char)s.ptr[s.len - 1] <= ' ')
-        s.len--;
-    return s;
-}
-
-/* scheme://user:password@host/path */
-static cccc_str_t normalise_url(cccc_arena_t *arena, cccc_str_t url, size_t scheme_len)
-{
-    cccc_str_t scheme = {url.ptr, scheme_len}, rest = after(url, scheme_len + 3);
-    const char *slash = memchr(rest.ptr, '/', rest.len);
-    cccc_str_t host = {rest.ptr, slash ? (size_t)(slash - rest.ptr) : rest.len};
-    cccc_str_t path = after(rest, host.len);
-    const char *at = memrchr(host.ptr, '@', host.len);
-    if (at)
-        host = after(host, (size_t)(at + 1 - host.ptr));
-    if (cccc_str_is(scheme, "ssh")) {
-        const char *colon = memrchr(host.ptr, ':', host.len);
-        if (colon && !memchr(colon, ']', (size_t)(host.ptr + host.len - colon)))
-            host.len = (size_t)(colon - host.ptr);
-        scheme = CCCC_STR("https");
-    }
-    if (starts_with(scheme, "http"))
-        path = without_suffix(path, ".git");
-    return cccc_arena_printf(arena, "%.*s://%.*s%.*s", CCCC_STR_FMT(scheme), CCCC_STR_FMT(host), CCCC_STR_FMT(path));
-}
-
-cccc_str_t cccc_git_normalise(cccc_arena_t *arena, cccc_str_t url)
-{
-    url = trimmed(url);
     const char *scheme = memmem(url.ptr, url.len, "://", 3);
-    if (scheme)
-        return normalise_url(arena, url, (size_t)(scheme - url.ptr));
-    /* user@host:path, as scp writes it; a slash before the colon makes it a path. */
-    const char *at = memchr(url.ptr, '@', url.len);
-    const char *colon = at ? memchr(at, ':', (size_t)(url.ptr + url.len - at)) : NULL;
-    if (!colon || memchr(url.ptr, '/', (size_t)(colon - url.ptr)))
-        return cccc_arena_str(arena, url);
-    cccc_str_t host = {at + 1, (size_t)(colon - at - 1)};
-    cccc_str_t path = without_suffix(after(url, (size_t)(colon + 1 - url.ptr)), ".git");
-    while (path.len && path.ptr[0] == '/')
-        path = after(path, 1);
-    return cccc_arena_printf(arena, "https://%.*s/%.*s", CCCC_STR_FMT(host), CCCC_STR_FMT(path));
+    if (!scheme)
+        return url;
+    const char *host = scheme + 3, *end = url.ptr + url.len;
+    const char *slash = memchr(host, '/', (size_t)(end - host));
+    const char *at = memrchr(host, '@', (size_t)((slash ? slash : end) - host));
+    if (!at)
+        return url;
+    return cccc_arena_printf(arena, "%.*s%.*s", (int)(host - url.ptr), url.ptr, (int)(end - at - 1), at + 1);
 }
 
 /* ---- the effect ---- */
@@ -206,7 +151,7 @@ void cccc_git_detect(const char *path, int timeout_ms, cccc_arena_t *arena, cccc
         return;
     }
     if (run(origin, timeout_ms, arena, &url))
-        *remote = cccc_git_normalise(arena, url);
+        *remote = without_credentials(arena, url);
 }
 
 /* `path` without empty parts, "." and ".." (by name: the path need not exist), NUL-terminated in the arena. */

@@ -51,12 +51,12 @@ static bool is_printable_line(const char *p, const char *end)
 
 /* ---- scalars ---- */
 
-/* Conservative: more is quoted than must be. */
+/* Conservative: more is quoted than must be, and also what only other readers take for a boolean (y, n). */
 static bool is_plain(cccc_str_t s)
 {
     cccc_value_t value;
     const char *why;
-    if (s.len < 2 || s.len > 200 || !is_printable_line(s.ptr, s.ptr + s.len))
+    if (s.len == 0 || s.len > 200 || (s.len == 1 && strchr("yYnN", s.ptr[0])) || !is_printable_line(s.ptr, s.ptr + s.len))
         return false;
     unsigned char first = (unsigned char)s.ptr[0];
     if (!isalpha(first) && first != '_' && first != '/' && first < 0x80)

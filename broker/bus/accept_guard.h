@@ -1,0 +1,17 @@
+/* accept_guard.h - running out of descriptors must cost a newcomer its connection, not the daemon its life.
+ *
+ * libzmq 4.3.4 aborts the process when accept() on an ipc socket fails with EMFILE, ENOMEM or ENOBUFS (ipc_listener.cpp). The executable
+ * therefore defines accept4() itself, which libzmq then calls: a connection that cannot be kept is accepted into a spare descriptor and closed, and
+ * libzmq is told ECONNABORTED, which it takes calmly. Connections are also shed before the last descriptors are gone, so that ledgers and
+ * the log can still be opened.
+ * Thread: accept4 runs on libzmq's I/O thread; the counters may be read from any. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Raise the soft limit of descriptors to the hard one and open the spare one. Call before any socket is made. Returns the limit. */
+uint64_t cccc_accept_guard_init(void);
+/* Connections taken and shed since the start. */
+uint64_t cccc_accept_guard_taken(void);
+uint64_t cccc_accept_guard_shed(void);

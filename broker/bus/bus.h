@@ -1,0 +1,88 @@
+/* bus.h - what the loop consists of. Internal to broker/bus.
+ *
+ * One thread, the loop's, owns everything here: the sockets, the core and the ledger objects. Other threads see only the work they were
+ * handed (pool.h), the home's paths and the vfs, which do not change after start.
+ * The order of a turn: finished work, requests, subscriptions, the second's tick, then batches to the disk. The core's effects are carried out
+ * after each of the first four, so that nothing it decided is older than what it is told next. */
+#pragma once
+
+#include "broker/bus/ledgers.h"
+#include "broker/bus/peers.h"
+#include "broker/bus/pool.h"
+#include "broker/bus/sockets.h"
+#include "broker/bus/stats.h"
+#include "broker/bus/subscriptions.h"
+#include "broker/core/core.h"
+#include "broker/store/store.h"
+
+enum cccc_phase {
+    CCCC_SERVING,
+    CCCC_DRAINING, /* no new work; what was decided becomes durable and is answered */
+    CCCC_MARKING,  /* the ledgers' marks are written */
+    CCCC_STOPPED
+};
+
+/* The publication sent last, kept while the same bytes go out under more topics. */
+struct cccc_publication {
+    cccc_bytes_t *bytes; /* NULL: `msg` is not in use */
+    zmq_msg_t msg;
+};
+
+struct cccc_bus {
+    const struct cccc_vfs *vfs;
+    struct cccc_home home;
+    uint64_t epoch;
+    int lock_fd, signal_fd;
+
+    struct cccc_sockets sockets;
+    cccc_peers_t *peers;
+    struct cccc_subscriptions subscriptions;
+    struct cccc_publication publication;
+
+    cccc_core_t *core;
+    struct cccc_ledgers ledgers;
+    struct cccc_outbox outbox;
+    cccc_pool_t *committers, *readers, *filer;
+    uint32_t stores_out;
+
+    struct cccc_stats stats;
+    struct cccc_moment now; /* of this turn */
+    uint64_t next_tick_us;
+    enum cccc_phase phase;
+    uint64_t phase_ends_us;
+};
+
+/* ---- startup.c ---- */
+
+/* Prepare the home, take its lock, load everything, bind. On failure *m is one line that says what to do. */
+cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_errmsg *m);
+/* Read a group's files, open its ledger and fold it into the core; at start and after a failed append. */
+void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t group_id);
+
+/* ---- loop.c ---- */
+
+/* Serve until told to stop. */
+void cccc_bus_serve(struct cccc_bus *bus);
+/* The time of this turn, and chance for the next input of the core. */
+void cccc_bus_new_turn(struct cccc_bus *bus);
+const struct cccc_moment *cccc_bus_moment(struct cccc_bus *bus);
+
+/* ---- requests.c ---- */
+
+/* Take in at most REQUESTS_PER_TURN_MAX requests. */
+void cccc_bus_take_requests(struct cccc_bus *bus);
+void cccc_bus_take_subscriptions(struct cccc_bus *bus);
+
+/* ---- effects.c ---- */
+
+/* Carry out what the core wants until it wants nothing more. */
+void cccc_bus_carry_out(struct cccc_bus *bus);
+
+/* ---- stop.c ---- */
+
+/* Begin to stop; again does nothing. */
+void cccc_bus_stop(struct cccc_bus *bus);
+/* Go to the next phase when this one is done or its time is over. */
+void cccc_bus_advance_stop(struct cccc_bus *bus);
+/* Close and free everything; the lock is last. */
+void cccc_bus_end(struct cccc_bus *bus);

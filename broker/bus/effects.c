@@ -1,0 +1,166 @@
+/* effects.c - carrying out what the core decided: one function per effect kind.
+ *
+ * What a function tells the core while effects are being carried out must not end what later ones of the same lot borrow; so news of that sort
+ * (connections gone, ledgers that would not open) waits until the lot is done. */
+#include "broker/bus/bus.h"
+#include "broker/bus/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- file work ---- */
+
+struct store_job {
+    struct cccc_work work;
+    const struct cccc_vfs *vfs;
+    const struct cccc_home *home;
+    struct cccc_store store;
+    cccc_ticket_t ticket;
+    cccc_arena_t *arena; /* of the result */
+    cccc_value_t value;
+    cccc_err_t err;
+    struct cccc_errmsg message;
+};
+
+static void run_store(struct cccc_work *work)
+{
+    struct store_job *job = (struct store_job *)work;
+    job->err = cccc_store_run(job->vfs, job->home, &job->store, job->arena, &job->value, &job->message);
+}
+
+static void finish_store(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    struct store_job *job = (struct store_job *)work;
+    bus->stores_out--;
+    if (job->ticket)
+        cccc_core_store_done(bus->core, cccc_bus_moment(bus), job->ticket, job->err, job->err == CCCC_OK ? "" : job->message.text,
+                             &job->value);
+    else if (job->err != CCCC_OK)
+        cccc_log(LOG_ERR, "STORE-FAILED", "%s", job->message.text);
+    cccc_arena_destroy(&job->store.arena);
+    cccc_arena_destroy(&job->arena);
+    free(job);
+}
+
+static void do_store(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    struct store_job *job = calloc(1, sizeof *job);
+    CCCC_ASSERT(job, "out of memory");
+    job->work.run = run_store;
+    job->work.finish = finish_store;
+    job->vfs = bus->vfs;
+    job->home = &bus->home;
+    job->store = effect->store;
+    job->ticket = effect->ticket;
+    job->arena = cccc_arena_new(1024);
+    job->value = cccc_nil();
+    bus->stores_out++;
+    if (job->store.kind == CCCC_STORE_TRASH)
+        cccc_ledgers_close_group(bus, job->store.group_id, &job->work);
+    else
+        cccc_pool_put(bus->filer, &job->work);
+}
+
+/* ---- publications ---- */
+
+/* On libzmq's I/O thread or the loop's. */
+static void release_published(void *data, void *hint)
+{
+    (void)data;
+    cccc_bytes_release(hint);
+}
+
+static void end_publication(struct cccc_publication *self)
+{
+    if (self->bytes)
+        zmq_msg_close(&self->msg);
+    self->bytes = NULL;
+}
+
+/* One message object per event, however many topics it goes out under: libzmq counts its copies. */
+static void begin_publication(struct cccc_publication *self, cccc_bytes_t *bytes)
+{
+    if (self->bytes == bytes)
+        return;
+    end_publication(self);
+    self->bytes = bytes;
+    int rc = zmq_msg_init_data(&self->msg, bytes->data, bytes->len, release_published, cccc_bytes_keep(bytes));
+    CCCC_ASSERT(rc == 0, "zmq_msg_init_data: %s", zmq_strerror(errno));
+}
+
+static void do_publish(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    if (cccc_subscriptions_match(&bus->subscriptions, effect->publish.topic, effect->publish.topic_len)) {
+        begin_publication(&bus->publication, effect->publish.bytes);
+        zmq_msg_t copy;
+        zmq_msg_init(&copy);
+        zmq_msg_copy(&copy, &bus->publication.msg);
+        /* An XPUB never refuses: it drops for followers that are behind, and they notice by the seqs of the topic. */
+        zmq_send(bus->sockets.xpub, effect->publish.topic, effect->publish.topic_len, ZMQ_DONTWAIT | ZMQ_SNDMORE);
+        if (zmq_msg_send(&copy, bus->sockets.xpub, ZMQ_DONTWAIT) < 0)
+            zmq_msg_close(&copy);
+        bus->stats.published++;
+    } else {
+        bus->stats.filtered++;
+    }
+    cccc_bytes_release(effect->publish.bytes);
+}
+
+/* ---- the others ---- */
+
+static void do_append(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    cccc_ledgers_append(bus, effect->slot, effect->append.event, effect->append.group_id, effect->append.create);
+}
+
+static void do_read(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    cccc_ledgers_read(bus, effect->slot, effect->ticket, &effect->read.query, effect->read.arena);
+}
+
+static void do_reply(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    cccc_peers_reply(bus->peers, effect->reply.conn, effect->reply.bytes, true);
+}
+
+static void do_refold(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    cccc_ledgers_refold(bus, effect->slot);
+}
+
+static void do_log(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    (void)bus;
+    cccc_log(effect->log.level, effect->log.id, "%s", effect->log.text);
+}
+
+static void do_shutdown(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    (void)effect;
+    cccc_bus_stop(bus);
+}
+
+static void (*const carry_out[])(struct cccc_bus *bus, struct cccc_effect *effect) = {
+    [CCCC_DO_APPEND] = do_append, [CCCC_DO_READ] = do_read,     [CCCC_DO_REPLY] = do_reply, [CCCC_DO_PUBLISH] = do_publish,
+    [CCCC_DO_STORE] = do_store,   [CCCC_DO_REFOLD] = do_refold, [CCCC_DO_LOG] = do_log,     [CCCC_DO_SHUTDOWN] = do_shutdown,
+};
+
+static void tell_late_news(struct cccc_bus *bus)
+{
+    cccc_ledgers_report_broken(bus);
+    for (uint64_t conn; cccc_peers_next_gone(bus->peers, &conn);)
+        cccc_core_gone(bus->core, conn);
+}
+
+void cccc_bus_carry_out(struct cccc_bus *bus)
+{
+    struct cccc_effect *effects;
+    for (size_t count; (effects = cccc_core_take(bus->core, &count)), count > 0;) {
+        for (size_t i = 0; i < count; i++)
+            carry_out[effects[i].kind](bus, &effects[i]);
+        end_publication(&bus->publication);
+        tell_late_news(bus);
+    }
+    tell_late_news(bus);
+}

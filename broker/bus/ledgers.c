@@ -1,0 +1,464 @@
+/* ledgers.c - the executor's side of every ledger, see ledgers.h. */
+#include "broker/bus/ledgers.h"
+
+#include "broker/bus/bus.h"
+#include "broker/bus/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+enum { QUIET_US = 1000000 };
+
+/* What happens to a ledger once everything of it is back. */
+enum leaving { STAYS, TO_REFOLD, TO_TRASH };
+
+struct commit_job {
+    struct cccc_work work;
+    struct cccc_shelf *shelf;
+    cccc_batch_t *batch; /* NULL: none is out */
+};
+
+struct mark_job {
+    struct cccc_work work;
+    struct cccc_shelf *shelf;
+    cccc_mark_t *mark; /* NULL: none is out */
+};
+
+struct read_job {
+    struct cccc_work work;
+    struct cccc_shelf *shelf;
+    cccc_read_t *read;
+    cccc_ticket_t ticket;
+    struct cccc_read_query query;
+    cccc_arena_t *arena;
+    struct read_job *prev, *next; /* while held */
+};
+
+struct cccc_shelf {
+    cccc_slot_t slot;
+    char group_id[16];
+    cccc_ledger_t *ledger; /* NULL: the group is offline, or gone */
+    struct commit_job commit;
+    struct mark_job mark;
+    uint32_t reads_out;
+    struct read_job *held; /* wanted while the ledger is leaving */
+    enum leaving leaving;
+    struct cccc_work *then;
+    bool is_dirty, is_quiet, is_broken;
+    uint64_t quiet_since_us;
+    struct cccc_errmsg why_broken;
+    char offline[256]; /* "" or why the ledger is not open */
+    struct cccc_shelf *prev_dirty, *next_dirty, *prev_quiet, *next_quiet, *next_broken;
+};
+
+static void settle(struct cccc_bus *bus, struct cccc_shelf *shelf);
+
+/* ---- shelves ---- */
+
+static struct cccc_shelf *shelf_at(const struct cccc_ledgers *self, cccc_slot_t slot)
+{
+    return slot < self->count ? self->shelves[slot] : NULL;
+}
+
+static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot)
+{
+    if (slot >= self->capacity) {
+        uint32_t capacity = slot + 16 + slot / 2;
+        self->shelves = realloc(self->shelves, capacity * sizeof *self->shelves);
+        CCCC_ASSERT(self->shelves, "out of memory");
+        memset(self->shelves + self->capacity, 0, (capacity - self->capacity) * sizeof *self->shelves);
+        self->capacity = capacity;
+    }
+    if (slot >= self->count)
+        self->count = slot + 1;
+    struct cccc_shelf *shelf = calloc(1, sizeof *shelf);
+    CCCC_ASSERT(shelf, "out of memory");
+    shelf->slot = slot;
+    shelf->commit.shelf = shelf->mark.shelf = shelf;
+    self->shelves[slot] = shelf;
+    return shelf;
+}
+
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    if (!shelf)
+        shelf = make_shelf(&bus->ledgers, slot);
+    CCCC_ASSERT(!shelf->ledger, "slot %u has a ledger", slot);
+    snprintf(shelf->group_id, sizeof shelf->group_id, "%s", group_id);
+    shelf->ledger = ledger;
+    snprintf(shelf->offline, sizeof shelf->offline, "%s", why ? why : "");
+}
+
+cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena)
+{
+    cccc_builder_t list = cccc_array_builder(arena, 0);
+    for (uint32_t i = 0; i < self->count; i++) {
+        const struct cccc_shelf *shelf = self->shelves[i];
+        if (!shelf)
+            continue;
+        const char *why = shelf->offline;
+        if (shelf->ledger && cccc_ledger_health(shelf->ledger) != CCCC_LEDGER_OK)
+            why = cccc_ledger_note(shelf->ledger);
+        if (!why[0])
+            continue;
+        cccc_builder_t group = cccc_map_builder(arena, 2);
+        cccc_map_add(&group, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(shelf->group_id))));
+        cccc_map_add(&group, "reason", cccc_string(cccc_arena_str(arena, cccc_str(why))));
+        cccc_array_add(&list, group.value);
+    }
+    return list.value.via.array.size > 0 ? list.value : cccc_nil();
+}
+
+/* ---- append and commit ---- */
+
+static void become_dirty(struct cccc_ledgers *self, struct cccc_shelf *shelf)
+{
+    if (shelf->is_dirty || shelf->commit.batch)
+        return;
+    shelf->is_dirty = true;
+    DL_APPEND2(self->dirty, shelf, prev_dirty, next_dirty);
+}
+
+static void become_clean(struct cccc_ledgers *self, struct cccc_shelf *shelf)
+{
+    if (!shelf->is_dirty)
+        return;
+    shelf->is_dirty = false;
+    DL_DELETE2(self->dirty, shelf, prev_dirty, next_dirty);
+}
+
+static void become_broken(struct cccc_ledgers *self, struct cccc_shelf *shelf)
+{
+    if (shelf->is_broken)
+        return;
+    shelf->is_broken = true;
+    LL_PREPEND2(self->broken, shelf, next_broken);
+}
+
+static void open_new(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    char dir[sizeof bus->home.root + 64];
+    snprintf(dir, sizeof dir, "%s/groups/%s", bus->home.root, shelf->group_id);
+    struct cccc_ledger_options options = {
+        .vfs = bus->vfs, .group_dir = dir, .group_id = shelf->group_id, .epoch = bus->epoch, .create = true};
+    struct cccc_recovery report;
+    if (cccc_ledger_open(&options, &shelf->ledger, &report, &shelf->why_broken) != CCCC_OK)
+        shelf->ledger = NULL;
+}
+
+void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cccc_event *event, cccc_str_t group_id, bool create)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    if (!shelf) {
+        shelf = make_shelf(&bus->ledgers, slot);
+        snprintf(shelf->group_id, sizeof shelf->group_id, "%.*s", CCCC_STR_FMT(group_id));
+    }
+    if (!shelf->ledger && create && !shelf->is_broken)
+        open_new(bus, shelf);
+    if (!shelf->ledger) {
+        if (!shelf->why_broken.text[0])
+            cccc_fail(&shelf->why_broken, CCCC_E_STORAGE, "the ledger of %s is not open; see cccc doctor", shelf->group_id);
+        become_broken(&bus->ledgers, shelf);
+        return;
+    }
+    cccc_ledger_append(shelf->ledger, event);
+    become_dirty(&bus->ledgers, shelf);
+}
+
+void cccc_ledgers_report_broken(struct cccc_bus *bus)
+{
+    while (bus->ledgers.broken) {
+        struct cccc_shelf *shelf = bus->ledgers.broken;
+        LL_DELETE2(bus->ledgers.broken, shelf, next_broken);
+        shelf->is_broken = false;
+        cccc_log(LOG_ERR, "LEDGER-NOT-OPEN", "%s group=%s", shelf->why_broken.text, shelf->group_id);
+        cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, false, shelf->why_broken.text, false);
+        shelf->why_broken.text[0] = '\0';
+    }
+}
+
+static void run_commit(struct cccc_work *work)
+{
+    cccc_batch_commit(((struct commit_job *)work)->batch);
+}
+
+static void become_quiet(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    struct cccc_ledgers *self = &bus->ledgers;
+    if (shelf->is_quiet)
+        DL_DELETE2(self->quiet, shelf, prev_quiet, next_quiet);
+    shelf->is_quiet = true;
+    shelf->quiet_since_us = bus->now.mono_us;
+    DL_APPEND2(self->quiet, shelf, prev_quiet, next_quiet);
+}
+
+static void take_failure(struct cccc_bus *bus, struct cccc_shelf *shelf, const struct cccc_commit *result)
+{
+    bool refold = cccc_ledger_health(shelf->ledger) == CCCC_LEDGER_FAILED;
+    cccc_log(LOG_ERR, "COMMIT-FAILED", "%s group=%s outcome=%s", result->message.text, shelf->group_id,
+             result->outcome_unknown ? "unknown" : "not_stored");
+    bus->stats.commits_failed++;
+    become_clean(&bus->ledgers, shelf);
+    cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, result->err, result->outcome_unknown, result->message.text,
+                            refold);
+}
+
+static void finish_commit(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    struct commit_job *job = (struct commit_job *)work;
+    struct cccc_shelf *shelf = job->shelf;
+    bus->ledgers.commits_out--;
+    uint64_t sync_us = cccc_batch_sync_us(job->batch);
+    uint32_t lines = cccc_batch_lines(job->batch);
+    if (sync_us > 0)
+        cccc_sync_times_add(&bus->stats.syncs, sync_us, bus->now.mono_us);
+    struct cccc_commit result;
+    cccc_ledger_done(shelf->ledger, &job->batch, &result);
+    if (result.err == CCCC_OK) {
+        bus->stats.acked += lines;
+        if (cccc_ledger_backlog(shelf->ledger) > 0)
+            become_dirty(&bus->ledgers, shelf);
+        become_quiet(bus, shelf);
+        cccc_core_durable(bus->core, cccc_bus_moment(bus), shelf->slot, result.durable);
+    } else {
+        take_failure(bus, shelf, &result);
+    }
+    settle(bus, shelf);
+}
+
+void cccc_ledgers_commit(struct cccc_bus *bus)
+{
+    struct cccc_ledgers *self = &bus->ledgers;
+    while (self->dirty && self->commits_out < CCCC_POOL_THREADS_MAX) {
+        struct cccc_shelf *shelf = self->dirty;
+        become_clean(self, shelf);
+        shelf->commit.batch = cccc_ledger_take(shelf->ledger);
+        if (!shelf->commit.batch)
+            continue;
+        shelf->commit.work.run = run_commit;
+        shelf->commit.work.finish = finish_commit;
+        self->commits_out++;
+        cccc_pool_put(bus->committers, &shelf->commit.work);
+    }
+}
+
+/* ---- marks ---- */
+
+static void run_mark(struct cccc_work *work)
+{
+    cccc_mark_write(((struct mark_job *)work)->mark);
+}
+
+static void finish_mark(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    struct mark_job *job = (struct mark_job *)work;
+    bus->ledgers.marks_out--;
+    cccc_ledger_mark_done(job->shelf->ledger, &job->mark);
+    settle(bus, job->shelf);
+}
+
+static void write_mark(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (!shelf->ledger || shelf->mark.mark)
+        return;
+    shelf->mark.mark = cccc_ledger_take_mark(shelf->ledger);
+    if (!shelf->mark.mark)
+        return;
+    shelf->mark.work.run = run_mark;
+    shelf->mark.work.finish = finish_mark;
+    bus->ledgers.marks_out++;
+    cccc_pool_put(bus->committers, &shelf->mark.work);
+}
+
+uint64_t cccc_ledgers_next_mark_us(const struct cccc_ledgers *self)
+{
+    return self->quiet ? self->quiet->quiet_since_us + QUIET_US : UINT64_MAX;
+}
+
+void cccc_ledgers_write_marks(struct cccc_bus *bus)
+{
+    struct cccc_ledgers *self = &bus->ledgers;
+    while (cccc_ledgers_next_mark_us(self) <= bus->now.mono_us) {
+        struct cccc_shelf *shelf = self->quiet;
+        shelf->is_quiet = false;
+        DL_DELETE2(self->quiet, shelf, prev_quiet, next_quiet);
+        if (shelf->mark.mark)
+            become_quiet(bus, shelf); /* one is being written; the newer one a second later */
+        else
+            write_mark(bus, shelf);
+    }
+}
+
+void cccc_ledgers_write_all_marks(struct cccc_bus *bus)
+{
+    for (uint32_t i = 0; i < bus->ledgers.count; i++)
+        if (bus->ledgers.shelves[i])
+            write_mark(bus, bus->ledgers.shelves[i]);
+}
+
+/* ---- reads ---- */
+
+static void run_read(struct cccc_work *work)
+{
+    cccc_read_run(((struct read_job *)work)->read);
+}
+
+static void end_read(struct read_job *job)
+{
+    cccc_arena_destroy(&job->arena);
+    free(job);
+}
+
+static void finish_read(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    struct read_job *job = (struct read_job *)work;
+    struct cccc_shelf *shelf = job->shelf;
+    shelf->reads_out--;
+    bus->ledgers.reads_out--;
+    cccc_core_read_done(bus->core, cccc_bus_moment(bus), job->ticket, cccc_read_result(job->read));
+    cccc_read_destroy(&job->read);
+    end_read(job);
+    settle(bus, shelf);
+}
+
+/* The ledger is not there to be read: the core hears it as the result. */
+static void run_nothing(struct cccc_work *work)
+{
+    (void)work;
+}
+
+static void finish_unread(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    struct read_job *job = (struct read_job *)work;
+    bus->ledgers.reads_out--;
+    struct cccc_read_result result = {.err = CCCC_E_GROUP_OFFLINE};
+    cccc_fail(&result.message, result.err, "the ledger is not open; cccc doctor says why");
+    cccc_core_read_done(bus->core, cccc_bus_moment(bus), job->ticket, &result);
+    end_read(job);
+}
+
+static void start_read(struct cccc_bus *bus, struct cccc_shelf *shelf, struct read_job *job)
+{
+    bus->ledgers.reads_out++;
+    if (shelf && shelf->ledger) {
+        shelf->reads_out++;
+        job->read = cccc_ledger_plan_read(shelf->ledger, &job->query);
+        job->work.run = run_read;
+        job->work.finish = finish_read;
+    } else {
+        job->work.run = run_nothing;
+        job->work.finish = finish_unread;
+    }
+    cccc_pool_put(bus->readers, &job->work);
+}
+
+/* Keep a read until its ledger is open again. The call it belongs to may be gone by then, so nothing may stay borrowed from it. */
+static void hold_read(struct cccc_shelf *shelf, struct read_job *job)
+{
+    struct cccc_read_query *query = &job->query;
+    if (!job->arena)
+        job->arena = cccc_arena_new(512);
+    query->by = cccc_arena_str(job->arena, query->by);
+    query->recipient = cccc_arena_str(job->arena, query->recipient);
+    if (query->seq_count > 0) {
+        size_t bytes = query->seq_count * sizeof *query->seqs;
+        query->seqs = memcpy(cccc_arena_alloc(job->arena, bytes), query->seqs, bytes);
+    }
+    if (query->kinds) {
+        cccc_value_t *kinds = cccc_arena_alloc(job->arena, sizeof *kinds);
+        *kinds = cccc_value_copy(job->arena, query->kinds);
+        query->kinds = kinds;
+    }
+    DL_APPEND(shelf->held, job);
+}
+
+void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query,
+                       cccc_arena_t *arena)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    struct read_job *job = calloc(1, sizeof *job);
+    CCCC_ASSERT(job, "out of memory");
+    job->shelf = shelf;
+    job->ticket = ticket;
+    job->query = *query;
+    job->arena = arena;
+    if (shelf && shelf->leaving != STAYS)
+        hold_read(shelf, job);
+    else
+        start_read(bus, shelf, job);
+}
+
+/* ---- leaving ---- */
+
+static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    enum leaving how = shelf->leaving;
+    shelf->leaving = STAYS;
+    become_clean(&bus->ledgers, shelf);
+    if (shelf->is_quiet)
+        DL_DELETE2(bus->ledgers.quiet, shelf, prev_quiet, next_quiet);
+    shelf->is_quiet = false;
+    cccc_ledger_close(&shelf->ledger);
+    if (how == TO_REFOLD)
+        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
+    if (how == TO_TRASH)
+        cccc_pool_put(bus->filer, shelf->then);
+    for (struct read_job *job; (job = shelf->held);) {
+        DL_DELETE(shelf->held, job);
+        start_read(bus, shelf, job);
+    }
+}
+
+static void settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (shelf->leaving != STAYS && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0)
+        leave(bus, shelf);
+}
+
+void cccc_ledgers_refold(struct cccc_bus *bus, cccc_slot_t slot)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    CCCC_ASSERT(shelf, "refold of slot %u, which has no ledger", slot);
+    if (shelf->leaving == STAYS)
+        shelf->leaving = TO_REFOLD;
+    settle(bus, shelf);
+}
+
+void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct cccc_work *then)
+{
+    for (uint32_t i = 0; i < bus->ledgers.count; i++) {
+        struct cccc_shelf *shelf = bus->ledgers.shelves[i];
+        if (!shelf || !shelf->ledger || !cccc_str_is(group_id, shelf->group_id))
+            continue;
+        shelf->leaving = TO_TRASH;
+        shelf->then = then;
+        settle(bus, shelf);
+        return;
+    }
+    cccc_pool_put(bus->filer, then);
+}
+
+bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)
+{
+    return !self->dirty && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0;
+}
+
+void cccc_ledgers_close_all(struct cccc_ledgers *self)
+{
+    for (uint32_t i = 0; i < self->count; i++) {
+        struct cccc_shelf *shelf = self->shelves[i];
+        if (!shelf)
+            continue;
+        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0)
+            cccc_ledger_close(&shelf->ledger);
+        free(shelf);
+    }
+    free(self->shelves);
+    *self = (struct cccc_ledgers){0};
+}

@@ -1,0 +1,48 @@
+/* ledgers.h - the open ledgers by slot, and what of them is away: a batch, a mark, reads.
+ *
+ * Owns every cccc_ledger_t. A ledger is dirty from the first appended line until its batch is taken; dirty ledgers are served oldest first, at most
+ * as many at once as there are commit threads, so that a busy disk fills batches instead of queues (group commit without a timer).
+ * A ledger that is to be closed (refold, trash) is closed when everything of it that is away has come back; reads wanted meanwhile wait.
+ * Thread: the loop's; runs in between are pool.h work. */
+#pragma once
+
+#include "broker/bus/pool.h"
+#include "broker/core/core.h"
+
+struct cccc_bus;
+struct cccc_shelf; /* one ledger's place */
+
+struct cccc_ledgers {
+    struct cccc_shelf **shelves; /* by slot; NULL where the core has no ledger */
+    uint32_t count, capacity;
+    struct cccc_shelf *dirty;  /* oldest first */
+    struct cccc_shelf *quiet;  /* committed and not marked yet, longest quiet first */
+    struct cccc_shelf *broken; /* could not be opened: the core is told once its effects are carried out */
+    uint32_t commits_out, marks_out, reads_out;
+};
+
+/* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. */
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why);
+/* The groups that cannot be written or read now: an array of {group_id, reason} in the arena, nil when there is none. */
+cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena);
+/* An APPEND: seal the event into its ledger, opened first when it is new. */
+void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cccc_event *event, cccc_str_t group_id, bool create);
+/* A READ. Takes `arena`. */
+void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query,
+                       cccc_arena_t *arena);
+/* A REFOLD: close, open and fold again. */
+void cccc_ledgers_refold(struct cccc_bus *bus, cccc_slot_t slot);
+/* Close the ledger of a group, then put `then` to the store thread (at once when the group has none open). */
+void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct cccc_work *then);
+/* Tell the core of ledgers that could not be opened. */
+void cccc_ledgers_report_broken(struct cccc_bus *bus);
+/* Hand batches of dirty ledgers to the commit threads. */
+void cccc_ledgers_commit(struct cccc_bus *bus);
+/* Write the marks of ledgers that have been quiet for a second; or of all. */
+void cccc_ledgers_write_marks(struct cccc_bus *bus);
+void cccc_ledgers_write_all_marks(struct cccc_bus *bus);
+/* When the next mark is due, in monotonic microseconds; UINT64_MAX: none. */
+uint64_t cccc_ledgers_next_mark_us(const struct cccc_ledgers *self);
+/* Nothing dirty, nothing away. */
+bool cccc_ledgers_are_settled(const struct cccc_ledgers *self);
+void cccc_ledgers_close_all(struct cccc_ledgers *self);

@@ -1,0 +1,52 @@
+/* peers.h - the connections of the ROUTER: who they are, and the way back to them.
+ *
+ * Owns the table routing id <-> conn and each connection's queue of replies that libzmq would not take yet.
+ * A conn names a connection in one of its two manners of speaking: with the empty delimiter frame of a REQ, or without. Conns are never used
+ * twice. libzmq does not say when a peer leaves: an entry goes when a reply finds nobody (EHOSTUNREACH), when its queue is over
+ * REPLY_QUEUE_*, when the routing id turns up with other credentials, or after PEER_IDLE_S without anything open.
+ * Replies are sent with ZMQ_DONTWAIT on a MANDATORY socket: a peer that does not read costs its queue, never a wait.
+ * Thread: the loop's; the counts of bytes on their way are also lowered by libzmq's I/O thread. */
+#pragma once
+
+#include "broker/bus/identity.h"
+#include "broker/core/core.h"
+
+struct cccc_peers;
+typedef struct cccc_peers cccc_peers_t;
+
+/* A connection as a request finds it. */
+struct cccc_peer_ref {
+    uint64_t conn;
+    struct cccc_peer peer;
+};
+
+struct cccc_peer_counters {
+    uint64_t known;          /* connections in the table now */
+    uint64_t queued_replies; /* waiting now */
+    uint64_t dropped_peers;  /* over their queue's bound, since start */
+    uint64_t lost_replies;   /* for connections that were gone, since start */
+    uint64_t turned_away;    /* requests for which the table had no room, since start */
+};
+
+/* `router` is a ROUTER with MANDATORY; borrowed. */
+cccc_peers_t *cccc_peers_new(void *router);
+void cccc_peers_destroy(cccc_peers_t **self);
+
+/* The connection with this routing id, made when it is new. `address` is the Peer-Address of the message's body frame (NULL = none), `fd` gives its
+ * descriptor when asked for. CCCC_E_PERMISSION_DENIED: out->conn is good for an answer only. CCCC_E_BUSY: PEERS_MAX connections have something
+ * open; out->conn is 0. */
+cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, const char *address, int fd,
+                           uint64_t now_us, struct cccc_peer_ref *out, struct cccc_errmsg *m);
+/* A request of `conn` went to the core: its entry stays until the reply. */
+void cccc_peers_opened(cccc_peers_t *self, uint64_t conn);
+/* Send `bytes` (takes them) to `conn` now or when it reads again; `answers` when it ends a request that was opened. */
+void cccc_peers_reply(cccc_peers_t *self, uint64_t conn, cccc_bytes_t *bytes, bool answers);
+/* Answer a request that found no room in the table, if that goes at once. Takes `bytes`. */
+void cccc_peers_turn_away(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, cccc_bytes_t *bytes);
+/* Try the queued replies again. True when some are still waiting. */
+bool cccc_peers_flush(cccc_peers_t *self);
+/* Forget connections that have been silent. */
+void cccc_peers_sweep(cccc_peers_t *self, uint64_t now_us);
+/* The next conn the core must be told is gone; false when there is none. */
+bool cccc_peers_next_gone(cccc_peers_t *self, uint64_t *conn);
+const struct cccc_peer_counters *cccc_peers_counters(const cccc_peers_t *self);

@@ -1,0 +1,151 @@
+/* requests.c - from frames to the core: take a message off the ROUTER, see who speaks, decode, hand over.
+ *
+ * A message is [routing id][body] or [routing id][empty delimiter][body]; its reply has the same shape. A refused message is answered here and
+ * changes nothing. */
+#include "broker/bus/bus.h"
+#include "broker/bus/log.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+/* A message as received. Frames beyond the ones allowed are counted and not kept. */
+struct incoming {
+    zmq_msg_t routing_id, first, body;
+    unsigned frames; /* behind the routing id */
+};
+
+/* Room for the values of a usual request behind its bytes. */
+enum { VALUES_BYTES = 1536 };
+
+static void incoming_init(struct incoming *in)
+{
+    zmq_msg_init(&in->routing_id);
+    zmq_msg_init(&in->first);
+    zmq_msg_init(&in->body);
+    in->frames = 0;
+}
+
+static void incoming_fini(struct incoming *in)
+{
+    zmq_msg_close(&in->routing_id);
+    zmq_msg_close(&in->first);
+    zmq_msg_close(&in->body);
+}
+
+/* False when nothing is there. All frames of a message arrive together, so only the first can be missing. */
+static bool receive(void *router, struct incoming *in)
+{
+    if (zmq_msg_recv(&in->routing_id, router, ZMQ_DONTWAIT) < 0)
+        return false;
+    bool more = zmq_msg_more(&in->routing_id);
+    while (more) {
+        zmq_msg_t *frame = in->frames == 0 ? &in->first : &in->body;
+        if (zmq_msg_recv(frame, router, ZMQ_DONTWAIT) < 0)
+            break;
+        in->frames++;
+        more = zmq_msg_more(frame);
+    }
+    return true;
+}
+
+static cccc_bytes_t *error_reply(const struct cccc_request_id *id, const struct cccc_refusal *refusal)
+{
+    cccc_buf_t out;
+    cccc_buf_init(&out);
+    cccc_reply_error(&out, id, refusal->err, refusal->message.text, &refusal->details);
+    cccc_bytes_t *bytes = cccc_bytes_new(out.data, out.size);
+    cccc_buf_fini(&out);
+    return bytes;
+}
+
+/* Check the frames and decode the body into `input`, whose arena keeps the bytes. */
+static cccc_err_t decode(const struct incoming *in, zmq_msg_t *body, bool delimited, struct cccc_call_input *input,
+                         struct cccc_refusal *refusal)
+{
+    unsigned allowed = delimited ? 2 : 1;
+    if (in->frames != allowed) {
+        refusal->details = cccc_nil();
+        return refusal->err = cccc_fail(&refusal->message, CCCC_E_INVALID_REQUEST,
+                                        "a request is one optional empty frame and one body, this one has %u frames", in->frames);
+    }
+    size_t len = zmq_msg_size(body);
+    if (len > CCCC_REQUEST_BYTES_MAX) {
+        cccc_builder_t details = cccc_map_builder(input->arena, 1);
+        cccc_map_add(&details, "limit", cccc_uint(CCCC_REQUEST_BYTES_MAX));
+        refusal->details = details.value;
+        return refusal->err =
+                   cccc_fail(&refusal->message, CCCC_E_TOO_LARGE, "the request has %zu bytes, %d are allowed", len, CCCC_REQUEST_BYTES_MAX);
+    }
+    char *bytes = cccc_arena_alloc(input->arena, len ? len : 1);
+    memcpy(bytes, zmq_msg_data(body), len);
+    return cccc_request_read(bytes, len, input->arena, &input->request, refusal);
+}
+
+static void refuse(struct cccc_bus *bus, struct incoming *in, bool delimited, const struct cccc_call_input *input,
+                   const struct cccc_refusal *refusal)
+{
+    bus->stats.refused++;
+    cccc_bytes_t *bytes = error_reply(&input->request.id, refusal);
+    if (input->conn)
+        cccc_peers_reply(bus->peers, input->conn, bytes, false);
+    else
+        cccc_peers_turn_away(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited, bytes);
+}
+
+static void take_in(struct cccc_bus *bus, struct incoming *in)
+{
+    bool delimited = in->frames > 1 && zmq_msg_size(&in->first) == 0;
+    zmq_msg_t *body = in->frames > 1 ? &in->body : &in->first;
+    struct cccc_call_input input = {.arena = cccc_arena_new(zmq_msg_size(body) + VALUES_BYTES)};
+    struct cccc_refusal refusal = {0};
+    refusal.details = cccc_nil();
+    struct cccc_peer_ref from;
+    struct cccc_errmsg stranger;
+    bus->stats.requests++;
+    cccc_err_t err = cccc_peers_find(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited,
+                                     zmq_msg_gets(body, "Peer-Address"), zmq_msg_get(body, ZMQ_SRCFD), bus->now.mono_us, &from, &stranger);
+    input.conn = from.conn;
+    input.peer = from.peer;
+    cccc_err_t decoded = decode(in, body, delimited, &input, &refusal);
+    if (err != CCCC_OK)
+        refusal = (struct cccc_refusal){.err = err, .message = stranger, .details = cccc_nil()};
+    if (err == CCCC_OK && decoded == CCCC_OK) {
+        cccc_peers_opened(bus->peers, input.conn);
+        cccc_core_request(bus->core, cccc_bus_moment(bus), &input);
+        return;
+    }
+    refuse(bus, in, delimited, &input, &refusal);
+    cccc_arena_destroy(&input.arena);
+}
+
+void cccc_bus_take_requests(struct cccc_bus *bus)
+{
+    struct incoming in;
+    incoming_init(&in);
+    for (int i = 0; i < CCCC_REQUESTS_PER_TURN_MAX && receive(bus->sockets.router, &in); i++) {
+        take_in(bus, &in);
+        in.frames = 0;
+    }
+    incoming_fini(&in);
+}
+
+/* A follower that subscribes to more than is kept loses its connection. */
+static void shed_subscriber(struct cccc_bus *bus, zmq_msg_t *subscription)
+{
+    int fd = zmq_msg_get(subscription, ZMQ_SRCFD);
+    if (fd >= 0)
+        shutdown(fd, SHUT_RDWR);
+    if (bus->stats.shed_subscribers++ == 0)
+        cccc_log(LOG_WARNING, "SUBSCRIPTIONS-FULL", "a follower was disconnected and publications are no longer filtered limit=%d",
+                 CCCC_SUBSCRIPTIONS_MAX);
+}
+
+void cccc_bus_take_subscriptions(struct cccc_bus *bus)
+{
+    zmq_msg_t msg;
+    zmq_msg_init(&msg);
+    for (int i = 0; i < CCCC_REQUESTS_PER_TURN_MAX && zmq_msg_recv(&msg, bus->sockets.xpub, ZMQ_DONTWAIT) >= 0; i++)
+        if (!cccc_subscriptions_take(&bus->subscriptions, zmq_msg_data(&msg), zmq_msg_size(&msg)))
+            shed_subscriber(bus, &msg);
+    zmq_msg_close(&msg);
+}

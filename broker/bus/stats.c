@@ -1,0 +1,77 @@
+/* stats.c - see stats.h. */
+#include "broker/bus/stats.h"
+
+#include "broker/bus/accept_guard.h"
+#include "broker/bus/bus.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static uint64_t resident_bytes(void)
+{
+    char text[128] = "";
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    char *resident = n > 0 ? strchr(text, ' ') : NULL;
+    return resident ? strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static uint64_t open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return 0;
+    uint64_t count = 0;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count > 3 ? count - 3 : 0; /* less ., .. and the directory itself */
+}
+
+void cccc_stats_count(struct cccc_bus *bus)
+{
+    struct cccc_stats *self = &bus->stats;
+    const struct cccc_peer_counters *peers = cccc_peers_counters(bus->peers);
+    self->facts.requests = self->requests;
+    self->facts.acked = self->acked;
+    self->facts.events_published = self->published;
+    self->facts.syncs = self->syncs.count;
+    self->facts.sync_max_us = self->syncs.max_us;
+    self->facts.queued_replies = peers->queued_replies;
+    self->facts.dropped_peers = peers->dropped_peers + self->shed_subscribers;
+    self->facts.shed_connections = cccc_accept_guard_shed();
+    self->facts.subscriptions = bus->subscriptions.count;
+}
+
+void cccc_stats_gather(struct cccc_bus *bus)
+{
+    struct cccc_stats *self = &bus->stats;
+    cccc_arena_destroy(&self->arena);
+    self->arena = cccc_arena_new(256);
+    self->degraded = cccc_ledgers_degraded(&bus->ledgers, self->arena);
+    self->facts = (struct cccc_daemon_facts){
+        .version = CCCC_VERSION,
+        .home = bus->home.root,
+        .pid = getpid(),
+        .started_unix_us = self->started_unix_us,
+        .epoch = bus->epoch,
+        .sync_p50_us = cccc_sync_times_percentile(&self->syncs, 500, bus->now.mono_us),
+        .sync_p99_us = cccc_sync_times_percentile(&self->syncs, 990, bus->now.mono_us),
+        .fds = open_descriptors(),
+        .rss_bytes = resident_bytes(),
+        .groups_degraded = cccc_is_nil(&self->degraded) ? NULL : &self->degraded,
+    };
+    if (bus->subscriptions.overflowed)
+        self->facts.degraded = CCCC_STR("more topic prefixes are subscribed than are kept; publications are no longer filtered");
+    cccc_stats_count(bus);
+}
+
+void cccc_stats_fini(struct cccc_stats *self)
+{
+    cccc_arena_destroy(&self->arena);
+}

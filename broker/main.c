@@ -1,0 +1,133 @@
+/* main.c - ccccd: the daemon's command line, and what must be so before anything else runs.
+ *
+ * Order matters: fork before any thread; all signals blocked before CZMQ and libzmq start, so that every thread inherits that and signals come
+ * in through the loop's signalfd alone. */
+#include "broker/bus/bus.h"
+#include "broker/bus/daemonize.h"
+#include "broker/bus/log.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char help[] =
+    "ccccd - the cccc message broker: one daemon per home\n"
+    "\n"
+    "usage: ccccd [--home DIR] [--daemon]\n"
+    "\n"
+    "  --home DIR   serve this home (default: $CCCC_HOME, else ~/.cccc)\n"
+    "  --daemon     go to the background; returns once the daemon serves\n"
+    "  --version    print the version\n"
+    "  --help       print this\n"
+    "\n"
+    "Without --daemon it stays in the foreground. SIGTERM or ^C stops it in order, a second one at once; SIGHUP opens the log again.\n"
+    "Usually `cccc daemon start` starts it and `cccc daemon stop` stops it.\n"
+    "\n"
+    "Exit status: 0 stopped in order; 1 failed, or the home is served already; 2 usage.\n";
+
+struct options {
+    const char *home;
+    bool background;
+};
+
+static void read_options(int argc, char **argv, struct options *out)
+{
+    static const struct option known[] = {
+        {"home", required_argument, NULL, 'H'},
+        {"daemon", no_argument, NULL, 'd'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        switch (c) {
+        case 'H':
+            out->home = optarg;
+            break;
+        case 'd':
+            out->background = true;
+            break;
+        case 'v':
+            puts("ccccd " CCCC_VERSION);
+            exit(0);
+        case 'h':
+            fputs(help, stdout);
+            exit(0);
+        default:
+            fputs("try: ccccd --help\n", stderr);
+            exit(2);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "ccccd: %s: arguments are not taken; try: ccccd --help\n", argv[optind]);
+        exit(2);
+    }
+}
+
+/* What a starter's environment says about itself is not about us: only the home is passed on. */
+static void drop_environment(void)
+{
+    extern char **environ;
+    for (char **e = environ; *e;) {
+        char name[256];
+        size_t len = strcspn(*e, "=");
+        bool ours = strncmp(*e, "CCCC_", 5) == 0 && len < sizeof name && !(len == 9 && strncmp(*e, "CCCC_HOME", 9) == 0);
+        if (!ours) {
+            e++;
+            continue;
+        }
+        memcpy(name, *e, len);
+        name[len] = '\0';
+        unsetenv(name); /* moves the following ones down */
+    }
+}
+
+static void block_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+}
+
+static int fail_start(int ready_fd, const struct cccc_errmsg *m)
+{
+    if (ready_fd >= 0)
+        cccc_daemonize_failed(ready_fd, m->text);
+    else
+        fprintf(stderr, "ccccd: %s\n", m->text);
+    /* Threads and sockets that were made already end with the process; nothing was promised to anybody yet. */
+    fflush(NULL);
+    _exit(1);
+}
+
+int main(int argc, char **argv)
+{
+    static struct cccc_bus bus;
+    struct options options = {0};
+    struct cccc_errmsg m = {""};
+    read_options(argc, argv, &options);
+    umask(077);
+    drop_environment();
+    int ready_fd = options.background ? cccc_daemonize() : -1;
+    block_signals();
+    if (cccc_bus_start(&bus, options.home, &m) != CCCC_OK)
+        return fail_start(ready_fd, &m);
+    if (ready_fd >= 0) {
+        char log[sizeof bus.home.root + 32];
+        snprintf(log, sizeof log, "%s/daemon/ccccd.log", bus.home.root);
+        cccc_daemonize_ready(ready_fd, log);
+    } else {
+        cccc_log_to_stderr(isatty(STDERR_FILENO));
+        printf("ccccd %s serves %s (pid %d)\n", CCCC_VERSION, bus.home.root, (int)getpid());
+        fflush(stdout);
+    }
+    cccc_log(LOG_INFO, "STARTED", "serving home=%s pid=%d epoch=%" PRIu64 " version=%s", bus.home.root, (int)getpid(), bus.epoch,
+             CCCC_VERSION);
+    cccc_bus_serve(&bus);
+    cccc_bus_end(&bus);
+    return 0;
+}

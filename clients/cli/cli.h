@@ -1,0 +1,309 @@
+/* cli.h - what the parts of the `cccc` command share: the command table, the parsed command line, output, targets, the daemon's life.
+ *
+ * One table (commands.c) says what commands exist, what they take and who carries them out; parsing, help, completions and man pages are made
+ * from it. A handler gets a `struct cli`, does its work through it and returns the exit status.
+ * Rules for output: stdout carries data, stderr carries words. With --json stdout carries exactly one envelope, or JSON lines for streams.
+ * Nothing another program or actor wrote reaches a terminal unescaped (escape.h).
+ * Thread: one. */
+#pragma once
+
+#include "broker/store/store.h"
+#include "clients/cli/escape.h"
+#include "clients/lib/include/cccc.h"
+#include "proto/err.h"
+#include "proto/value.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct cli;
+
+/* What commands about the daemon itself exit with when there is none, as systemctl and LSB do. */
+#define CLI_EXIT_NOT_RUNNING 3
+
+/* ---- the command table (commands.c) ---- */
+
+enum cli_type { CLI_TEXT, CLI_NUMBER };
+enum cli_place { CLI_NOWHERE, CLI_FILE, CLI_DIRECTORY };
+
+struct cli_option {
+    const char *name; /* without dashes; NULL ends a list */
+    char letter;      /* 0: no short form */
+    const char *arg;  /* what its value is called; NULL: a flag */
+    const char *help; /* a phrase without a full stop */
+    enum cli_type type;
+    bool repeat;          /* may be given more than once */
+    const char *words;    /* "auto|always|never": the only values; NULL: any */
+    enum cli_place place; /* what a shell completes */
+};
+
+struct cli_argument {
+    const char *name; /* NULL ends a list */
+    const char *help;
+    bool required;
+    bool repeat; /* the last one only */
+    const char *words;
+    enum cli_place place;
+};
+
+struct cli_command {
+    const char *noun; /* "group" for `group create`; NULL for a command of one word */
+    const char *name;
+    const char *summary;              /* a phrase without a full stop */
+    const char *about;                /* whole sentences for help and manual; NULL: the summary says it all */
+    const char *const *examples;      /* NULL-ended; the line as typed, then two spaces, #, and what it does */
+    const struct cli_option *options; /* its own; the common ones are added everywhere */
+    const struct cli_argument *args;
+    int (*run)(struct cli *cli); /* NULL: a noun whose verbs follow */
+};
+
+extern const struct cli_command cli_commands[];
+extern const size_t cli_command_count;
+/* Options every command takes. */
+extern const struct cli_option cli_common_options[];
+
+/* The row of `noun` (may be NULL) and `name`, or NULL. */
+const struct cli_command *cli_command_find(const char *noun, const char *name);
+/* "group create"; static until the next call. */
+const char *cli_command_path(const struct cli_command *command);
+/* Arrays that are never NULL. */
+const struct cli_option *cli_command_options(const struct cli_command *command);
+const struct cli_argument *cli_command_args(const struct cli_command *command);
+
+/* ---- the parsed command line (parse.c) ---- */
+
+struct cli_value {
+    const struct cli_option *option;
+    const char *text; /* NULL for a flag */
+};
+
+struct cli_line {
+    const struct cli_command *command; /* NULL: bare `cccc` */
+    struct cli_value *values;          /* options in the order given */
+    size_t value_count;
+    const char **args; /* positional, NULL-ended */
+    size_t arg_count;
+    bool help; /* --help was given: nothing else was checked */
+};
+
+/* Understand argv. False: *problem and *hint say what is wrong and what to do; the line is filled as far as it was understood. Borrows argv. */
+bool cli_parse(int argc, char **argv, struct cli_line *line, char *problem, size_t problem_size, char *hint, size_t hint_size);
+void cli_line_fini(struct cli_line *line);
+/* The nearest of `count` words to `word`, or NULL when none is near enough to be meant. */
+const char *cli_nearest(const char *word, const char *const *words, size_t count);
+
+/* ---- one run ---- */
+
+struct cli {
+    struct cli_line line;
+    bool tty;   /* stdout is a terminal */
+    bool color; /* on stdout */
+    bool json;
+    bool streaming; /* JSON lines instead of an envelope: an error is a line too */
+    int width;      /* columns of the terminal */
+    int64_t now_us; /* wall clock at the start */
+    cccc_arena_t *arena;
+    struct cccc_home home;
+    bool home_known;
+    cccc_t *client;
+    const char *program; /* argv[0] */
+};
+
+/* Values of the command line. The option must be one the command takes (asserted). */
+const char *cli_option(const struct cli *cli, const char *name); /* NULL: not given */
+bool cli_flag(const struct cli *cli, const char *name);
+uint64_t cli_number(const struct cli *cli, const char *name, uint64_t otherwise);
+/* All values of a repeatable option, in order; the array lives in the arena. */
+size_t cli_values(const struct cli *cli, const char *name, const char *const **items);
+/* The same with comma lists split and blanks trimmed; the items live in the arena too. */
+size_t cli_list(struct cli *cli, const char *name, const char *const **items);
+/* The i-th positional argument or NULL. */
+const char *cli_arg(const struct cli *cli, size_t i);
+
+/* ---- output (out.c) ---- */
+
+enum cli_style { STYLE_NONE, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW, STYLE_BLUE, STYLE_MAGENTA, STYLE_CYAN };
+
+void cli_out_init(struct cli *cli);
+/* Escape sequences, or "" where colours are off. */
+const char *cli_style(const struct cli *cli, enum cli_style style);
+const char *cli_plain(const struct cli *cli);
+/* A colour that stays with a name. */
+enum cli_style cli_style_of(cccc_str_t name);
+/* {"ok":true,"result":...} on stdout. Returns 0. */
+int cli_result(struct cli *cli, const cccc_value_t *result);
+/* One value on a line of its own, compact, then a flush (streams). */
+void cli_json_line(struct cli *cli, const cccc_value_t *value);
+/* Words for the reader, on stderr; nothing with --json. */
+void cli_say(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* An error: words on stderr, or the envelope on stdout with --json. `hint` (may be NULL) is what to do next. Returns the exit status of `err`. */
+int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The same for what libcccc reported. */
+int cli_fail_with(struct cli *cli, const struct cccc_error *error);
+/* Flush stdout; an output that cannot be written turns success into failure. */
+int cli_finish(struct cli *cli, int status);
+
+/* A named fact on a line of its own: "name    value", or the two with a tab between them. Escaped. */
+void cli_fact(struct cli *cli, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- tables (table.c): columns aligned on a terminal, tab-separated and without headings elsewhere ---- */
+
+typedef struct cli_table cli_table_t;
+cli_table_t *cli_table_new(struct cli *cli, const char *const *headings, size_t columns);
+/* The next cell, row by row. Text is copied and escaped; `style` applies on a terminal with colours. */
+void cli_cell(cli_table_t *self, cccc_str_t text, enum cli_style style);
+void cli_cell_fmt(cli_table_t *self, enum cli_style style, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A time: relative on a terminal, RFC 3339 elsewhere; "-" when empty. */
+void cli_cell_time(cli_table_t *self, cccc_str_t ts);
+/* The cells of one text member of a map, or "-" when it is missing or empty. */
+void cli_cell_of(cli_table_t *self, const cccc_value_t *map, const char *key, enum cli_style style);
+/* Print and free; takes and nulls. */
+void cli_table_print(cli_table_t **self);
+void cli_table_free(cli_table_t **self);
+
+/* ---- the daemon (daemon.c, connect.c) ---- */
+
+/* Resolve the home once; true when known, else the failure was reported and *status is what to exit with. */
+bool cli_home(struct cli *cli, int *status);
+/* What the descriptor says; false when there is none. */
+bool cli_descriptor(struct cli *cli, int32_t *pid, cccc_str_t *version);
+/* True when `cccc daemon stop` was the last word about this home's daemon. */
+bool cli_is_stopped(struct cli *cli);
+bool cli_mark_stopped(struct cli *cli, bool stopped);
+/* The daemon's program: beside this one, where the package puts it, or in PATH. NULL: nowhere. In the arena. */
+const char *cli_daemon_program(struct cli *cli);
+/* Our environment without CCCC_* but CCCC_HOME, which is cli->home. In the arena. */
+char **cli_clean_environment(struct cli *cli);
+/* Make the daemon run: 0 and *started, or an error was reported and the exit status is returned. */
+int cli_daemon_start(struct cli *cli, bool *started);
+/* Wait until process `pid` is gone. False after timeout_ms. */
+bool cli_wait_gone(int32_t pid, int timeout_ms);
+/* True when `pid` is a living ccccd. */
+bool cli_is_daemon(int32_t pid);
+
+enum cli_reach { CLI_START_IT, CLI_ONLY_RUNNING };
+/* Connect cli->client. 0, or the exit status of the failure reported. */
+int cli_connect(struct cli *cli, enum cli_reach reach);
+/* Connect without reporting: false and *error. */
+bool cli_try_connect(struct cli *cli, struct cccc_error *error);
+/* Arguments that name the group and, when --by was given, who does it. */
+cccc_args_t *cli_args(struct cli *cli, const char *group);
+/* Ask, waiting; *result lives in the arena. 0, or the exit status of the failure reported. Takes *args. */
+int cli_ask(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result);
+/* The same without reporting: false and *error. */
+bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result, struct cccc_error *error);
+
+/* ---- who and what is meant (target.c) ---- */
+
+/* The group: --group, else CCCC_GROUP_ID, else the active one; ids, unique prefixes of ids and unique titles. Connects. *group lives in the arena. 0 or
+ * the exit status of the failure reported. */
+int cli_group(struct cli *cli, const char **group);
+/* The same for a name that was given as `word` (NULL: as above). */
+int cli_group_named(struct cli *cli, const char *word, const char **group);
+/* Without a daemon: from the files of the home. */
+int cli_group_offline(struct cli *cli, const char *word, const char **group);
+/* The actor: `given` (may be NULL), else CCCC_ACTOR_ID. 0 or the exit status of the failure reported. */
+int cli_actor(struct cli *cli, const char *given, const char **actor);
+/* An event id from a whole id, a unique prefix of one, a seq, or #seq. */
+int cli_event(struct cli *cli, const char *group, const char *word, const char **event_id);
+/* The caller's path made absolute; in the arena. */
+const char *cli_path(struct cli *cli, const char *path);
+/* "12" or "#12" as a seq. */
+bool cli_seq(const char *word, uint64_t *seq);
+
+/* ---- times (times.c) ---- */
+
+/* "12s ago", "3m ago", "2h ago", "5d ago"; "now" within a second. */
+void cli_relative_time(char *out, size_t size, int64_t then_us, int64_t now_us);
+/* "90s", "10m", "2h", "3d", "1w", "today", "yesterday", a date, or RFC 3339, as microseconds since 1970. */
+bool cli_since(const char *text, int64_t now_us, int64_t *out_us);
+/* "4.2 MiB". */
+void cli_size(char *out, size_t size, uint64_t bytes);
+
+/* ---- events (show.c) ---- */
+
+/* What an event says in one piece of text, unescaped: the message of chat and notices, a phrase for the others. */
+void cli_event_text(const cccc_value_t *event, cccc_buf_t *out);
+/* Recipients as "lead,peer-1" or "@all"; nothing for kinds without recipients. */
+void cli_event_to(const cccc_value_t *event, cccc_buf_t *out);
+/* True when `actor` sent the event, or it is addressed to it, or about it. */
+bool cli_event_concerns(const cccc_value_t *event, cccc_str_t actor);
+/* One event of a stream, as `tail` and `inbox --follow` print it. `raw`: text as it is (never on a terminal). */
+void cli_print_event(struct cli *cli, const cccc_value_t *event, bool raw);
+/* A stretch of the ledger that cannot be had; to_seq 0: nobody knows how far. `reason` is a word of the protocol. */
+void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const char *reason);
+
+/* The groups table of `status` and `groups`; `active` (may be "") is marked. */
+void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active);
+/* "12" of an event map, as text in the arena. */
+const char *cli_seq_text(struct cli *cli, const cccc_value_t *event);
+
+/* ---- help made from the table (help.c, man.c, complete.c) ---- */
+
+void cli_help_print(struct cli *cli, const struct cli_command *command);
+void cli_help_overview(struct cli *cli);
+/* The manual page of a noun or one-word command, or of cccc itself (NULL), as mdoc(7). */
+void cli_man_print(const char *noun, FILE *out);
+bool cli_complete_print(const char *shell, FILE *out);
+
+/* ---- other small things (util.c) ---- */
+
+/* All of stdin or a file up to `max` bytes, in the arena. 0 or the exit status of the failure reported. */
+int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out);
+/* Split a command line as a shell would: blanks, quotes, backslashes; no expansion. False: an unclosed quote. */
+bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count);
+/* Remove a scratch directory of ours and all in it; true when it is gone. */
+bool cli_remove_tree(const char *path);
+/* Make a scratch directory, 0700, in TMPDIR or /tmp; in the arena. NULL: errno says why. */
+char *cli_scratch(struct cli *cli, const char *name);
+/* From now on the first SIGINT or SIGTERM is only remembered, so that a command can clean up; the second one ends the program at once. */
+void cli_defer_signals(void);
+/* The signal remembered, or 0. */
+int cli_signal(void);
+char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- the commands (cmd_*.c) ---- */
+
+int cmd_home(struct cli *cli);
+int cmd_daemon_start(struct cli *cli);
+int cmd_daemon_stop(struct cli *cli);
+int cmd_daemon_restart(struct cli *cli);
+int cmd_daemon_status(struct cli *cli);
+int cmd_daemon_logs(struct cli *cli);
+int cmd_doctor(struct cli *cli);
+int cmd_status(struct cli *cli);
+int cmd_groups(struct cli *cli);
+int cmd_group_create(struct cli *cli);
+int cmd_group_show(struct cli *cli);
+int cmd_group_update(struct cli *cli);
+int cmd_group_use(struct cli *cli);
+int cmd_group_detach_scope(struct cli *cli);
+int cmd_group_set_state(struct cli *cli);
+int cmd_group_start(struct cli *cli);
+int cmd_group_stop(struct cli *cli);
+int cmd_group_settings(struct cli *cli);
+int cmd_group_delete(struct cli *cli);
+int cmd_attach(struct cli *cli);
+int cmd_use(struct cli *cli);
+int cmd_active(struct cli *cli);
+int cmd_actor_list(struct cli *cli);
+int cmd_actor_add(struct cli *cli);
+int cmd_actor_show(struct cli *cli);
+int cmd_actor_update(struct cli *cli);
+int cmd_actor_remove(struct cli *cli);
+int cmd_send(struct cli *cli);
+int cmd_reply(struct cli *cli);
+int cmd_inbox(struct cli *cli);
+int cmd_read(struct cli *cli);
+int cmd_tail(struct cli *cli);
+int cmd_blob_put(struct cli *cli);
+int cmd_blob_get(struct cli *cli);
+int cmd_blob_stat(struct cli *cli);
+int cmd_ledger_verify(struct cli *cli);
+int cmd_ledger_stat(struct cli *cli);
+int cmd_demo(struct cli *cli);
+int cmd_smoke(struct cli *cli);
+int cmd_version(struct cli *cli);
+int cmd_help(struct cli *cli);
+int cmd_completion(struct cli *cli);

@@ -1,0 +1,243 @@
+/* cmd_actor.c - `cccc actor ...`: who takes part in a group.
+ *
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+#include "proto/json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static int ask_actors(struct cli *cli, const char *group, const cccc_value_t **result)
+{
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    cccc_args_bool(args, "include_unread", true);
+    int status = cli_ask(cli, "actor_list", &args, result);
+    if (status == 0 && !cccc_is_array(cccc_get(*result, "actors")))
+        return cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of actors");
+    return status;
+}
+
+static void print_actors(struct cli *cli, const cccc_value_t *actors)
+{
+    static const char *const headings[] = {"ACTOR", "ROLE", "ENABLED", "UNREAD", "RUNTIME", "RUNNER", "TITLE"};
+    cli_table_t *table = cli_table_new(cli, headings, 7);
+    for (uint32_t i = 0; i < actors->via.array.size; i++) {
+        const cccc_value_t *actor = &actors->via.array.ptr[i];
+        bool enabled = cccc_get_bool(actor, "enabled", false);
+        uint64_t unread = cccc_get_uint(actor, "unread_count", 0);
+        cli_cell_of(table, actor, "id", cli_style_of(cccc_get_str(actor, "id")));
+        cli_cell_of(table, actor, "role", STYLE_NONE);
+        cli_cell(table, enabled ? CCCC_STR("yes") : CCCC_STR("no"), enabled ? STYLE_GREEN : STYLE_YELLOW);
+        cli_cell_fmt(table, unread ? STYLE_BOLD : STYLE_DIM, "%" PRIu64, unread);
+        cli_cell_of(table, actor, "runtime", STYLE_NONE);
+        cli_cell_of(table, actor, "runner", STYLE_NONE);
+        cli_cell_of(table, actor, "title", STYLE_NONE);
+    }
+    cli_table_print(&table);
+}
+
+int cmd_actor_list(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    int status = cli_group(cli, &group);
+    if (status == 0)
+        status = ask_actors(cli, group, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    const cccc_value_t *actors = cccc_get(result, "actors");
+    if (actors->via.array.size > 0)
+        print_actors(cli, actors);
+    else
+        cli_say(cli, "the group has no actors yet\nnext: cccc actor add NAME");
+    return 0;
+}
+
+int cmd_actor_show(struct cli *cli)
+{
+    const char *group, *id = cli_arg(cli, 0);
+    const cccc_value_t *result, *actors;
+    int status = cli_group(cli, &group);
+    if (status == 0)
+        status = ask_actors(cli, group, &result);
+    if (status)
+        return status;
+    actors = cccc_get(result, "actors");
+    for (uint32_t i = 0; i < actors->via.array.size; i++) {
+        const cccc_value_t *actor = &actors->via.array.ptr[i];
+        if (!cccc_str_is(cccc_get_str(actor, "id"), id))
+            continue;
+        if (cli->json) {
+            cccc_builder_t shown = cccc_map_builder(cli->arena, 1);
+            cccc_map_add(&shown, "actor", *actor);
+            return cli_result(cli, &shown.value);
+        }
+        for (uint32_t k = 0; k < actor->via.map.size; k++) {
+            cccc_str_t key = {0};
+            cccc_buf_t json;
+            cccc_as_str(&actor->via.map.ptr[k].key, &key);
+            cccc_buf_init(&json);
+            if (!cccc_as_str(&actor->via.map.ptr[k].val, &(cccc_str_t){0}))
+                cccc_json_write(&actor->via.map.ptr[k].val, &json);
+            cccc_str_t text = {json.data, json.size};
+            cccc_as_str(&actor->via.map.ptr[k].val, &text);
+            cli_fact(cli, cccc_arena_str(cli->arena, key).ptr, "%.*s", CCCC_STR_FMT(text));
+            cccc_buf_fini(&json);
+        }
+        return 0;
+    }
+    return cli_fail(cli, CCCC_E_ACTOR_NOT_FOUND, "`cccc actor list` lists them", "%s has no actor \"%s\"", group, id);
+}
+
+/* ---- the fields of an actor, as options ---- */
+
+static int command_value(struct cli *cli, cccc_value_t *out)
+{
+    const char *const *words;
+    size_t count;
+    if (!cli_split(cli, cli_option(cli, "command"), &words, &count))
+        return cli_fail(cli, CCCC_E_USAGE, "close it, or put a backslash before it", "--command has a quote that is not closed");
+    cccc_builder_t list = cccc_array_builder(cli->arena, (uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        cccc_array_add(&list, cccc_text(words[i]));
+    *out = list.value;
+    return 0;
+}
+
+static int env_value(struct cli *cli, const char *const *pairs, size_t count, cccc_value_t *out)
+{
+    cccc_builder_t map = cccc_map_builder(cli->arena, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strchr(pairs[i], '=');
+        if (!equals || equals == pairs[i])
+            return cli_fail(cli, CCCC_E_USAGE, "for example --env LANG=C", "--env \"%s\" is not NAME=VALUE", pairs[i]);
+        cccc_str_t name = cccc_arena_str(cli->arena, (cccc_str_t){pairs[i], (size_t)(equals - pairs[i])});
+        if (cccc_get(&map.value, name.ptr))
+            return cli_fail(cli, CCCC_E_USAGE, "give it once", "--env %s is given twice", name.ptr);
+        cccc_map_add_key(&map, name, cccc_text(equals + 1));
+    }
+    *out = map.value;
+    return 0;
+}
+
+/* The key of the attached scope that holds `path`: the longest one that is a parent of it. */
+static int scope_value(struct cli *cli, const char *group, const char *path, cccc_value_t *out)
+{
+    const cccc_value_t *result;
+    cccc_args_t *args = cccc_args_new();
+    size_t best = 0;
+    cccc_args_str(args, "group_id", group);
+    int status = cli_ask(cli, "group_show", &args, &result);
+    if (status)
+        return status;
+    const cccc_value_t *scopes = cccc_get(cccc_get(result, "group"), "scopes");
+    path = cli_path(cli, path);
+    for (uint32_t i = 0; cccc_is_array(scopes) && i < scopes->via.array.size; i++) {
+        cccc_str_t url = cccc_get_str(&scopes->via.array.ptr[i], "url");
+        bool inside = url.len > best && strncmp(path, url.ptr, url.len) == 0 && (path[url.len] == '\0' || path[url.len] == '/');
+        if (!inside)
+            continue;
+        best = url.len;
+        *out = cccc_string(cccc_get_str(&scopes->via.array.ptr[i], "scope_key"));
+    }
+    if (best > 0)
+        return 0;
+    return cli_fail(cli, CCCC_E_SCOPE_NOT_ATTACHED, cli_printf(cli, "cccc attach %s --group %s", path, group), "%s is in no scope of %s",
+                    path, group);
+}
+
+/* The options given, as a map of the actor's fields. */
+static int actor_fields(struct cli *cli, const char *group, cccc_builder_t *fields)
+{
+    static const char *const plain[] = {"title", "runtime", "runner", "submit"};
+    const char *const *pairs;
+    size_t count = cli_values(cli, "env", &pairs);
+    cccc_value_t value;
+    int status = 0;
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (cli_option(cli, plain[i]))
+            cccc_map_add(fields, plain[i], cccc_text(cli_option(cli, plain[i])));
+    if (cli_option(cli, "command")) {
+        status = command_value(cli, &value);
+        if (status)
+            return status;
+        cccc_map_add(fields, "command", value);
+    }
+    if (count > 0) {
+        status = env_value(cli, pairs, count, &value);
+        if (status)
+            return status;
+        cccc_map_add(fields, "env", value);
+    }
+    if (cli_option(cli, "scope")) {
+        status = scope_value(cli, group, cli_option(cli, "scope"), &value);
+        if (status)
+            return status;
+        cccc_map_add(fields, "default_scope_key", value);
+    }
+    return 0;
+}
+
+static int actor_changed(struct cli *cli, const char *op, cccc_args_t **args, const char *id, const char *done)
+{
+    const cccc_value_t *result;
+    int status = cli_ask(cli, op, args, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    cccc_str_t name = cccc_get_str(cccc_get(result, "actor"), "id");
+    if (name.len == 0)
+        name = cccc_str(id);
+    cli_fact(cli, "actor", "%.*s %s", CCCC_STR_FMT(name), done);
+    return 0;
+}
+
+int cmd_actor_add(struct cli *cli)
+{
+    const char *group;
+    cccc_builder_t fields = cccc_map_builder(cli->arena, 8);
+    int status = cli_group(cli, &group);
+    if (status == 0)
+        status = actor_fields(cli, group, &fields);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "actor_id", cli_arg(cli, 0));
+    for (uint32_t i = 0; i < fields.value.via.map.size; i++) {
+        cccc_str_t key = {0};
+        cccc_as_str(&fields.value.via.map.ptr[i].key, &key);
+        cccc_args_value(args, key.ptr, &fields.value.via.map.ptr[i].val);
+    }
+    return actor_changed(cli, "actor_add", &args, cli_arg(cli, 0), "added");
+}
+
+int cmd_actor_update(struct cli *cli)
+{
+    const char *group, *enabled = cli_option(cli, "enabled");
+    cccc_builder_t patch = cccc_map_builder(cli->arena, 8);
+    int status = cli_group(cli, &group);
+    if (status == 0)
+        status = actor_fields(cli, group, &patch);
+    if (status)
+        return status;
+    if (enabled)
+        cccc_map_add(&patch, "enabled", cccc_bool(*enabled == '1'));
+    if (patch.value.via.map.size == 0)
+        return cli_fail(cli, CCCC_E_USAGE, "`cccc actor update --help` lists what can be changed", "nothing to change was given");
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "actor_id", cli_arg(cli, 0));
+    cccc_args_value(args, "patch", &patch.value);
+    return actor_changed(cli, "actor_update", &args, cli_arg(cli, 0), "updated");
+}
+
+int cmd_actor_remove(struct cli *cli)
+{
+    const char *group;
+    int status = cli_group(cli, &group);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "actor_id", cli_arg(cli, 0));
+    return actor_changed(cli, "actor_remove", &args, cli_arg(cli, 0), "removed");
+}

@@ -1,0 +1,259 @@
+/* cmd_doctor.c - `cccc doctor`: everything that can be checked from outside, in the order an operator needs it.
+ *
+ * Reads only, starts nothing. Each check says what is, and when that is wrong what to do.
+ * Thread: the program's one. */
+#include "clients/cli/offline.h"
+#include "proto/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Below these the disk is reported: a ledger that cannot grow refuses messages. */
+#define DISK_WARN_BYTES (512ull * 1024 * 1024)
+#define DISK_FAIL_BYTES (32ull * 1024 * 1024)
+
+enum state { WELL, NOTE, FAILED, DAMAGED };
+static const char *const state_words[] = {"ok", "note", "failed", "damaged"};
+static const enum cli_style state_styles[] = {STYLE_GREEN, STYLE_YELLOW, STYLE_RED, STYLE_RED};
+
+struct doctor {
+    struct cli *cli;
+    cli_table_t *table;
+    cccc_builder_t checks;
+    enum state worst;
+    bool running;
+};
+
+static void found(struct doctor *self, const char *name, enum state state, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void found(struct doctor *self, const char *name, enum state state, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    cli_cell(self->table, cccc_str(name), STYLE_NONE);
+    cli_cell(self->table, cccc_str(state_words[state]), state_styles[state]);
+    cli_cell(self->table, cccc_str(text), STYLE_NONE);
+    cccc_builder_t check = cccc_map_builder(self->cli->arena, 3);
+    cccc_map_add(&check, "name", cccc_string(cccc_arena_str(self->cli->arena, cccc_str(name))));
+    cccc_map_add(&check, "state", cccc_text(state_words[state]));
+    cccc_map_add(&check, "text", cccc_string(cccc_arena_str(self->cli->arena, cccc_str(text))));
+    cccc_array_add(&self->checks, check.value);
+    self->worst = state > self->worst ? state : self->worst;
+}
+
+static void check_program(struct doctor *self)
+{
+    const char *program = cli_daemon_program(self->cli);
+    if (program)
+        found(self, "programs", WELL, "cccc " CCCC_VERSION ", daemon program %s", program);
+    else
+        found(self, "programs", FAILED, "cccc " CCCC_VERSION ", but no ccccd beside it or in PATH: install it");
+}
+
+/* True when there is a home to look into. */
+static bool check_home(struct doctor *self)
+{
+    const char *root = self->cli->home.root;
+    struct stat st;
+    if (stat(root, &st) != 0) {
+        bool absent = errno == ENOENT;
+        found(self, "home", absent ? NOTE : FAILED, "%s: %s%s", root, strerror(errno), absent ? "; `cccc` makes it" : "");
+        return false;
+    }
+    if (!S_ISDIR(st.st_mode))
+        found(self, "home", FAILED, "%s is not a directory; set CCCC_HOME to another", root);
+    else if (st.st_uid != geteuid())
+        found(self, "home", FAILED, "%s belongs to uid %u, not to you; use a home of your own", root, (unsigned)st.st_uid);
+    else if (st.st_mode & 022)
+        found(self, "home", FAILED, "%s can be written by others (mode %03o); chmod 700 %s", root, (unsigned)(st.st_mode & 0777), root);
+    else if (st.st_mode & 055)
+        found(self, "home", NOTE, "%s can be read by others (mode %03o); chmod 700 %s", root, (unsigned)(st.st_mode & 0777), root);
+    else
+        found(self, "home", WELL, "%s, yours alone", root);
+    return S_ISDIR(st.st_mode);
+}
+
+static void check_disk(struct doctor *self)
+{
+    struct statvfs fs;
+    char size[32];
+    if (statvfs(self->cli->home.root, &fs) != 0) {
+        found(self, "disk", FAILED, "cannot ask for free space: %s", strerror(errno));
+        return;
+    }
+    uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    enum state state = bytes < DISK_FAIL_BYTES ? FAILED : bytes < DISK_WARN_BYTES ? NOTE : WELL;
+    cli_size(size, sizeof size, bytes);
+    if (fs.f_files > 0 && fs.f_favail < 1000)
+        found(self, "disk", FAILED, "only %" PRIu64 " inodes free; make room before messages are refused", (uint64_t)fs.f_favail);
+    else
+        found(self, "disk", state, "%s free%s", size, state == WELL ? "" : "; make room before messages are refused");
+    if (fs.f_flag & ST_RDONLY)
+        found(self, "disk", FAILED, "the file system is mounted read-only");
+}
+
+/* ---- the daemon ---- */
+
+static void report_degraded(struct doctor *self, const cccc_value_t *result)
+{
+    cccc_str_t degraded = cccc_get_str(result, "degraded");
+    const cccc_value_t *groups = cccc_get(result, "groups_degraded");
+    if (degraded.len > 0)
+        found(self, "daemon", FAILED, "%.*s", CCCC_STR_FMT(degraded));
+    for (uint32_t i = 0; cccc_is_array(groups) && i < groups->via.array.size; i++) {
+        const cccc_value_t *item = &groups->via.array.ptr[i];
+        found(self, "daemon", FAILED, "%.*s: %.*s", CCCC_STR_FMT(cccc_get_str(item, "group_id")),
+              CCCC_STR_FMT(cccc_get_str(item, "reason")));
+    }
+}
+
+static void check_daemon(struct doctor *self)
+{
+    struct cli *cli = self->cli;
+    struct cccc_error error;
+    const cccc_value_t *result;
+    int32_t pid;
+    cccc_str_t version;
+    self->running = cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid);
+    if (!self->running) {
+        found(self, "daemon", NOTE,
+              cli_is_stopped(cli) ? "stopped on purpose; `cccc daemon start` starts it" : "not running; it is started when needed");
+    } else if (!cli_try_connect(cli, &error) || !cli_try(cli, "status", NULL, &result, &error)) {
+        found(self, "daemon", FAILED, "pid %d does not answer: %s; `cccc daemon restart`", pid, error.message);
+    } else {
+        bool same = cccc_str_is(version, CCCC_VERSION);
+        found(self, "daemon", same ? WELL : NOTE, "running, pid %d, version %.*s%s", pid, CCCC_STR_FMT(version),
+              same ? "" : "; not this program's: `cccc daemon restart`");
+        report_degraded(self, result);
+    }
+}
+
+static void check_socket(struct doctor *self, const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        found(self, "sockets", FAILED, "%s: %s; `cccc daemon restart` makes it anew", path, strerror(errno));
+    else if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
+        found(self, "sockets", FAILED, "%s is not a socket of yours; stop the daemon and remove it", path);
+    else if (st.st_mode & 077)
+        found(self, "sockets", FAILED, "%s is open to others (mode %03o); `cccc daemon restart`", path, (unsigned)(st.st_mode & 0777));
+    else
+        found(self, "sockets", WELL, "%s", path);
+}
+
+static void check_sockets(struct doctor *self)
+{
+    static const char *const keys[] = {"path", "bus", "events"};
+    struct cli *cli = self->cli;
+    struct cccc_errmsg m;
+    cccc_value_t map = cccc_json_file(&cccc_vfs_posix, cli_printf(cli, "%s/daemon/ccccd.addr.json", cli->home.root), cli->arena, &m);
+    for (size_t i = 0; self->running && i < sizeof keys / sizeof *keys; i++) {
+        const char *endpoint = cccc_arena_str(cli->arena, cccc_get_str(&map, keys[i])).ptr;
+        if (strncmp(endpoint, "ipc://", 6) == 0)
+            endpoint += 6;
+        if (*endpoint == '/')
+            check_socket(self, endpoint);
+        else
+            found(self, "sockets", FAILED, "the descriptor daemon/ccccd.addr.json names no usable %s; `cccc daemon restart`", keys[i]);
+    }
+}
+
+/* ---- groups ---- */
+
+static void check_registry(struct doctor *self)
+{
+    struct cli *cli = self->cli;
+    struct cccc_errmsg m = {""};
+    const char *path = cli_printf(cli, "%s/registry.json", cli->home.root);
+    if (access(path, F_OK) != 0)
+        return;
+    cccc_value_t registry = cccc_json_file(&cccc_vfs_posix, path, cli->arena, &m);
+    if (cccc_is_map(&registry))
+        found(self, "registry", WELL, "%s", path);
+    else
+        found(self, "registry", NOTE, "%s; the daemon rebuilds it from the group folders", m.text);
+}
+
+static void check_ledger(struct doctor *self, const char *group)
+{
+    struct offline_ledger ledger;
+    char size[32];
+    const char *name = cli_printf(self->cli, "ledger %s", group);
+    offline_judge(self->cli, group, &ledger);
+    const struct cccc_verify_report *report = &ledger.report;
+    const cccc_value_t *list = &ledger.findings.value;
+    cli_size(size, sizeof size, report->bytes);
+    for (uint32_t i = 0; i < list->via.array.size; i++) {
+        const cccc_value_t *item = &list->via.array.ptr[i];
+        found(self, name, DAMAGED, "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s", CCCC_STR_FMT(cccc_get_str(item, "file")),
+              cccc_get_uint(item, "line", 0), cccc_get_uint(item, "offset", 0), CCCC_STR_FMT(cccc_get_str(item, "what")));
+    }
+    if (ledger.err != CCCC_OK)
+        found(self, name, DAMAGED, "%s", ledger.message.text);
+    else if (offline_is_damaged(&ledger))
+        found(self, name, DAMAGED,
+              "%" PRIu64 " of %" PRIu64 " lines are damaged; the others are served; restore a backup, or go on without them",
+              report->broken, report->lines);
+    else if (report->torn_bytes > 0 && !self->running)
+        found(self, name, NOTE, "%" PRIu64 " bytes at the end were never acknowledged; the next start keeps them aside",
+              report->torn_bytes);
+    else
+        found(self, name, WELL, "%" PRIu64 " events, %s", report->sound + report->legacy, size);
+}
+
+static void check_groups(struct doctor *self)
+{
+    struct cli *cli = self->cli;
+    cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
+    for (uint32_t i = 0; i < ids.via.array.size; i++) {
+        struct cccc_group_files files;
+        cccc_str_t id = {0};
+        cccc_as_str(&ids.via.array.ptr[i], &id);
+        cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
+        const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
+        if (cccc_is_nil(&files.document))
+            found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
+        else if (files.from_prev)
+            found(self, name, NOTE, "group.yaml cannot be read, its previous version is used: %s", files.note);
+        else
+            found(self, name, WELL, "%.*s", CCCC_STR_FMT(cccc_get_str(&files.document, "title")));
+        check_ledger(self, group);
+    }
+}
+
+int cmd_doctor(struct cli *cli)
+{
+    static const char *const headings[] = {"CHECK", "STATE", "FOUND"};
+    static const int exits[] = {0, 0, 1, 9};
+    int status = 0;
+    if (!cli_home(cli, &status))
+        return status;
+    struct doctor self = {.cli = cli, .table = cli_table_new(cli, headings, 3), .checks = cccc_array_builder(cli->arena, 16)};
+    check_program(&self);
+    if (check_home(&self)) {
+        check_disk(&self);
+        check_daemon(&self);
+        check_sockets(&self);
+        check_registry(&self);
+        check_groups(&self);
+    }
+    if (cli->json) {
+        cccc_builder_t result = cccc_map_builder(cli->arena, 2);
+        cccc_map_add(&result, "state", cccc_text(state_words[self.worst]));
+        cccc_map_add(&result, "checks", self.checks.value);
+        cli_result(cli, &result.value);
+        cli_table_free(&self.table);
+    } else {
+        cli_table_print(&self.table);
+    }
+    return exits[self.worst];
+}

@@ -1,0 +1,182 @@
+/* cmd_inbox.c - `cccc inbox` and `cccc read`: what an actor has not read, and saying that it has.
+ *
+ * A message counts as shown once its line was flushed; only then is it marked as read.
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+#include "proto/kinds.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const cccc_value_t *last_of(const cccc_value_t *messages)
+{
+    uint32_t count = messages->via.array.size;
+    return count ? &messages->via.array.ptr[count - 1] : NULL;
+}
+
+static int list_unread(struct cli *cli, const char *group, const char *actor, const cccc_value_t **result)
+{
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "actor_id", actor);
+    cccc_args_int(args, "limit", (int64_t)cli_number(cli, "limit", 50));
+    cccc_args_str(args, "kind_filter", cli_option(cli, "kind-filter"));
+    int status = cli_ask(cli, "inbox_list", &args, result);
+    if (status == 0 && !cccc_is_array(cccc_get(*result, "messages")))
+        return cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of messages");
+    return status;
+}
+
+static int mark_read(struct cli *cli, const char *group, const char *actor, const char *event_id, const cccc_value_t **result)
+{
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "actor_id", actor);
+    cccc_args_str(args, "event_id", event_id);
+    return cli_ask(cli, "inbox_mark_read", &args, result);
+}
+
+/* Mark what was shown, up to `event`, as read. */
+static int mark_event(struct cli *cli, const char *group, const char *actor, const cccc_value_t *event, const cccc_value_t **result)
+{
+    int status = cli_finish(cli, 0);
+    char id[72];
+    if (status)
+        return status;
+    snprintf(id, sizeof id, "%.*s", CCCC_STR_FMT(cccc_get_str(event, "id")));
+    return mark_read(cli, group, actor, id, result);
+}
+
+static void print_messages(struct cli *cli, const cccc_value_t *messages)
+{
+    for (uint32_t i = 0; i < messages->via.array.size; i++)
+        cli_print_event(cli, &messages->via.array.ptr[i], false);
+}
+
+static int show_once(struct cli *cli, const char *group, const char *actor)
+{
+    const cccc_value_t *result, *marked = NULL;
+    int status = list_unread(cli, group, actor, &result);
+    if (status)
+        return status;
+    const cccc_value_t *messages = cccc_get(result, "messages"), *last = last_of(messages);
+    if (!cli->json)
+        print_messages(cli, messages);
+    if (last && cli_flag(cli, "mark-read"))
+        status = mark_event(cli, group, actor, last, &marked);
+    if (status)
+        return status;
+    if (cli->json) {
+        cccc_value_t both = marked ? cccc_map_with(cli->arena, result, CCCC_STR("marked"), *marked) : *result;
+        return cli_result(cli, &both);
+    }
+    if (!last)
+        cli_say(cli, "%s has no unread messages", actor);
+    else if (marked)
+        cli_say(cli, "marked as read up to %" PRIu64, cccc_get_uint(last, "seq", 0));
+    else
+        cli_say(cli, "next: cccc reply SEQ TEXT --by %s; cccc read %" PRIu64 " --actor-id %s", actor, cccc_get_uint(last, "seq", 0), actor);
+    return 0;
+}
+
+/* ---- follow ---- */
+
+static bool is_wanted(const struct cli *cli, const cccc_value_t *event)
+{
+    const char *filter = cli_option(cli, "kind-filter");
+    cccc_kind_t kind = cccc_kind_find(cccc_get_str(event, "kind"));
+    bool chat = kind == CCCC_KIND_CHAT_MESSAGE, notify = kind == CCCC_KIND_SYSTEM_NOTIFY;
+    return filter && strcmp(filter, "chat") == 0 ? chat : filter && strcmp(filter, "notify") == 0 ? notify : chat || notify;
+}
+
+static int follow_item(struct cli *cli, const char *group, const char *actor, const struct cccc_item *item)
+{
+    const cccc_value_t *marked;
+    if (item->type == CCCC_ITEM_GAP)
+        cli_print_gap(cli, item->from_seq, item->to_seq, item->reason);
+    if (item->type == CCCC_ITEM_RESET)
+        cli_say(cli, "--- the ledger is another than before (restored?); following goes on from its end ---");
+    if (item->type != CCCC_ITEM_EVENT || !is_wanted(cli, &item->event) || cccc_str_is(cccc_get_str(&item->event, "by"), actor))
+        return 0;
+    cli_print_event(cli, &item->event, false);
+    return cli_flag(cli, "mark-read") ? mark_event(cli, group, actor, &item->event, &marked) : 0;
+}
+
+/* First what is unread, then whatever arrives behind the seq that list was true for. */
+static int show_and_follow(struct cli *cli, const char *group, const char *actor)
+{
+    struct cccc_error error;
+    struct cccc_item item;
+    struct cccc_filter filter = {.group_id = group, .recipient = actor, .from_seq = true};
+    cccc_follow_t *follow;
+    const cccc_value_t *result, *marked;
+    cli->streaming = true;
+    int status = list_unread(cli, group, actor, &result);
+    if (status)
+        return status;
+    const cccc_value_t *messages = cccc_get(result, "messages"), *last = last_of(messages);
+    bool cut = cccc_get_bool(result, "more", false);
+    filter.after_seq = cut ? cccc_get_uint(last, "seq", 0) : cccc_get_uint(result, "as_of_seq", 0);
+    print_messages(cli, messages);
+    if (last && cli_flag(cli, "mark-read"))
+        status = mark_event(cli, group, actor, last, &marked);
+    if (status == 0 && cccc_follow_open(cli->client, &filter, &follow, &error) != 0)
+        status = cli_fail_with(cli, &error);
+    if (status)
+        return status;
+    int n = 1;
+    while (status == 0 && (n = cccc_follow_next(follow, &item, -1, &error)) >= 0)
+        if (n > 0)
+            status = follow_item(cli, group, actor, &item);
+    cccc_follow_close(&follow);
+    return n < 0 ? cli_fail_with(cli, &error) : status;
+}
+
+int cmd_inbox(struct cli *cli)
+{
+    const char *group, *actor;
+    int status = cli_actor(cli, cli_option(cli, "actor-id"), &actor);
+    if (status == 0)
+        status = cli_group(cli, &group);
+    if (status)
+        return status;
+    return cli_flag(cli, "follow") ? show_and_follow(cli, group, actor) : show_once(cli, group, actor);
+}
+
+/* ---- read ---- */
+
+static int read_all(struct cli *cli, const char *group, const char *actor, const cccc_value_t **result)
+{
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "actor_id", actor);
+    cccc_args_str(args, "kind_filter", cli_option(cli, "kind-filter"));
+    return cli_ask(cli, "inbox_mark_all_read", &args, result);
+}
+
+static int read_event(struct cli *cli, const char *group, const char *actor, const cccc_value_t **result)
+{
+    const char *event_id;
+    int status = cli_event(cli, group, cli_arg(cli, 0), &event_id);
+    return status ? status : mark_read(cli, group, actor, event_id, result);
+}
+
+int cmd_read(struct cli *cli)
+{
+    const char *group, *actor;
+    const cccc_value_t *result;
+    bool all = cli_flag(cli, "all");
+    if (all == (cli_arg(cli, 0) != NULL))
+        return cli_fail(cli, CCCC_E_USAGE, "cccc read 1042 --actor-id peer-1, or cccc read --all --actor-id peer-1",
+                        all ? "an event and --all were given" : "neither an event nor --all was given");
+    if (!all && cli_option(cli, "kind-filter"))
+        return cli_fail(cli, CCCC_E_USAGE, "leave it out", "--kind-filter goes with --all only");
+    int status = cli_actor(cli, cli_option(cli, "actor-id"), &actor);
+    if (status == 0)
+        status = cli_group(cli, &group);
+    if (status == 0)
+        status = all ? read_all(cli, group, actor, &result) : read_event(cli, group, actor, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    const cccc_value_t *cursor = cccc_get(result, "cursor");
+    cli_fact(cli, "read", "%s up to %.*s", actor, CCCC_STR_FMT(cccc_get_str(cursor, "event_id")));
+    return 0;
+}

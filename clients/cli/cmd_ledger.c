@@ -1,0 +1,198 @@
+/* cmd_ledger.c - `cccc ledger verify|stat`: judge ledgers on disk, without a daemon and without changing a byte.
+ *
+ * A daemon may be appending meanwhile: an unfinished last line is then no finding.
+ * Thread: the program's one. */
+#include "clients/cli/offline.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- progress ---- */
+
+struct progress {
+    const char *group;
+    struct timespec started;
+    bool shown, wanted;
+};
+
+/* Both callbacks of cccc_ledger_verify get this. */
+struct judging {
+    struct progress progress;
+    struct offline_ledger *ledger;
+};
+
+static void show_progress(void *arg, uint64_t done, uint64_t all)
+{
+    struct progress *self = &((struct judging *)arg)->progress;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t ms = (now.tv_sec - self->started.tv_sec) * 1000 + (now.tv_nsec - self->started.tv_nsec) / 1000000;
+    if (!self->wanted || ms < 300 || all == 0)
+        return;
+    fprintf(stderr, "\r%s  %3" PRIu64 " %%  %" PRIu64 " MiB/s ", self->group, done * 100 / all, done / 1048576 * 1000 / (uint64_t)ms);
+    self->shown = true;
+}
+
+/* ---- judging ---- */
+
+static void note_gap(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what)
+{
+    struct offline_ledger *ledger = ((struct judging *)arg)->ledger;
+    bool torn = ledger->report.torn_bytes > 0 && gap->length == ledger->report.torn_bytes;
+    if (torn) /* never acknowledged: the next start keeps it aside, and torn_bytes tells of it */
+        return;
+    cccc_arena_t *arena = ledger->cli->arena;
+    cccc_builder_t finding = cccc_map_builder(arena, 8);
+    cccc_map_add(&finding, "what", cccc_string(cccc_arena_str(arena, cccc_str(what))));
+    cccc_map_add(&finding, "file", cccc_string(cccc_arena_str(arena, cccc_str(file))));
+    cccc_map_add(&finding, "line", cccc_uint(line));
+    cccc_map_add(&finding, "offset", cccc_uint(gap->offset));
+    cccc_map_add(&finding, "length", cccc_uint(gap->length));
+    cccc_map_add(&finding, "from_seq", cccc_uint(gap->from_seq));
+    cccc_map_add(&finding, "to_seq", cccc_uint(gap->to_seq));
+    cccc_map_add(&finding, "reason", cccc_text(gap->reason));
+    cccc_array_add(&ledger->findings, finding.value);
+}
+
+void offline_judge(struct cli *cli, const char *group, struct offline_ledger *out)
+{
+    struct judging both = {.progress = {.group = group, .wanted = !cli->json && isatty(STDERR_FILENO)}, .ledger = out};
+    *out = (struct offline_ledger){.cli = cli, .group = group, .findings = cccc_array_builder(cli->arena, 4)};
+    clock_gettime(CLOCK_MONOTONIC, &both.progress.started);
+    out->err = cccc_ledger_verify(&cccc_vfs_posix, cli_printf(cli, "%s/groups/%s", cli->home.root, group), note_gap, show_progress, &both,
+                                  &out->report, &out->message);
+    if (both.progress.shown)
+        fputs("\r\033[K", stderr);
+}
+
+bool offline_is_damaged(const struct offline_ledger *ledger)
+{
+    const struct cccc_verify_report *report = &ledger->report;
+    return ledger->err != CCCC_OK || report->broken + report->chain_breaks + report->seq_breaks > 0 ||
+           ledger->findings.value.via.array.size > 0;
+}
+
+cccc_value_t offline_value(const struct offline_ledger *ledger)
+{
+    const struct cccc_verify_report *report = &ledger->report;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } figures[] = {
+        {"bytes", report->bytes},           {"lines", report->lines},           {"sound", report->sound},
+        {"legacy", report->legacy},         {"broken", report->broken},         {"first_seq", report->first_seq},
+        {"head_seq", report->head_seq},     {"torn_bytes", report->torn_bytes}, {"chain_breaks", report->chain_breaks},
+        {"seq_breaks", report->seq_breaks},
+    };
+    cccc_builder_t map = cccc_map_builder(ledger->cli->arena, 16);
+    cccc_map_add(&map, "group_id", cccc_text(ledger->group));
+    cccc_map_add(&map, "state", cccc_text(offline_is_damaged(ledger) ? "damaged" : "sound"));
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        cccc_map_add(&map, figures[i].name, cccc_uint(figures[i].value));
+    cccc_map_add(&map, "head_id", cccc_string(cccc_arena_str(ledger->cli->arena, cccc_str(report->head_id))));
+    if (ledger->err != CCCC_OK)
+        cccc_map_add(&map, "error", cccc_string(cccc_arena_str(ledger->cli->arena, cccc_str(ledger->message.text))));
+    cccc_map_add(&map, "findings", ledger->findings.value);
+    return map.value;
+}
+
+void offline_print_findings(const struct offline_ledger *ledger)
+{
+    const cccc_value_t *list = &ledger->findings.value;
+    if (ledger->err != CCCC_OK)
+        cli_fact(ledger->cli, "damaged", "%s: %s", ledger->group, ledger->message.text);
+    for (uint32_t i = 0; i < list->via.array.size; i++) {
+        const cccc_value_t *finding = &list->via.array.ptr[i];
+        cli_fact(ledger->cli, "damaged", "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s (events %" PRIu64 "..%" PRIu64 ")",
+                 CCCC_STR_FMT(cccc_get_str(finding, "file")), cccc_get_uint(finding, "line", 0), cccc_get_uint(finding, "offset", 0),
+                 CCCC_STR_FMT(cccc_get_str(finding, "what")), cccc_get_uint(finding, "from_seq", 0), cccc_get_uint(finding, "to_seq", 0));
+    }
+}
+
+/* ---- the commands ---- */
+
+static void add_row(cli_table_t *table, const struct offline_ledger *ledger)
+{
+    const struct cccc_verify_report *report = &ledger->report;
+    char size[32];
+    bool damaged = offline_is_damaged(ledger);
+    cli_size(size, sizeof size, report->bytes);
+    cli_cell(table, cccc_str(ledger->group), STYLE_NONE);
+    cli_cell(table, damaged ? CCCC_STR("damaged") : CCCC_STR("sound"), damaged ? STYLE_RED : STYLE_GREEN);
+    cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, report->sound + report->legacy);
+    cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, report->first_seq);
+    cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, report->head_seq);
+    if (ledger->cli->tty)
+        cli_cell(table, cccc_str(size), STYLE_NONE);
+    else
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, report->bytes);
+    cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, report->broken);
+}
+
+/* The ids to judge: one group's, or all. */
+static int chosen_groups(struct cli *cli, cccc_value_t *ids)
+{
+    const char *group;
+    int status = 0;
+    if (!cli_home(cli, &status))
+        return status;
+    if (cli_flag(cli, "all")) {
+        *ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
+        return cli_option(cli, "group") ? cli_fail(cli, CCCC_E_USAGE, "give one of them", "--all and --group were both given") : 0;
+    }
+    status = cli_group_offline(cli, cli_option(cli, "group"), &group);
+    if (status)
+        return status;
+    if (access(cli_printf(cli, "%s/groups/%s", cli->home.root, group), F_OK) != 0)
+        return cli_fail(cli, CCCC_E_GROUP_NOT_FOUND, "`cccc ledger stat --all` lists them", "there is no group %s in %s", group,
+                        cli->home.root);
+    cccc_builder_t one = cccc_array_builder(cli->arena, 1);
+    cccc_array_add(&one, cccc_text(group));
+    *ids = one.value;
+    return 0;
+}
+
+static int judge_chosen(struct cli *cli, bool with_findings)
+{
+    static const char *const headings[] = {"GROUP", "LEDGER", "EVENTS", "FIRST", "LAST", "BYTES", "BROKEN"};
+    cccc_value_t ids = cccc_nil();
+    bool damaged = false;
+    int status = chosen_groups(cli, &ids);
+    if (status)
+        return status;
+    cli_table_t *table = cli_table_new(cli, headings, 7);
+    cccc_builder_t ledgers = cccc_array_builder(cli->arena, ids.via.array.size);
+    for (uint32_t i = 0; i < ids.via.array.size; i++) {
+        struct offline_ledger ledger;
+        cccc_str_t id = {0};
+        cccc_as_str(&ids.via.array.ptr[i], &id);
+        offline_judge(cli, cccc_arena_str(cli->arena, id).ptr, &ledger);
+        damaged = damaged || offline_is_damaged(&ledger);
+        cccc_array_add(&ledgers, offline_value(&ledger));
+        add_row(table, &ledger);
+        if (with_findings && !cli->json)
+            offline_print_findings(&ledger);
+    }
+    if (cli->json) {
+        cccc_builder_t result = cccc_map_builder(cli->arena, 2);
+        cccc_map_add(&result, "ledgers", ledgers.value);
+        cli_result(cli, &result.value);
+        cli_table_free(&table);
+    } else {
+        cli_table_print(&table);
+    }
+    return with_findings && damaged ? cccc_err_exit_status(CCCC_E_DAMAGED) : 0;
+}
+
+int cmd_ledger_verify(struct cli *cli)
+{
+    return judge_chosen(cli, true);
+}
+
+int cmd_ledger_stat(struct cli *cli)
+{
+    return judge_chosen(cli, false);
+}

@@ -1,0 +1,152 @@
+/* cmd_send.c - `cccc send` and `cccc reply`.
+ *
+ * Every send carries a client_id, so that libcccc may repeat it when the answer is lost; the one in use is told when the outcome is unknown.
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+#include "proto/event.h"
+#include "proto/limits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const char *client_id(struct cli *cli)
+{
+    unsigned char bytes[16];
+    char *text = cccc_arena_alloc(cli->arena, 2 * sizeof bytes + 5);
+    if (cli_option(cli, "client-id"))
+        return cli_option(cli, "client-id");
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return NULL; /* libcccc then makes one */
+    memcpy(text, "cli-", 5);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(text + 4 + 2 * i, 3, "%02x", bytes[i]);
+    return text;
+}
+
+/* The text argument; "-" is standard input. Empty is allowed when files go along. */
+static int message_text(struct cli *cli, const char *word, bool has_files, cccc_str_t *text)
+{
+    *text = cccc_str(word ? word : "");
+    if (!word && !has_files)
+        return cli_fail(cli, CCCC_E_USAGE, "cccc send \"text\" --to WHO; - reads the text from standard input",
+                        "there is nothing to send: no text and no --file");
+    if (word && strcmp(word, "-") == 0)
+        return cli_read_stdin(cli, CCCC_TEXT_BYTES_MAX, text);
+    return 0;
+}
+
+/* Store the files as blobs of the group, then name them in the message. */
+static int add_attachments(struct cli *cli, const char *group, cccc_args_t *args)
+{
+    const char *const *files;
+    size_t count = cli_values(cli, "file", &files);
+    cccc_builder_t list = cccc_array_builder(cli->arena, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        struct cccc_error error;
+        char path[512];
+        if (cccc_blob_put_file(cli->client, group, files[i], path, &error) != 0)
+            return cli_fail_with(cli, &error);
+        const char *slash = strrchr(files[i], '/');
+        cccc_builder_t item = cccc_map_builder(cli->arena, 2);
+        cccc_map_add(&item, "path", cccc_string(cccc_arena_str(cli->arena, cccc_str(path))));
+        cccc_map_add(&item, "title", cccc_text(slash ? slash + 1 : files[i]));
+        cccc_array_add(&list, item.value);
+    }
+    if (count > 0)
+        cccc_args_value(args, "attachments", &list.value);
+    return 0;
+}
+
+/* What send, reply and relay have in common. */
+static int add_message(struct cli *cli, const char *group, const char *word, const char *id, cccc_args_t *args)
+{
+    const char *const *to;
+    const char *const *files;
+    cccc_str_t text;
+    size_t recipients = cli_list(cli, "to", &to);
+    int status = message_text(cli, word, cli_values(cli, "file", &files) > 0, &text);
+    if (status == 0)
+        status = add_attachments(cli, group, args);
+    if (status)
+        return status;
+    cccc_args_strn(args, "text", text.ptr, text.len);
+    if (recipients > 0)
+        cccc_args_strs(args, "to", to, recipients);
+    cccc_args_str(args, "priority", cli_option(cli, "priority"));
+    if (cli_flag(cli, "reply-required"))
+        cccc_args_bool(args, "reply_required", true);
+    cccc_args_str(args, "client_id", id);
+    return 0;
+}
+
+static void print_sent(struct cli *cli, const cccc_value_t *result)
+{
+    const cccc_value_t *event = cccc_get(result, "event");
+    cccc_buf_t to;
+    if (!event)
+        event = cccc_get(result, "src_event");
+    cccc_buf_init(&to);
+    cli_event_to(event, &to);
+    cli_fact(cli, "stored", "%" PRIu64 " %.*s to %.*s%s", cccc_get_uint(event, "seq", 0), CCCC_STR_FMT(cccc_get_str(event, "id")),
+             (int)to.size, to.data ? to.data : "",
+             cccc_get_bool(result, "duplicate", false) ? " (it was there already: same client id)" : "");
+    cccc_buf_fini(&to);
+}
+
+/* The outcome of a failed send may be unknown; then the same client id is what makes a repeat safe. */
+static int send_failed(struct cli *cli, const struct cccc_error *error, const char *id)
+{
+    int status = cli_fail_with(cli, error);
+    if (id && strcmp(error->outcome, "unknown") == 0)
+        cli_say(cli, "  nobody knows whether it was stored; the same command with --client-id %s cannot store it twice", id);
+    return status;
+}
+
+/* Takes args. */
+static int finish_message(struct cli *cli, const char *op, const char *group, const char *word, cccc_args_t *args)
+{
+    struct cccc_error error;
+    const cccc_value_t *result;
+    const char *id = client_id(cli);
+    int status = add_message(cli, group, word, id, args);
+    if (status) {
+        cccc_args_free(&args);
+        return status;
+    }
+    if (!cli_try(cli, op, &args, &result, &error))
+        return send_failed(cli, &error, id);
+    if (cli->json)
+        return cli_result(cli, result);
+    print_sent(cli, result);
+    return 0;
+}
+
+int cmd_send(struct cli *cli)
+{
+    const char *group, *destination = NULL;
+    int status = cli_group(cli, &group);
+    if (status == 0 && cli_option(cli, "dst-group"))
+        status = cli_group_named(cli, cli_option(cli, "dst-group"), &destination);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "dst_group_id", destination);
+    if (cli_option(cli, "path"))
+        cccc_args_str(args, "path", cli_path(cli, cli_option(cli, "path")));
+    return finish_message(cli, destination ? "send_cross_group" : "send", group, cli_arg(cli, 0), args);
+}
+
+int cmd_reply(struct cli *cli)
+{
+    const char *group, *event_id;
+    int status = cli_group(cli, &group);
+    if (status == 0)
+        status = cli_event(cli, group, cli_arg(cli, 0), &event_id);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "reply_to", event_id);
+    return finish_message(cli, "reply", group, cli_arg(cli, 1), args);
+}

@@ -1,0 +1,154 @@
+/* cmd_status.c - the state of things at a glance: `cccc status`, `cccc groups`, and what bare `cccc` prints.
+ *
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active)
+{
+    static const char *const headings[] = {"GROUP", "TITLE", "STATE", "ACTIVE", "UPDATED"};
+    cli_table_t *table = cli_table_new(cli, headings, 5);
+    for (uint32_t i = 0; i < groups->via.array.size; i++) {
+        const cccc_value_t *group = &groups->via.array.ptr[i];
+        cccc_str_t id = cccc_get_str(group, "group_id"), state = cccc_get_str(group, "state");
+        bool is_active = active.len > 0 && cccc_str_eq(id, active);
+        cli_cell(table, id, STYLE_NONE);
+        cli_cell_of(table, group, "title", STYLE_NONE);
+        cli_cell(table, state.len ? state : CCCC_STR("-"), cccc_str_is(state, "active") ? STYLE_GREEN : STYLE_YELLOW);
+        cli_cell(table, is_active ? CCCC_STR("*") : CCCC_STR("-"), STYLE_NONE);
+        cli_cell_time(table, cccc_get_str(group, "updated_at"));
+    }
+    cli_table_print(&table);
+}
+
+/* The `groups` and `active_group_id` every overview shows. 0, or the exit status of the failure reported. */
+static int ask_groups(struct cli *cli, const cccc_value_t **groups, cccc_str_t *active)
+{
+    const cccc_value_t *listed, *set;
+    int status = cli_ask(cli, "groups", NULL, &listed);
+    if (status == 0)
+        status = cli_ask(cli, "active_get", NULL, &set);
+    if (status)
+        return status;
+    *groups = cccc_get(listed, "groups");
+    *active = cccc_get_str(set, "active_group_id");
+    return cccc_is_array(*groups) ? 0 : cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of groups");
+}
+
+/* Groups the daemon could not serve, in words. */
+static void say_degraded(struct cli *cli, const cccc_value_t *status)
+{
+    const cccc_value_t *list = cccc_get(status, "groups_degraded");
+    cccc_str_t degraded = cccc_get_str(status, "degraded");
+    if (degraded.len > 0)
+        cli_fact(cli, "degraded", "%.*s", CCCC_STR_FMT(degraded));
+    for (uint32_t i = 0; cccc_is_array(list) && i < list->via.array.size; i++) {
+        const cccc_value_t *item = &list->via.array.ptr[i];
+        cli_fact(cli, "degraded", "%.*s: %.*s", CCCC_STR_FMT(cccc_get_str(item, "group_id")), CCCC_STR_FMT(cccc_get_str(item, "reason")));
+    }
+}
+
+static int print_json(struct cli *cli, const cccc_value_t *status, const cccc_value_t *groups, cccc_str_t active)
+{
+    cccc_builder_t result = cccc_map_builder(cli->arena, 4);
+    cccc_map_add(&result, "home", cccc_text(cli->home.root));
+    cccc_map_add(&result, "daemon", *status);
+    cccc_map_add(&result, "active_group_id", cccc_string(active));
+    cccc_map_add(&result, "groups", *groups);
+    return cli_result(cli, &result.value);
+}
+
+static int overview(struct cli *cli)
+{
+    const cccc_value_t *daemon, *groups;
+    cccc_str_t active;
+    int status = cli_ask(cli, "status", NULL, &daemon);
+    if (status == 0)
+        status = ask_groups(cli, &groups, &active);
+    if (status)
+        return status;
+    if (cli->json)
+        return print_json(cli, daemon, groups, active);
+    cli_fact(cli, "home", "%s", cli->home.root);
+    cli_fact(cli, "daemon", "running, pid %" PRIu64 ", version %.*s", cccc_get_uint(daemon, "pid", 0),
+             CCCC_STR_FMT(cccc_get_str(daemon, "version")));
+    say_degraded(cli, daemon);
+    cli_fact(cli, "groups", "%" PRIu32, groups->via.array.size);
+    if (groups->via.array.size > 0)
+        cli_print_groups(cli, groups, active);
+    return 0;
+}
+
+static int not_running(struct cli *cli, const struct cccc_error *error)
+{
+    if (cli->json) {
+        cli_fail_with(cli, error);
+    } else {
+        cli_fact(cli, "home", "%s", cli->home.root);
+        cli_fact(cli, "daemon", "%s", cli_is_stopped(cli) ? "stopped (by `cccc daemon stop`)" : "not running");
+        cli_say(cli, "next: cccc daemon start");
+    }
+    return CLI_EXIT_NOT_RUNNING;
+}
+
+int cmd_status(struct cli *cli)
+{
+    struct cccc_error error;
+    int status = 0;
+    if (!cli_home(cli, &status))
+        return status;
+    if (cli_try_connect(cli, &error))
+        return overview(cli);
+    return strcmp(error.code, cccc_err_code(CCCC_E_NOT_RUNNING)) == 0 ? not_running(cli, &error) : cli_fail_with(cli, &error);
+}
+
+int cmd_groups(struct cli *cli)
+{
+    const cccc_value_t *groups;
+    cccc_str_t active;
+    int status = cli_connect(cli, CLI_START_IT);
+    if (status == 0)
+        status = ask_groups(cli, &groups, &active);
+    if (status)
+        return status;
+    if (cli->json) {
+        cccc_builder_t result = cccc_map_builder(cli->arena, 2);
+        cccc_map_add(&result, "groups", *groups);
+        cccc_map_add(&result, "active_group_id", cccc_string(active));
+        return cli_result(cli, &result.value);
+    }
+    if (groups->via.array.size > 0)
+        cli_print_groups(cli, groups, active);
+    else
+        cli_say(cli, "no groups yet\nnext: cccc group create TITLE, or cccc attach PATH");
+    return 0;
+}
+
+/* Bare `cccc`: the daemon runs when this is done, and the reader knows what to type next. */
+int cmd_home(struct cli *cli)
+{
+    bool started = false;
+    struct cccc_error error;
+    int status = 0;
+    if (!cli_home(cli, &status))
+        return status;
+    if (!cli_mark_stopped(cli, false))
+        cli_say(cli, "cccc: cannot remove %s/daemon/stopped", cli->home.root);
+    if (!cli_try_connect(cli, &error))
+        status = cli_daemon_start(cli, &started);
+    if (status == 0)
+        status = cli_connect(cli, CLI_ONLY_RUNNING);
+    if (status == 0)
+        status = overview(cli);
+    if (status == 0) {
+        cli_say(cli, "\nnext:");
+        cli_say(cli, "  cccc attach .            a group for this directory");
+        cli_say(cli, "  cccc actor add lead      somebody to talk to");
+        cli_say(cli, "  cccc tail -f             watch what happens");
+        cli_say(cli, "  cccc help                everything else");
+    }
+    return status;
+}

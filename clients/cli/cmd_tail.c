@@ -1,0 +1,177 @@
+/* cmd_tail.c - `cccc tail`: the ledger's last events, and what is appended.
+ *
+ * Nothing private: a libcccc follower from a seq. Where that seq is (-n, --since) is found by reading pages backwards, with the same selection as
+ * what is printed, so that -n counts selected events only.
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+#include "proto/event.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct selection {
+    struct cli *cli;
+    const char *group;
+    const char *const *kinds;
+    size_t kind_count;
+    cccc_str_t actor;  /* "" = anybody */
+    int64_t since_us;  /* 0 = any time */
+    uint64_t from_seq; /* 0 = any */
+    uint64_t lines;    /* 0 = none */
+    bool all;          /* no count */
+    bool raw;
+};
+
+static bool is_selected(const struct selection *self, const cccc_value_t *event)
+{
+    int64_t us;
+    if (self->actor.len > 0 && !cli_event_concerns(event, self->actor))
+        return false;
+    return self->since_us == 0 || !cccc_ts_parse(cccc_get_str(event, "ts"), &us) || us >= self->since_us;
+}
+
+/* ---- where to begin ---- */
+
+static int read_page(const struct selection *self, uint64_t before, const cccc_value_t **result)
+{
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", self->group);
+    cccc_args_uint(args, "before_seq", before);
+    cccc_args_uint(args, "limit", 1000);
+    if (self->kind_count > 0)
+        cccc_args_strs(args, "kinds", self->kinds, self->kind_count);
+    return cli_ask(self->cli, "ledger_read", &args, result);
+}
+
+struct search {
+    uint64_t found; /* selected events seen */
+    uint64_t start; /* the first of those to print */
+    bool done;
+};
+
+/* One page, newest first. */
+static void search_page(const struct selection *self, const cccc_value_t *events, struct search *search)
+{
+    for (uint32_t i = events->via.array.size; i-- > 0 && !search->done;) {
+        const cccc_value_t *event = &events->via.array.ptr[i];
+        uint64_t seq = cccc_get_uint(event, "seq", 0);
+        int64_t us;
+        bool too_old = self->since_us && cccc_ts_parse(cccc_get_str(event, "ts"), &us) && us < self->since_us;
+        if (seq < self->from_seq || too_old) {
+            search->done = true;
+        } else if (is_selected(self, event)) {
+            search->start = seq;
+            search->found++;
+            search->done = !self->all && search->found >= self->lines;
+        }
+    }
+}
+
+/* The seq behind which to follow. */
+static int find_start(const struct selection *self, uint64_t *after_seq)
+{
+    struct search search = {0};
+    uint64_t before = 0, head = 0;
+    bool first = true;
+    while (!search.done) {
+        const cccc_value_t *result, *events;
+        int status = read_page(self, before, &result);
+        if (status)
+            return status;
+        events = cccc_get(result, "events");
+        if (first)
+            head = cccc_get_uint(result, "head_seq", 0);
+        first = false;
+        uint64_t checked = cccc_get_uint(result, "checked_seq", 0);
+        search.done = self->lines == 0 && !self->all;
+        if (cccc_is_array(events))
+            search_page(self, events, &search);
+        if (!cccc_get_bool(result, "more", false) || checked <= 1 || checked == before)
+            search.done = true;
+        before = checked;
+    }
+    *after_seq = search.found ? search.start - 1 : head;
+    return 0;
+}
+
+/* ---- print ---- */
+
+static void print_item(const struct selection *self, const struct cccc_item *item)
+{
+    struct cli *cli = self->cli;
+    if (item->type == CCCC_ITEM_EVENT && is_selected(self, &item->event))
+        cli_print_event(cli, &item->event, self->raw);
+    else if (item->type == CCCC_ITEM_GAP)
+        cli_print_gap(cli, item->from_seq, item->to_seq, item->reason);
+    else if (item->type == CCCC_ITEM_RESET && cli->json)
+        printf("{\"reset\":{\"seq\":%" PRIu64 "}}\n", item->seq);
+    else if (item->type == CCCC_ITEM_RESET)
+        printf("%s--- the ledger is another than before (restored?); going on from its end ---%s\n", cli_style(cli, STYLE_RED),
+               cli_plain(cli));
+}
+
+static int print_from(const struct selection *self, uint64_t after_seq, bool follow)
+{
+    struct cccc_error error;
+    struct cccc_item item = {0};
+    struct cccc_filter filter = {
+        .group_id = self->group, .kinds = self->kinds, .kind_count = self->kind_count, .from_seq = true, .after_seq = after_seq};
+    cccc_follow_t *follower;
+    int n = 0;
+    if (cccc_follow_open(self->cli->client, &filter, &follower, &error) != 0)
+        return cli_fail_with(self->cli, &error);
+    while ((n = cccc_follow_next(follower, &item, -1, &error)) >= 0) {
+        if (n > 0 && item.type == CCCC_ITEM_LIVE && !follow)
+            break;
+        if (n > 0)
+            print_item(self, &item);
+        if (ferror(stdout))
+            break;
+    }
+    cccc_follow_close(&follower);
+    return n < 0 ? cli_fail_with(self->cli, &error) : 0;
+}
+
+/* ---- the command ---- */
+
+static int read_selection(struct cli *cli, struct selection *self)
+{
+    const char *since = cli_option(cli, "since"), *from = cli_option(cli, "from"), *actor = cli_option(cli, "actor");
+    *self = (struct selection){.cli = cli, .raw = cli_flag(cli, "raw")};
+    if (self->raw && cli->tty)
+        return cli_fail(cli, CCCC_E_USAGE, "leave --raw out, or send the output to a file",
+                        "--raw would let messages control this terminal");
+    if (self->raw && cli->json)
+        return cli_fail(cli, CCCC_E_USAGE, "give one of them; JSON is exact anyway", "--raw and --json were both given");
+    if (since && !cli_since(since, cli->now_us, &self->since_us))
+        return cli_fail(cli, CCCC_E_USAGE, "for example 90s, 10m, 2h, 3d, today, 2026-01-31, 2026-01-31T10:00:00Z",
+                        "--since does not know \"%s\"", since);
+    if (from && !cli_seq(from, &self->from_seq))
+        return cli_fail(cli, CCCC_E_USAGE, "the number tail shows, for example --from 1000", "--from takes a number, not \"%s\"", from);
+    self->kind_count = cli_list(cli, "kind", &self->kinds);
+    self->actor = cccc_str(actor ? actor : "");
+    self->all = (since || from) && !cli_option(cli, "lines");
+    self->lines = cli_number(cli, "lines", 50);
+    return 0;
+}
+
+int cmd_tail(struct cli *cli)
+{
+    struct selection selection;
+    uint64_t after_seq;
+    bool follow = cli_flag(cli, "follow");
+    int status = read_selection(cli, &selection);
+    cli->streaming = true;
+    if (status == 0)
+        status = cli_group(cli, &selection.group);
+    if (status)
+        return status;
+    if (selection.from_seq > 0 && selection.all && selection.since_us == 0)
+        after_seq = selection.from_seq - 1;
+    else
+        status = find_start(&selection, &after_seq);
+    return status ? status : print_from(&selection, after_seq, follow);
+}

@@ -1,0 +1,493 @@
+/* commands.c - the one table of commands: parsing, help, completions and man pages are made from it.
+ *
+ * A row with `run` NULL is a noun; its verbs follow it. Rows are in the order help shows them.
+ * Thread: none; constant. */
+#include "clients/cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OPTIONS(...)                                                                                                                       \
+    (const struct cli_option[])                                                                                                            \
+    {                                                                                                                                      \
+        __VA_ARGS__,                                                                                                                       \
+        {                                                                                                                                  \
+            0                                                                                                                              \
+        }                                                                                                                                  \
+    }
+#define ARGS(...)                                                                                                                          \
+    (const struct cli_argument[])                                                                                                          \
+    {                                                                                                                                      \
+        __VA_ARGS__,                                                                                                                       \
+        {                                                                                                                                  \
+            0                                                                                                                              \
+        }                                                                                                                                  \
+    }
+#define EXAMPLES(...)                                                                                                                      \
+    (const char *const[])                                                                                                                  \
+    {                                                                                                                                      \
+        __VA_ARGS__, NULL                                                                                                                  \
+    }
+
+#define OPT_GROUP                                                                                                                          \
+    {                                                                                                                                      \
+        .name = "group", .letter = 'g', .arg = "GROUP",                                                                                    \
+        .help = "the group: id, unique prefix or unique title (default: CCCC_GROUP_ID, else the active group)"                             \
+    }
+#define OPT_BY                                                                                                                             \
+    {                                                                                                                                      \
+        .name = "by", .arg = "WHO", .help = "who does it, where you may name somebody (default: you, as the daemon knows you)"             \
+    }
+#define OPT_ACTOR                                                                                                                          \
+    {                                                                                                                                      \
+        .name = "actor-id", .letter = 'a', .arg = "ID", .help = "whose inbox; user has one too (default: CCCC_ACTOR_ID)"                   \
+    }
+#define OPT_TO                                                                                                                             \
+    {                                                                                                                                      \
+        .name = "to", .letter = 't', .arg = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; lists with commas",       \
+        .repeat = true                                                                                                                     \
+    }
+#define OPT_PRIORITY                                                                                                                       \
+    {                                                                                                                                      \
+        .name = "priority", .arg = "LEVEL", .help = "normal, or attention: recipients must acknowledge it", .words = "normal|attention"    \
+    }
+#define OPT_REPLY_REQUIRED                                                                                                                 \
+    {                                                                                                                                      \
+        .name = "reply-required", .letter = 'r', .help = "each recipient owes a reply"                                                     \
+    }
+#define OPT_FILE                                                                                                                           \
+    {                                                                                                                                      \
+        .name = "file", .letter = 'f', .arg = "FILE", .help = "attach a file", .repeat = true, .place = CLI_FILE                           \
+    }
+#define OPT_CLIENT_ID                                                                                                                      \
+    {                                                                                                                                      \
+        .name = "client-id", .arg = "ID", .help = "name this message yourself: repeating the command cannot send it twice"                 \
+    }
+#define OPT_KIND_FILTER                                                                                                                    \
+    {                                                                                                                                      \
+        .name = "kind-filter", .arg = "KIND", .help = "chat, notify or all (default: all)", .words = "all|chat|notify"                     \
+    }
+#define OPT_RUNTIME                                                                                                                        \
+    {                                                                                                                                      \
+        .name = "runtime", .arg = "NAME", .help = "the agent program: claude, codex, custom, ... (default: codex)"                         \
+    }
+#define OPT_RUNNER                                                                                                                         \
+    {                                                                                                                                      \
+        .name = "runner", .arg = "HOW", .help = "pty or headless (default: pty)", .words = "pty|headless"                                  \
+    }
+#define OPT_COMMAND                                                                                                                        \
+    {                                                                                                                                      \
+        .name = "command", .arg = "COMMAND", .help = "command line it is started with; quotes as in a shell"                               \
+    }
+#define OPT_ENV                                                                                                                            \
+    {                                                                                                                                      \
+        .name = "env", .arg = "NAME=VALUE", .help = "public environment variable (no secrets: the ledger shows it)", .repeat = true        \
+    }
+#define OPT_SCOPE                                                                                                                          \
+    {                                                                                                                                      \
+        .name = "scope", .arg = "PATH", .help = "attached directory it starts in", .place = CLI_DIRECTORY                                  \
+    }
+#define OPT_SUBMIT                                                                                                                         \
+    {                                                                                                                                      \
+        .name = "submit", .arg = "KEY", .help = "what ends a typed message: enter, newline or none", .words = "enter|newline|none"         \
+    }
+#define OPT_ACTOR_TITLE                                                                                                                    \
+    {                                                                                                                                      \
+        .name = "title", .arg = "TEXT", .help = "display name; may be used as a recipient"                                                 \
+    }
+
+#define ARG_GROUP                                                                                                                          \
+    {                                                                                                                                      \
+        .name = "GROUP", .help = "id, unique prefix or unique title"                                                                       \
+    }
+#define ARG_ACTOR                                                                                                                          \
+    {                                                                                                                                      \
+        .name = "ACTOR", .help = "id of an actor of the group", .required = true                                                           \
+    }
+#define ARG_TEXT                                                                                                                           \
+    {                                                                                                                                      \
+        .name = "TEXT", .help = "the message; - reads it from standard input"                                                              \
+    }
+#define ARG_BLOB                                                                                                                           \
+    {                                                                                                                                      \
+        .name = "BLOB", .help = "path of the blob: state/blobs/...", .required = true                                                      \
+    }
+
+const struct cli_option cli_common_options[] = {
+    {.name = "help", .letter = 'h', .help = "show help and leave"},
+    {.name = "json", .help = "one JSON document on standard output; JSON lines where output goes on"},
+    {.name = "color", .arg = "WHEN", .help = "auto, always or never (default: auto)", .words = "auto|always|never"},
+    {.name = "home", .arg = "DIR", .help = "the home (default: CCCC_HOME, else ~/.cccc)", .place = CLI_DIRECTORY},
+    {.name = "timeout", .arg = "SECONDS", .help = "how long to wait for an answer (default: 30)", .type = CLI_NUMBER},
+    {0},
+};
+
+const struct cli_command cli_commands[] = {
+    /* ---- daily ---- */
+    {.name = "send",
+     .summary = "send a message",
+     .about = "Prints once the message is on disk. Without --to the group's policy decides who gets it: the foreman, or everybody. If the "
+              "answer is lost, repeat the "
+              "command with the same --client-id: it cannot be stored twice.",
+     .examples = EXAMPLES("cccc send \"Review src/api\" --to peer-1,peer-2 --reply-required  # each of them owes a reply",
+                          "cccc send --to @all - <notes.md  # the text comes from a file",
+                          "cccc send \"The trace\" --to lead --file trace.log  # with an attachment"),
+     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
+                        {.name = "path", .arg = "PATH", .help = "the attached directory the message is about", .place = CLI_DIRECTORY},
+                        {.name = "dst-group", .arg = "GROUP", .help = "send to actors of another group; recorded in both"}),
+     .args = ARGS(ARG_TEXT),
+     .run = cmd_send},
+    {.name = "reply",
+     .summary = "reply to a message",
+     .about = "Without --to it goes to whoever sent the message. A reply by a recipient is what closes a reply-required message.",
+     .examples = EXAMPLES("cccc reply 1042 \"Yes, it is frozen\"  # 1042 is the number tail and inbox show",
+                          "cccc reply 1042 - --by peer-1 <answer.md"),
+     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}, ARG_TEXT),
+     .run = cmd_reply},
+    {.name = "inbox",
+     .summary = "show an actor's unread messages, oldest first",
+     .about = "Reading does not mark anything as read unless --mark-read says so. With --follow it goes on with what arrives, across "
+              "restarts of the daemon.",
+     .examples = EXAMPLES("cccc inbox --actor-id peer-1  # what peer-1 has not read",
+                          "cccc inbox --actor-id peer-1 --mark-read  # and mark it read",
+                          "cccc inbox --actor-id user --follow  # wait for messages to you"),
+     .options = OPTIONS(
+         OPT_GROUP, OPT_ACTOR,
+         {.name = "limit", .letter = 'n', .arg = "COUNT", .help = "at most this many (default: 50; 0: as many as fit)", .type = CLI_NUMBER},
+         OPT_KIND_FILTER, {.name = "mark-read", .letter = 'm', .help = "mark what was shown as read"},
+         {.name = "follow", .letter = 'f', .help = "go on with what arrives"}, OPT_BY),
+     .run = cmd_inbox},
+    {.name = "read",
+     .summary = "mark an actor's messages as read, up to an event",
+     .about = "Everything up to the event counts as read. An attention message that is named by its own recipient is acknowledged by this.",
+     .examples = EXAMPLES("cccc read 1042 --actor-id peer-1  # peer-1 has read everything up to 1042",
+                          "cccc read --all --actor-id peer-1  # everything there is"),
+     .options = OPTIONS(OPT_GROUP, OPT_ACTOR, {.name = "all", .help = "up to the newest; acknowledges nothing"}, OPT_KIND_FILTER, OPT_BY),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one"}),
+     .run = cmd_read},
+    {.name = "tail",
+     .summary = "show the ledger's last events, and follow it",
+     .about = "Every event comes once and in order. What cannot be had is a row that says what is missing and why. With -f it waits out "
+              "restarts of the daemon. -n counts "
+              "what the other options select. Columns in a pipe: time, seq, kind, by, to, text; text is escaped to one line. With --json "
+              "each line is one event; a "
+              "gap is {\"gap\":{\"from_seq\",\"to_seq\",\"reason\"}}.",
+     .examples = EXAMPLES("cccc tail -n 100 -f  # the last 100 events, then live",
+                          "cccc tail --since 1h --kind chat.message --actor peer-1  # what peer-1 said and was told",
+                          "cccc tail --from 1000 --json  # events 1000 and later as JSON lines"),
+     .options = OPTIONS(OPT_GROUP,
+                        {.name = "lines",
+                         .letter = 'n',
+                         .arg = "COUNT",
+                         .help = "the last COUNT events (default: 50; all with --since or --from)",
+                         .type = CLI_NUMBER},
+                        {.name = "follow", .letter = 'f', .help = "go on with what is appended"},
+                        {.name = "since", .arg = "TIME", .help = "not older than: 90s, 10m, 2h, 3d, today, a date, or RFC 3339"},
+                        {.name = "from", .arg = "SEQ", .help = "from this number on"},
+                        {.name = "kind", .letter = 'k', .arg = "KIND", .help = "only these kinds; lists with commas", .repeat = true},
+                        {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what this actor sent or was sent"},
+                        {.name = "raw", .help = "text as it is, control characters included; never to a terminal"}),
+     .run = cmd_tail},
+    /* ---- state ---- */
+    {.name = "status",
+     .summary = "the daemon and the groups at a glance",
+     .about = "Starts nothing. Exits 3 when no daemon runs.",
+     .examples = EXAMPLES("cccc status", "cccc status --json  # for programs"),
+     .run = cmd_status},
+    {.name = "groups",
+     .summary = "list the groups, newest activity first",
+     .examples = EXAMPLES("cccc groups", "cccc groups --json"),
+     .run = cmd_groups},
+    {.name = "doctor",
+     .summary = "check home, daemon, disk, sockets, groups and ledgers",
+     .about = "Reads only, starts nothing, works with and without a daemon. Exits 0 when all is well, 9 when stored data is damaged, 1 for "
+              "other failures.",
+     .examples = EXAMPLES("cccc doctor", "cccc doctor --json  # each check as {name, state, text}"),
+     .run = cmd_doctor},
+    /* ---- daemon ---- */
+    {.name = "daemon",
+     .summary = "start, stop and watch the daemon",
+     .examples = EXAMPLES("cccc daemon start", "cccc daemon status", "cccc daemon logs -f")},
+    {.noun = "daemon",
+     .name = "start",
+     .summary = "make the daemon run",
+     .about = "Succeeds also when one serves this home already. Undoes what `cccc daemon stop` said.",
+     .examples = EXAMPLES("cccc daemon start", "cccc daemon start --home /srv/cccc"),
+     .run = cmd_daemon_start},
+    {.noun = "daemon",
+     .name = "stop",
+     .summary = "stop the daemon, and keep it stopped",
+     .about = "Other commands start a daemon when they need one, but not after this: only `cccc` alone or `cccc daemon start` do then.",
+     .examples = EXAMPLES("cccc daemon stop"),
+     .run = cmd_daemon_stop},
+    {.noun = "daemon",
+     .name = "restart",
+     .summary = "stop the daemon if it runs, then start it",
+     .examples = EXAMPLES("cccc daemon restart"),
+     .run = cmd_daemon_restart},
+    {.noun = "daemon",
+     .name = "status",
+     .summary = "say whether the daemon runs",
+     .about = "Exits 0 when it does, 3 when not.",
+     .examples = EXAMPLES("cccc daemon status", "cccc daemon status --json  # all figures"),
+     .run = cmd_daemon_status},
+    {.noun = "daemon",
+     .name = "logs",
+     .summary = "show the daemon's log",
+     .examples = EXAMPLES("cccc daemon logs -n 100", "cccc daemon logs -f  # go on with what is written"),
+     .options =
+         OPTIONS({.name = "lines", .letter = 'n', .arg = "COUNT", .help = "the last COUNT records (default: 50)", .type = CLI_NUMBER},
+                 {.name = "follow", .letter = 'f', .help = "go on with what is written"}),
+     .run = cmd_daemon_logs},
+    /* ---- groups ---- */
+    {.name = "group",
+     .summary = "make, change and remove groups",
+     .examples = EXAMPLES("cccc group create \"Demo\"", "cccc group show", "cccc group set-state idle")},
+    {.noun = "group",
+     .name = "create",
+     .summary = "make a group and make it the active one",
+     .examples = EXAMPLES("cccc group create \"Release 2\"", "cccc group create --title Demo --topic \"Try things out\""),
+     .options = OPTIONS({.name = "title", .arg = "TEXT", .help = "its title (default: working-group)"},
+                        {.name = "topic", .arg = "TEXT", .help = "what it is about"}, OPT_BY),
+     .args = ARGS({.name = "TITLE", .help = "its title, instead of --title"}),
+     .run = cmd_group_create},
+    {.noun = "group",
+     .name = "list",
+     .summary = "list the groups, newest activity first",
+     .examples = EXAMPLES("cccc group list"),
+     .run = cmd_groups},
+    {.noun = "group",
+     .name = "show",
+     .summary = "one group's configuration, secrets left out",
+     .examples = EXAMPLES("cccc group show  # the active group", "cccc group show Demo --json"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS(ARG_GROUP),
+     .run = cmd_group_show},
+    {.noun = "group",
+     .name = "update",
+     .summary = "change a group's title or topic",
+     .examples = EXAMPLES("cccc group update --title \"Release 3\"", "cccc group update Demo --topic \"API review\""),
+     .options = OPTIONS(OPT_GROUP, {.name = "title", .arg = "TEXT", .help = "the new title"},
+                        {.name = "topic", .arg = "TEXT", .help = "the new topic"}, OPT_BY),
+     .args = ARGS(ARG_GROUP),
+     .run = cmd_group_update},
+    {.noun = "group",
+     .name = "use",
+     .summary = "make another attached directory the group's active scope",
+     .about = "This is about the directory messages and actors work in. `cccc use` is what makes a group the active one.",
+     .examples = EXAMPLES("cccc group use Demo ~/src/widget", "cccc group use Demo  # the current directory"),
+     .options = OPTIONS(OPT_BY),
+     .args = ARGS({.name = "GROUP", .help = "id, unique prefix or unique title", .required = true},
+                  {.name = "PATH", .help = "a directory inside the scope (default: the current one)", .place = CLI_DIRECTORY}),
+     .run = cmd_group_use},
+    {.noun = "group",
+     .name = "detach-scope",
+     .summary = "detach a directory from a group",
+     .examples = EXAMPLES("cccc group detach-scope s_c3b177f21e90  # `cccc group show` names the scopes"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS({.name = "SCOPE", .help = "scope key: s_ and 12 hex digits", .required = true}),
+     .run = cmd_group_detach_scope},
+    {.noun = "group",
+     .name = "set-state",
+     .summary = "set a group to active, idle, paused or stopped",
+     .examples = EXAMPLES("cccc group set-state paused", "cccc group set-state active --group Demo"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS({.name = "STATE", .help = "active, idle, paused or stopped", .required = true, .words = "active|idle|paused|stopped"}),
+     .run = cmd_group_set_state},
+    {.noun = "group",
+     .name = "start",
+     .summary = "start a group: all its actors are enabled",
+     .examples = EXAMPLES("cccc group start", "cccc group start Demo"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_GROUP),
+     .run = cmd_group_start},
+    {.noun = "group",
+     .name = "stop",
+     .summary = "stop a group: all its actors are disabled",
+     .examples = EXAMPLES("cccc group stop", "cccc group stop Demo"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_GROUP),
+     .run = cmd_group_stop},
+    {.noun = "group",
+     .name = "settings",
+     .summary = "show or change a group's settings",
+     .examples = EXAMPLES("cccc group settings  # what is set",
+                          "cccc group settings default_send_to=broadcast  # messages without --to go to everybody"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS({.name = "NAME=VALUE", .help = "a setting and its new value", .repeat = true}),
+     .run = cmd_group_settings},
+    {.noun = "group",
+     .name = "delete",
+     .summary = "move a group's folder to the trash",
+     .about = "Nothing is destroyed: the folder goes to trash/ in the home. The group's whole id has to be repeated with --confirm.",
+     .examples = EXAMPLES("cccc group delete g_a3610964d661 --confirm g_a3610964d661"),
+     .options = OPTIONS(OPT_GROUP, {.name = "confirm", .arg = "ID", .help = "the group's whole id, again"}, OPT_BY),
+     .args = ARGS(ARG_GROUP),
+     .run = cmd_group_delete},
+    {.name = "attach",
+     .summary = "attach a directory to a group as a scope",
+     .about =
+         "Without --group it finds or makes the directory's own group, named by its git remote or path. The group becomes the active one.",
+     .examples = EXAMPLES("cccc attach  # the current directory, its own group", "cccc attach ~/src/widget --group Demo"),
+     .options = OPTIONS({.name = "group", .letter = 'g', .arg = "GROUP", .help = "attach it to this group (default: the directory's own)"},
+                        OPT_BY),
+     .args = ARGS({.name = "PATH", .help = "the directory (default: the current one)", .place = CLI_DIRECTORY}),
+     .run = cmd_attach},
+    {.name = "use",
+     .summary = "make a group the active one",
+     .about = "Commands without --group are about the active group.",
+     .examples = EXAMPLES("cccc use Demo", "cccc use g_a361"),
+     .options = OPTIONS(OPT_BY),
+     .args = ARGS({.name = "GROUP", .help = "id, unique prefix or unique title", .required = true}),
+     .run = cmd_use},
+    {.name = "active", .summary = "show the active group", .examples = EXAMPLES("cccc active", "cccc active --json"), .run = cmd_active},
+    /* ---- actors ---- */
+    {.name = "actor",
+     .summary = "add, change and remove the actors of a group",
+     .examples = EXAMPLES("cccc actor list", "cccc actor add peer-1", "cccc actor update peer-1 --enabled 0")},
+    {.noun = "actor",
+     .name = "list",
+     .summary = "list a group's actors with role and unread messages",
+     .examples = EXAMPLES("cccc actor list", "cccc actor list --group Demo --json"),
+     .options = OPTIONS(OPT_GROUP),
+     .run = cmd_actor_list},
+    {.noun = "actor",
+     .name = "add",
+     .summary = "add an actor to a group",
+     .about = "The first enabled actor is the foreman, the others are peers. Without ACTOR a name is made from the runtime.",
+     .examples = EXAMPLES("cccc actor add lead --runner headless --runtime custom  # a program on the bus",
+                          "cccc actor add peer-1 --title \"Reviewer\" --runtime claude"),
+     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_BY),
+     .args = ARGS({.name = "ACTOR", .help = "its id: at most 32 letters, digits, _ and -"}),
+     .run = cmd_actor_add},
+    {.noun = "actor",
+     .name = "show",
+     .summary = "one actor's configuration",
+     .examples = EXAMPLES("cccc actor show peer-1"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_show},
+    {.noun = "actor",
+     .name = "update",
+     .summary = "change an actor",
+     .about = "--env replaces all public variables.",
+     .examples = EXAMPLES("cccc actor update peer-1 --title \"Tester\"", "cccc actor update peer-1 --enabled 0"),
+     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT,
+                        {.name = "enabled", .arg = "0|1", .help = "whether it takes part", .words = "0|1"}, OPT_BY),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_update},
+    {.noun = "actor",
+     .name = "remove",
+     .summary = "remove an actor from a group",
+     .examples = EXAMPLES("cccc actor remove peer-1"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_remove},
+    /* ---- files and ledgers ---- */
+    {.name = "blob",
+     .summary = "store and fetch files of a group",
+     .examples = EXAMPLES("cccc blob put trace.log", "cccc blob get state/blobs/3f0c_trace.log -o trace.log")},
+    {.noun = "blob",
+     .name = "put",
+     .summary = "store a file and print its blob path",
+     .examples = EXAMPLES("cccc blob put trace.log"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS({.name = "FILE", .help = "the file; at most 20 MiB", .required = true, .place = CLI_FILE}),
+     .run = cmd_blob_put},
+    {.noun = "blob",
+     .name = "get",
+     .summary = "fetch a blob",
+     .examples = EXAMPLES("cccc blob get state/blobs/3f0c_trace.log -o trace.log", "cccc blob get state/blobs/3f0c_trace.log | less"),
+     .options = OPTIONS(OPT_GROUP, {.name = "output",
+                                    .letter = 'o',
+                                    .arg = "FILE",
+                                    .help = "write it there (default: standard output, if that is no terminal)",
+                                    .place = CLI_FILE}),
+     .args = ARGS(ARG_BLOB),
+     .run = cmd_blob_get},
+    {.noun = "blob",
+     .name = "stat",
+     .summary = "size and type of a blob",
+     .examples = EXAMPLES("cccc blob stat state/blobs/3f0c_trace.log"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS(ARG_BLOB),
+     .run = cmd_blob_stat},
+    {.name = "ledger",
+     .summary = "check ledgers on disk, without a daemon",
+     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat")},
+    {.noun = "ledger",
+     .name = "verify",
+     .summary = "check every line, checksum and link of a ledger",
+     .about = "Reads only and needs no daemon. Exits 9 when anything is damaged or missing.",
+     .examples = EXAMPLES("cccc ledger verify  # the active group's", "cccc ledger verify --all"),
+     .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
+     .run = cmd_ledger_verify},
+    {.noun = "ledger",
+     .name = "stat",
+     .summary = "figures of a ledger: events, bytes, first and last",
+     .examples = EXAMPLES("cccc ledger stat", "cccc ledger stat --all --json"),
+     .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
+     .run = cmd_ledger_stat},
+    /* ---- proofs and words ---- */
+    {.name = "demo",
+     .summary = "see it work: a scratch daemon, three actors, real commands",
+     .about = "Starts a real daemon in a scratch home, runs real commands in processes of their own, shows each with its output, and "
+              "checks it. Leaves nothing behind.",
+     .examples = EXAMPLES("cccc demo"),
+     .run = cmd_demo},
+    {.name = "smoke",
+     .summary = "prove this home works, end to end",
+     .about = "Makes a scratch group, attaches a directory, adds actors, sends, replies, reads, checks inbox and ledger, and deletes the "
+              "group. Prints each check. Exits 0 or 1.",
+     .examples = EXAMPLES("cccc smoke", "cccc smoke --json"),
+     .run = cmd_smoke},
+    {.name = "version",
+     .summary = "print the version",
+     .examples = EXAMPLES("cccc version", "cccc version --json  # with the daemon's"),
+     .run = cmd_version},
+    {.name = "help",
+     .summary = "help for a command",
+     .examples = EXAMPLES("cccc help", "cccc help group create", "cccc help --man tail | man -l -  # the manual page"),
+     .options = OPTIONS({.name = "man", .help = "print the manual page instead"}),
+     .args = ARGS({.name = "COMMAND", .help = "the command's words", .repeat = true}),
+     .run = cmd_help},
+    {.name = "completion",
+     .summary = "print a shell's completion script",
+     .examples = EXAMPLES("cccc completion bash >~/.local/share/bash-completion/completions/cccc",
+                          "cccc completion fish >~/.config/fish/completions/cccc.fish"),
+     .args = ARGS({.name = "SHELL", .help = "bash, zsh or fish", .required = true, .words = "bash|zsh|fish"}),
+     .run = cmd_completion},
+};
+
+const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
+
+const struct cli_command *cli_command_find(const char *noun, const char *name)
+{
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const struct cli_command *row = &cli_commands[i];
+        bool same_noun = noun ? row->noun && strcmp(row->noun, noun) == 0 : row->noun == NULL;
+        if (same_noun && strcmp(row->name, name) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+const char *cli_command_path(const struct cli_command *command)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "%s%s%s", command->noun ? command->noun : "", command->noun ? " " : "", command->name);
+    return path;
+}
+
+const struct cli_option *cli_command_options(const struct cli_command *command)
+{
+    static const struct cli_option none[] = {{0}};
+    return command->options ? command->options : none;
+}
+
+const struct cli_argument *cli_command_args(const struct cli_command *command)
+{
+    static const struct cli_argument none[] = {{0}};
+    return command->args ? command->args : none;
+}

@@ -1,0 +1,126 @@
+/* connect.c - reaching the daemon: find the home, start a daemon where that is allowed, ask.
+ *
+ * A command that needs a daemon starts one, unless `cccc daemon stop` was the last word about this home (the file daemon/stopped).
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+bool cli_home(struct cli *cli, int *status)
+{
+    struct cccc_errmsg m;
+    if (cli->home_known)
+        return true;
+    cccc_err_t err = cccc_home_find(cli_option(cli, "home"), &cli->home, &m);
+    if (err == CCCC_OK) {
+        cli->home_known = true;
+        return true;
+    }
+    *status = cli_fail(cli, err, "set CCCC_HOME, or give --home DIR", "%s", m.text);
+    return false;
+}
+
+bool cli_descriptor(struct cli *cli, int32_t *pid, cccc_str_t *version)
+{
+    struct cccc_errmsg m;
+    cccc_value_t map = cccc_json_file(&cccc_vfs_posix, cli_printf(cli, "%s/daemon/ccccd.addr.json", cli->home.root), cli->arena, &m);
+    *pid = (int32_t)cccc_get_uint(&map, "pid", 0);
+    *version = cccc_get_str(&map, "version");
+    return *pid > 0;
+}
+
+static const char *stopped_path(struct cli *cli)
+{
+    return cli_printf(cli, "%s/daemon/stopped", cli->home.root);
+}
+
+bool cli_is_stopped(struct cli *cli)
+{
+    return access(stopped_path(cli), F_OK) == 0;
+}
+
+bool cli_mark_stopped(struct cli *cli, bool stopped)
+{
+    if (!stopped)
+        return unlink(stopped_path(cli)) == 0 || errno == ENOENT;
+    int fd = open(stopped_path(cli), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd >= 0 && close(fd) == 0;
+}
+
+static bool is_running(struct cli *cli)
+{
+    int32_t pid;
+    cccc_str_t version;
+    return cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid);
+}
+
+static bool open_client(struct cli *cli, struct cccc_error *error)
+{
+    struct cccc_options options = {.home = cli->home.root, .timeout_ms = (int)(cli_number(cli, "timeout", 30) * 1000)};
+    return cccc_open(&cli->client, &options, error) == 0;
+}
+
+bool cli_try_connect(struct cli *cli, struct cccc_error *error)
+{
+    if (cli->client)
+        return true;
+    if (is_running(cli))
+        return open_client(cli, error);
+    *error = (struct cccc_error){.exit_status = cccc_err_exit_status(CCCC_E_NOT_RUNNING)};
+    snprintf(error->code, sizeof error->code, "%s", cccc_err_code(CCCC_E_NOT_RUNNING));
+    snprintf(error->message, sizeof error->message, "no daemon serves %.900s", cli->home.root);
+    return false;
+}
+
+int cli_connect(struct cli *cli, enum cli_reach reach)
+{
+    struct cccc_error error;
+    bool started;
+    int status = 0;
+    if (cli->client)
+        return 0;
+    if (!cli_home(cli, &status))
+        return status;
+    if (cli_try_connect(cli, &error))
+        return 0;
+    bool absent = strcmp(error.code, cccc_err_code(CCCC_E_NOT_RUNNING)) == 0;
+    if (!absent || reach == CLI_ONLY_RUNNING)
+        return cli_fail_with(cli, &error);
+    if (cli_is_stopped(cli))
+        return cli_fail(cli, CCCC_E_NOT_RUNNING, "`cccc daemon start` starts it again",
+                        "the daemon of %s was stopped with `cccc daemon stop`", cli->home.root);
+    status = cli_daemon_start(cli, &started);
+    if (status)
+        return status;
+    return open_client(cli, &error) ? 0 : cli_fail_with(cli, &error);
+}
+
+cccc_args_t *cli_args(struct cli *cli, const char *group)
+{
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    cccc_args_str(args, "by", cli_option(cli, "by"));
+    return args;
+}
+
+bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result, struct cccc_error *error)
+{
+    cccc_reply_t *reply = NULL;
+    if (cccc_request(cli->client, op, args, &reply, error) != 0)
+        return false;
+    cccc_value_t *copy = cccc_arena_alloc(cli->arena, sizeof *copy);
+    *copy = cccc_value_copy(cli->arena, cccc_reply_result(reply));
+    cccc_reply_free(&reply);
+    *result = copy;
+    return true;
+}
+
+int cli_ask(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result)
+{
+    struct cccc_error error;
+    return cli_try(cli, op, args, result, &error) ? 0 : cli_fail_with(cli, &error);
+}

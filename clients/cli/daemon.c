@@ -1,0 +1,174 @@
+/* daemon.c - the life of the daemon process, seen from outside: find its program, start it, see it end.
+ *
+ * The daemon gets a clean environment: of all CCCC_* variables only CCCC_HOME, so that nothing of an actor's terminal leaks into it.
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CCCC_LIBEXEC
+#define CCCC_LIBEXEC "/usr/libexec/cccc"
+#endif
+/* A daemon that has not said it serves after this has failed; it folds its ledgers first. */
+#define START_MS_MAX 60000
+
+bool cli_is_daemon(int32_t pid)
+{
+    char path[64], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
+    if (!file)
+        return false;
+    bool read = fgets(name, sizeof name, file) != NULL;
+    fclose(file);
+    return read && strcmp(name, "ccccd\n") == 0;
+}
+
+bool cli_wait_gone(int32_t pid, int timeout_ms)
+{
+    int fd = pidfd_open(pid, 0);
+    if (fd < 0)
+        return errno == ESRCH;
+    struct pollfd gone = {.fd = fd, .events = POLLIN};
+    int n = poll(&gone, 1, timeout_ms);
+    close(fd);
+    return n == 1;
+}
+
+const char *cli_daemon_program(struct cli *cli)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0) {
+        self[n] = '\0';
+        char *slash = strrchr(self, '/');
+        const char *beside = cli_printf(cli, "%.*s/ccccd", (int)(slash - self), self);
+        if (access(beside, X_OK) == 0)
+            return beside;
+    }
+    if (access(CCCC_LIBEXEC "/ccccd", X_OK) == 0)
+        return CCCC_LIBEXEC "/ccccd";
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        size_t len = strcspn(path, ":");
+        const char *there = cli_printf(cli, "%.*s/ccccd", (int)len, path);
+        if (len > 0 && access(there, X_OK) == 0)
+            return there;
+        path += len + (path[len] == ':');
+    }
+    return NULL;
+}
+
+char **cli_clean_environment(struct cli *cli)
+{
+    extern char **environ;
+    size_t count = 0, kept = 0;
+    while (environ[count])
+        count++;
+    char **clean = cccc_arena_alloc(cli->arena, (count + 2) * sizeof *clean);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], "CCCC_", 5) != 0)
+            clean[kept++] = environ[i];
+    clean[kept++] = cli_printf(cli, "CCCC_HOME=%s", cli->home.root);
+    clean[kept] = NULL;
+    return clean;
+}
+
+/* Run it with its words on `words`; everything else of ours stays ours. 0 or errno. */
+static int spawn(struct cli *cli, const char *program, int words, pid_t *pid)
+{
+    char *argv[] = {(char *)(uintptr_t) "ccccd", (char *)(uintptr_t) "--daemon", (char *)(uintptr_t) "--home", cli->home.root, NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, words, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&files, words, STDERR_FILENO);
+    posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    int err = posix_spawn(pid, program, &files, &attributes, argv, cli_clean_environment(cli));
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    return err;
+}
+
+/* The last line it said, for the error. */
+static void read_words(int fd, char *out, size_t size)
+{
+    char text[4096];
+    ssize_t n = read(fd, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+        text[--n] = '\0';
+    const char *line = strrchr(text, '\n');
+    snprintf(out, size, "%.500s", line ? line + 1 : text);
+}
+
+static int start_failed(struct cli *cli, int status, const char *words)
+{
+    const char *log = cli_printf(cli, "%s/daemon/ccccd.log", cli->home.root);
+    if (*words)
+        return cli_fail(cli, CCCC_E_UNREACHABLE, "`cccc doctor` checks the home; `cccc daemon logs` has more",
+                        "the daemon did not start: %s", words);
+    if (WIFSIGNALED(status))
+        return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: it was ended by signal %d; its log says more",
+                        WTERMSIG(status));
+    return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: exit status %d; its log says more", WEXITSTATUS(status));
+}
+
+/* The starter process leaves with 0 once the daemon serves, and with another status when it does not. */
+static int await_start(struct cli *cli, pid_t pid, int words_fd, bool *started)
+{
+    char words[512];
+    int status = 0;
+    int32_t served_by;
+    cccc_str_t version;
+    if (!cli_wait_gone(pid, START_MS_MAX)) {
+        kill(pid, SIGTERM);
+        waitpid(pid, &status, 0);
+        return cli_fail(cli, CCCC_E_TIMEOUT, "`cccc daemon logs`, `cccc doctor`", "the daemon did not serve within %d s",
+                        START_MS_MAX / 1000);
+    }
+    waitpid(pid, &status, 0);
+    *started = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (*started)
+        return 0;
+    read_words(words_fd, words, sizeof words);
+    if (cli_descriptor(cli, &served_by, &version) && cli_is_daemon(served_by))
+        return 0;
+    return start_failed(cli, status, words);
+}
+
+int cli_daemon_start(struct cli *cli, bool *started)
+{
+    int words[2];
+    pid_t pid;
+    const char *program = cli_daemon_program(cli);
+    *started = false;
+    if (!program)
+        return cli_fail(cli, CCCC_E_NOT_FOUND, "install it, or put its folder into PATH",
+                        "the program ccccd was found neither beside cccc nor in PATH");
+    if (pipe2(words, O_CLOEXEC | O_NONBLOCK) != 0)
+        return cli_fail(cli, CCCC_E_INTERNAL, NULL, "cannot make a pipe: %s", strerror(errno));
+    int err = spawn(cli, program, words[1], &pid);
+    close(words[1]);
+    int status =
+        err ? cli_fail(cli, CCCC_E_INTERNAL, NULL, "cannot run %s: %s", program, strerror(err)) : await_start(cli, pid, words[0], started);
+    close(words[0]);
+    return status;
+}

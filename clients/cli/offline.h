@@ -1,0 +1,24 @@
+/* offline.h - what `ledger` and `doctor` find out about a group's ledger on disk. They read only and start nothing.
+ *
+ * Thread: the program's one. */
+#pragma once
+
+#include "broker/ledger/ledger.h"
+#include "clients/cli/cli.h"
+
+struct offline_ledger {
+    struct cli *cli;
+    const char *group;
+    cccc_err_t err; /* CCCC_OK, or why it could not be judged: message */
+    struct cccc_errmsg message;
+    struct cccc_verify_report report;
+    cccc_builder_t findings; /* array of maps: what, file, line, offset, length, from_seq, to_seq, reason */
+};
+
+/* Judge the ledger of `group` in cli->home. Everything found lives in the arena. */
+void offline_judge(struct cli *cli, const char *group, struct offline_ledger *out);
+bool offline_is_damaged(const struct offline_ledger *ledger);
+/* All of it as one map. */
+cccc_value_t offline_value(const struct offline_ledger *ledger);
+/* A line per finding. */
+void offline_print_findings(const struct offline_ledger *ledger);

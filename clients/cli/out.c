@@ -1,0 +1,209 @@
+/* out.c - how results, words and errors leave the program.
+ *
+ * Invariant: a terminal never gets a byte that an actor chose and that it would obey (escape.h); this holds for JSON and for error texts too.
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+#include "proto/json.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static bool wants_color(const char *when, bool tty)
+{
+    if (when && strcmp(when, "auto") != 0)
+        return strcmp(when, "always") == 0;
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM"), *force = getenv("CLICOLOR_FORCE");
+    if (no_color && *no_color)
+        return false;
+    if (force && *force && strcmp(force, "0") != 0)
+        return true;
+    return tty && term && strcmp(term, "dumb") != 0;
+}
+
+void cli_out_init(struct cli *cli)
+{
+    struct winsize size = {0};
+    cli->tty = isatty(STDOUT_FILENO);
+    cli->json = cli_flag(cli, "json");
+    cli->color = !cli->json && wants_color(cli_option(cli, "color"), cli->tty);
+    cli->width = cli->tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+const char *cli_style(const struct cli *cli, enum cli_style style)
+{
+    static const char *const codes[] = {"", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[34m", "\033[35m", "\033[36m"};
+    return cli->color ? codes[style] : "";
+}
+
+const char *cli_plain(const struct cli *cli)
+{
+    return cli->color ? "\033[0m" : "";
+}
+
+enum cli_style cli_style_of(cccc_str_t name)
+{
+    static const enum cli_style palette[] = {STYLE_CYAN, STYLE_GREEN, STYLE_MAGENTA, STYLE_BLUE, STYLE_YELLOW};
+    unsigned sum = 0;
+    for (size_t i = 0; i < name.len; i++)
+        sum = sum * 31 + (unsigned char)name.ptr[i];
+    return palette[sum % (sizeof palette / sizeof *palette)];
+}
+
+static void put_json(const struct cli *cli, const cccc_value_t *value, bool pretty)
+{
+    cccc_buf_t json, safe;
+    cccc_buf_init(&json);
+    cccc_buf_init(&safe);
+    if (pretty)
+        cccc_json_write_pretty(value, &json);
+    else
+        cccc_json_write(value, &json);
+    cccc_str_t text = {json.data, json.size};
+    if (cli->tty) {
+        escape_json(&safe, text);
+        text = (cccc_str_t){safe.data, safe.size};
+    }
+    fwrite(text.ptr, 1, text.len, stdout);
+    if (!pretty)
+        fputc('\n', stdout);
+    cccc_buf_fini(&json);
+    cccc_buf_fini(&safe);
+}
+
+int cli_result(struct cli *cli, const cccc_value_t *result)
+{
+    cccc_builder_t envelope = cccc_map_builder(cli->arena, 2);
+    cccc_map_add(&envelope, "ok", cccc_bool(true));
+    cccc_map_add(&envelope, "result", *result);
+    put_json(cli, &envelope.value, cli->tty);
+    return 0;
+}
+
+void cli_json_line(struct cli *cli, const cccc_value_t *value)
+{
+    put_json(cli, value, false);
+    fflush(stdout);
+}
+
+void cli_say(const struct cli *cli, const char *fmt, ...)
+{
+    if (cli->json)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+void cli_fact(struct cli *cli, const char *name, const char *fmt, ...)
+{
+    char text[2048];
+    cccc_buf_t safe;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    cccc_buf_init(&safe);
+    escape_text(&safe, cccc_str(text), ESCAPE_ONE_LINE);
+    if (cli->tty)
+        printf("%s%-14s%s  %.*s\n", cli_style(cli, STYLE_BOLD), name, cli_plain(cli), (int)safe.size, safe.data);
+    else
+        printf("%s\t%.*s\n", name, (int)safe.size, safe.data);
+    cccc_buf_fini(&safe);
+}
+
+/* Error texts may quote what actors wrote. */
+static void say_escaped(const char *before, const char *text)
+{
+    cccc_buf_t safe;
+    cccc_buf_init(&safe);
+    escape_text(&safe, cccc_str(text), ESCAPE_ONE_LINE);
+    fprintf(stderr, "%s%.*s\n", before, (int)safe.size, safe.data ? safe.data : "");
+    cccc_buf_fini(&safe);
+}
+
+static void report(struct cli *cli, const char *code, const char *message, const char *outcome, const char *hint)
+{
+    if (!cli->json) {
+        fflush(stdout);
+        say_escaped("cccc: ", message);
+        if (hint && *hint)
+            say_escaped("  next: ", hint);
+        return;
+    }
+    cccc_builder_t details = cccc_map_builder(cli->arena, 1), error = cccc_map_builder(cli->arena, 4),
+                   envelope = cccc_map_builder(cli->arena, 2);
+    if (outcome && *outcome)
+        cccc_map_add(&details, "outcome", cccc_text(outcome));
+    cccc_map_add(&error, "code", cccc_text(code));
+    cccc_map_add(&error, "message", cccc_text(message));
+    cccc_map_add(&error, "details", details.value);
+    cccc_map_add(&error, "hint", cccc_text(hint ? hint : ""));
+    cccc_map_add(&envelope, "ok", cccc_bool(false));
+    cccc_map_add(&envelope, "error", error.value);
+    put_json(cli, &envelope.value, cli->tty && !cli->streaming);
+}
+
+int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...)
+{
+    char message[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    report(cli, cccc_err_code(err), message, NULL, hint);
+    return cccc_err_exit_status(err);
+}
+
+/* The command that helps, by error; the message itself has said what and why. */
+static const struct {
+    cccc_err_t err;
+    const char *hint;
+} hints[] = {
+    {CCCC_E_GROUP_NOT_FOUND, "`cccc groups` lists the groups"},
+    {CCCC_E_NO_ACTIVE_GROUP, "`cccc use GROUP` makes one active; `cccc groups` lists them"},
+    {CCCC_E_ACTOR_NOT_FOUND, "`cccc actor list` lists the actors"},
+    {CCCC_E_UNKNOWN_ACTOR, "`cccc actor list` lists the actors"},
+    {CCCC_E_INVALID_RECIPIENT, "`cccc actor list` lists the actors; @all, @peers, @foreman and user are recipients too"},
+    {CCCC_E_NO_ENABLED_RECIPIENTS, "`cccc actor list` shows who is enabled; `cccc actor update ID --enabled 1` enables one"},
+    {CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers"},
+    {CCCC_E_MISSING_PROJECT_ROOT, "`cccc attach PATH --group GROUP` attaches a directory"},
+    {CCCC_E_SCOPE_NOT_ATTACHED, "`cccc attach PATH --group GROUP` attaches it; `cccc group show` lists the scopes"},
+    {CCCC_E_GROUP_OFFLINE, "`cccc doctor` says what is wrong with its files"},
+    {CCCC_E_GROUP_READ_ONLY, "`cccc doctor` says what is wrong with its ledger"},
+    {CCCC_E_STORAGE, "`cccc doctor` checks the disk; repeat with the same --client-id"},
+    {CCCC_E_NO_SPACE, "free some space, then repeat: nothing was stored"},
+    {CCCC_E_NOT_RUNNING, "`cccc daemon start`"},
+    {CCCC_E_UNREACHABLE, "`cccc daemon status`, then `cccc daemon restart`"},
+    {CCCC_E_SHUTTING_DOWN, "try again in a moment, or `cccc daemon start`"},
+    {CCCC_E_TIMEOUT, "`cccc daemon status`; a send is safe to repeat with the same --client-id"},
+    {CCCC_E_BLOB_NOT_FOUND, "messages name their blobs: `cccc tail --json`"},
+    {CCCC_E_BUSY, "try again in a moment; `cccc status` shows the queues"},
+};
+
+int cli_fail_with(struct cli *cli, const struct cccc_error *error)
+{
+    cccc_err_t err = cccc_err_from_code(error->code, strlen(error->code));
+    const char *hint = NULL;
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+        if (hints[i].err == err)
+            hint = hints[i].hint;
+    report(cli, error->code, error->message, error->outcome, hint);
+    return error->exit_status ? error->exit_status : 1;
+}
+
+int cli_finish(struct cli *cli, int status)
+{
+    (void)cli;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno != EPIPE)
+        fprintf(stderr, "cccc: cannot write the output: %s\n", strerror(errno));
+    return status ? status : 1;
+}

@@ -1,0 +1,258 @@
+/* target.c - what the words of the command line mean: groups, actors, events, paths.
+ *
+ * A whole id is taken as it is and costs no question. Everything else must mean exactly one thing; what is ambiguous is refused with the candidates.
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+#include "proto/event.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How far back a prefix of an event id is searched for. */
+#define PREFIX_SEARCH_EVENTS 10000
+
+/* ---- groups ---- */
+
+static bool is_group_id(const char *word)
+{
+    return strlen(word) == 14 && word[0] == 'g' && word[1] == '_' && strspn(word + 2, "0123456789abcdef") == 12;
+}
+
+/* The groups a word could mean, so far. */
+struct choice {
+    struct cli *cli;
+    const char *word;
+    size_t by_prefix, by_title;
+    const char *prefix_id, *title_id;
+    char candidates[400];
+};
+
+static void consider(struct choice *choice, cccc_str_t id, cccc_str_t title)
+{
+    const char *word = choice->word;
+    size_t len = strlen(word);
+    bool prefix = len >= 3 && len < id.len && strncmp(id.ptr, word, len) == 0;
+    bool titled = cccc_str_is(title, word);
+    if (!prefix && !titled)
+        return;
+    const char *kept = cccc_arena_str(choice->cli->arena, id).ptr;
+    if (prefix && choice->by_prefix++ == 0)
+        choice->prefix_id = kept;
+    if (titled && choice->by_title++ == 0)
+        choice->title_id = kept;
+    size_t used = strlen(choice->candidates);
+    snprintf(choice->candidates + used, sizeof choice->candidates - used, "%s%.*s (%.*s)", used ? ", " : "", CCCC_STR_FMT(id),
+             CCCC_STR_FMT(title));
+}
+
+static int choose(struct choice *choice, const char **group)
+{
+    if (choice->by_title == 1 || (choice->by_title == 0 && choice->by_prefix == 1)) {
+        *group = choice->by_title == 1 ? choice->title_id : choice->prefix_id;
+        return 0;
+    }
+    if (choice->by_title + choice->by_prefix == 0)
+        return cli_fail(choice->cli, CCCC_E_GROUP_NOT_FOUND, "`cccc groups` lists the groups; a prefix of an id starts with g_",
+                        "no group has the id, the beginning of an id or the title \"%s\"", choice->word);
+    return cli_fail(choice->cli, CCCC_E_USAGE, "give the whole id", "\"%s\" could mean several groups: %s", choice->word,
+                    choice->candidates);
+}
+
+static int choose_online(struct cli *cli, const char *word, const char **group)
+{
+    const cccc_value_t *result;
+    struct choice choice = {.cli = cli, .word = word};
+    int status = cli_ask(cli, "groups", NULL, &result);
+    if (status)
+        return status;
+    const cccc_value_t *groups = cccc_get(result, "groups");
+    for (uint32_t i = 0; cccc_is_array(groups) && i < groups->via.array.size; i++)
+        consider(&choice, cccc_get_str(&groups->via.array.ptr[i], "group_id"), cccc_get_str(&groups->via.array.ptr[i], "title"));
+    return choose(&choice, group);
+}
+
+static int no_group(struct cli *cli)
+{
+    return cli_fail(cli, CCCC_E_NO_ACTIVE_GROUP, "--group GROUP, or `cccc use GROUP` first; `cccc group create TITLE` makes one",
+                    "no group was named and none is active");
+}
+
+static int active_online(struct cli *cli, const char **group)
+{
+    const cccc_value_t *result;
+    int status = cli_ask(cli, "active_get", NULL, &result);
+    if (status)
+        return status;
+    cccc_str_t id = cccc_get_str(result, "active_group_id");
+    if (id.len == 0)
+        return no_group(cli);
+    *group = cccc_arena_str(cli->arena, id).ptr;
+    return 0;
+}
+
+/* The word given, else the environment's; NULL when neither says anything. */
+static const char *word_or_environment(const char *word, const char *variable)
+{
+    const char *env = getenv(variable);
+    return word ? word : env && *env ? env : NULL;
+}
+
+int cli_group_named(struct cli *cli, const char *word, const char **group)
+{
+    int status = cli_connect(cli, CLI_START_IT);
+    if (status)
+        return status;
+    word = word_or_environment(word, "CCCC_GROUP_ID");
+    if (!word)
+        return active_online(cli, group);
+    if (!is_group_id(word))
+        return choose_online(cli, word, group);
+    *group = word;
+    return 0;
+}
+
+int cli_group(struct cli *cli, const char **group)
+{
+    return cli_group_named(cli, cli_option(cli, "group"), group);
+}
+
+static int active_offline(struct cli *cli, const char **group)
+{
+    struct cccc_errmsg m;
+    cccc_value_t active = cccc_json_file(&cccc_vfs_posix, cli_printf(cli, "%s/active.json", cli->home.root), cli->arena, &m);
+    cccc_str_t id = cccc_get_str(&active, "active_group_id");
+    if (id.len == 0)
+        return no_group(cli);
+    *group = cccc_arena_str(cli->arena, id).ptr;
+    return 0;
+}
+
+int cli_group_offline(struct cli *cli, const char *word, const char **group)
+{
+    struct choice choice = {.cli = cli, .word = word_or_environment(word, "CCCC_GROUP_ID")};
+    int status = 0;
+    if (!cli_home(cli, &status))
+        return status;
+    if (!choice.word)
+        return active_offline(cli, group);
+    cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
+    for (uint32_t i = 0; i < ids.via.array.size; i++) {
+        struct cccc_group_files files;
+        cccc_str_t id = {0};
+        cccc_as_str(&ids.via.array.ptr[i], &id);
+        if (cccc_str_is(id, choice.word)) {
+            *group = choice.word;
+            return 0;
+        }
+        cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
+        consider(&choice, id, cccc_get_str(&files.document, "title"));
+    }
+    return choose(&choice, group);
+}
+
+/* ---- actors ---- */
+
+int cli_actor(struct cli *cli, const char *given, const char **actor)
+{
+    *actor = word_or_environment(given, "CCCC_ACTOR_ID");
+    if (*actor)
+        return 0;
+    return cli_fail(cli, CCCC_E_MISSING_ACTOR_ID, "--actor-id ID; `cccc actor list` lists them, and user has an inbox too",
+                    "no actor was named and CCCC_ACTOR_ID is not set");
+}
+
+/* ---- events ---- */
+
+bool cli_seq(const char *word, uint64_t *seq)
+{
+    const char *digits = *word == '#' ? word + 1 : word;
+    size_t count = strspn(digits, "0123456789");
+    if (count == 0 || count > 18 || digits[count])
+        return false;
+    *seq = strtoull(digits, NULL, 10);
+    return true;
+}
+
+static int ask_page(struct cli *cli, const char *group, const char *key, uint64_t seq, uint64_t limit, const cccc_value_t **result)
+{
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    cccc_args_uint(args, key, seq);
+    cccc_args_uint(args, "limit", limit);
+    return cli_ask(cli, "ledger_read", &args, result);
+}
+
+static int event_by_seq(struct cli *cli, const char *group, uint64_t seq, const char **event_id)
+{
+    const cccc_value_t *result, *events;
+    int status = seq == 0 ? 0 : ask_page(cli, group, "after_seq", seq - 1, 1, &result);
+    if (status)
+        return status;
+    events = seq == 0 ? NULL : cccc_get(result, "events");
+    const cccc_value_t *event = cccc_is_array(events) && events->via.array.size > 0 ? events->via.array.ptr : NULL;
+    if (!event || cccc_get_uint(event, "seq", 0) != seq)
+        return cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers", "%s has no event %" PRIu64, group,
+                        seq);
+    *event_id = cccc_arena_str(cli->arena, cccc_get_str(event, "id")).ptr;
+    return 0;
+}
+
+/* Looks through the newest events, page by page, so that a second match is noticed. */
+static int event_by_prefix(struct cli *cli, const char *group, const char *word, const char **event_id)
+{
+    uint64_t before = 0, matches = 0, seen = 0;
+    bool more = true;
+    while (more && seen < PREFIX_SEARCH_EVENTS) {
+        const cccc_value_t *result, *events;
+        int status = ask_page(cli, group, "before_seq", before, 1000, &result);
+        if (status)
+            return status;
+        events = cccc_get(result, "events");
+        uint32_t count = cccc_is_array(events) ? events->via.array.size : 0;
+        for (uint32_t i = 0; i < count; i++) {
+            cccc_str_t id = cccc_get_str(&events->via.array.ptr[i], "id");
+            if (id.len < strlen(word) || strncmp(id.ptr, word, strlen(word)) != 0)
+                continue;
+            *event_id = cccc_arena_str(cli->arena, id).ptr;
+            matches++;
+        }
+        before = count ? cccc_get_uint(events->via.array.ptr, "seq", 0) : 0;
+        seen += count;
+        more = count > 0 && before > 1 && cccc_get_bool(result, "more", false);
+    }
+    if (matches == 1)
+        return 0;
+    if (matches > 1)
+        return cli_fail(cli, CCCC_E_USAGE, "give more of the id, or its number", "%" PRIu64 " event ids begin with \"%s\"", matches, word);
+    return cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers",
+                    "no event id among the newest %d events of %s begins with \"%s\"", PREFIX_SEARCH_EVENTS, group, word);
+}
+
+int cli_event(struct cli *cli, const char *group, const char *word, const char **event_id)
+{
+    uint64_t seq;
+    size_t len = strlen(word);
+    if (cli_seq(word, &seq))
+        return event_by_seq(cli, group, seq, event_id);
+    if (len >= 6 && len < 32 && strspn(word, "0123456789abcdef") == len)
+        return event_by_prefix(cli, group, word, event_id);
+    *event_id = word;
+    return 0;
+}
+
+/* ---- paths ---- */
+
+const char *cli_path(struct cli *cli, const char *path)
+{
+    char resolved[PATH_MAX], here[PATH_MAX];
+    if (realpath(path, resolved))
+        return cli_printf(cli, "%s", resolved);
+    if (*path == '/' || !getcwd(here, sizeof here))
+        return path;
+    return cli_printf(cli, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path);
+}

@@ -1,0 +1,131 @@
+/* util.c - what several commands need: texts, standard input, command lines, scratch directories, a clean leave.
+ *
+ * Results live in the run's arena. Thread: the program's one. */
+#include "clients/cli/cli.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+char *cli_printf(struct cli *cli, const char *fmt, ...)
+{
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, fmt, args);
+    char *text = cccc_arena_alloc(cli->arena, (size_t)len + 1);
+    vsnprintf(text, (size_t)len + 1, fmt, again);
+    va_end(args);
+    va_end(again);
+    return text;
+}
+
+int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out)
+{
+    cccc_buf_t all;
+    char piece[16384];
+    ssize_t n;
+    cccc_buf_init(&all);
+    while ((n = read(STDIN_FILENO, piece, sizeof piece)) != 0 && all.size <= max) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            cccc_buf_fini(&all);
+            return cli_fail(cli, CCCC_E_INTERNAL, NULL, "cannot read standard input: %s", strerror(errno));
+        }
+        cccc_buf_put(&all, piece, (size_t)n);
+    }
+    *out = cccc_arena_str(cli->arena, (cccc_str_t){all.data, all.size});
+    bool fits = all.size <= max;
+    cccc_buf_fini(&all);
+    if (!fits)
+        return cli_fail(cli, CCCC_E_TOO_LARGE, "send it as an attachment: --file", "standard input has more than %zu bytes of text", max);
+    return 0;
+}
+
+/* One word of a command line from *text on, its quotes taken off. */
+static bool split_word(const char **text, cccc_buf_t *word)
+{
+    char quote = 0;
+    const char *p = *text;
+    for (; *p && (quote || !strchr(" \t\n", *p)); p++) {
+        if (quote && *p == quote)
+            quote = 0;
+        else if (!quote && (*p == '\'' || *p == '"'))
+            quote = *p;
+        else if (*p == '\\' && p[1] && (!quote || (quote == '"' && strchr("\\\"$`", p[1]))))
+            cccc_buf_put(word, ++p, 1);
+        else
+            cccc_buf_put(word, p, 1);
+    }
+    *text = p;
+    return quote == 0;
+}
+
+bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count)
+{
+    const char **list = cccc_arena_alloc(cli->arena, (strlen(text) / 2 + 2) * sizeof *list);
+    size_t n = 0;
+    bool closed = true;
+    while (closed) {
+        text += strspn(text, " \t\n");
+        if (!*text)
+            break;
+        cccc_buf_t word;
+        cccc_buf_init(&word);
+        closed = split_word(&text, &word);
+        list[n++] = cccc_arena_str(cli->arena, (cccc_str_t){word.data, word.size}).ptr;
+        cccc_buf_fini(&word);
+    }
+    *words = list;
+    *count = n;
+    return closed;
+}
+
+/* ---- scratch directories ---- */
+
+char *cli_scratch(struct cli *cli, const char *name)
+{
+    const char *base = getenv("TMPDIR");
+    char *path = cli_printf(cli, "%s/%s-XXXXXX", base && *base == '/' ? base : "/tmp", name);
+    return mkdtemp(path);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+bool cli_remove_tree(const char *path)
+{
+    return nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0;
+}
+
+/* ---- leaving cleanly ---- */
+
+static volatile sig_atomic_t remembered;
+
+static void remember(int signal_number)
+{
+    remembered = signal_number;
+}
+
+void cli_defer_signals(void)
+{
+    struct sigaction action = {.sa_handler = remember, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int cli_signal(void)
+{
+    return remembered;
+}

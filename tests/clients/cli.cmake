@@ -1,0 +1,17 @@
+# The command line's parts, without a daemon.
+foreach(part commands escape parse show times)
+  cccc_test(NAME cli_${part} SOURCES test_cli_${part}.c LIBS cccc_cli)
+endforeach()
+
+# Manual pages as mandoc judges them; a page it cannot find among those installed is no finding.
+find_program(CCCC_MANDOC mandoc)
+if(CCCC_MANDOC)
+  add_test(NAME cli_manual_pages COMMAND sh -c
+    "for page in ${CMAKE_BINARY_DIR}/clients/cli/*.1; do ${CCCC_MANDOC} -Tlint \"$page\"; done | grep -v 'referenced manual not found'; test $? = 1")
+endif()
+foreach(shell bash zsh fish)
+  find_program(CCCC_SHELL_${shell} ${shell})
+  if(CCCC_SHELL_${shell})
+    add_test(NAME cli_completion_${shell} COMMAND sh -c "$<TARGET_FILE:cccc_program> completion ${shell} | ${CCCC_SHELL_${shell}} -n /dev/stdin")
+  endif()
+endforeach()

@@ -1,0 +1,169 @@
+/* What a pipe gets: events as lines of columns, tables with tabs, gaps as rows. */
+#include "clients/cli/cli.h"
+#include "proto/event.h"
+#include "proto/json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct cli cli;
+static char output[8192];
+
+static FILE *lent;
+static int kept;
+
+static void capture(void)
+{
+    fflush(stdout);
+    lent = tmpfile();
+    assert_non_null(lent);
+    kept = dup(STDOUT_FILENO);
+    dup2(fileno(lent), STDOUT_FILENO);
+}
+
+static const char *captured(void)
+{
+    fflush(stdout);
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    rewind(lent);
+    output[fread(output, 1, sizeof output - 1, lent)] = '\0';
+    fclose(lent);
+    return output;
+}
+
+static cccc_value_t event(const char *json)
+{
+    cccc_value_t value;
+    struct cccc_errmsg m;
+    if (cccc_json_read(json, strlen(json), cli.arena, &value, &m) != CCCC_OK)
+        fail_msg("%s", m.text);
+    return value;
+}
+
+static void prints(const char *json, const char *line)
+{
+    cccc_value_t value = event(json);
+    capture();
+    cli_print_event(&cli, &value, false);
+    assert_string_equal(captured(), line);
+}
+
+#define EVENT(kind, data)                                                                                                                  \
+    "{\"v\":1,\"id\":\"x\",\"ts\":\"2026-11-23T16:15:06.893379Z\",\"seq\":12,\"kind\":\"" kind "\",\"by\":\"lead\",\"data\":" data "}"
+#define BEFORE(kind, to) "2026-11-23T16:15:06.893379Z\t12\t" kind "\tlead\t" to "\t"
+
+static void messages_are_one_line_of_columns(void **state)
+{
+    (void)state;
+    prints(
+        EVENT(
+            "chat.message",
+            "{\"text\":\"two\\nlines\\tand \\u001b[31m\",\"to\":[\"peer-1\",\"user\"],\"priority\":\"attention\",\"reply_required\":true}"),
+        BEFORE("chat.message", "peer-1,user") "[attention] [reply required] two\\nlines\\tand \\x1b[31m\n");
+    prints(EVENT("chat.message", "{\"text\":\"hi\",\"to\":[],\"attachments\":[{\"path\":\"state/blobs/ab_x\"}]}"),
+           BEFORE("chat.message", "@all") "hi [file state/blobs/ab_x]\n");
+}
+
+/* A reply names what it replies to by the number people see. */
+static void replies_name_the_number_of_the_original(void **state)
+{
+    char id[33], json[512];
+    (void)state;
+    cccc_event_id_make(id, 1795451400000, 7, 1);
+    snprintf(json, sizeof json, EVENT("chat.message", "{\"text\":\"yes\",\"to\":[\"a\"],\"reply_to\":\"%s\"}"), id);
+    prints(json, BEFORE("chat.message", "a") "[re 7] yes\n");
+    snprintf(json, sizeof json, EVENT("chat.read", "{\"actor_id\":\"a\",\"event_id\":\"%s\"}"), id);
+    prints(json, BEFORE("chat.read", "") "a has read up to 7\n");
+}
+
+static void unknown_kinds_show_their_data(void **state)
+{
+    (void)state;
+    prints(EVENT("weather.report", "{\"rain\":true}"), BEFORE("weather.report", "") "{\"rain\":true}\n");
+}
+
+static void streams_of_json_are_bare_events(void **state)
+{
+    cccc_value_t value = event("{\"seq\":1,\"data\":{\"text\":\"a\\u009bb\"}}");
+    (void)state;
+    cli.json = true;
+    capture();
+    cli_print_event(&cli, &value, false);
+    cli_print_gap(&cli, 12, 15, "damaged");
+    cli.json = false;
+    assert_string_equal(captured(), "{\"seq\":1,\"data\":{\"text\":\"a\xC2\x9B"
+                                    "b\"}}\n{\"gap\":{\"from_seq\":12,\"to_seq\":15,\"reason\":\"damaged\"}}\n");
+}
+
+static void gaps_are_rows(void **state)
+{
+    (void)state;
+    capture();
+    cli_print_gap(&cli, 12, 15, "damaged");
+    assert_string_equal(captured(), "--- events 12..15 missing: damaged ---\n");
+}
+
+static void tables_have_tabs_in_a_pipe_and_columns_on_a_terminal(void **state)
+{
+    static const char *const headings[] = {"ID", "TITLE"};
+    (void)state;
+    for (int tty = 0; tty < 2; tty++) {
+        cli.tty = tty;
+        capture();
+        cli_table_t *table = cli_table_new(&cli, headings, 2);
+        cli_cell(table, CCCC_STR("a"), STYLE_NONE);
+        cli_cell(table, CCCC_STR("tab\there"), STYLE_NONE);
+        cli_cell(table, CCCC_STR("\xE6\xBC\xA2\xE5\xAD\x97"), STYLE_RED);
+        cli_cell(table, CCCC_STR("\033[0m"), STYLE_NONE);
+        cli_table_print(&table);
+        assert_string_equal(captured(), tty ? "ID    TITLE\na     tab\\there\n\xE6\xBC\xA2\xE5\xAD\x97  \\x1b[0m\n"
+                                            : "a\ttab\\there\n\xE6\xBC\xA2\xE5\xAD\x97\t\\x1b[0m\n");
+    }
+    cli.tty = false;
+}
+
+static void an_event_concerns_its_sender_recipients_and_subject(void **state)
+{
+    cccc_value_t message = event(EVENT("chat.message", "{\"to\":[\"@peers\"],\"audience\":[\"peer-1\",\"peer-2\"]}"));
+    cccc_value_t read = event(EVENT("chat.read", "{\"actor_id\":\"peer-3\"}"));
+    (void)state;
+    assert_true(cli_event_concerns(&message, CCCC_STR("lead")));
+    assert_true(cli_event_concerns(&message, CCCC_STR("peer-2")));
+    assert_false(cli_event_concerns(&message, CCCC_STR("peer-3")));
+    assert_true(cli_event_concerns(&read, CCCC_STR("peer-3")));
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    cli.arena = cccc_arena_new(4096);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    cccc_arena_destroy(&cli.arena);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_are_one_line_of_columns),
+        cmocka_unit_test(replies_name_the_number_of_the_original),
+        cmocka_unit_test(unknown_kinds_show_their_data),
+        cmocka_unit_test(streams_of_json_are_bare_events),
+        cmocka_unit_test(gaps_are_rows),
+        cmocka_unit_test(tables_have_tabs_in_a_pipe_and_columns_on_a_terminal),
+        cmocka_unit_test(an_event_concerns_its_sender_recipients_and_subject),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}

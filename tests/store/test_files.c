@@ -1,0 +1,334 @@
+/* test_files.c - JSON documents, group.yaml and its sums, scopes, scanning, the trash. */
+#include "tests/support/scratch_home.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define GROUP  "g_0123456789ab"
+#define FOLDER "groups/" GROUP "/"
+
+static struct scratch s;
+
+static int up(void **state)
+{
+    (void)state;
+    scratch_open(&s);
+    return 0;
+}
+
+static int down(void **state)
+{
+    (void)state;
+    scratch_close(&s);
+    return 0;
+}
+
+static cccc_err_t run(enum cccc_store_kind kind, const char *name, const char *document)
+{
+    struct cccc_store store = {
+        .kind = kind, .group_id = CCCC_STR(GROUP), .name = cccc_str(name), .document = document ? scratch_json(&s, document) : cccc_nil()};
+    return scratch_store(&s, &cccc_vfs_posix, store);
+}
+
+static struct cccc_group_files read_group(void)
+{
+    struct cccc_group_files files;
+    cccc_group_files_read(&cccc_vfs_posix, &s.home, CCCC_STR(GROUP), s.arena, &files);
+    return files;
+}
+
+static const char *title(const struct cccc_group_files *files)
+{
+    return cccc_arena_str(s.arena, cccc_get_str(&files->document, "title")).ptr;
+}
+
+/* ---- JSON ---- */
+
+/* Documents are written for people: two spaces, a final newline; and read back the same. */
+static void json_documents_survive(void **state)
+{
+    (void)state;
+    struct cccc_errmsg m = {""};
+    assert_int_equal(run(CCCC_STORE_REGISTRY, "", "{'v': 1, 'groups': {'" GROUP "': {'title': '\xc3\xa9'}}}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, "registry.json"),
+                        "{\n  \"v\": 1,\n  \"groups\": {\n    \"" GROUP "\": {\n      \"title\": \"\xc3\xa9\"\n    }\n  }\n}\n");
+    cccc_value_t registry = cccc_json_file(&cccc_vfs_posix, scratch_path(&s, "registry.json"), s.arena, &m),
+                 v = scratch_json(&s, "{'v': 1, 'groups': {'" GROUP "': {'title': '\xc3\xa9'}}}");
+    assert_true(cccc_value_eq(&registry, &v));
+    assert_int_equal(run(CCCC_STORE_ACTIVE, "", "{'v': 1}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, "active.json"), "{\n  \"v\": 1\n}\n");
+    assert_int_equal(run(CCCC_STORE_CURSORS, "", "{}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, FOLDER "state/read_cursors.json"), "{}\n");
+}
+
+/* Missing, unreadable, no JSON and no object are all nothing, and the message says which it was. */
+static void bad_json_documents_read_as_missing(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{NULL, "does not exist"},
+                                           {"", "registry.json"},
+                                           {"{\"a\":1", "registry.json"},
+                                           {"[1]", "not a JSON object"},
+                                           {"{\"a\":1,\"a\":2}", "registry.json"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cccc_errmsg m = {""};
+        if (cases[i][0])
+            scratch_write(&s, "registry.json", cases[i][0]);
+        cccc_value_t v = cccc_json_file(&cccc_vfs_posix, scratch_path(&s, "registry.json"), s.arena, &m);
+        assert_true(cccc_is_nil(&v));
+        assert_non_null(strstr(m.text, cases[i][1]));
+    }
+    struct cccc_errmsg m = {""};
+    assert_int_equal(truncate(scratch_path(&s, "registry.json"), CCCC_STATE_FILE_BYTES_MAX + 1), 0);
+    cccc_json_file(&cccc_vfs_posix, scratch_path(&s, "registry.json"), s.arena, &m);
+    assert_non_null(strstr(m.text, "STATE_FILE_BYTES_MAX"));
+    assert_int_equal(symlink("/etc/passwd", scratch_path(&s, "link.json")), 0);
+    cccc_json_file(&cccc_vfs_posix, scratch_path(&s, "link.json"), s.arena, &m);
+    assert_non_null(strstr(m.text, "symbolic link"));
+}
+
+/* A file can only be replaced where one may be written; the error says which. */
+static void a_document_that_cannot_be_written_is_an_error(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(scratch_path(&s, "registry.json"), 0700), 0);
+    assert_int_equal(run(CCCC_STORE_REGISTRY, "", "{}"), CCCC_E_STORAGE);
+    assert_non_null(strstr(s.m.text, "registry.json"));
+    scratch_write(&s, FOLDER "state", "");
+    assert_int_equal(run(CCCC_STORE_CURSORS, "", "{}"), CCCC_E_STORAGE);
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{}"), CCCC_E_STORAGE);
+}
+
+/* ---- group.yaml ---- */
+
+/* What cccc wrote is not an edit, through any number of changes; the version before stays as .prev. */
+static void what_cccc_wrote_is_no_edit(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(run(CCCC_STORE_GROUP, "", cccc_arena_printf(s.arena, "{'v': 1, 'title': 'T%d', 'ledger_seq': %d}", i, i).ptr),
+                         CCCC_OK);
+        struct cccc_group_files files = read_group();
+        assert_string_equal(title(&files), cccc_arena_printf(s.arena, "T%d", i).ptr);
+        assert_false(files.edited);
+        assert_false(files.from_prev);
+        assert_string_equal(files.note, "");
+    }
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml"), "v: 1\ntitle: T2\nledger_seq: 2\n");
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.prev"), "v: 1\ntitle: T1\nledger_seq: 1\n");
+    assert_int_equal(strlen(scratch_read(&s, FOLDER "state/group.sum")), 65);
+    assert_false(scratch_exists(&s, FOLDER "group.yaml.edited"));
+}
+
+/* A change by hand is seen, once: after cccc has written, it is no edit any more, and a copy of it is kept. */
+static void an_edit_by_hand_is_seen(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours'}"), CCCC_OK);
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs # by hand\n");
+    struct cccc_group_files files = read_group();
+    assert_true(files.edited);
+    assert_string_equal(title(&files), "theirs");
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'merged'}"), CCCC_OK);
+    files = read_group();
+    assert_false(files.edited);
+    assert_string_equal(title(&files), "merged");
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.edited"), "title: theirs # by hand\n");
+}
+
+/* A group of CCCC 0.4.0 has no sum: its file is taken as it is, and from the first change on edits are seen. */
+static void a_group_without_a_sum_is_no_edit(void **state)
+{
+    (void)state;
+    scratch_write(&s, FOLDER "group.yaml", "v: 1\ntitle: old\n");
+    struct cccc_group_files files = read_group();
+    assert_false(files.edited);
+    assert_string_equal(title(&files), "old");
+    scratch_write(&s, FOLDER "state/group.sum", "garbage\n");
+    files = read_group();
+    assert_false(files.edited);
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'new'}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.prev"), "v: 1\ntitle: old\n");
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs\n");
+    assert_true(read_group().edited);
+}
+
+/* A file that cannot be read falls back to the one before, and the note says why and what is used. */
+static void an_unreadable_group_falls_back(void **state)
+{
+    (void)state;
+    static const char *const broken[] = {"title: [\n", "- a list\n", "", "a: &x 1\n"};
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'first'}"), CCCC_OK);
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'second'}"), CCCC_OK);
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        scratch_write(&s, FOLDER "group.yaml", broken[i]);
+        struct cccc_group_files files = read_group();
+        assert_true(files.from_prev);
+        assert_false(files.edited);
+        assert_string_equal(title(&files), "first");
+        assert_non_null(strstr(files.note, "using group.yaml.prev"));
+    }
+    /* Writing over the broken file keeps it aside and does not push the sound one out of .prev. */
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'third'}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.prev"), "title: first\n");
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.edited"), "a: &x 1\n");
+    assert_int_equal(unlink(scratch_path(&s, FOLDER "group.yaml")), 0);
+    assert_true(read_group().from_prev);
+    scratch_write(&s, FOLDER "group.yaml.prev", "{{");
+    struct cccc_group_files files = read_group();
+    assert_true(cccc_is_nil(&files.document));
+    assert_false(files.from_prev);
+    assert_non_null(strstr(files.note, "group.yaml.prev:"));
+}
+
+/* A file larger than the limit, or a link, is not read, and a change keeps a copy of the large one. */
+static void an_oversized_or_linked_group_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours'}"), CCCC_OK);
+    assert_int_equal(truncate(scratch_path(&s, FOLDER "group.yaml"), CCCC_CONFIG_BYTES_MAX + 1), 0);
+    assert_non_null(strstr(read_group().note, "CONFIG_BYTES_MAX"));
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'again'}"), CCCC_OK);
+    assert_true(scratch_exists(&s, FOLDER "group.yaml.edited"));
+    assert_int_equal(unlink(scratch_path(&s, FOLDER "group.yaml")), 0);
+    scratch_write(&s, "elsewhere.yaml", "title: linked\n");
+    assert_int_equal(symlink(scratch_path(&s, "elsewhere.yaml"), scratch_path(&s, FOLDER "group.yaml")), 0);
+    struct cccc_group_files files = read_group();
+    assert_true(cccc_is_nil(&files.document));
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'again'}"), CCCC_E_STORAGE);
+    assert_string_equal(scratch_read(&s, "elsewhere.yaml"), "title: linked\n");
+}
+
+/* A document that could not be read back is refused before anything changes. */
+static void an_unreadable_document_is_never_written(void **state)
+{
+    (void)state;
+    char *big = cccc_arena_alloc(s.arena, CCCC_YAML_SCALAR_BYTES_MAX + 2);
+    memset(big, 'x', CCCC_YAML_SCALAR_BYTES_MAX + 1);
+    big[CCCC_YAML_SCALAR_BYTES_MAX + 1] = '\0';
+    cccc_builder_t map = cccc_map_builder(s.arena, 1);
+    cccc_map_add(&map, "title", cccc_text(big));
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours'}"), CCCC_OK);
+    struct cccc_store store = {.kind = CCCC_STORE_GROUP, .group_id = CCCC_STR(GROUP), .document = map.value};
+    assert_int_equal(scratch_store(&s, &cccc_vfs_posix, store), CCCC_E_TOO_LARGE);
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml"), "title: ours\n");
+}
+
+/* ---- scopes ---- */
+
+/* Attaching again keeps the time of the first attachment. */
+static void a_scope_keeps_its_first_time(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", "{'url': '/a', 'created_at': 'then', 'updated_at': 'then'}"), CCCC_OK);
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", "{'url': '/b', 'created_at': 'now', 'updated_at': 'now'}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, FOLDER "scopes/s_c3b177f21e90/scope.yaml"), "url: /b\ncreated_at: then\nupdated_at: now\n");
+}
+
+/* A scope's file is written and removed; its key cannot be a path. */
+static void scopes_are_written_and_removed(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", "{'scope_key': 's_c3b177f21e90', 'url': '/src'}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, FOLDER "scopes/s_c3b177f21e90/scope.yaml"), "scope_key: s_c3b177f21e90\nurl: /src\n");
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", NULL), CCCC_OK);
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", NULL), CCCC_OK);
+    assert_false(scratch_exists(&s, FOLDER "scopes/s_c3b177f21e90/scope.yaml"));
+    assert_int_equal(run(CCCC_STORE_SCOPE, "../x", "{}"), CCCC_E_INVALID_REQUEST);
+    assert_int_equal(run(CCCC_STORE_SCOPE, "", "{}"), CCCC_E_INVALID_REQUEST);
+    assert_int_equal(mkdir(scratch_path(&s, FOLDER "scopes/s_c3b177f21e90/scope.yaml"), 0700), 0);
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", "{}"), CCCC_E_STORAGE);
+    assert_int_equal(run(CCCC_STORE_SCOPE, "s_c3b177f21e90", NULL), CCCC_E_STORAGE);
+}
+
+/* ---- scanning ---- */
+
+static const char *joined(const cccc_value_t *names)
+{
+    cccc_str_t text = CCCC_STR("");
+    for (uint32_t i = 0; i < names->via.array.size; i++)
+        text = cccc_arena_printf(s.arena, "%.*s%.*s ", CCCC_STR_FMT(text), (int)names->via.array.ptr[i].via.str.size,
+                                 names->via.array.ptr[i].via.str.ptr);
+    return text.len ? text.ptr : "";
+}
+
+/* Folders named like groups that hold a group's files are groups, sorted; those whose configuration cannot be read are corrupt. */
+static void scanning_finds_groups(void **state)
+{
+    (void)state;
+    scratch_write(&s, "groups/g_bbbbbbbbbbbb/group.yaml", "v: 1\n");
+    scratch_write(&s, "groups/g_aaaaaaaaaaaa/group.yaml", "v: 1\n");
+    scratch_write(&s, "groups/g_cccccccccccc/ledger.jsonl", "");
+    scratch_write(&s, "groups/g_dddddddddddd/group.yaml", "{{");
+    scratch_write(&s, "groups/g_eeeeeeeeeeee/group.yaml.prev", "v: 1\n");
+    scratch_write(&s, "groups/g_ffffffffffff/other", "");
+    scratch_write(&s, "groups/not-a-group/group.yaml", "v: 1\n");
+    scratch_write(&s, "groups/g_111111111111", "a file");
+    assert_int_equal(symlink("g_aaaaaaaaaaaa", scratch_path(&s, "groups/g_222222222222")), 0);
+    cccc_value_t groups = cccc_groups_scan(&cccc_vfs_posix, &s.home, s.arena);
+    assert_string_equal(joined(&groups), "g_aaaaaaaaaaaa g_bbbbbbbbbbbb g_cccccccccccc g_dddddddddddd g_eeeeeeeeeeee ");
+    assert_int_equal(run(CCCC_STORE_SCAN, "", NULL), CCCC_OK);
+    assert_string_equal(joined(cccc_get(&s.value, "present")), "g_aaaaaaaaaaaa g_bbbbbbbbbbbb g_eeeeeeeeeeee ");
+    assert_string_equal(joined(cccc_get(&s.value, "corrupt")), "g_cccccccccccc g_dddddddddddd ");
+}
+
+/* ---- the trash ---- */
+
+static uint32_t trashed(const char *prefix)
+{
+    uint32_t count = 0;
+    const char *command = cccc_arena_printf(s.arena, "ls -d '%s'/trash/%s.* 2>/dev/null", s.home.root, prefix).ptr;
+    FILE *list = popen(command, "r");
+    char line[4096];
+    assert_non_null(list);
+    while (fgets(line, sizeof line, list))
+        count++;
+    pclose(list);
+    return count;
+}
+
+/* A deleted group is moved with all it has; deleting the next of the same id in the same second, or nothing, is fine. */
+static void deleted_groups_go_to_the_trash(void **state)
+{
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++) {
+        scratch_write(&s, FOLDER "group.yaml", "v: 1\n");
+        scratch_write(&s, FOLDER "state/blobs/x", "kept");
+        assert_int_equal(run(CCCC_STORE_TRASH, "", NULL), CCCC_OK);
+        assert_false(scratch_exists(&s, FOLDER));
+        assert_int_equal(trashed(GROUP), i);
+    }
+    assert_int_equal(run(CCCC_STORE_TRASH, "", NULL), CCCC_OK);
+    assert_int_equal(trashed(GROUP), 3);
+    assert_int_equal(rmdir(scratch_path(&s, "groups")), 0);
+    scratch_write(&s, "groups", "a file");
+    assert_int_not_equal(run(CCCC_STORE_TRASH, "", NULL), CCCC_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
+        TEST(json_documents_survive),
+        TEST(bad_json_documents_read_as_missing),
+        TEST(a_document_that_cannot_be_written_is_an_error),
+        TEST(what_cccc_wrote_is_no_edit),
+        TEST(an_edit_by_hand_is_seen),
+        TEST(a_group_without_a_sum_is_no_edit),
+        TEST(an_unreadable_group_falls_back),
+        TEST(an_oversized_or_linked_group_is_refused),
+        TEST(an_unreadable_document_is_never_written),
+        TEST(a_scope_keeps_its_first_time),
+        TEST(scopes_are_written_and_removed),
+        TEST(scanning_finds_groups),
+        TEST(deleted_groups_go_to_the_trash),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
