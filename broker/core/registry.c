@@ -252,6 +252,10 @@ void registry_store(struct cccc_core *core, struct cccc_store *store)
     *store = (struct cccc_store){.kind = CCCC_STORE_REGISTRY, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
     cccc_value_t document = registry_document(core, store->arena);
     store->document = cccc_value_copy(store->arena, &document);
+    if (cccc_get_str(&core->registry, "created_at").len == 0) {
+        cccc_value_t born = cccc_map_with(store->arena, &core->registry, CCCC_STR("created_at"), *cccc_get(&document, "created_at"));
+        registry_set(core, &born);
+    }
     core->registry_dirty = false;
     core->registry_stored_mono_us = core->now->mono_us;
 }
