@@ -68,6 +68,9 @@ static void reader_join(struct cccc_group *group, cccc_str_t id, const struct cc
     if (reader)
         reader_drop(group, reader);
     reader = reader_make(group, id);
+    /* An actor that was here before has followers still: for them nothing was published between this event and the next one addressed to it, but
+     * something may have been before. */
+    reader->published = event->seq;
     for (int lane = 0; lane < CCCC_LANES; lane++)
         cursor_move(reader, (enum cccc_lane)lane, event->seq, event->id, event->ts, event->ts);
     group->cursors_dirty = true;

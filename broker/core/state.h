@@ -97,6 +97,7 @@ struct cccc_group {
     cccc_arena_t *document_arena;
     cccc_value_t document;
     uint64_t document_seq;       /* ledger_seq of the document: the last config event in it */
+    char created_ts[28];         /* when its first configuration event was; "" = none seen */
     cccc_arena_t *config_arena;
     struct cccc_config config;
     struct cccc_reader *readers; /* uthash by id */
@@ -137,6 +138,8 @@ struct cccc_core {
     uint32_t group_count, group_capacity;
     cccc_arena_t *registry_arena;
     cccc_value_t registry;               /* the document; groups and defaults as reference 1.1 */
+    const msgpack_object_kv **registry_entries; /* of its groups, by id; in the arena */
+    uint32_t registry_entry_count;
     bool registry_dirty;                 /* newer than the file */
     uint64_t registry_stored_mono_us;    /* when it was last handed over to be written; 0 = never */
     char active_group_id[16];
