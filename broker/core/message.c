@@ -497,7 +497,10 @@ static cccc_value_t string_or_nil(cccc_str_t s)
     return s.len ? cccc_string(s) : cccc_nil();
 }
 
-#define KEY(z) {.type = MSGPACK_OBJECT_STR, .via.str = {sizeof(z) - 1, z}}
+#define KEY(z)                                                                                                                             \
+    {                                                                                                                                      \
+        .type = MSGPACK_OBJECT_STR, .via.str = { sizeof(z) - 1, z }                                                                        \
+    }
 
 /* Every field of reference 2.3, in its order, then ours; the last two only where they say something. */
 static const msgpack_object_kv message_template[] = {

@@ -18,9 +18,10 @@ static double now_ns(void)
 
 static size_t pack_send(cccc_buf_t *out, uint64_t n, bool with_client_id)
 {
-    static const char text[] = "The quick brown fox jumps over the lazy dog and keeps running through the forest until the night falls, when it "
-                               "stops to rest under an old oak tree, listens to the wind in the leaves, and thinks about the long way that is "
-                               "still ahead before the hills come into view again at dawn. ok.";
+    static const char text[] =
+        "The quick brown fox jumps over the lazy dog and keeps running through the forest until the night falls, when it "
+        "stops to rest under an old oak tree, listens to the wind in the leaves, and thinks about the long way that is "
+        "still ahead before the hills come into view again at dawn. ok.";
     char client_id[32];
     snprintf(client_id, sizeof client_id, "c-%016llx", (unsigned long long)n);
     out->size = 0;

@@ -41,13 +41,14 @@ static void event_has_every_field_in_order(void **state)
                                           TEAM);
     struct cccc_event event;
     assert_true(bench_event(b, TEAM, 1, &event));
-    assert_string_equal(bench_text(b, cccc_get(result, "event")),
-                        cccc_arena_printf(bench_arena(b),
-                                          "{\"v\":1,\"id\":\"%.*s\",\"ts\":\"%.*s\",\"seq\":1,\"kind\":\"chat.message\",\"group_id\":\"%s\","
-                                          "\"scope_key\":\"s_bbbbbbbbbbbb\",\"by\":\"user\",\"attest\":{\"as\":\"operator\",\"uid\":1000,\"pid\":42},"
-                                          "\"data\":%s}",
-                                          CCCC_STR_FMT(event.id), CCCC_STR_FMT(event.ts), TEAM, bench_text(b, &event.data))
-                            .ptr);
+    assert_string_equal(
+        bench_text(b, cccc_get(result, "event")),
+        cccc_arena_printf(bench_arena(b),
+                          "{\"v\":1,\"id\":\"%.*s\",\"ts\":\"%.*s\",\"seq\":1,\"kind\":\"chat.message\",\"group_id\":\"%s\","
+                          "\"scope_key\":\"s_bbbbbbbbbbbb\",\"by\":\"user\",\"attest\":{\"as\":\"operator\",\"uid\":1000,\"pid\":42},"
+                          "\"data\":%s}",
+                          CCCC_STR_FMT(event.id), CCCC_STR_FMT(event.ts), TEAM, bench_text(b, &event.data))
+            .ptr);
     cccc_str_t digest = cccc_get_str(&event.data, "client_digest");
     assert_int_equal(digest.len, 16);
     assert_string_equal(bench_text(b, &event.data),
@@ -320,8 +321,9 @@ static void client_id_without_a_digest_agrees_with_everything(void **state)
 {
     (void)state;
     bench_t *b = team_new(1);
-    bench_line(b, TEAM, "{'id':'aaaaaaaaaaaa0000000001aaaaaaaaaa','ts':'2026-01-01T00:00:00Z','kind':'chat.message','by':'user',"
-                        "'data':{'text':'old','to':['peer-1'],'audience':['peer-1'],'client_id':'k'}}");
+    bench_line(b, TEAM,
+               "{'id':'aaaaaaaaaaaa0000000001aaaaaaaaaa','ts':'2026-01-01T00:00:00Z','kind':'chat.message','by':'user',"
+               "'data':{'text':'old','to':['peer-1'],'audience':['peer-1'],'client_id':'k'}}");
     bench_restart(b);
     const cccc_value_t *again = send_k(b, "new", "k");
     assert_string_equal(bench_str_at(b, again, "result.event.data.text"), "old");
@@ -339,8 +341,9 @@ static void disabled_recipient_is_kept_and_said(void **state)
     assert_json(b, cccc_get(result, "recipients"), "[{'id':'off','enabled':false}]");
     assert_string_equal(inbox_seqs(b, TEAM, "off", "all"), "1");
     const cccc_value_t *all = bench_do(b, "send", "{'group_id':'%s','text':'all','to':['@all'],'by':'lead'}", TEAM);
-    assert_json(b, cccc_get(all, "recipients"),
-                "[{'id':'peer-1','enabled':true},{'id':'peer-2','enabled':true},{'id':'off','enabled':false},{'id':'user','enabled':true}]");
+    assert_json(
+        b, cccc_get(all, "recipients"),
+        "[{'id':'peer-1','enabled':true},{'id':'peer-2','enabled':true},{'id':'off','enabled':false},{'id':'user','enabled':true}]");
     team_end(&b);
 }
 
