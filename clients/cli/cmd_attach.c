@@ -64,8 +64,8 @@ int cmd_active(struct cli *cli)
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cccc_str_t id = cccc_get_str(result, "active_group_id");
+    cli_fact(cli, "active", "%.*s", CCCC_STR_FMT(id.len ? id : CCCC_STR("-")));
     if (id.len == 0)
-        return cli_fail(cli, CCCC_E_NO_ACTIVE_GROUP, "`cccc use GROUP`; `cccc groups` lists them", "no group is active");
-    cli_fact(cli, "active", "%.*s", CCCC_STR_FMT(id));
+        cli_say(cli, "no group is active\nnext: cccc use GROUP; cccc groups lists them");
     return 0;
 }
