@@ -68,6 +68,9 @@ static void reader_join(struct cccc_group *group, cccc_str_t id, const struct cc
     if (reader)
         reader_drop(group, reader);
     reader = reader_make(group, id);
+    /* An actor that was here before has followers still: for them nothing was published between this event and the next one addressed to it, but
+     * something may have been before. */
+    reader->published = event->seq;
     for (int lane = 0; lane < CCCC_LANES; lane++)
         cursor_move(reader, (enum cccc_lane)lane, event->seq, event->id, event->ts, event->ts);
     group->cursors_dirty = true;
@@ -275,10 +278,17 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_SYSTEM_NOTIFY] = apply_notify,
 };
 
+bool kind_is_config(cccc_kind_t kind)
+{
+    return kind >= CCCC_KIND_GROUP_CREATE && kind <= CCCC_KIND_ACTOR_REMOVE;
+}
+
 void apply_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_event *event)
 {
     CCCC_ASSERT(event->seq > group->head_seq, "(%s: %llu after %llu)", group->id, (unsigned long long)event->seq,
                 (unsigned long long)group->head_seq);
+    if (group->head_seq == 0)
+        group->first_seq = event->seq;
     group->head_seq = event->seq;
     copy_text(group->head_id, sizeof group->head_id, event->id);
     copy_text(group->head_ts, sizeof group->head_ts, event->ts);
@@ -317,7 +327,7 @@ void group_reset(struct cccc_group *group)
     group->document = cccc_nil();
     group->document_seq = 0;
     memset(&group->config, 0, sizeof group->config);
-    group->head_seq = 0;
+    group->first_seq = group->head_seq = 0;
     group->head_id[0] = group->head_ts[0] = '\0';
     group->edited = false;
     group->dedupe = dedupe_new();

@@ -142,36 +142,46 @@ struct event_texts {
     char id[33], ts[28];
 };
 
-static cccc_err_t decide(struct cccc_core *core, cccc_arena_t *arena, struct cccc_group *group, const struct cccc_event *draft,
-                         struct cccc_pending **out, struct cccc_errmsg *m)
+/* Give `event` its id, ts and seq, and encode it into the scratch buffer. */
+static cccc_err_t encode(struct cccc_core *core, struct cccc_group *group, struct cccc_event *event, struct event_texts *texts,
+                         struct cccc_errmsg *m)
 {
     cccc_err_t err = append_allowed(core, group, m);
     if (err)
         return err;
-    struct cccc_pending *p = cccc_arena_alloc(arena, sizeof *p + sizeof(struct event_texts));
-    struct event_texts *texts = (struct event_texts *)(p + 1);
-    memset(p, 0, sizeof *p);
-    uint64_t seq = group->next_seq;
-    cccc_event_id_make(texts->id, (uint64_t)core->now->unix_us / 1000, seq, core_random(core));
+    cccc_event_id_make(texts->id, (uint64_t)core->now->unix_us / 1000, group->next_seq, core_random(core));
     core_ts(core, texts->ts);
-    p->event = *draft;
-    p->event.id = (cccc_str_t){texts->id, 32};
-    p->event.ts = cccc_str(texts->ts);
-    p->event.seq = seq;
-    p->event.group_id = cccc_str(group->id);
-    p->event.extra = cccc_nil();
+    event->id = (cccc_str_t){texts->id, sizeof texts->id - 1};
+    event->ts = (cccc_str_t){texts->ts, sizeof texts->ts - 1};
+    event->seq = group->next_seq;
+    event->group_id = cccc_str(group->id);
+    event->extra = cccc_nil();
     cccc_buf_t *wire = scratch(core);
-    cccc_event_pack(&p->event, wire);
-    if (wire->size > CCCC_EVENT_BYTES_MAX || !line_fits(&p->event, wire->size))
+    cccc_event_pack(event, wire);
+    if (wire->size > CCCC_EVENT_BYTES_MAX || !line_fits(event, wire->size))
         return cccc_fail(m, CCCC_E_TOO_LARGE, "the event would be larger than EVENT_BYTES_MAX (%d bytes); put the bulk into an attachment",
                          CCCC_EVENT_BYTES_MAX);
-    p->wire = cccc_bytes_new(wire->data, wire->size);
+    return CCCC_OK;
+}
+
+static cccc_err_t decide(struct cccc_core *core, cccc_arena_t *arena, struct cccc_group *group, const struct cccc_event *draft,
+                         struct cccc_pending **out, struct cccc_errmsg *m)
+{
+    struct cccc_pending *p = cccc_arena_alloc(arena, sizeof *p + sizeof(struct event_texts));
+    memset(p, 0, sizeof *p);
+    p->event = *draft;
+    cccc_err_t err = encode(core, group, &p->event, (struct event_texts *)(p + 1), m);
+    if (err)
+        return err;
+    p->wire = cccc_bytes_new(core->scratch.data, core->scratch.size);
     *out = p;
     return CCCC_OK;
 }
 
-static void pend(struct cccc_core *core, struct cccc_group *group, struct cccc_pending *p)
+static void pend(struct cccc_core *core, struct cccc_group *group, struct cccc_pending *p, cccc_kind_t kind)
 {
+    p->config = kind_is_config(kind);
+    group->pending_config += p->config;
     group->next_seq++;
     *group->pending_end = p;
     group->pending_end = &p->next;
@@ -204,9 +214,21 @@ cccc_err_t call_append(call_t *call, struct cccc_group *group, cccc_kind_t kind,
     call->decided = true;
     if (next)
         call->next = next;
-    pend(call->core, group, p);
+    pend(call->core, group, p, kind);
     call_release_conn(call);
     return CCCC_OK;
+}
+
+cccc_err_t call_append_check(call_t *call, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key,
+                             cccc_value_t data, uint32_t more, struct cccc_errmsg *m)
+{
+    struct cccc_event draft = {
+        .kind = cccc_str(cccc_kind_word(kind)), .scope_key = scope_key, .by = by, .attest = permit_attest(call), .data = data};
+    struct event_texts texts;
+    if (group->pending_count + more >= CCCC_PENDING_EVENTS_MAX)
+        return cccc_fail(m, CCCC_E_BUSY, "%d events of group %s wait for the disk already; try again when some are answered",
+                         CCCC_PENDING_EVENTS_MAX, group->id);
+    return encode(call->core, group, &draft, &texts, m);
 }
 
 cccc_err_t core_append(struct cccc_core *core, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key,
@@ -222,7 +244,7 @@ cccc_err_t core_append(struct cccc_core *core, struct cccc_group *group, cccc_ki
     }
     p->arena = *arena;
     *arena = NULL;
-    pend(core, group, p);
+    pend(core, group, p, kind);
     return CCCC_OK;
 }
 

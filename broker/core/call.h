@@ -150,10 +150,6 @@ cccc_value_t permit_attest(const call_t *call);
 
 /* Canonical tokens of `to`, in order, without duplicates: array in the call's arena. CCCC_E_INVALID_RECIPIENT with a message. */
 cccc_err_t recipients_resolve(call_t *call, struct cccc_group *group, const cccc_value_t *to, cccc_value_t *out, struct cccc_errmsg *m);
-/* The audience of canonical tokens as of now: principals the event is for, sender excluded; array in the call's arena. Disabled actors are
- * in it (their copy waits in the inbox). *enabled counts the enabled agents in it. */
-cccc_value_t recipients_audience(call_t *call, struct cccc_group *group, const cccc_value_t *to, cccc_str_t sender, uint32_t *enabled);
-
 /* ---- unread.c ---- */
 void unread_push(struct cccc_unread *u, uint64_t seq);              /* seq > u->last */
 void unread_drop_through(struct cccc_unread *u, uint64_t seq);       /* forget all <= seq */

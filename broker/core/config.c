@@ -264,12 +264,13 @@ static void apply_settings(struct edit *e)
 static void apply_edit(struct edit *e)
 {
     const cccc_value_t *document = data(e, "document");
-    cccc_value_t id = cccc_string(e->event->group_id), created = cccc_string(cccc_get_str(&e->doc, "created_at"));
+    cccc_value_t created = cccc_string(cccc_get_str(&e->doc, "created_at"));
     if (!cccc_is_map(document))
         return;
     e->doc = *document;
-    put(e, "group_id", id);
-    put(e, "created_at", created);
+    put_str(e, "group_id", e->event->group_id);
+    if (cccc_get_str(document, "created_at").len == 0)
+        put(e, "created_at", created);
 }
 
 static bool any_enabled(const cccc_value_t *doc)
@@ -370,6 +371,8 @@ bool config_apply(struct cccc_group *group, const struct cccc_event *event)
     cccc_kind_t kind = cccc_kind_find(event->kind);
     if (appliers[kind] == NULL)
         return false;
+    if (group->created_ts[0] == '\0' && event->ts.len < sizeof group->created_ts)
+        memcpy(group->created_ts, event->ts.ptr, event->ts.len);
     if (group->folding && is_in_document(group, kind, event->seq))
         return true;
     bool has_document = cccc_is_map(&group->document);
@@ -389,6 +392,8 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
 {
     cccc_arena_t *arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES);
     cccc_value_t document = cccc_map_without(arena, &group->document, CCCC_STR("ledger_seq"));
+    if (group->config.created_at.len == 0 && group->created_ts[0] != '\0')
+        document = cccc_map_with(arena, &document, CCCC_STR("created_at"), cccc_text(group->created_ts));
     cccc_builder_t b = cccc_map_builder(arena, 1);
     cccc_map_add(&b, "document", cccc_value_copy(arena, &document));
     struct cccc_errmsg m;

@@ -211,6 +211,11 @@ static void call_start(call_t *call)
         call_fail(call, CCCC_E_SHUTTING_DOWN, "the daemon is stopping; repeat the request when it is back");
         return;
     }
+    if (call->peer.standing == CCCC_PEER_UNKNOWN && call->request.op != CCCC_OP_ping) {
+        call_fail(call, CCCC_E_SENDER_UNKNOWN,
+                  "the broker could not tell who is calling (the process is gone, or its parents are); only ping is answered");
+        return;
+    }
     ops[call->request.op](call);
 }
 
@@ -253,7 +258,7 @@ static call_t *call_new(struct cccc_core *core, const struct cccc_call_input *in
 
 call_t *core_call(struct cccc_core *core)
 {
-    struct cccc_call_input input = {.peer = {.standing = CCCC_PEER_OPERATOR}, .arena = cccc_arena_new(2048)};
+    struct cccc_call_input input = {.peer = {.standing = CCCC_PEER_UNKNOWN}, .arena = cccc_arena_new(2048)};
     return call_new(core, &input);
 }
 
@@ -357,6 +362,7 @@ static struct cccc_pending *pending_pop(struct cccc_core *core, struct cccc_grou
     if (!group->pending)
         group->pending_end = &group->pending;
     group->pending_count--;
+    group->pending_config -= p->config;
     group->pending_bytes -= p->wire->len;
     core->pending_count--;
     core->pending_bytes -= p->wire->len;
@@ -462,7 +468,6 @@ void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, c
         group->created = false;
     if (refold && !group->deleted)
         core_effect(self, CCCC_DO_REFOLD)->slot = slot;
-    relay_append_failed(self, group);
     run_connections(self);
 }
 
@@ -567,10 +572,9 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     /* A document that is taken over by a group.edit brings its readers with that event. */
     if (offline || read_only || !(group->edited || group->document_seq == UINT64_MAX))
         readers_sync(group);
-    if (!offline && !read_only) {
+    if (!offline && !read_only)
         config_resume(self, group);
-        relay_resume(self, group);
-    }
+    group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
     run_connections(self);
 }
 
@@ -587,6 +591,7 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     publish_heads(self);
     cursors_tick(self);
     uploads_tick(self);
+    relays_tick(self);
     registry_tick(self, false);
     daemon_tick(self);
     if (self->scratch.alloc > SCRATCH_KEEP_BYTES) {

@@ -284,9 +284,11 @@ void op_group_update(call_t *call)
 {
     static const char *const known[] = {"title", "topic", NULL};
     struct cccc_group *ahead = manage(call, CCCC_A_group_update_group_id, CCCC_A_group_update_by, CCCC_E_GROUP_UPDATE_FAILED);
+    if (ahead == NULL)
+        return;
     const cccc_value_t *given = cccc_arg(&call->request.args, CCCC_A_group_update_patch);
     cccc_value_t title, topic;
-    if (ahead == NULL || !patch_checked(call, given, known) || !patch_text(call, given, "title", CCCC_TITLE_BYTES_MAX, false, &title) ||
+    if (!patch_checked(call, given, known) || !patch_text(call, given, "title", CCCC_TITLE_BYTES_MAX, false, &title) ||
         !patch_text(call, given, "topic", CCCC_TOPIC_TEXT_BYTES_MAX, true, &topic))
         return;
     if (cccc_is_nil(&title) && cccc_is_nil(&topic)) {
@@ -498,16 +500,12 @@ void group_row(cccc_builder_t *row, const struct cccc_group *group)
 
 static cccc_value_t groups_row(call_t *call, struct cccc_group *group)
 {
-    cccc_value_t meta = registry_meta(call->core, call->arena, group);
-    cccc_builder_t own = cccc_map_builder(call->arena, 8);
-    cccc_map_add(&own, "registry_health", cccc_text(group->offline != NULL ? "offline" : "ok"));
-    group_row(&own, group);
-    for (uint32_t i = 0; i < own.value.via.map.size; i++) {
-        cccc_str_t key = {0};
-        cccc_as_str(&own.value.via.map.ptr[i].key, &key);
-        meta = cccc_map_with(call->arena, &meta, key, own.value.via.map.ptr[i].val);
-    }
-    return meta;
+    cccc_builder_t row = cccc_map_builder(call->arena, 16);
+    registry_meta(call->core, &row, group);
+    cccc_map_add(&row, "registry_health", cccc_text(group->offline != NULL ? "offline" : "ok"));
+    group_row(&row, group);
+    registry_kept(call->core, &row, group);
+    return row.value;
 }
 
 void op_groups(call_t *call)

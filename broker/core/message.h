@@ -22,7 +22,14 @@ void core_fail_pending(struct cccc_core *core, struct cccc_group *group, cccc_er
 /* The pending event with this seq, or NULL. */
 struct cccc_pending *group_pending(const struct cccc_group *group, uint64_t seq);
 
+/* A dry run of call_append: would the event be taken, with `more` others before it? */
+cccc_err_t call_append_check(call_t *call, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key,
+                             cccc_value_t data, uint32_t more, struct cccc_errmsg *m);
+
 /* ---- apply.c ---- */
+
+/* True for kinds that change the document. */
+bool kind_is_config(cccc_kind_t kind);
 
 /* "chat", "notify". */
 extern const char *const lane_words[CCCC_LANES];
@@ -43,8 +50,97 @@ bool ack_is_open(const struct cccc_group *group, cccc_str_t reader, cccc_str_t e
 
 /* ---- recipients.c ---- */
 
+/* Agents a message would reach, the sender left out. */
+struct cccc_reach {
+    uint32_t enabled;
+    uint32_t disabled_by_id; /* named by their own id */
+    uint32_t disabled;       /* meant by @all, @peers or nobody named */
+};
+
+/* The audience of canonical tokens as of now: actors in their order, then user when listed, or meant by everyone and not the sender. Disabled actors are
+ * in it: their copy waits in the inbox. Array in the call's arena. */
+cccc_value_t recipients_reach(call_t *call, const struct cccc_group *group, const cccc_value_t *to, cccc_str_t sender,
+                              struct cccc_reach *reach);
+/* Whether tokens mean anybody but user; no tokens mean everyone. */
+bool recipients_address_agents(const cccc_value_t *to);
+/* Ids of actors and selectors the text mentions as @name: outside code, at the start of a word, not inside an address. */
+cccc_value_t recipients_mentioned(call_t *call, const struct cccc_group *group, cccc_str_t text);
+
 /* The audience of a line that has none (CCCC 0.4.0), by its recipients and the roles at this point of the fold. */
 cccc_value_t recipients_legacy_audience(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_event *event);
+
+/* ---- message.c: from what was asked to a decided chat.message ---- */
+
+/* One message on its way. The first part is what was asked, set by the op; the rest is message.c's. In the call's arena. */
+struct cccc_message {
+    struct cccc_group *group;
+    cccc_str_t by;
+    const char *verb; /* what a client_id stands for: "send", "reply", "send_cross_group" */
+    cccc_str_t text, priority, path, client_id, reply_to;
+    cccc_str_t src_group_id, src_event_id, dst_group_id;
+    const cccc_value_t *to, *dst_to, *attachments;
+    bool reply_required;
+    bool relays; /* the source record of send_cross_group */
+
+    enum { CCCC_AWAITS_NOTHING, CCCC_AWAITS_REPEAT, CCCC_AWAITS_ORIGINAL, CCCC_AWAITS_FILE, CCCC_AWAITS_TEXT } awaits;
+    uint64_t client_hash;          /* 0: no client_id */
+    char digest[17];               /* of what was asked */
+    uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
+    bool original_known;
+    struct cccc_event original; /* of a reply */
+    uint32_t files_known;       /* attachments whose blob was found */
+    cccc_value_t files;         /* their descriptors */
+    bool text_stored;           /* the long text is a blob, the last of `files` */
+    cccc_value_t tokens, audience;
+    struct cccc_reach reach;
+    cccc_str_t scope_key, stored_text;
+
+    struct cccc_refusal *refusal; /* how it ended, if it did: refused, */
+    bool duplicate;               /* or a repeat of `repeated`, which still is `pending` when that is set */
+    struct cccc_event repeated;
+    cccc_str_t repeated_wire;
+    struct cccc_pending *pending; /* decided by this message, or by the one it repeats */
+    struct cccc_pending *ack;     /* a reply's implicit acknowledgement */
+    bool woke;                    /* an idle group became active */
+};
+
+enum cccc_message_step {
+    CCCC_MESSAGE_READY,  /* message_decide may follow, in the same input */
+    CCCC_MESSAGE_PARKED, /* `next` runs later: prepare again there */
+    CCCC_MESSAGE_ENDED   /* refusal or duplicate is set */
+};
+/* Check everything, and look up what has to be read first. To be called again after each park, and again when time has passed: nothing checked
+ * before counts then. */
+enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, call_next_fn next);
+/* Decide the event (and the wake, and the acknowledgement). False: refusal is set, nothing was decided. `next` as in call_append. */
+bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next);
+void message_refuse(call_t *call, struct cccc_message *m, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Answer with the message's refusal. */
+void message_fail(call_t *call, const struct cccc_message *m);
+/* Resolve `tokens`, `audience` and `reach` as of now. False: refusal is set. */
+bool message_check_recipients(call_t *call, struct cccc_message *m);
+/* Pack the event of a message that is stored: its own, or the one it repeats. */
+void message_pack_event(const struct cccc_message *m, cccc_buf_t *out);
+/* Acknowledge an attention message that asked `reader` for it and is still open; NULL when it did not, or no event can be taken now. */
+struct cccc_pending *ack_decide(call_t *call, struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id, call_next_fn next);
+/* After durability: what a wake leaves to do. */
+void message_settle(call_t *call, struct cccc_message *m);
+
+/* ---- blobs.c ---- */
+
+/* The file's name in state/blobs/ when `path` is one a client may use; "" otherwise. */
+cccc_str_t blob_file(cccc_str_t path);
+/* {kind, path, title, mime_type, bytes, sha256} of a stored blob; `title` and `mime_type` may be "". */
+cccc_value_t blob_descriptor(cccc_arena_t *arena, const char *kind, cccc_str_t file, cccc_str_t title, cccc_str_t mime_type,
+                             uint64_t bytes);
+/* Look a blob up: continues with stored.value {bytes}. */
+void blob_stat(call_t *call, const struct cccc_group *group, cccc_str_t file, call_next_fn next);
+/* Read a blob's first `limit` bytes: continues with stored.value {data, bytes}. */
+void blob_read(call_t *call, const struct cccc_group *group, cccc_str_t file, uint64_t limit, call_next_fn next);
+/* A file's name made safe (reference 1.7); in the arena. */
+cccc_str_t blob_clean_name(cccc_arena_t *arena, cccc_str_t name);
+/* Keep a long text: continues when state/blobs/<returned name> is on the disk. */
+cccc_str_t blob_store_text(call_t *call, const struct cccc_group *group, cccc_str_t text, call_next_fn next);
 
 /* ---- publish.c ---- */
 
@@ -53,6 +149,15 @@ void publish_event(struct cccc_core *core, struct cccc_group *group, const struc
 /* Once a second: the heads that are due. */
 void publish_heads(struct cccc_core *core);
 
+/* ---- read.c ---- */
+
+/* [{from_seq, to_seq, reason}] */
+void pack_gaps(const struct cccc_read_result *read, cccc_buf_t *out);
+/* True: the read failed and the call with it. */
+bool read_failed(call_t *call);
+/* Read the event with this id out of call->group: `next` has it as its only event, to be confirmed there. Fails the call when there is none. */
+void event_find(call_t *call, cccc_str_t id, call_next_fn next);
+
 /* ---- inbox.c ---- */
 
 /* Once a second: ask for exports of read cursors that are due. */
@@ -60,7 +165,7 @@ void cursors_tick(struct cccc_core *core);
 /* Ask for every export that is due, now. */
 void cursors_flush(struct cccc_core *core);
 
-/* ---- blobs.c ---- */
+/* ---- blobs.c, time ---- */
 
 /* Once a second: drop uploads nobody continues. */
 void uploads_tick(struct cccc_core *core);
@@ -70,9 +175,7 @@ void uploads_drop_all(struct cccc_core *core);
 
 /* Apply a source record, or the record that its second step is over, to group->relays. */
 void relay_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
-/* After a fold: repeat the second step of what is still open. */
-void relay_resume(struct cccc_core *core, struct cccc_group *group);
-/* Appends of this group were lost: what was under way for its relays is repeated later. */
-void relay_append_failed(struct cccc_core *core, struct cccc_group *group);
+/* Once a second: repeat the second step of what a crash, or a full disk, has left open. */
+void relays_tick(struct cccc_core *core);
 cccc_value_t relays_dump(const struct cccc_group *group, cccc_arena_t *arena);
 void relays_fini(struct cccc_group *group);

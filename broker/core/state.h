@@ -86,6 +86,7 @@ struct cccc_pending {
     struct cccc_call *call;   /* who waits for it; NULL when nobody does */
     struct cccc_waiter *waiters; /* repeats of the same client_id that wait for the same durability */
     uint64_t client_hash;     /* 0 = no client_id */
+    bool config;              /* changes the document */
 };
 
 /* ---- a group ---- */
@@ -96,16 +97,19 @@ struct cccc_group {
     cccc_arena_t *document_arena;
     cccc_value_t document;
     uint64_t document_seq;       /* ledger_seq of the document: the last config event in it */
+    char created_ts[28];         /* when its first configuration event was; "" = none seen */
     cccc_arena_t *config_arena;
     struct cccc_config config;
     struct cccc_reader *readers; /* uthash by id */
 
+    uint64_t first_seq;          /* of the first event applied; 0 = none */
     uint64_t head_seq;           /* last applied (durable) seq */
     char head_id[33];
     char head_ts[28];
     uint64_t next_seq;           /* what the next decided event gets */
     struct cccc_pending *pending, **pending_end;
     uint32_t pending_count;
+    uint32_t pending_config;     /* of them, events that change the document */
     uint64_t pending_bytes;
     struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
     struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
@@ -134,6 +138,8 @@ struct cccc_core {
     uint32_t group_count, group_capacity;
     cccc_arena_t *registry_arena;
     cccc_value_t registry;               /* the document; groups and defaults as reference 1.1 */
+    const msgpack_object_kv **registry_entries; /* of its groups, by id; in the arena */
+    uint32_t registry_entry_count;
     bool registry_dirty;                 /* newer than the file */
     uint64_t registry_stored_mono_us;    /* when it was last handed over to be written; 0 = never */
     char active_group_id[16];

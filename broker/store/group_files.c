@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SUM_HEX = 64 };
+enum { SUM_HEX = 64, SUM_FILE_BYTES_MAX = 256 };
 
 /* ---- sums ---- */
 
@@ -31,22 +31,24 @@ static void sum_of(const char *bytes, size_t len, char out[SUM_HEX + 1])
     sodium_bin2hex(out, SUM_HEX + 1, hash, sizeof hash);
 }
 
-static struct sums read_sums(const struct cccc_vfs *vfs, const char *path)
+/* 0 or -errno. A file that is missing or makes no sense is not known, and no error. */
+static int read_sums(const struct cccc_vfs *vfs, const char *path, struct sums *sums)
 {
-    struct sums sums = {0};
     char *text;
     size_t len;
-    if (cccc_vfs_slurp(vfs, path, 256, &text, &len) < 0)
-        return sums;
-    int fields = sscanf(text, "%64[0-9a-f]\nnext %64[0-9a-f]\n", sums.settled, sums.next);
+    *sums = (struct sums){0};
+    int rc = cccc_vfs_slurp(vfs, path, SUM_FILE_BYTES_MAX, &text, &len);
+    if (rc < 0)
+        return rc == -ENOENT || rc == -EFBIG ? 0 : rc;
+    int fields = sscanf(text, "%64[0-9a-f]\nnext %64[0-9a-f]\n", sums->settled, sums->next);
     free(text);
-    sums.known = fields >= 1 && strlen(sums.settled) == SUM_HEX;
-    return sums;
+    sums->known = fields >= 1 && strlen(sums->settled) == SUM_HEX;
+    return 0;
 }
 
 static int write_sums(const struct cccc_vfs *vfs, const char *path, const struct sums *sums)
 {
-    char text[256];
+    char text[SUM_FILE_BYTES_MAX];
     int len = snprintf(text, sizeof text, sums->next[0] ? "%s\nnext %s\n" : "%s\n", sums->settled, sums->next);
     return cccc_vfs_replace(vfs, path, text, (size_t)len, false);
 }
@@ -88,8 +90,11 @@ void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *h
 {
     char sum[SUM_HEX + 1];
     struct cccc_errmsg why = {""}, why_prev = {""};
-    struct sums sums = read_sums(vfs, cccc_group_path(home, group_id, "/state/group.sum").z);
+    struct sums sums = {0};
     *out = (struct cccc_group_files){.document = cccc_nil()};
+    int rc = read_sums(vfs, cccc_group_path(home, group_id, "/state/group.sum").z, &sums);
+    if (rc < 0)
+        snprintf(out->note, sizeof out->note, "state/group.sum: %s; an edit of group.yaml by hand would not be noticed", strerror(-rc));
     out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml").z, arena, sum, &why);
     if (!cccc_is_nil(&out->document)) {
         out->edited = !is_ours(&sums, sum);
@@ -116,7 +121,7 @@ static cccc_err_t compose(const cccc_value_t *document, cccc_buf_t *text, struct
     return err ? cccc_wrap(m, CCCC_E_TOO_LARGE, "the document does not fit a configuration file") : CCCC_OK;
 }
 
-/* A group.yaml that is not ours was edited since it was read: a copy stays, and .prev keeps the last sound one. */
+/* A group.yaml that is not ours was edited since it was read: a durable copy stays, and .prev keeps the last sound one. */
 static int keep_edit(const struct cccc_vfs *vfs, const char *path, const char *copy)
 {
     int fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
@@ -124,7 +129,7 @@ static int keep_edit(const struct cccc_vfs *vfs, const char *path, const char *c
         return fd;
     int rc = cccc_vfs_copy_out(vfs, fd, 0, UINT64_MAX, copy);
     vfs->close(vfs->ctx, fd);
-    return rc;
+    return rc < 0 ? rc : cccc_vfs_sync_parent(vfs, copy);
 }
 
 /* 1 when group.yaml is ours (or not there), 0 when not; or -errno. */
@@ -149,8 +154,10 @@ static int write_group(const struct cccc_store_call *call, const cccc_buf_t *tex
     cccc_str_t id = call->store->group_id;
     struct cccc_path path = cccc_group_path(call->home, id, "/group.yaml");
     struct cccc_path sum_path = cccc_group_path(call->home, id, "/state/group.sum");
-    struct sums sums = read_sums(vfs, sum_path.z), change = {0};
+    struct sums sums = {0}, change = {0};
     int rc = cccc_vfs_make_dirs(vfs, cccc_group_path(call->home, id, "/state").z);
+    if (rc == 0)
+        rc = read_sums(vfs, sum_path.z, &sums);
     int ours = rc < 0 ? rc : current_is_ours(vfs, path.z, &sums, change.settled);
     if (ours < 0)
         return ours;

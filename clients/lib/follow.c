@@ -74,6 +74,7 @@ struct cccc_follow {
     struct anchor head;   /* of the last head frame */
     bool suspect;         /* after a new connection: read from check_from, not from pos */
     uint64_t check_from;
+    uint64_t asked_from;      /* where the last read began */
 
     uint32_t wanted; /* seeking: last events still to be found */
     uint64_t before; /* seeking: look below this seq */
@@ -201,6 +202,7 @@ static void start_read(cccc_follow_t *self, int64_t now)
     add_range(self, args);
     if (self->phase != PHASE_SEEK_HEAD)
         add_filter(self, args);
+    self->asked_from = read_from(self);
     self->waiter = (struct waiter){0};
     self->reading = request_open(self->client, "ledger_read", &args, &self->waiter, NULL, NULL, NULL) == 0;
     if (!self->reading)
@@ -372,7 +374,6 @@ static void go_live(cccc_follow_t *self, int64_t now)
 
 static void page_ended(cccc_follow_t *self, int64_t now)
 {
-    uint64_t from = read_from(self);
     uint64_t checked = self->page.checked_seq;
     bool more = self->page.more;
     page_close(self->client, &self->page);
@@ -381,8 +382,8 @@ static void page_ended(cccc_follow_t *self, int64_t now)
     self->suspect = self->suspect && more && checked < self->pos;
     if (!more)
         go_live(self, now);
-    else if (checked <= from && self->pos <= from)
-        retry_read(self, now);
+    else if (checked <= self->asked_from && self->pos <= self->asked_from)
+        retry_read(self, now); /* no way forward now, and asking at once would not make one */
 }
 
 static bool page_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)

@@ -27,6 +27,8 @@ struct ledger {
     uint32_t count, durable, capacity;
     cccc_value_t document; /* as last stored; in the bench's arena */
     bool trashed;
+    bool edited; /* by hand */
+    bool lost;   /* a scan does not find its folder */
 };
 
 struct job {
@@ -67,6 +69,8 @@ struct bench {
     struct blob *blobs;
     uint64_t next_conn;
     struct cccc_daemon_facts facts;
+    cccc_value_t stored[CCCC_STORE_BLOB_TEXT + 1]; /* of one-file kinds; in the arena */
+    const char *root, *remote;                     /* what CCCC_STORE_GIT finds */
     cccc_buf_t trace, shown;
     const char *const *quiet;
 };
@@ -439,6 +443,9 @@ bench_t *bench_new(uint64_t seed)
     self->stores.end = &self->stores.first;
     self->answers_end = &self->answers;
     self->next_conn = 1000;
+    self->root = self->remote = "";
+    for (size_t i = 0; i < sizeof self->stored / sizeof *self->stored; i++)
+        self->stored[i] = cccc_nil();
     self->facts = (struct cccc_daemon_facts){.version = "0.1.0", .pid = 1, .started_unix_us = self->unix_us, .epoch = 7};
     cccc_buf_init(&self->trace);
     cccc_buf_init(&self->shown);
@@ -493,7 +500,8 @@ cccc_arena_t *bench_arena(bench_t *self)
 
 static void fold_ledger(bench_t *self, struct ledger *ledger)
 {
-    ledger->slot = cccc_core_fold_begin(self->core, cccc_str(ledger->id), &ledger->document, false);
+    ledger->slot = cccc_core_fold_begin(self->core, cccc_str(ledger->id), &ledger->document, ledger->edited);
+    ledger->edited = false;
     ledger->has_slot = true;
     ledger_fold(self->core, ledger->slot, ledger);
     cccc_core_fold_end(self->core, moment(self), ledger->slot, NULL, NULL);
@@ -535,6 +543,7 @@ void bench_restart(bench_t *self)
     cccc_core_destroy(&self->core);
     self->core = cccc_core_new();
     narrate(self, "restart");
+    cccc_core_load_home(self->core, &self->stored[CCCC_STORE_REGISTRY], &self->stored[CCCC_STORE_ACTIVE]);
     for (uint32_t i = 0; i < self->ledger_count; i++) {
         struct ledger *ledger = self->ledgers[i];
         ledger_cut(ledger, ledger->durable);
@@ -564,6 +573,36 @@ cccc_value_t bench_dump(bench_t *self, const char *group_id)
 uint64_t bench_durable(bench_t *self, const char *group_id)
 {
     return ledger_need(self, group_id)->durable;
+}
+
+void bench_hand(bench_t *self, const char *group_id, const char *document)
+{
+    struct ledger *ledger = ledger_need(self, group_id);
+    ledger->document = bench_json(self, "%s", document);
+    ledger->edited = true;
+}
+
+void bench_home(bench_t *self, const char *registry, const char *active)
+{
+    self->stored[CCCC_STORE_REGISTRY] = registry ? bench_json(self, "%s", registry) : cccc_nil();
+    self->stored[CCCC_STORE_ACTIVE] = active ? bench_json(self, "%s", active) : cccc_nil();
+    cccc_core_load_home(self->core, &self->stored[CCCC_STORE_REGISTRY], &self->stored[CCCC_STORE_ACTIVE]);
+}
+
+cccc_value_t bench_stored(bench_t *self, enum cccc_store_kind kind)
+{
+    return self->stored[kind];
+}
+
+void bench_repository(bench_t *self, const char *root, const char *remote)
+{
+    self->root = root;
+    self->remote = remote;
+}
+
+void bench_lose_folder(bench_t *self, const char *group_id)
+{
+    ledger_need(self, group_id)->lost = true;
 }
 
 bool bench_event(bench_t *self, const char *group_id, uint64_t seq, struct cccc_event *out)
@@ -975,7 +1014,7 @@ static cccc_value_t run_scan(bench_t *self)
 {
     cccc_builder_t present = cccc_array_builder(self->arena, 8), map = cccc_map_builder(self->arena, 2);
     for (uint32_t i = 0; i < self->ledger_count; i++) {
-        if (!self->ledgers[i]->trashed)
+        if (!self->ledgers[i]->trashed && !self->ledgers[i]->lost)
             cccc_array_add(&present, cccc_text(self->ledgers[i]->id));
     }
     cccc_map_add(&map, "present", present.value);
@@ -1001,8 +1040,8 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
         return CCCC_OK;
     case CCCC_STORE_GIT: {
         cccc_builder_t map = cccc_map_builder(self->arena, 2);
-        cccc_map_add(&map, "root", cccc_string(cccc_arena_str(self->arena, store->name)));
-        cccc_map_add(&map, "git_remote", cccc_text(""));
+        cccc_map_add(&map, "root", cccc_string(cccc_arena_str(self->arena, self->root[0] ? cccc_str(self->root) : store->name)));
+        cccc_map_add(&map, "git_remote", cccc_text(self->remote));
         *value = map.value;
         return CCCC_OK;
     }
@@ -1010,6 +1049,7 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
     case CCCC_STORE_REGISTRY:
     case CCCC_STORE_ACTIVE:
     case CCCC_STORE_CURSORS:
+        self->stored[store->kind] = cccc_value_copy(self->arena, &store->document);
         return CCCC_OK;
     default:
         return run_blob(self, store, value);

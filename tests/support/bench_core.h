@@ -27,10 +27,21 @@ void bench_restart(bench_t *self);
 cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents);
 cccc_value_t bench_dump(bench_t *self, const char *group_id);
 uint64_t bench_durable(bench_t *self, const char *group_id);
+/* Write group.yaml by hand (JSON): the next bench_restart finds it edited. */
+void bench_hand(bench_t *self, const char *group_id, const char *document);
+/* registry.json and active.json as start-up reads them (JSON; NULL: missing). bench_restart uses what was stored last. */
+void bench_home(bench_t *self, const char *registry, const char *active);
 /* Event number seq of the ledger as appended. False when there is none. */
 bool bench_event(bench_t *self, const char *group_id, uint64_t seq, struct cccc_event *out);
 /* group.yaml as last stored; nil when never. */
 cccc_value_t bench_document(bench_t *self, const char *group_id);
+
+/* What was last stored of a kind that has one file (registry, active) or one content (scope); nil when nothing was. */
+cccc_value_t bench_stored(bench_t *self, enum cccc_store_kind kind);
+/* What is found at any path from now on: the root ("" = the path itself) and the remote of its repository ("" = none). Borrowed. */
+void bench_repository(bench_t *self, const char *root, const char *remote);
+/* Its folder is gone as far as a scan can see. */
+void bench_lose_folder(bench_t *self, const char *group_id);
 
 /* ---- speaking ---- */
 

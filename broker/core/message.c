@@ -1,0 +1,611 @@
+/* message.c - from what was asked to a decided chat.message: the rules that send, reply, send_batch and send_cross_group share.
+ *
+ * Order of evaluation (reference 3.9): priority, repeat of a client_id, the original of a reply, recipients, does anybody get it, scope,
+ * attachments, emptiness, size. Nothing is changed before all of it holds; an idle group is woken only by a message that is taken.
+ * Invariant I5: a client_id that was decided is found, pending or durable, and confirmed on the event itself.
+ * Thread: the core's. */
+#include "broker/core/message.h"
+
+#include "broker/core/change.h"
+
+#include <sodium/crypto_shorthash.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- refusing ---- */
+
+static struct cccc_refusal *refusal_new(call_t *call, struct cccc_message *m, cccc_err_t err)
+{
+    m->refusal = cccc_arena_alloc(call->arena, sizeof *m->refusal);
+    m->refusal->err = err;
+    m->refusal->details = cccc_nil();
+    return m->refusal;
+}
+
+void message_refuse(call_t *call, struct cccc_message *m, cccc_err_t err, const char *fmt, ...)
+{
+    struct cccc_refusal *refusal = refusal_new(call, m, err);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(refusal->message.text, sizeof refusal->message.text, fmt, args);
+    va_end(args);
+}
+
+static void refuse_detail(call_t *call, struct cccc_message *m, const char *key, cccc_value_t value)
+{
+    cccc_builder_t details = cccc_map_builder(call->arena, 2);
+    if (cccc_is_map(&m->refusal->details))
+        details.value = cccc_map_with(call->arena, &m->refusal->details, cccc_str(key), value);
+    else
+        cccc_map_add(&details, key, value);
+    m->refusal->details = details.value;
+}
+
+void message_fail(call_t *call, const struct cccc_message *m)
+{
+    if (cccc_is_map(&m->refusal->details))
+        call_fail_details(call, m->refusal->err, m->refusal->details, "%s", m->refusal->message.text);
+    else
+        call_fail(call, m->refusal->err, "%s", m->refusal->message.text);
+}
+
+/* ---- repeats ---- */
+
+static void pack_or_nil(cccc_buf_t *out, const cccc_value_t *v)
+{
+    if (v)
+        cccc_pack_value(out, v);
+    else
+        cccc_pack_nil(out);
+}
+
+/* The digest of what was asked, as it was asked: a repeat is the same even when roles have changed in between. */
+static void digest_make(call_t *call, struct cccc_message *m)
+{
+    static const unsigned char key[crypto_shorthash_KEYBYTES] = "cccc arguments";
+    cccc_buf_t *out = &call->core->scratch;
+    out->size = 0;
+    cccc_pack_array(out, 12);
+    cccc_pack_text(out, m->verb);
+    cccc_pack_str(out, m->text);
+    pack_or_nil(out, m->to);
+    cccc_pack_str(out, m->priority);
+    cccc_pack_bool(out, m->reply_required);
+    cccc_pack_str(out, m->path);
+    pack_or_nil(out, m->attachments);
+    cccc_pack_str(out, m->reply_to);
+    cccc_pack_str(out, m->src_group_id);
+    cccc_pack_str(out, m->src_event_id);
+    cccc_pack_str(out, m->dst_group_id);
+    pack_or_nil(out, m->dst_to);
+    unsigned char hash[crypto_shorthash_BYTES];
+    crypto_shorthash(hash, (const unsigned char *)out->data, out->size, key);
+    for (size_t i = 0; i < sizeof hash; i++) {
+        m->digest[2 * i] = "0123456789abcdef"[hash[i] >> 4];
+        m->digest[2 * i + 1] = "0123456789abcdef"[hash[i] & 15];
+    }
+}
+
+static bool is_same_client_id(const struct cccc_message *m, const struct cccc_event *event)
+{
+    return cccc_str_eq(event->by, m->by) && cccc_str_eq(cccc_get_str(&event->data, "client_id"), m->client_id);
+}
+
+/* `event` has this message's client_id: is it this message? Events without a digest are from before there was one. */
+static bool repeat_agrees(call_t *call, struct cccc_message *m, const struct cccc_event *event)
+{
+    cccc_str_t digest = cccc_get_str(&event->data, "client_digest");
+    m->duplicate = digest.len == 0 || cccc_str_is(digest, m->digest);
+    if (m->duplicate)
+        return true;
+    message_refuse(call, m, CCCC_E_CLIENT_ID_CONFLICT,
+                   "client_id %.*s was used by %.*s for another message (event %.*s); a new message needs a new client_id",
+                   CCCC_STR_FMT(m->client_id), CCCC_STR_FMT(m->by), CCCC_STR_FMT(event->id));
+    refuse_detail(call, m, "event_id", cccc_string(cccc_arena_str(call->arena, event->id)));
+    return false;
+}
+
+/* Keep the event that is repeated: this call may live longer than the other one, and than a read. */
+static void take_wire(call_t *call, struct cccc_message *m, const char *bytes, size_t len)
+{
+    struct cccc_errmsg why;
+    m->repeated_wire = cccc_arena_str(call->arena, (cccc_str_t){bytes, len});
+    cccc_err_t err = cccc_event_unpack(m->repeated_wire.ptr, len, call->arena, &m->repeated, &why);
+    CCCC_ASSERT(err == CCCC_OK, "(an event of ours: %s)", why.text);
+}
+
+#define REPEAT_CANDIDATES_MAX 8
+
+/* Look for the client_id among what is decided. A candidate that is durable has to be read to be sure. */
+static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    if (m->client_id.len == 0)
+        return CCCC_MESSAGE_READY;
+    if (m->client_hash == 0) {
+        m->client_hash = dedupe_hash(m->by, m->client_id);
+        digest_make(call, m);
+    }
+    uint64_t seqs[REPEAT_CANDIDATES_MAX];
+    uint32_t count = dedupe_find(m->group->dedupe, m->client_hash, seqs, REPEAT_CANDIDATES_MAX), to_read = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct cccc_pending *p = seqs[i] > m->group->head_seq ? group_pending(m->group, seqs[i]) : NULL;
+        if (p && is_same_client_id(m, &p->event)) {
+            if (repeat_agrees(call, m, &p->event)) {
+                m->pending = p;
+                take_wire(call, m, p->wire->data, p->wire->len);
+            }
+            return CCCC_MESSAGE_ENDED;
+        }
+        if (!p && seqs[i] > m->repeats_read_through)
+            seqs[to_read++] = seqs[i];
+    }
+    if (to_read == 0)
+        return CCCC_MESSAGE_READY;
+    uint64_t *rising = cccc_arena_alloc(call->arena, to_read * sizeof *rising);
+    for (uint32_t i = 0; i < to_read; i++) {
+        uint32_t at = i;
+        for (; at > 0 && rising[at - 1] > seqs[i]; at--)
+            rising[at] = rising[at - 1];
+        rising[at] = seqs[i];
+    }
+    m->repeats_read_through = rising[to_read - 1];
+    m->awaits = CCCC_AWAITS_REPEAT;
+    struct cccc_read_query query = {
+        .mode = CCCC_READ_SEQS, .seqs = rising, .seq_count = to_read, .limit = to_read, .bytes_max = CCCC_LEDGER_READ_BYTES_MAX};
+    call_read(call, m->group, &query, next);
+    return CCCC_MESSAGE_PARKED;
+}
+
+static void take_repeat(call_t *call, struct cccc_message *m)
+{
+    if (call->read->err) {
+        message_refuse(call, m, call->read->err, "the ledger could not be read to look for client_id %.*s: %s", CCCC_STR_FMT(m->client_id),
+                       call->read->message.text);
+        return;
+    }
+    struct cccc_event event;
+    for (uint32_t i = 0; call_read_event(call, i, &event); i++) {
+        if (!is_same_client_id(m, &event))
+            continue;
+        uint32_t start = i ? call->read->event_ends[i - 1] : 0;
+        if (repeat_agrees(call, m, &event))
+            take_wire(call, m, call->read->events + start, call->read->event_ends[i] - start);
+        return;
+    }
+}
+
+/* ---- the original of a reply ---- */
+
+static enum cccc_message_step find_original(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    if (m->reply_to.len == 0 || m->original_known)
+        return CCCC_MESSAGE_READY;
+    uint64_t seq = group_event_seq(m->group, m->reply_to);
+    if (seq == 0 || seq > m->group->head_seq) {
+        message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s to reply to", CCCC_STR_FMT(m->reply_to), m->group->id);
+        return CCCC_MESSAGE_ENDED;
+    }
+    uint64_t *seqs = cccc_arena_alloc(call->arena, sizeof *seqs);
+    *seqs = seq;
+    m->awaits = CCCC_AWAITS_ORIGINAL;
+    struct cccc_read_query query = {.mode = CCCC_READ_SEQS, .seqs = seqs, .seq_count = 1, .limit = 1, .bytes_max = CCCC_EVENT_BYTES_MAX};
+    call_read(call, m->group, &query, next);
+    return CCCC_MESSAGE_PARKED;
+}
+
+static void take_original(call_t *call, struct cccc_message *m)
+{
+    if (call->read->err)
+        message_refuse(call, m, call->read->err, "event %.*s could not be read: %s", CCCC_STR_FMT(m->reply_to), call->read->message.text);
+    else if (!call_read_event(call, 0, &m->original) || !cccc_str_eq(m->original.id, m->reply_to))
+        message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s to reply to", CCCC_STR_FMT(m->reply_to), m->group->id);
+    else
+        m->original_known = true;
+}
+
+/* ---- recipients ---- */
+
+/* The list a reply without one goes to; NULL: the policy decides. */
+static const cccc_value_t *reply_recipients(call_t *call, const struct cccc_message *m)
+{
+    if (cccc_str_eq(m->original.by, m->by))
+        return cccc_get(&m->original.data, "to");
+    cccc_builder_t one = cccc_array_builder(call->arena, 1);
+    cccc_array_add(&one, cccc_string(m->original.by));
+    cccc_value_t *list = cccc_arena_alloc(call->arena, sizeof *list);
+    *list = one.value;
+    return list;
+}
+
+static bool is_empty(const cccc_value_t *list)
+{
+    return !cccc_is_array(list) || list->via.array.size == 0;
+}
+
+static cccc_err_t resolve(call_t *call, struct cccc_message *m, struct cccc_group *view, struct cccc_errmsg *why)
+{
+    cccc_err_t err = recipients_resolve(call, view, m->to, &m->tokens, why);
+    if (err || !is_empty(&m->tokens))
+        return err;
+    if (m->original_known) {
+        err = recipients_resolve(call, view, reply_recipients(call, m), &m->tokens, why);
+        if (err) {
+            cccc_fail(why, err, "the original is by %.*s, who cannot be answered in this group; name the recipients (`to`)",
+                      CCCC_STR_FMT(m->original.by));
+            return err;
+        }
+    } else if (m->reply_to.len == 0) {
+        m->tokens = recipients_mentioned(call, view, m->text);
+    }
+    if (is_empty(&m->tokens) && !view->config.broadcast_by_default) {
+        cccc_builder_t foreman = cccc_array_builder(call->arena, 1);
+        cccc_array_add(&foreman, cccc_text("@foreman"));
+        m->tokens = foreman.value;
+    }
+    return CCCC_OK;
+}
+
+static void refuse_nobody(call_t *call, struct cccc_message *m, const struct cccc_group *view)
+{
+    const struct cccc_actor *foreman = config_foreman(view);
+    if (foreman && cccc_str_eq(foreman->id, m->by) && is_empty(m->to))
+        message_refuse(call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
+                       "nobody would get this: without recipients a message goes to the foreman, and that is the sender; name recipients "
+                       "(`to`: an actor id, @peers, @all or user)");
+    else if (m->reach.disabled > 0)
+        message_refuse(
+            call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
+            "nobody would get this: %u actors are meant and all are disabled; enable one, or name one by its id to leave the message "
+            "in its inbox",
+            m->reach.disabled);
+    else
+        message_refuse(call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
+                       "nobody would get this: no enabled actor of group %s but the sender is meant; `cccc actor list` shows who is there",
+                       view->id);
+    refuse_detail(call, m, "to", m->tokens);
+}
+
+static bool check_recipients(call_t *call, struct cccc_message *m, struct cccc_group *view)
+{
+    struct cccc_errmsg why;
+    cccc_err_t err = resolve(call, m, view, &why);
+    if (err) {
+        message_refuse(call, m, err, "%s", why.text);
+        return false;
+    }
+    m->audience = recipients_reach(call, view, &m->tokens, m->by, &m->reach);
+    if (recipients_address_agents(&m->tokens) && m->reach.enabled + m->reach.disabled_by_id == 0) {
+        refuse_nobody(call, m, view);
+        return false;
+    }
+    return true;
+}
+
+/* The group as it will be when what is decided is durable. */
+static struct cccc_group *view_of(call_t *call, struct cccc_group *group)
+{
+    return group->pending_config > 0 ? config_ahead(call, group) : group;
+}
+
+bool message_check_recipients(call_t *call, struct cccc_message *m)
+{
+    return check_recipients(call, m, view_of(call, m->group));
+}
+
+/* ---- scope, attachments, text ---- */
+
+static bool is_inside(cccc_str_t path, cccc_str_t root)
+{
+    return root.len > 0 && path.len >= root.len && memcmp(path.ptr, root.ptr, root.len) == 0 &&
+           (path.len == root.len || path.ptr[root.len] == '/' || root.ptr[root.len - 1] == '/');
+}
+
+static bool check_scope(call_t *call, struct cccc_message *m, const struct cccc_group *view)
+{
+    if (m->path.len == 0) {
+        m->scope_key = cccc_arena_str(call->arena, view->config.active_scope_key);
+        return true;
+    }
+    const struct cccc_scope *best = NULL;
+    for (uint32_t i = 0; i < view->config.scope_count; i++) {
+        const struct cccc_scope *scope = &view->config.scopes[i];
+        if (is_inside(m->path, scope->url) && (!best || scope->url.len > best->url.len))
+            best = scope;
+    }
+    if (!best) {
+        message_refuse(call, m, CCCC_E_SCOPE_NOT_ATTACHED, "%.*s is in no scope of group %s", CCCC_STR_FMT(m->path), view->id);
+        refuse_detail(call, m, "hint",
+                      cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(m->path), view->id)));
+        return false;
+    }
+    m->scope_key = cccc_arena_str(call->arena, best->key);
+    return true;
+}
+
+static bool check_attachments(call_t *call, struct cccc_message *m)
+{
+    for (uint32_t i = 0; !is_empty(m->attachments) && i < m->attachments->via.array.size; i++) {
+        cccc_str_t path = cccc_get_str(&m->attachments->via.array.ptr[i], "path");
+        if (blob_file(path).len > 0)
+            continue;
+        message_refuse(call, m, CCCC_E_INVALID_ATTACHMENTS,
+                       "attachment %u: \"%.*s\" is not a blob path of a group (state/blobs/<name>); store the file with blob_put first",
+                       i + 1, (int)(path.len < 200 ? path.len : 200), path.ptr ? path.ptr : "");
+        return false;
+    }
+    return true;
+}
+
+static bool is_blank(cccc_str_t s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!strchr(" \t\r\n\v\f", s.ptr[i]) || s.ptr[i] == '\0')
+            return false;
+    }
+    return true;
+}
+
+static bool check_text(call_t *call, struct cccc_message *m)
+{
+    if (!is_blank(m->text) || !is_empty(m->attachments))
+        return true;
+    message_refuse(call, m, CCCC_E_EMPTY_MESSAGE, "the message has neither text nor attachments");
+    return false;
+}
+
+static bool check_priority(call_t *call, struct cccc_message *m)
+{
+    if (m->priority.len == 0)
+        m->priority = CCCC_STR("normal");
+    if (cccc_str_is(m->priority, "normal") || cccc_str_is(m->priority, "attention"))
+        return true;
+    message_refuse(call, m, CCCC_E_INVALID_PRIORITY, "priority is normal or attention, not \"%.*s\"", CCCC_STR_FMT(m->priority));
+    return false;
+}
+
+static bool check_source(call_t *call, struct cccc_message *m)
+{
+    if ((m->src_group_id.len > 0) == (m->src_event_id.len > 0))
+        return true;
+    message_refuse(call, m, CCCC_E_INVALID_REQUEST, "src_group_id and src_event_id go together; only one was given");
+    return false;
+}
+
+/* ---- file work ---- */
+
+static enum cccc_message_step find_files(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    uint32_t count = is_empty(m->attachments) ? 0 : m->attachments->via.array.size;
+    if (m->files_known == count)
+        return CCCC_MESSAGE_READY;
+    m->awaits = CCCC_AWAITS_FILE;
+    blob_stat(call, m->group, blob_file(cccc_get_str(&m->attachments->via.array.ptr[m->files_known], "path")), next);
+    return CCCC_MESSAGE_PARKED;
+}
+
+static void add_file(call_t *call, struct cccc_message *m, cccc_value_t descriptor)
+{
+    cccc_builder_t list = cccc_array_builder(call->arena, 1);
+    for (uint32_t i = 0; !is_empty(&m->files) && i < m->files.via.array.size; i++)
+        cccc_array_add(&list, m->files.via.array.ptr[i]);
+    cccc_array_add(&list, descriptor);
+    m->files = list.value;
+}
+
+static void take_file(call_t *call, struct cccc_message *m)
+{
+    const cccc_value_t *asked = &m->attachments->via.array.ptr[m->files_known];
+    cccc_str_t path = cccc_get_str(asked, "path");
+    if (call->stored.err) {
+        message_refuse(call, m, call->stored.err == CCCC_E_BLOB_NOT_FOUND ? CCCC_E_INVALID_ATTACHMENTS : call->stored.err,
+                       "attachment %u: %.*s: %s", m->files_known + 1, CCCC_STR_FMT(path),
+                       call->stored.err == CCCC_E_BLOB_NOT_FOUND ? "no such blob in this group; store the file with blob_put first"
+                                                                 : call->stored.message);
+        return;
+    }
+    m->files_known++;
+    add_file(call, m,
+             blob_descriptor(call->arena, NULL, blob_file(path), cccc_get_str(asked, "title"), cccc_get_str(asked, "mime_type"),
+                             cccc_get_uint(call->stored.value, "bytes", 0)));
+}
+
+static enum cccc_message_step keep_text(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    if (m->text.len <= CCCC_TEXT_INLINE_BYTES_MAX || m->text_stored) {
+        if (!m->text_stored)
+            m->stored_text = m->text;
+        return CCCC_MESSAGE_READY;
+    }
+    m->awaits = CCCC_AWAITS_TEXT;
+    /* Until it is on the disk, stored_text holds the file's name. */
+    m->stored_text = blob_store_text(call, m->group, m->text, next);
+    return CCCC_MESSAGE_PARKED;
+}
+
+static void take_text(call_t *call, struct cccc_message *m)
+{
+    if (call->stored.err) {
+        message_refuse(call, m, call->stored.err, "the text of %zu bytes could not be stored: %s", m->text.len, call->stored.message);
+        refuse_detail(call, m, "outcome", cccc_text("not_stored"));
+        return;
+    }
+    cccc_str_t file = m->stored_text;
+    m->text_stored = true;
+    add_file(call, m, blob_descriptor(call->arena, "text", file, CCCC_STR("chat.txt"), CCCC_STR("text/plain"), m->text.len));
+    m->stored_text = cccc_arena_printf(call->arena, "[long text of %zu bytes: state/blobs/%.*s]", m->text.len, CCCC_STR_FMT(file));
+}
+
+/* ---- preparing ---- */
+
+static void take_result(call_t *call, struct cccc_message *m)
+{
+    static void (*const takers[])(call_t *, struct cccc_message *) = {
+        [CCCC_AWAITS_REPEAT] = take_repeat,
+        [CCCC_AWAITS_ORIGINAL] = take_original,
+        [CCCC_AWAITS_FILE] = take_file,
+        [CCCC_AWAITS_TEXT] = take_text,
+    };
+    int awaited = m->awaits;
+    m->awaits = CCCC_AWAITS_NOTHING;
+    if (awaited != CCCC_AWAITS_NOTHING)
+        takers[awaited](call, m);
+}
+
+enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    take_result(call, m);
+    if (m->refusal || m->duplicate || !check_priority(call, m))
+        return CCCC_MESSAGE_ENDED;
+    enum cccc_message_step step = find_repeat(call, m, next);
+    if (step == CCCC_MESSAGE_READY)
+        step = find_original(call, m, next);
+    if (step != CCCC_MESSAGE_READY)
+        return step;
+    struct cccc_group *view = view_of(call, m->group);
+    if (!check_recipients(call, m, view) || !check_scope(call, m, view) || !check_attachments(call, m) || !check_text(call, m) ||
+        !check_source(call, m))
+        return CCCC_MESSAGE_ENDED;
+    step = find_files(call, m, next);
+    return step == CCCC_MESSAGE_READY ? keep_text(call, m, next) : step;
+}
+
+/* ---- deciding ---- */
+
+/* The first QUOTE_CHARS_MAX characters of the original's text, or nil. */
+static cccc_value_t quote(call_t *call, const struct cccc_message *m)
+{
+    cccc_str_t text = m->original_known ? cccc_get_str(&m->original.data, "text") : CCCC_STR("");
+    while (text.len > 0 && strchr(" \t\r\n\v\f", text.ptr[0])) {
+        text.ptr++;
+        text.len--;
+    }
+    while (text.len > 0 && strchr(" \t\r\n\v\f", text.ptr[text.len - 1]))
+        text.len--;
+    if (text.len == 0)
+        return cccc_nil();
+    size_t at = 0, chars = 0;
+    for (; at < text.len; at++) {
+        bool starts = ((unsigned char)text.ptr[at] & 0xc0) != 0x80;
+        if (starts && chars++ == CCCC_QUOTE_CHARS_MAX)
+            break;
+    }
+    return cccc_string(at == text.len ? text : cccc_arena_printf(call->arena, "%.*s...", (int)at, text.ptr));
+}
+
+static cccc_value_t string_or_nil(cccc_str_t s)
+{
+    return s.len ? cccc_string(s) : cccc_nil();
+}
+
+static cccc_value_t list_or(call_t *call, const cccc_value_t *list, bool nil)
+{
+    if (!is_empty(list))
+        return *list;
+    return nil ? cccc_nil() : cccc_array_builder(call->arena, 0).value;
+}
+
+/* Every field of reference 2.3, in its order, then ours. */
+static cccc_value_t message_data(call_t *call, const struct cccc_message *m)
+{
+    cccc_builder_t data = cccc_map_builder(call->arena, 18);
+    cccc_map_add(&data, "text", cccc_string(m->stored_text));
+    cccc_map_add(&data, "format", cccc_text("plain"));
+    cccc_map_add(&data, "priority", cccc_string(m->priority));
+    cccc_map_add(&data, "reply_required", cccc_bool(m->reply_required));
+    cccc_map_add(&data, "to", m->tokens);
+    cccc_map_add(&data, "reply_to", string_or_nil(m->reply_to));
+    cccc_map_add(&data, "quote_text", quote(call, m));
+    cccc_map_add(&data, "src_group_id", string_or_nil(m->src_group_id));
+    cccc_map_add(&data, "src_event_id", string_or_nil(m->src_event_id));
+    cccc_map_add(&data, "dst_group_id", string_or_nil(m->dst_group_id));
+    cccc_map_add(&data, "dst_to", m->dst_group_id.len ? list_or(call, m->dst_to, false) : cccc_nil());
+    cccc_map_add(&data, "refs", list_or(call, NULL, false));
+    cccc_map_add(&data, "attachments", list_or(call, &m->files, false));
+    cccc_map_add(&data, "thread", cccc_text(""));
+    cccc_map_add(&data, "client_id", string_or_nil(m->client_id));
+    cccc_map_add(&data, "audience", m->audience);
+    if (m->client_id.len)
+        cccc_map_add(&data, "client_digest", cccc_text(m->digest));
+    if (m->relays)
+        cccc_map_add(&data, "relay", cccc_bool(true));
+    return data.value;
+}
+
+/* A person, or a program, that speaks into an idle group wakes it; its own actors and the system do not (reference 3.9). */
+static bool wakes(const struct cccc_message *m, const struct cccc_group *view)
+{
+    return view->config.state == CCCC_GROUP_IDLE && !cccc_str_is(m->by, "system") && !config_actor(view, m->by);
+}
+
+static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, struct cccc_errmsg *why)
+{
+    cccc_err_t err = call_append_check(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, 1, why);
+    if (err)
+        return err;
+    cccc_builder_t state = cccc_map_builder(call->arena, 2);
+    cccc_map_add(&state, "old_state", cccc_text("idle"));
+    cccc_map_add(&state, "new_state", cccc_text("active"));
+    err = call_append(call, m->group, CCCC_KIND_GROUP_SET_STATE, CCCC_STR("system"), CCCC_STR(""), state.value, NULL, why);
+    m->woke = err == CCCC_OK;
+    return err;
+}
+
+static bool ack_is_pending(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id)
+{
+    for (const struct cccc_pending *p = group->pending; p; p = p->next) {
+        if (cccc_str_is(p->event.kind, "chat.ack") && cccc_str_eq(cccc_get_str(&p->event.data, "actor_id"), reader) &&
+            cccc_str_eq(cccc_get_str(&p->event.data, "event_id"), event_id))
+            return true;
+    }
+    return false;
+}
+
+struct cccc_pending *ack_decide(call_t *call, struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id, call_next_fn next)
+{
+    if (!ack_is_open(group, reader, event_id) || ack_is_pending(group, reader, event_id))
+        return NULL;
+    cccc_builder_t data = cccc_map_builder(call->arena, 2);
+    cccc_map_add(&data, "actor_id", cccc_string(reader));
+    cccc_map_add(&data, "event_id", cccc_string(event_id));
+    struct cccc_errmsg why;
+    if (call_append(call, group, CCCC_KIND_CHAT_ACK, reader, CCCC_STR(""), data.value, next, &why) != CCCC_OK)
+        return NULL;
+    return call->appended;
+}
+
+bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    struct cccc_errmsg why;
+    cccc_value_t data = message_data(call, m);
+    cccc_err_t err = wakes(m, view_of(call, m->group)) ? wake(call, m, data, &why) : CCCC_OK;
+    if (err == CCCC_OK)
+        err = call_append(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, next, &why);
+    if (err) {
+        message_refuse(call, m, err, "%s", why.text);
+        return false;
+    }
+    m->pending = call->appended;
+    m->pending->client_hash = m->client_hash;
+    if (m->client_hash)
+        dedupe_add(m->group->dedupe, m->client_hash, m->pending->event.seq);
+    if (m->original_known)
+        m->ack = ack_decide(call, m->group, m->by, m->original.id, next);
+    return true;
+}
+
+/* ---- afterwards ---- */
+
+void message_pack_event(const struct cccc_message *m, cccc_buf_t *out)
+{
+    if (m->duplicate)
+        cccc_buf_put(out, m->repeated_wire.ptr, m->repeated_wire.len);
+    else
+        cccc_buf_put(out, m->pending->wire->data, m->pending->wire->len);
+}
+
+void message_settle(call_t *call, struct cccc_message *m)
+{
+    if (m->woke)
+        config_store_later(call->core, m->group);
+    m->woke = false;
+}

@@ -1,0 +1,74 @@
+/* team.c - see team.h. */
+#include "tests/core/team.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *team_document(const char *group_id, const char *policy, const char *state)
+{
+    static char text[2048];
+    snprintf(text, sizeof text,
+             "{'v':1,'group_id':'%s','title':'Team','topic':'','created_at':'2026-01-01T00:00:00.000000Z',"
+             "'updated_at':'2026-01-01T00:00:00.000000Z','running':true,'state':'%s','active_scope_key':'s_aaaaaaaaaaaa',"
+             "'scopes':[{'scope_key':'s_aaaaaaaaaaaa','url':'/src/app','label':'app','git_remote':''},"
+             "{'scope_key':'s_bbbbbbbbbbbb','url':'/src/app/lib','label':'lib','git_remote':''}],"
+             "'actors':[{'id':'lead','title':'Chief','enabled':true,'runner':'headless','runtime':'custom'},"
+             "{'id':'peer-1','title':'','enabled':true,'runner':'headless','runtime':'custom'},"
+             "{'id':'peer-2','title':'Reviewer','enabled':true,'runner':'headless','runtime':'custom'},"
+             "{'id':'off','title':'Asleep','enabled':false,'runner':'headless','runtime':'custom'}],"
+             "'messaging':{'default_send_to':'%s'},'ledger_seq':0}",
+             group_id, state, policy);
+    return text;
+}
+
+bench_t *team_new(uint64_t seed)
+{
+    bench_t *b = bench_new(seed);
+    bench_group(b, TEAM, "A", team_document(TEAM, "foreman", "active"));
+    bench_group(b, OTHER, "B", team_document(OTHER, "foreman", "active"));
+    bench_settle(b);
+    bench_trace(b);
+    return b;
+}
+
+void assert_json(bench_t *b, const cccc_value_t *v, const char *expected)
+{
+    cccc_value_t want = bench_json(b, "%s", expected);
+    if (!v || !cccc_value_eq(v, &want))
+        fail_msg("expected %s\nhave     %s", bench_text(b, &want), bench_text(b, v));
+}
+
+void assert_trace(bench_t *b, const char *expected)
+{
+    const char *trace = bench_trace(b);
+    if (strcmp(trace, expected) != 0)
+        fail_msg("expected trace:\n%s\nhave:\n%s", expected, trace);
+}
+
+void assert_fold_is_live(bench_t *b, const char *group_id)
+{
+    cccc_value_t live = bench_dump(b, group_id), folded = bench_refolded(b, group_id, true);
+    if (!cccc_value_eq(&live, &folded))
+        fail_msg("%s: the fold is not the live state\nlive   %s\nfolded %s", group_id, bench_text(b, &live), bench_text(b, &folded));
+}
+
+void team_end(bench_t **b)
+{
+    bench_settle(*b);
+    assert_fold_is_live(*b, TEAM);
+    assert_fold_is_live(*b, OTHER);
+    bench_free(b);
+}
+
+const char *inbox_seqs(bench_t *b, const char *group_id, const char *reader, const char *filter)
+{
+    const cccc_value_t *result =
+        bench_do(b, "inbox_list", "{'group_id':'%s','actor_id':'%s','kind_filter':'%s','limit':0}", group_id, reader, filter);
+    const cccc_value_t *messages = cccc_get(result, "messages");
+    cccc_str_t text = CCCC_STR("");
+    for (uint32_t i = 0; i < messages->via.array.size; i++)
+        text = cccc_arena_printf(bench_arena(b), "%.*s%s%llu", CCCC_STR_FMT(text), i ? " " : "",
+                                 (unsigned long long)cccc_get_uint(&messages->via.array.ptr[i], "seq", 0));
+    return cccc_arena_str(bench_arena(b), text).ptr;
+}

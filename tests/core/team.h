@@ -1,0 +1,29 @@
+/* team.h - a small group for tests of messaging: lead (the foreman), peer-1, peer-2 titled "Reviewer", and off, who is disabled.
+ *
+ * Thread: one. */
+#pragma once
+
+#include "tests/support/bench_core.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define TEAM  "g_0000000000a1"
+#define OTHER "g_0000000000b2"
+
+/* group.yaml of the team; `policy` is foreman or broadcast, `state` active, idle or paused. */
+const char *team_document(const char *group_id, const char *policy, const char *state);
+/* A bench with TEAM as "A" and OTHER as "B", policy foreman, active. */
+bench_t *team_new(uint64_t seed);
+/* End the bench, having checked that the fold of every group gives its live state (I11). */
+void team_end(bench_t **b);
+/* Fail unless the fold of the group's ledger, with and without the stored document, gives its live state. */
+void assert_fold_is_live(bench_t *b, const char *group_id);
+/* Fail unless the trace since the last look is exactly `expected`. */
+void assert_trace(bench_t *b, const char *expected);
+/* Fail unless the JSON (single quotes) is the value. NULL value: "(missing)". */
+void assert_json(bench_t *b, const cccc_value_t *v, const char *expected);
+/* Ids of the unread events of a reader as a string of seqs: "3 7"; "" when none. */
+const char *inbox_seqs(bench_t *b, const char *group_id, const char *reader, const char *filter);
