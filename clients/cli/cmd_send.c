@@ -130,16 +130,17 @@ static int finish_message(struct cli *cli, const char *op, const char *group, co
 
 int cmd_send(struct cli *cli)
 {
-    const char *group, *destination = NULL;
-    int status = cli_group(cli, &group);
+    const char *group, *destination = NULL, *path = cli_option(cli, "path");
+    int status = path ? cli_path(cli, path, &path) : 0;
+    if (status == 0)
+        status = cli_group(cli, &group);
     if (status == 0 && cli_option(cli, "dst-group"))
         status = cli_group_named(cli, cli_option(cli, "dst-group"), &destination);
     if (status)
         return status;
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "dst_group_id", destination);
-    if (cli_option(cli, "path"))
-        cccc_args_str(args, "path", cli_path(cli, cli_option(cli, "path")));
+    cccc_args_str(args, "path", path);
     return finish_message(cli, destination ? "send_cross_group" : "send", group, cli_arg(cli, 0), args);
 }
 
