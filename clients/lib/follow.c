@@ -74,7 +74,7 @@ struct cccc_follow {
     struct anchor head;   /* of the last head frame */
     bool suspect;         /* after a new connection: read from check_from, not from pos */
     uint64_t check_from;
-    uint64_t asked_from;      /* where the last read began */
+    uint64_t asked_from; /* where the last read began */
 
     uint32_t wanted; /* seeking: last events still to be found */
     uint64_t before; /* seeking: look below this seq */
