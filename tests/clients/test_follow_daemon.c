@@ -1,6 +1,6 @@
 /* test_follow_daemon.c - the follow proof with the real daemon: four senders, followers that started before and during, one that is slow, one kill -9.
  *
- * CCCC_TEST_SENDS is the number of messages (default 40,000). Senders are processes of their own: this program again, as `--sender`. */
+ * CCCC_TEST_SENDS is the number of messages (default 80,000). Senders are processes of their own: this program again, as `--sender`. */
 #include "clients/lib/include/cccc.h"
 #include "proto/err.h"
 #include "tests/clients/scratch.h"
@@ -306,7 +306,7 @@ static void followers_miss_nothing_across_a_kill(void **state)
     struct bed bed;
     struct reader readers[READERS];
     struct cccc_item item;
-    bed_open(&bed, sends ? strtoull(sends, NULL, 10) : 40000);
+    bed_open(&bed, sends ? strtoull(sends, NULL, 10) : 80000);
     reader_open(&bed, &readers[ALL], (struct cccc_filter){.from_seq = true}, 10000);
     reader_open(&bed, &readers[INBOX], (struct cccc_filter){.from_seq = true, .recipient = "peer-1"}, 10000);
     reader_open(&bed, &readers[SLOW], (struct cccc_filter){.last = 0}, 10);
