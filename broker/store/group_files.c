@@ -90,7 +90,7 @@ void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *h
 {
     char sum[SUM_HEX + 1];
     struct cccc_errmsg why = {""}, why_prev = {""};
-    struct sums sums;
+    struct sums sums = {0};
     *out = (struct cccc_group_files){.document = cccc_nil()};
     int rc = read_sums(vfs, cccc_group_path(home, group_id, "/state/group.sum").z, &sums);
     if (rc < 0)
@@ -154,7 +154,7 @@ static int write_group(const struct cccc_store_call *call, const cccc_buf_t *tex
     cccc_str_t id = call->store->group_id;
     struct cccc_path path = cccc_group_path(call->home, id, "/group.yaml");
     struct cccc_path sum_path = cccc_group_path(call->home, id, "/state/group.sum");
-    struct sums sums, change = {0};
+    struct sums sums = {0}, change = {0};
     int rc = cccc_vfs_make_dirs(vfs, cccc_group_path(call->home, id, "/state").z);
     if (rc == 0)
         rc = read_sums(vfs, sum_path.z, &sums);

@@ -80,7 +80,7 @@ static cccc_err_t open_frame(struct reader *r, const yaml_event_t *event, bool i
 
 static int compare_keys(const void *a, const void *b)
 {
-    const cccc_value_t *x = *(const cccc_value_t *const *)a, *y = *(const cccc_value_t *const *)b;
+    const cccc_value_t *x = a, *y = b;
     if (x->via.str.size != y->via.str.size)
         return x->via.str.size < y->via.str.size ? -1 : 1;
     return x->via.str.size ? memcmp(x->via.str.ptr, y->via.str.ptr, x->via.str.size) : 0;
@@ -91,16 +91,16 @@ static cccc_err_t check_unique(struct reader *r, const struct frame *map)
 {
     const msgpack_object_array *items = &map->items.value.via.array;
     uint32_t count = items->size / 2;
-    const cccc_value_t **keys = cccc_arena_alloc(r->arena, (count + 1) * sizeof *keys);
+    cccc_value_t *keys = cccc_arena_alloc(r->arena, (count + 1) * sizeof *keys);
     for (uint32_t i = 0; i < count; i++)
-        keys[i] = &items->ptr[2 * (size_t)i];
+        keys[i] = items->ptr[2 * (size_t)i];
     qsort(keys, count, sizeof *keys, compare_keys);
     for (uint32_t i = 1; i < count; i++) {
         if (compare_keys(&keys[i - 1], &keys[i]) != 0)
             continue;
         char why[128 + CCCC_MAP_KEY_BYTES_MAX];
-        snprintf(why, sizeof why, "the key \"%.*s\" is there twice in the map that begins here", (int)keys[i]->via.str.size,
-                 keys[i]->via.str.ptr);
+        snprintf(why, sizeof why, "the key \"%.*s\" is there twice in the map that begins here", (int)keys[i].via.str.size,
+                 keys[i].via.str.ptr);
         return refuse(r, map->start, why);
     }
     return CCCC_OK;
