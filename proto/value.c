@@ -506,8 +506,8 @@ void cccc_buf_fini(cccc_buf_t *b)
 __attribute__((noinline, cold)) void cccc_buf_expand(cccc_buf_t *b, size_t len)
 {
     size_t wanted = b->alloc < 256 ? 512 : b->alloc * 2;
-    if (wanted < b->size + len)
-        wanted = b->size + len;
+    if (wanted <= b->size + len)
+        wanted = b->size + len + 1;
     char *bigger = realloc(b->data, wanted);
     CCCC_ASSERT(bigger != NULL, "out of memory for a buffer of %zu bytes", wanted);
     b->data = bigger;

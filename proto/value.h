@@ -91,7 +91,7 @@ void cccc_buf_expand(cccc_buf_t *b, size_t len);
 /* Room for `len` more bytes: returns where they go; after writing n of them, add n to b->size. */
 static inline char *cccc_buf_reserve(cccc_buf_t *b, size_t len)
 {
-    if (b->alloc - b->size < len)
+    if (b->alloc - b->size <= len) /* never NULL, even for nothing */
         cccc_buf_expand(b, len);
     return b->data + b->size;
 }
