@@ -71,6 +71,30 @@ cccc_value_t recipients_legacy_audience(cccc_arena_t *arena, const struct cccc_g
 
 /* ---- message.c: from what was asked to a decided chat.message ---- */
 
+/* The members of a chat.message's data, in the order they are written. */
+enum cccc_message_field {
+    MESSAGE_TEXT,
+    MESSAGE_FORMAT,
+    MESSAGE_PRIORITY,
+    MESSAGE_REPLY_REQUIRED,
+    MESSAGE_TO,
+    MESSAGE_REPLY_TO,
+    MESSAGE_QUOTE_TEXT,
+    MESSAGE_SRC_GROUP_ID,
+    MESSAGE_SRC_EVENT_ID,
+    MESSAGE_DST_GROUP_ID,
+    MESSAGE_DST_TO,
+    MESSAGE_REFS,
+    MESSAGE_ATTACHMENTS,
+    MESSAGE_THREAD,
+    MESSAGE_CLIENT_ID,
+    MESSAGE_AUDIENCE,
+    MESSAGE_CLIENT_DIGEST,
+    MESSAGE_RELAY
+};
+/* A member of data by where it usually is; searched for when it is elsewhere. NULL when missing. */
+const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field);
+
 /* One message on its way. The first part is what was asked, set by the op; the rest is message.c's. In the call's arena. */
 struct cccc_message {
     struct cccc_group *group;

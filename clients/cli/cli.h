@@ -207,8 +207,8 @@ int cli_group_offline(struct cli *cli, const char *word, const char **group);
 int cli_actor(struct cli *cli, const char *given, const char **actor);
 /* An event id from a whole id, a unique prefix of one, a seq, or #seq. */
 int cli_event(struct cli *cli, const char *group, const char *word, const char **event_id);
-/* The caller's path made absolute; in the arena. */
-const char *cli_path(struct cli *cli, const char *path);
+/* The caller's path made absolute, links resolved; in the arena. 0 or the exit status of the failure reported. */
+int cli_path(struct cli *cli, const char *path, const char **out);
 /* "12" or "#12" as a seq. */
 bool cli_seq(const char *word, uint64_t *seq);
 

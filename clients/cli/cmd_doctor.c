@@ -160,6 +160,8 @@ static void check_sockets(struct doctor *self)
         const char *endpoint = cccc_arena_str(cli->arena, cccc_get_str(&map, keys[i])).ptr;
         if (strncmp(endpoint, "ipc://", 6) == 0)
             endpoint += 6;
+        if (i == 0 && access(endpoint, F_OK) != 0)
+            continue; /* the socket of existing CCCC clients, where it is offered */
         if (*endpoint == '/')
             check_socket(self, endpoint);
         else

@@ -28,6 +28,8 @@ struct selection {
 static bool is_selected(const struct selection *self, const cccc_value_t *event)
 {
     int64_t us;
+    if (cccc_get_uint(event, "seq", 0) < self->from_seq)
+        return false;
     if (self->actor.len > 0 && !cli_event_concerns(event, self->actor))
         return false;
     return self->since_us == 0 || !cccc_ts_parse(cccc_get_str(event, "ts"), &us) || us >= self->since_us;
@@ -35,12 +37,12 @@ static bool is_selected(const struct selection *self, const cccc_value_t *event)
 
 /* ---- where to begin ---- */
 
-static int read_page(const struct selection *self, uint64_t before, const cccc_value_t **result)
+static int read_page(const struct selection *self, uint64_t before, uint32_t limit, const cccc_value_t **result)
 {
     cccc_args_t *args = cccc_args_new();
     cccc_args_str(args, "group_id", self->group);
     cccc_args_uint(args, "before_seq", before);
-    cccc_args_uint(args, "limit", 1000);
+    cccc_args_uint(args, "limit", limit);
     if (self->kind_count > 0)
         cccc_args_strs(args, "kinds", self->kinds, self->kind_count);
     return cli_ask(self->cli, "ledger_read", &args, result);
@@ -78,7 +80,7 @@ static int find_start(const struct selection *self, uint64_t *after_seq)
     bool first = true;
     while (!search.done) {
         const cccc_value_t *result, *events;
-        int status = read_page(self, before, &result);
+        int status = read_page(self, before, 1000, &result);
         if (status)
             return status;
         events = cccc_get(result, "events");
@@ -94,6 +96,18 @@ static int find_start(const struct selection *self, uint64_t *after_seq)
         before = checked;
     }
     *after_seq = search.found ? search.start - 1 : head;
+    return 0;
+}
+
+/* The seq before --from, or the last one when the ledger is not that long yet. */
+static int start_from(const struct selection *self, uint64_t *after_seq)
+{
+    const cccc_value_t *result;
+    int status = read_page(self, 0, 1, &result);
+    if (status)
+        return status;
+    uint64_t head = cccc_get_uint(result, "head_seq", 0);
+    *after_seq = self->from_seq - 1 < head ? self->from_seq - 1 : head;
     return 0;
 }
 
@@ -169,9 +183,7 @@ int cmd_tail(struct cli *cli)
         status = cli_group(cli, &selection.group);
     if (status)
         return status;
-    if (selection.from_seq > 0 && selection.all && selection.since_us == 0)
-        after_seq = selection.from_seq - 1;
-    else
-        status = find_start(&selection, &after_seq);
+    bool from_only = selection.from_seq > 0 && selection.all && selection.since_us == 0;
+    status = from_only ? start_from(&selection, &after_seq) : find_start(&selection, &after_seq);
     return status ? status : print_from(&selection, after_seq, follow);
 }

@@ -4,6 +4,7 @@
  * Thread: the program's one. */
 #include "clients/cli/cli.h"
 #include "proto/event.h"
+#include "proto/json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -95,11 +96,15 @@ static int active_online(struct cli *cli, const char **group)
     return 0;
 }
 
-/* The word given, else the environment's; NULL when neither says anything. */
-static const char *word_or_environment(const char *word, const char *variable)
+/* The word given, else the environment's; NULL when neither says anything. 0 or the exit status of the failure reported. */
+static int word_or_environment(struct cli *cli, const char **word, const char *variable)
 {
     const char *env = getenv(variable);
-    return word ? word : env && *env ? env : NULL;
+    if (!*word && env && *env)
+        *word = env;
+    if (!*word || cccc_utf8_valid(cccc_str(*word)))
+        return 0;
+    return cli_fail(cli, CCCC_E_USAGE, "unset it", "%s is not UTF-8", variable);
 }
 
 int cli_group_named(struct cli *cli, const char *word, const char **group)
@@ -107,7 +112,9 @@ int cli_group_named(struct cli *cli, const char *word, const char **group)
     int status = cli_connect(cli, CLI_START_IT);
     if (status)
         return status;
-    word = word_or_environment(word, "CCCC_GROUP_ID");
+    status = word_or_environment(cli, &word, "CCCC_GROUP_ID");
+    if (status)
+        return status;
     if (!word)
         return active_online(cli, group);
     if (!is_group_id(word))
@@ -134,10 +141,11 @@ static int active_offline(struct cli *cli, const char **group)
 
 int cli_group_offline(struct cli *cli, const char *word, const char **group)
 {
-    struct choice choice = {.cli = cli, .word = word_or_environment(word, "CCCC_GROUP_ID")};
-    int status = 0;
-    if (!cli_home(cli, &status))
+    struct choice choice = {.cli = cli};
+    int status = word_or_environment(cli, &word, "CCCC_GROUP_ID");
+    if (status || !cli_home(cli, &status))
         return status;
+    choice.word = word;
     if (!choice.word)
         return active_offline(cli, group);
     cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
@@ -159,9 +167,10 @@ int cli_group_offline(struct cli *cli, const char *word, const char **group)
 
 int cli_actor(struct cli *cli, const char *given, const char **actor)
 {
-    *actor = word_or_environment(given, "CCCC_ACTOR_ID");
-    if (*actor)
-        return 0;
+    int status = word_or_environment(cli, &given, "CCCC_ACTOR_ID");
+    *actor = given;
+    if (status || given)
+        return status;
     return cli_fail(cli, CCCC_E_MISSING_ACTOR_ID, "--actor-id ID; `cccc actor list` lists them, and user has an inbox too",
                     "no actor was named and CCCC_ACTOR_ID is not set");
 }
@@ -247,12 +256,16 @@ int cli_event(struct cli *cli, const char *group, const char *word, const char *
 
 /* ---- paths ---- */
 
-const char *cli_path(struct cli *cli, const char *path)
+int cli_path(struct cli *cli, const char *path, const char **out)
 {
     char resolved[PATH_MAX], here[PATH_MAX];
     if (realpath(path, resolved))
-        return cli_printf(cli, "%s", resolved);
-    if (*path == '/' || !getcwd(here, sizeof here))
-        return path;
-    return cli_printf(cli, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path);
+        *out = cli_printf(cli, "%s", resolved);
+    else if (*path == '/' || !getcwd(here, sizeof here))
+        *out = path;
+    else
+        *out = cli_printf(cli, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path);
+    if (cccc_utf8_valid(cccc_str(*out)))
+        return 0;
+    return cli_fail(cli, CCCC_E_INVALID_PATH, "rename it, or use another", "the path of %s is not UTF-8", path);
 }
