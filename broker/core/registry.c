@@ -260,12 +260,19 @@ void registry_store(struct cccc_core *core, struct cccc_store *store)
     core->registry_stored_mono_us = core->now->mono_us;
 }
 
+/* The end of a write of the registry that no change of a group waits for. */
+static void registry_written(call_t *call)
+{
+    bool failed = call->stored.err != CCCC_OK;
+    if (failed && !call->core->registry_failed)
+        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
+    call->core->registry_failed = failed;
+    call->core->registry_dirty |= failed;
+}
+
 static void registry_stored(call_t *call)
 {
-    if (call->stored.err != CCCC_OK) {
-        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
-        call->core->registry_dirty = true;
-    }
+    registry_written(call);
     cccc_builder_t nothing = cccc_map_builder(call->arena, 0);
     call_reply(call, &nothing.value);
 }
@@ -384,10 +391,7 @@ static void reconcile_reply(call_t *call)
 
 static void reconcile_stored(call_t *call)
 {
-    if (call->stored.err != CCCC_OK) {
-        call->core->registry_dirty = true;
-        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
-    }
+    registry_written(call);
     reconcile_reply(call);
 }
 
