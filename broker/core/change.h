@@ -89,8 +89,9 @@ void registry_drop_default(struct cccc_core *core, cccc_str_t scope_key, const s
 void registry_forget(struct cccc_core *core, cccc_str_t group_id);
 /* registry.json as it should be now, in the arena. */
 cccc_value_t registry_document(struct cccc_core *core, cccc_arena_t *arena);
-/* One entry of it. */
-cccc_value_t registry_meta(struct cccc_core *core, cccc_arena_t *arena, const struct cccc_group *group);
+/* What an entry of it says of a group, added to `meta`; and what others wrote into it, as far as `meta` has no such key. */
+void registry_meta(const struct cccc_core *core, cccc_builder_t *meta, const struct cccc_group *group);
+void registry_kept(const struct cccc_core *core, cccc_builder_t *meta, const struct cccc_group *group);
 /* Whether a change may write registry.json now: always in a home of ordinary size, once a second in a huge one. */
 bool registry_due(const struct cccc_core *core);
 /* A STORE of it; notes the time. */

@@ -461,7 +461,7 @@ struct cccc_group **groups_sorted(call_t *call, uint32_t *count)
         if (!group->deleted && cccc_is_map(&group->document))
             list[n++] = group;
     }
-    qsort(list, n, sizeof *list, newest_first);
+    qsort(list, n, sizeof(struct cccc_group *), newest_first);
     *count = n;
     return list;
 }
@@ -500,16 +500,12 @@ void group_row(cccc_builder_t *row, const struct cccc_group *group)
 
 static cccc_value_t groups_row(call_t *call, struct cccc_group *group)
 {
-    cccc_value_t meta = registry_meta(call->core, call->arena, group);
-    cccc_builder_t own = cccc_map_builder(call->arena, 8);
-    cccc_map_add(&own, "registry_health", cccc_text(group->offline != NULL ? "offline" : "ok"));
-    group_row(&own, group);
-    for (uint32_t i = 0; i < own.value.via.map.size; i++) {
-        cccc_str_t key = {0};
-        cccc_as_str(&own.value.via.map.ptr[i].key, &key);
-        meta = cccc_map_with(call->arena, &meta, key, own.value.via.map.ptr[i].val);
-    }
-    return meta;
+    cccc_builder_t row = cccc_map_builder(call->arena, 16);
+    registry_meta(call->core, &row, group);
+    cccc_map_add(&row, "registry_health", cccc_text(group->offline != NULL ? "offline" : "ok"));
+    group_row(&row, group);
+    registry_kept(call->core, &row, group);
+    return row.value;
 }
 
 void op_groups(call_t *call)

@@ -17,12 +17,45 @@
 
 /* ---- the document ---- */
 
+static int compare_strs(cccc_str_t a, cccc_str_t b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static cccc_str_t text_of(const cccc_value_t *v)
+{
+    cccc_str_t s = {0};
+    cccc_as_str(v, &s);
+    return s;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const msgpack_object_kv *const *x = a, *const *y = b;
+    return compare_strs(text_of(&(*x)->key), text_of(&(*y)->key));
+}
+
+/* Entries by id, so that ten thousand of them can be looked up while ten thousand groups are listed. */
+static void registry_index(struct cccc_core *core)
+{
+    const cccc_value_t *groups = cccc_get(&core->registry, "groups");
+    uint32_t count = groups->via.map.size;
+    core->registry_entries = cccc_arena_alloc(core->registry_arena, (count + 1) * sizeof(msgpack_object_kv *));
+    core->registry_entry_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        core->registry_entries[i] = &groups->via.map.ptr[i];
+    qsort(core->registry_entries, count, sizeof(msgpack_object_kv *), by_key);
+}
+
 static void registry_set(struct cccc_core *core, const cccc_value_t *registry)
 {
     cccc_arena_t *old = core->registry_arena; /* `registry` may live in it */
     core->registry_arena = cccc_arena_new(STORE_CHUNK_BYTES);
     core->registry = cccc_value_copy(core->registry_arena, registry);
     cccc_arena_destroy(&old);
+    registry_index(core);
 }
 
 /* `map` with member `key` of the right shape. */
@@ -34,7 +67,7 @@ static cccc_value_t shaped(cccc_arena_t *arena, const cccc_value_t *map, const c
 void registry_load(struct cccc_core *core, const cccc_value_t *registry)
 {
     cccc_arena_t *arena = cccc_arena_new(STORE_CHUNK_BYTES);
-    cccc_value_t empty = cccc_map_builder(arena, 0).value, doc = cccc_is_map(registry) ? *registry : empty;
+    cccc_value_t empty = cccc_map_builder(arena, 0).value, doc = registry != NULL && cccc_is_map(registry) ? *registry : empty;
     uint64_t version;
     doc = shaped(arena, &doc, "v", cccc_as_uint(cccc_get(&doc, "v"), &version), cccc_uint(1));
     doc = shaped(arena, &doc, "created_at", cccc_get_str(&doc, "created_at").len > 0, cccc_text(""));
@@ -42,7 +75,7 @@ void registry_load(struct cccc_core *core, const cccc_value_t *registry)
     doc = shaped(arena, &doc, "groups", cccc_is_map(cccc_get(&doc, "groups")), empty);
     doc = shaped(arena, &doc, "defaults", cccc_is_map(cccc_get(&doc, "defaults")), empty);
     registry_set(core, &doc);
-    core->registry_dirty = !cccc_is_map(registry) || !cccc_value_eq(&doc, registry);
+    core->registry_dirty = registry == NULL || !cccc_value_eq(&doc, registry);
     cccc_arena_destroy(&arena);
 }
 
@@ -139,13 +172,10 @@ void registry_forget(struct cccc_core *core, cccc_str_t group_id)
 
 static const cccc_value_t *entry_of(const struct cccc_core *core, cccc_str_t id)
 {
-    const cccc_value_t *groups = cccc_get(&core->registry, "groups");
-    for (uint32_t i = 0; groups != NULL && i < groups->via.map.size; i++) {
-        cccc_str_t key;
-        if (cccc_as_str(&groups->via.map.ptr[i].key, &key) && cccc_str_eq(key, id) && cccc_is_map(&groups->via.map.ptr[i].val))
-            return &groups->via.map.ptr[i].val;
-    }
-    return NULL;
+    const msgpack_object_kv wanted = {.key = cccc_string(id)}, *key = &wanted, **found = NULL;
+    if (core->registry_entry_count > 0)
+        found = bsearch(&key, core->registry_entries, core->registry_entry_count, sizeof(msgpack_object_kv *), by_key);
+    return found != NULL && cccc_is_map(&(*found)->val) ? &(*found)->val : NULL;
 }
 
 static cccc_str_t group_path(const struct cccc_core *core, cccc_arena_t *arena, const struct cccc_group *group)
@@ -154,25 +184,36 @@ static cccc_str_t group_path(const struct cccc_core *core, cccc_arena_t *arena, 
     return cccc_arena_printf(arena, "%s%sgroups/%s", home, home[0] != '\0' ? "/" : "", group->id);
 }
 
-cccc_value_t registry_meta(struct cccc_core *core, cccc_arena_t *arena, const struct cccc_group *group)
+void registry_meta(const struct cccc_core *core, cccc_builder_t *meta, const struct cccc_group *group)
 {
-    const struct {
-        const char *key;
-        cccc_str_t value;
-    } own[] = {
-        {"group_id", cccc_str(group->id)},
-        {"title", group->config.title},
-        {"topic", group->config.topic},
-        {"path", group_path(core, arena, group)},
-        {"default_scope_key", group->config.active_scope_key},
-        {"created_at", group->config.created_at},
-        {"updated_at", group_activity(group)},
-    };
+    cccc_map_add(meta, "group_id", cccc_text(group->id));
+    cccc_map_add(meta, "title", cccc_string(group->config.title));
+    cccc_map_add(meta, "topic", cccc_string(group->config.topic));
+    cccc_map_add(meta, "path", cccc_string(group_path(core, meta->arena, group)));
+    cccc_map_add(meta, "default_scope_key", cccc_string(group->config.active_scope_key));
+    cccc_map_add(meta, "created_at", cccc_string(group->config.created_at));
+    cccc_map_add(meta, "updated_at", cccc_string(group_activity(group)));
+}
+
+void registry_kept(const struct cccc_core *core, cccc_builder_t *meta, const struct cccc_group *group)
+{
     const cccc_value_t *kept = entry_of(core, cccc_str(group->id));
-    cccc_value_t meta = kept != NULL ? *kept : cccc_map_builder(arena, 0).value;
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        meta = cccc_map_with(arena, &meta, cccc_str(own[i].key), cccc_string(own[i].value));
-    return meta;
+    for (uint32_t i = 0; kept != NULL && i < kept->via.map.size; i++) {
+        const msgpack_object_kv *kv = &kept->via.map.ptr[i];
+        bool ours = false;
+        for (uint32_t j = 0; j < meta->value.via.map.size; j++)
+            ours |= cccc_str_eq(text_of(&meta->value.via.map.ptr[j].key), text_of(&kv->key));
+        if (!ours)
+            cccc_map_add_key(meta, text_of(&kv->key), kv->val);
+    }
+}
+
+static cccc_value_t meta_value(const struct cccc_core *core, cccc_arena_t *arena, const struct cccc_group *group)
+{
+    cccc_builder_t meta = cccc_map_builder(arena, 8);
+    registry_meta(core, &meta, group);
+    registry_kept(core, &meta, group);
+    return meta.value;
 }
 
 cccc_value_t registry_document(struct cccc_core *core, cccc_arena_t *arena)
@@ -182,12 +223,11 @@ cccc_value_t registry_document(struct cccc_core *core, cccc_arena_t *arena)
     for (uint32_t i = 0; i < core->group_count; i++) {
         const struct cccc_group *group = core->groups[i];
         if (!group->deleted && cccc_is_map(&group->document))
-            cccc_map_add(&groups, group->id, registry_meta(core, arena, group));
+            cccc_map_add(&groups, group->id, meta_value(core, arena, group));
     }
     for (uint32_t i = 0; i < kept->via.map.size; i++) {
         const msgpack_object_kv *kv = &kept->via.map.ptr[i];
-        cccc_str_t key = {0};
-        cccc_as_str(&kv->key, &key);
+        cccc_str_t key = text_of(&kv->key);
         const struct cccc_group *group = core_group_any(core, key);
         if (group == NULL || !cccc_is_map(&group->document))
             cccc_map_add_key(&groups, key, kv->val);
@@ -212,16 +252,27 @@ void registry_store(struct cccc_core *core, struct cccc_store *store)
     *store = (struct cccc_store){.kind = CCCC_STORE_REGISTRY, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
     cccc_value_t document = registry_document(core, store->arena);
     store->document = cccc_value_copy(store->arena, &document);
+    if (cccc_get_str(&core->registry, "created_at").len == 0) {
+        cccc_value_t born = cccc_map_with(store->arena, &core->registry, CCCC_STR("created_at"), *cccc_get(&document, "created_at"));
+        registry_set(core, &born);
+    }
     core->registry_dirty = false;
     core->registry_stored_mono_us = core->now->mono_us;
 }
 
+/* The end of a write of the registry that no change of a group waits for. */
+static void registry_written(call_t *call)
+{
+    bool failed = call->stored.err != CCCC_OK;
+    if (failed && !call->core->registry_failed)
+        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
+    call->core->registry_failed = failed;
+    call->core->registry_dirty |= failed;
+}
+
 static void registry_stored(call_t *call)
 {
-    if (call->stored.err != CCCC_OK) {
-        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
-        call->core->registry_dirty = true;
-    }
+    registry_written(call);
     cccc_builder_t nothing = cccc_map_builder(call->arena, 0);
     call_reply(call, &nothing.value);
 }
@@ -251,12 +302,7 @@ void registry_tick(struct cccc_core *core, bool all)
 
 static int by_text(const void *a, const void *b)
 {
-    cccc_str_t x = {0}, y = {0};
-    cccc_as_str(a, &x);
-    cccc_as_str(b, &y);
-    size_t n = x.len < y.len ? x.len : y.len;
-    int order = n > 0 ? memcmp(x.ptr, y.ptr, n) : 0;
-    return order != 0 ? order : (x.len > y.len) - (x.len < y.len);
+    return compare_strs(text_of(a), text_of(b));
 }
 
 static cccc_value_t sorted(cccc_builder_t *b)
@@ -345,10 +391,7 @@ static void reconcile_reply(call_t *call)
 
 static void reconcile_stored(call_t *call)
 {
-    if (call->stored.err != CCCC_OK) {
-        call->core->registry_dirty = true;
-        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
-    }
+    registry_written(call);
     reconcile_reply(call);
 }
 

@@ -163,6 +163,12 @@ def switches(pid):
     return total
 
 
+def is_instrumented(pid):
+    with open(f"/proc/{pid}/maps") as maps:
+        text = maps.read()
+    return any(word in text for word in ("libasan", "libtsan", "libubsan"))
+
+
 def test_idle_daemon_is_small_and_sleeps(served):
     with served.bus() as bus:
         group_id = bus.ask("group_create", title="idle")["group_id"]
@@ -172,5 +178,7 @@ def test_idle_daemon_is_small_and_sleeps(served):
     began = switches(served.process.pid)
     time.sleep(3)
     assert switches(served.process.pid) - began <= 12
+    if is_instrumented(served.process.pid):
+        return
     with served.bus() as bus:
         assert counters(bus)["rss_bytes"] <= 12 << 20
