@@ -14,9 +14,35 @@
 
 /* ---- arenas ---- */
 
+/* Empty arenas this thread keeps, each with one chunk of CCCC_ARENA_SPARE_BYTES. */
+static _Thread_local struct {
+    cccc_arena_t **arenas;
+    unsigned count, max;
+} spare;
+
+void cccc_arena_keep_spare(unsigned max)
+{
+#ifdef __SANITIZE_ADDRESS__
+    max = 0; /* what is used again is not seen to be used after its end */
+#endif
+    while (spare.count > max)
+        msgpack_zone_free(spare.arenas[--spare.count]);
+    if (max == 0) {
+        free(spare.arenas);
+        spare.arenas = NULL;
+    } else if (max > spare.max) {
+        spare.arenas = realloc(spare.arenas, max * sizeof(cccc_arena_t *));
+        CCCC_ASSERT(spare.arenas != NULL, "out of memory for %u arenas", max);
+    }
+    spare.max = max;
+}
+
 cccc_arena_t *cccc_arena_new(size_t chunk_bytes)
 {
-    cccc_arena_t *self = msgpack_zone_new(chunk_bytes);
+    bool usual = spare.max > 0 && chunk_bytes <= CCCC_ARENA_SPARE_BYTES;
+    if (usual && spare.count > 0)
+        return spare.arenas[--spare.count];
+    cccc_arena_t *self = msgpack_zone_new(usual ? CCCC_ARENA_SPARE_BYTES : chunk_bytes);
     CCCC_ASSERT(self != NULL, "out of memory for an arena of %zu bytes", chunk_bytes);
     return self;
 }
@@ -25,7 +51,12 @@ void cccc_arena_destroy(cccc_arena_t **self)
 {
     if (*self == NULL)
         return;
-    msgpack_zone_free(*self);
+    if (spare.count < spare.max && (*self)->chunk_size == CCCC_ARENA_SPARE_BYTES) {
+        msgpack_zone_clear(*self);
+        spare.arenas[spare.count++] = *self;
+    } else {
+        msgpack_zone_free(*self);
+    }
     *self = NULL;
 }
 
@@ -475,8 +506,8 @@ void cccc_buf_fini(cccc_buf_t *b)
 __attribute__((noinline, cold)) void cccc_buf_expand(cccc_buf_t *b, size_t len)
 {
     size_t wanted = b->alloc < 256 ? 512 : b->alloc * 2;
-    if (wanted < b->size + len)
-        wanted = b->size + len;
+    if (wanted <= b->size + len)
+        wanted = b->size + len + 1;
     char *bigger = realloc(b->data, wanted);
     CCCC_ASSERT(bigger != NULL, "out of memory for a buffer of %zu bytes", wanted);
     b->data = bigger;

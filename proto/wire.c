@@ -1,6 +1,7 @@
 /* wire.c - the envelope of requests and replies. */
 #include "proto/wire.h"
 
+#include "proto/json.h"
 #include "proto/limits.h"
 #include "proto/text.h"
 #include "proto/unpack.h"
@@ -149,6 +150,21 @@ void cccc_reply_begin(cccc_buf_t *out, const struct cccc_request_id *id)
     reply_head(out, id, 2, true);
 }
 
+/* A message may quote bytes that were cut, or came from a file: what is not UTF-8 becomes question marks, so that every reply decodes. */
+static void pack_message(cccc_buf_t *out, const char *message)
+{
+    cccc_str_t s = cccc_str(message);
+    if (cccc_utf8_valid(s)) {
+        cccc_pack_str(out, s);
+        return;
+    }
+    char *p = cccc_buf_reserve(out, s.len + PACK_HEAD_BYTES);
+    PACK_WITH(p, msgpack_pack_str(&pk, s.len));
+    for (size_t i = 0; i < s.len; i++)
+        *p++ = (unsigned char)s.ptr[i] < 0x80 ? s.ptr[i] : '?';
+    cursor_end(out, p);
+}
+
 void cccc_reply_error(cccc_buf_t *out, const struct cccc_request_id *id, cccc_err_t err, const char *message, const cccc_value_t *details)
 {
     reply_head(out, id, 3, false);
@@ -158,7 +174,7 @@ void cccc_reply_error(cccc_buf_t *out, const struct cccc_request_id *id, cccc_er
     cccc_pack_str(out, CCCC_STR("code"));
     cccc_pack_text(out, cccc_err_code(err));
     cccc_pack_str(out, CCCC_STR("message"));
-    cccc_pack_text(out, message);
+    pack_message(out, message);
     cccc_pack_str(out, CCCC_STR("details"));
     if (cccc_is_map(details))
         cccc_pack_value(out, details);

@@ -48,7 +48,7 @@ cccc_err_t cccc_request_from_value(const cccc_value_t *envelope, cccc_arena_t *a
 
 /* Start a good reply: packs everything up to and including the key `result`. The caller then packs exactly one map. */
 void cccc_reply_begin(cccc_buf_t *out, const struct cccc_request_id *id);
-/* A whole error reply. `details` NULL or a map. */
+/* A whole error reply. `details` NULL or a map. Bytes of `message` that are not UTF-8 become question marks. */
 void cccc_reply_error(cccc_buf_t *out, const struct cccc_request_id *id, cccc_err_t err, const char *message,
                       const cccc_value_t *details);
 /* Client side: pack a request with `args` already packed as one map. */

@@ -47,7 +47,7 @@ struct cccc_bus {
 
     struct cccc_stats stats;
     struct cccc_moment now; /* of this turn */
-    uint64_t next_tick_us;
+    uint64_t next_tick_us, requests_at_tick;
     enum cccc_phase phase;
     uint64_t phase_ends_us;
 };

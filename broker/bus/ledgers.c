@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { QUIET_US = 1000000 };
+/* A group whose ledger could not be opened is tried again after RETRY_US, each time after twice as long, at most RETRY_US_MAX. */
+enum { QUIET_US = 1000000, RETRY_US = 5000000, RETRY_US_MAX = 320000000 };
 
 /* What happens to a ledger once everything of it is back. */
 enum leaving { STAYS, TO_REFOLD, TO_TRASH };
@@ -49,6 +50,7 @@ struct cccc_shelf {
     uint64_t quiet_since_us;
     struct cccc_errmsg why_broken;
     char offline[256]; /* "" or why the ledger is not open */
+    uint64_t retry_at_us, retry_after_us;
     struct cccc_shelf *prev_dirty, *next_dirty, *prev_quiet, *next_quiet, *next_broken;
 };
 
@@ -89,6 +91,9 @@ void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_
     snprintf(shelf->group_id, sizeof shelf->group_id, "%s", group_id);
     shelf->ledger = ledger;
     snprintf(shelf->offline, sizeof shelf->offline, "%s", why ? why : "");
+    uint64_t after = shelf->retry_after_us ? 2 * shelf->retry_after_us : RETRY_US;
+    shelf->retry_after_us = !why ? 0 : after < RETRY_US_MAX ? after : RETRY_US_MAX;
+    shelf->retry_at_us = bus->now.mono_us + shelf->retry_after_us;
 }
 
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena)
@@ -434,7 +439,10 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
 {
     for (uint32_t i = 0; i < bus->ledgers.count; i++) {
         struct cccc_shelf *shelf = bus->ledgers.shelves[i];
-        if (!shelf || !shelf->ledger || !cccc_str_is(group_id, shelf->group_id))
+        if (!shelf || !cccc_str_is(group_id, shelf->group_id))
+            continue;
+        shelf->offline[0] = '\0';
+        if (!shelf->ledger)
             continue;
         shelf->leaving = TO_TRASH;
         shelf->then = then;
@@ -442,6 +450,20 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
         return;
     }
     cccc_pool_put(bus->filer, then);
+}
+
+void cccc_ledgers_retry_offline(struct cccc_bus *bus)
+{
+    for (uint32_t i = 0; i < bus->ledgers.count; i++) {
+        struct cccc_shelf *shelf = bus->ledgers.shelves[i];
+        if (!shelf || shelf->ledger || !shelf->offline[0] || bus->now.mono_us < shelf->retry_at_us)
+            continue;
+        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
+        if (shelf->ledger)
+            cccc_log(LOG_NOTICE, "GROUP-BACK", "the group is served again group=%s", shelf->group_id);
+        cccc_bus_carry_out(bus);
+        return; /* one a second: opening may take its time */
+    }
 }
 
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)

@@ -41,6 +41,8 @@ void cccc_ledgers_commit(struct cccc_bus *bus);
 /* Write the marks of ledgers that have been quiet for a second; or of all. */
 void cccc_ledgers_write_marks(struct cccc_bus *bus);
 void cccc_ledgers_write_all_marks(struct cccc_bus *bus);
+/* Try a group again whose ledger could not be opened, now and then. */
+void cccc_ledgers_retry_offline(struct cccc_bus *bus);
 /* When the next mark is due, in monotonic microseconds; UINT64_MAX: none. */
 uint64_t cccc_ledgers_next_mark_us(const struct cccc_ledgers *self);
 /* Nothing dirty, nothing away. */

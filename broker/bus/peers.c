@@ -179,7 +179,7 @@ static struct peer *longest_silent(const cccc_peers_t *self)
     return best;
 }
 
-static struct peer *make_peer(cccc_peers_t *self, const void *routing_id, size_t len, const char *address, int fd)
+static struct peer *make_peer(cccc_peers_t *self, const void *routing_id, size_t len, const char *address)
 {
     uint32_t index;
     if (!take_index(self, &index)) {
@@ -194,7 +194,7 @@ static struct peer *make_peer(cccc_peers_t *self, const void *routing_id, size_t
     CCCC_ASSERT(p && flow, "out of memory");
     atomic_init(&flow->refs, 1);
     p->flow = flow;
-    p->fd = fd;
+    p->fd = -1;
     p->index = index;
     p->generation = ++self->generations[index] & 0x7fffffff;
     p->routing_id_len = (unsigned char)len;
@@ -207,8 +207,8 @@ static struct peer *make_peer(cccc_peers_t *self, const void *routing_id, size_t
     return p;
 }
 
-cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, const char *address, int fd,
-                           uint64_t now_us, struct cccc_peer_ref *out, struct cccc_errmsg *m)
+cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, const char *address, uint64_t now_us,
+                           struct cccc_peer_ref *out, struct cccc_errmsg *m)
 {
     struct peer *p;
     HASH_FIND(hh, self->by_routing_id, routing_id, len, p);
@@ -217,15 +217,22 @@ cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t le
         forget(self, p);
         p = NULL;
     }
+    *out = (struct cccc_peer_ref){.is_new = !p};
     if (!p)
-        p = make_peer(self, routing_id, len, address, fd);
-    *out = (struct cccc_peer_ref){.conn = 0};
+        p = make_peer(self, routing_id, len, address);
     if (!p)
         return cccc_fail(m, CCCC_E_BUSY, "%d connections have requests open; try again when some have ended", CCCC_PEERS_MAX);
     p->last_us = now_us;
     out->conn = conn_of(p, delimited);
     out->peer = p->identity;
     return p->refusal == CCCC_OK ? CCCC_OK : cccc_identify(address, &out->peer, m);
+}
+
+void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd)
+{
+    struct peer *p = peer_of(self, conn);
+    if (p)
+        p->fd = fd;
 }
 
 void cccc_peers_opened(cccc_peers_t *self, uint64_t conn)

@@ -4,11 +4,12 @@
  * Thread: the core's. */
 #include "broker/core/change.h"
 
+#include <stdio.h>
+
 static void active_become(struct cccc_core *core, cccc_str_t group_id, const char *ts)
 {
-    memset(core->active_group_id, 0, sizeof core->active_group_id);
-    memcpy(core->active_group_id, group_id.ptr ? group_id.ptr : "", group_id.len);
-    memcpy(core->active_updated_at, ts, sizeof core->active_updated_at);
+    snprintf(core->active_group_id, sizeof core->active_group_id, "%.*s", CCCC_STR_FMT(group_id));
+    snprintf(core->active_updated_at, sizeof core->active_updated_at, "%s", ts);
 }
 
 void active_load(struct cccc_core *core, const cccc_value_t *active)
@@ -16,7 +17,7 @@ void active_load(struct cccc_core *core, const cccc_value_t *active)
     cccc_str_t id = cccc_get_str(active, "active_group_id"), at = cccc_get_str(active, "updated_at");
     char ts[28] = "";
     if (at.len < sizeof ts)
-        memcpy(ts, at.ptr ? at.ptr : "", at.len);
+        snprintf(ts, sizeof ts, "%.*s", CCCC_STR_FMT(at));
     active_become(core, group_id_valid(id) ? id : CCCC_STR(""), ts);
 }
 

@@ -419,12 +419,17 @@ void op_actor_update(call_t *call)
     const cccc_value_t *patch = cccc_arg(args, CCCC_A_actor_update_patch);
     const struct cccc_actor *actor = config_actor(ahead, d->id);
     struct cccc_errmsg m;
-    cccc_err_t err = permit_in(ahead, call->by, CCCC_MAY_ACTOR_UPDATE, d->id, &m) ? CCCC_OK : CCCC_E_ACTOR_UPDATE_FAILED;
-    if (err == CCCC_OK && actor == NULL)
-        err = cccc_fail(&m, CCCC_E_ACTOR_UPDATE_FAILED, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(d->id), ahead->id);
-    if (err == CCCC_OK && !patch_checked(call, patch, known))
+    if (!permit_in(ahead, call->by, CCCC_MAY_ACTOR_UPDATE, d->id, &m)) {
+        call_fail(call, CCCC_E_ACTOR_UPDATE_FAILED, "%s", m.text);
         return;
-    err = err ? err : patched(d, actor, patch, &m);
+    }
+    if (actor == NULL) {
+        call_fail(call, CCCC_E_ACTOR_UPDATE_FAILED, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(d->id), ahead->id);
+        return;
+    }
+    if (!patch_checked(call, patch, known))
+        return;
+    cccc_err_t err = patched(d, actor, patch, &m);
     if (err != CCCC_OK)
         call_fail(call, err, "%s; nothing was changed", m.text);
     else

@@ -179,7 +179,7 @@ static void unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane l
 
 static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool asks_ack)
 {
-    const cccc_value_t *audience = cccc_get(&event->data, "audience");
+    const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
     cccc_arena_t *arena = NULL;
     cccc_value_t made;
     if (!cccc_is_array(audience)) {
@@ -198,13 +198,20 @@ static void apply_to_audience(struct cccc_group *group, const struct cccc_event 
     cccc_arena_destroy(&arena);
 }
 
+static cccc_str_t field_str(const struct cccc_event *event, enum cccc_message_field field)
+{
+    cccc_str_t s = CCCC_STR("");
+    cccc_as_str(message_field(&event->data, field), &s);
+    return s;
+}
+
 static void apply_message(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
-    cccc_str_t client_id = cccc_get_str(&event->data, "client_id");
+    cccc_str_t client_id = field_str(event, MESSAGE_CLIENT_ID);
     if (client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
-    bool source_record = cccc_get_str(&event->data, "dst_group_id").len > 0;
-    bool attention = cccc_str_is(cccc_get_str(&event->data, "priority"), "attention");
+    bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;
+    bool attention = cccc_str_is(field_str(event, MESSAGE_PRIORITY), "attention");
     apply_to_audience(group, event, CCCC_LANE_CHAT, attention && !source_record);
     if (source_record)
         relay_apply(group, event, kind);
@@ -294,7 +301,8 @@ void apply_event(struct cccc_core *core, struct cccc_group *group, const struct 
     copy_text(group->head_ts, sizeof group->head_ts, event->ts);
     if (!group->folding)
         group->changed_mono_us = core->now->mono_us;
-    if (event->id.len <= 64 && cccc_event_id_seq(event->id) != event->seq)
+    /* What this daemon decides has ids that carry their seq. */
+    if (group->folding && event->id.len <= 64 && cccc_event_id_seq(event->id) != event->seq)
         dedupe_add(group->foreign_ids, dedupe_hash(event->id, CCCC_STR("")), event->seq);
     cccc_kind_t kind = cccc_kind_find(event->kind);
     if (appliers[kind])

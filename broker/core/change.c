@@ -18,12 +18,19 @@ static struct cccc_store group_file(const struct cccc_group *group)
     return store;
 }
 
-static void file_failed(call_t *call, const char *file)
+/* How the write of a file ended: the log hears of the first failure of a row, the caller of each. True when it was written. */
+static bool file_written(call_t *call, const char *file, bool *failed)
 {
-    core_log(call->core, 4, "CONFIG-STORE-FAILED", "group=%s file=%s why=%s", call->group->id, file, call->stored.message);
-    call->store_warning =
-        cccc_arena_printf(call->arena, "the change is recorded, but %s could not be written yet (%s); it is tried again every second", file,
-                          call->stored.message);
+    bool written = call->stored.err == CCCC_OK;
+    if (!written) {
+        if (!*failed)
+            core_log(call->core, 4, "CONFIG-STORE-FAILED", "group=%s file=%s why=%s", call->group->id, file, call->stored.message);
+        call->store_warning =
+            cccc_arena_printf(call->arena, "the change is recorded, but %s could not be written yet (%s); it is tried again every second",
+                              file, call->stored.message);
+    }
+    *failed = !written;
+    return written;
 }
 
 static void files_done(call_t *call)
@@ -35,10 +42,8 @@ static void files_done(call_t *call)
 
 static void registry_file_done(call_t *call)
 {
-    if (call->stored.err != CCCC_OK) {
+    if (!file_written(call, "registry.json", &call->core->registry_failed))
         call->core->registry_dirty = true;
-        file_failed(call, "registry.json");
-    }
     files_done(call);
 }
 
@@ -56,10 +61,8 @@ static void registry_file(call_t *call)
 
 static void group_file_done(call_t *call)
 {
-    if (call->stored.err != CCCC_OK) {
+    if (!file_written(call, "group.yaml", &call->group->store_failed))
         call->group->unstored = true;
-        file_failed(call, "group.yaml");
-    }
     registry_file(call);
 }
 

@@ -282,11 +282,9 @@ void cccc_core_gone(cccc_core_t *self, uint64_t id)
         return;
     while (conn->first)
         call_drop(conn_dequeue(conn));
-    /* The executor still holds this one's ticket; its answer will find nobody. */
-    if (conn->waiting) {
-        call_unpark(conn->waiting);
-        call_drop(conn->waiting);
-    }
+    /* The executor still works for this one, with what it borrowed from it. */
+    if (conn->waiting)
+        conn->waiting->gone = true;
     HASH_DELETE(hh, self->conns, conn);
     free(conn);
 }
@@ -323,6 +321,10 @@ static call_t *parked_take(struct cccc_core *core, cccc_ticket_t ticket)
 
 static void call_continue(call_t *call)
 {
+    if (call->gone) {
+        call_drop(call);
+        return;
+    }
     call_next_fn next = call->next;
     call->next = NULL;
     next(call);
@@ -645,7 +647,9 @@ void cccc_core_destroy(cccc_core_t **self)
     HASH_ITER(hh, core->parked, call, next_call)
     {
         call_unpark(call);
-        call_drop(call);
+        call->finished = true;
+        if (call->appends_open == 0)
+            call_drop(call);
     }
     for (uint32_t i = 0; i < core->group_count; i++)
         drop_pending(core, core->groups[i]);

@@ -156,7 +156,8 @@ struct cccc_effect {
     cccc_ticket_t ticket;
     union {
         struct { const struct cccc_event *event; bool create; cccc_str_t group_id; } append; /* borrowed until effects are taken again */
-        struct { struct cccc_read_query query; cccc_arena_t *arena; } read; /* arena (may be NULL) owns the query's pointers */
+        struct { struct cccc_read_query query; cccc_arena_t *arena; } read; /* arena (may be NULL) owns the query's pointers; without one they are
+                                                                               borrowed until the read is done */
         struct { uint64_t conn; cccc_bytes_t *bytes; } reply;
         struct { char topic[200]; uint32_t topic_len; cccc_bytes_t *bytes; } publish;
         struct cccc_store store;

@@ -5,8 +5,6 @@
 #include "broker/core/change.h"
 #include "broker/core/message.h"
 
-#include <uthash.h>
-
 static const char *text_or_empty(const char *z)
 {
     return z != NULL ? z : "";
@@ -89,9 +87,7 @@ void op_ping(call_t *call)
 static cccc_value_t readers_value(cccc_arena_t *arena, const struct cccc_group *group)
 {
     cccc_builder_t list = cccc_array_builder(arena, group->config.actor_count + 1);
-    const struct cccc_reader *reader, *next;
-    HASH_ITER(hh, group->readers, reader, next)
-    {
+    for (const struct cccc_reader *reader = group->readers; reader != NULL; reader = reader->hh.next) {
         cccc_builder_t row = cccc_map_builder(arena, 4);
         cccc_map_add(&row, "actor_id", cccc_text(reader->id));
         cccc_map_add(&row, "unread_count", cccc_uint(reader_unread(group, cccc_str(reader->id))));

@@ -461,7 +461,7 @@ struct cccc_group **groups_sorted(call_t *call, uint32_t *count)
         if (!group->deleted && cccc_is_map(&group->document))
             list[n++] = group;
     }
-    qsort(list, n, sizeof *list, newest_first);
+    qsort(list, n, sizeof(struct cccc_group *), newest_first);
     *count = n;
     return list;
 }

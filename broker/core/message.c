@@ -497,38 +497,69 @@ static cccc_value_t string_or_nil(cccc_str_t s)
     return s.len ? cccc_string(s) : cccc_nil();
 }
 
-static cccc_value_t list_or(call_t *call, const cccc_value_t *list, bool nil)
+#define KEY(z)                                                                                                                             \
+    {                                                                                                                                      \
+        .type = MSGPACK_OBJECT_STR, .via.str = { sizeof(z) - 1, z }                                                                        \
+    }
+
+/* Every field of reference 2.3, in its order, then ours; the last two only where they say something. */
+static const msgpack_object_kv message_template[] = {
+    [MESSAGE_TEXT] = {.key = KEY("text")},
+    [MESSAGE_FORMAT] = {.key = KEY("format"), .val = KEY("plain")},
+    [MESSAGE_PRIORITY] = {.key = KEY("priority")},
+    [MESSAGE_REPLY_REQUIRED] = {.key = KEY("reply_required")},
+    [MESSAGE_TO] = {.key = KEY("to")},
+    [MESSAGE_REPLY_TO] = {.key = KEY("reply_to")},
+    [MESSAGE_QUOTE_TEXT] = {.key = KEY("quote_text")},
+    [MESSAGE_SRC_GROUP_ID] = {.key = KEY("src_group_id")},
+    [MESSAGE_SRC_EVENT_ID] = {.key = KEY("src_event_id")},
+    [MESSAGE_DST_GROUP_ID] = {.key = KEY("dst_group_id")},
+    [MESSAGE_DST_TO] = {.key = KEY("dst_to")},
+    [MESSAGE_REFS] = {.key = KEY("refs"), .val = {.type = MSGPACK_OBJECT_ARRAY}},
+    [MESSAGE_ATTACHMENTS] = {.key = KEY("attachments"), .val = {.type = MSGPACK_OBJECT_ARRAY}},
+    [MESSAGE_THREAD] = {.key = KEY("thread"), .val = KEY("")},
+    [MESSAGE_CLIENT_ID] = {.key = KEY("client_id")},
+    [MESSAGE_AUDIENCE] = {.key = KEY("audience")},
+    [MESSAGE_CLIENT_DIGEST] = {.key = KEY("client_digest")},
+    [MESSAGE_RELAY] = {.key = KEY("relay"), .val = {.type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = true}},
+};
+
+const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field)
 {
-    if (!is_empty(list))
-        return *list;
-    return nil ? cccc_nil() : cccc_array_builder(call->arena, 0).value;
+    const msgpack_object *key = &message_template[field].key;
+    if (cccc_is_map(data) && field < data->via.map.size) {
+        const msgpack_object_kv *kv = &data->via.map.ptr[field];
+        if (kv->key.via.str.size == key->via.str.size && memcmp(kv->key.via.str.ptr, key->via.str.ptr, key->via.str.size) == 0)
+            return &kv->val;
+    }
+    return cccc_get(data, key->via.str.ptr);
 }
 
-/* Every field of reference 2.3, in its order, then ours. */
 static cccc_value_t message_data(call_t *call, const struct cccc_message *m)
 {
-    cccc_builder_t data = cccc_map_builder(call->arena, 18);
-    cccc_map_add(&data, "text", cccc_string(m->stored_text));
-    cccc_map_add(&data, "format", cccc_text("plain"));
-    cccc_map_add(&data, "priority", cccc_string(m->priority));
-    cccc_map_add(&data, "reply_required", cccc_bool(m->reply_required));
-    cccc_map_add(&data, "to", m->tokens);
-    cccc_map_add(&data, "reply_to", string_or_nil(m->reply_to));
-    cccc_map_add(&data, "quote_text", quote(call, m));
-    cccc_map_add(&data, "src_group_id", string_or_nil(m->src_group_id));
-    cccc_map_add(&data, "src_event_id", string_or_nil(m->src_event_id));
-    cccc_map_add(&data, "dst_group_id", string_or_nil(m->dst_group_id));
-    cccc_map_add(&data, "dst_to", m->dst_group_id.len ? list_or(call, m->dst_to, false) : cccc_nil());
-    cccc_map_add(&data, "refs", list_or(call, NULL, false));
-    cccc_map_add(&data, "attachments", list_or(call, &m->files, false));
-    cccc_map_add(&data, "thread", cccc_text(""));
-    cccc_map_add(&data, "client_id", string_or_nil(m->client_id));
-    cccc_map_add(&data, "audience", m->audience);
+    msgpack_object_kv *kv = cccc_arena_alloc(call->arena, sizeof message_template);
+    memcpy(kv, message_template, sizeof message_template);
+    kv[MESSAGE_TEXT].val = cccc_string(m->stored_text);
+    kv[MESSAGE_PRIORITY].val = cccc_string(m->priority);
+    kv[MESSAGE_REPLY_REQUIRED].val = cccc_bool(m->reply_required);
+    kv[MESSAGE_TO].val = m->tokens;
+    kv[MESSAGE_REPLY_TO].val = string_or_nil(m->reply_to);
+    kv[MESSAGE_QUOTE_TEXT].val = quote(call, m);
+    kv[MESSAGE_SRC_GROUP_ID].val = string_or_nil(m->src_group_id);
+    kv[MESSAGE_SRC_EVENT_ID].val = string_or_nil(m->src_event_id);
+    kv[MESSAGE_DST_GROUP_ID].val = string_or_nil(m->dst_group_id);
+    if (m->dst_group_id.len)
+        kv[MESSAGE_DST_TO].val = is_empty(m->dst_to) ? kv[MESSAGE_REFS].val : *m->dst_to;
+    if (!is_empty(&m->files))
+        kv[MESSAGE_ATTACHMENTS].val = m->files;
+    kv[MESSAGE_CLIENT_ID].val = string_or_nil(m->client_id);
+    kv[MESSAGE_AUDIENCE].val = m->audience;
+    uint32_t size = MESSAGE_AUDIENCE + 1;
     if (m->client_id.len)
-        cccc_map_add(&data, "client_digest", cccc_text(m->digest));
+        kv[size++].val = cccc_text(m->digest);
     if (m->relays)
-        cccc_map_add(&data, "relay", cccc_bool(true));
-    return data.value;
+        kv[size++] = message_template[MESSAGE_RELAY];
+    return (cccc_value_t){.type = MSGPACK_OBJECT_MAP, .via.map = {size, kv}};
 }
 
 /* A person, or a program, that speaks into an idle group wakes it; its own actors and the system do not (reference 3.9). */

@@ -12,6 +12,8 @@
 call_t *core_call(struct cccc_core *core);
 /* Free a call that is answered, or never will be. */
 void call_drop(call_t *call);
+/* The call is over. Ops end by call_fail and call_reply, which do this; a call of the broker's own may have nothing to say. */
+void call_finish(call_t *call);
 /* Give a parked call its ticket. */
 cccc_ticket_t call_park(call_t *call, call_next_fn next);
 void call_unpark(call_t *call);
@@ -70,6 +72,30 @@ cccc_value_t recipients_mentioned(call_t *call, const struct cccc_group *group, 
 cccc_value_t recipients_legacy_audience(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_event *event);
 
 /* ---- message.c: from what was asked to a decided chat.message ---- */
+
+/* The members of a chat.message's data, in the order they are written. */
+enum cccc_message_field {
+    MESSAGE_TEXT,
+    MESSAGE_FORMAT,
+    MESSAGE_PRIORITY,
+    MESSAGE_REPLY_REQUIRED,
+    MESSAGE_TO,
+    MESSAGE_REPLY_TO,
+    MESSAGE_QUOTE_TEXT,
+    MESSAGE_SRC_GROUP_ID,
+    MESSAGE_SRC_EVENT_ID,
+    MESSAGE_DST_GROUP_ID,
+    MESSAGE_DST_TO,
+    MESSAGE_REFS,
+    MESSAGE_ATTACHMENTS,
+    MESSAGE_THREAD,
+    MESSAGE_CLIENT_ID,
+    MESSAGE_AUDIENCE,
+    MESSAGE_CLIENT_DIGEST,
+    MESSAGE_RELAY
+};
+/* A member of data by where it usually is; searched for when it is elsewhere. NULL when missing. */
+const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field);
 
 /* One message on its way. The first part is what was asked, set by the op; the rest is message.c's. In the call's arena. */
 struct cccc_message {

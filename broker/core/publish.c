@@ -76,7 +76,7 @@ void publish_event(struct cccc_core *core, struct cccc_group *group, const struc
     cccc_kind_t kind = cccc_kind_find(event->kind);
     if (kind != CCCC_KIND_CHAT_MESSAGE && kind != CCCC_KIND_SYSTEM_NOTIFY)
         return;
-    const cccc_value_t *audience = cccc_get(&event->data, "audience");
+    const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
     if (!cccc_is_array(audience))
         return;
     for (uint32_t i = 0; i < audience->via.array.size; i++) {

@@ -192,32 +192,56 @@ cccc_value_t recipients_mentioned(call_t *call, const struct cccc_group *group, 
 
 /* ---- tokens to principals ---- */
 
-static bool addresses(const struct cccc_actor *actor, const cccc_value_t *to, bool all, bool peers, bool foreman)
+/* What a list of tokens says, taken apart once. */
+struct meant {
+    bool all, peers, foreman, user;
+    uint32_t ids; /* tokens that are ids of actors */
+};
+
+static struct meant meant_by(const cccc_value_t *to)
 {
-    return all || (actor->foreman ? foreman : peers) || has_item(to, actor->id);
+    uint32_t count = cccc_is_array(to) ? to->via.array.size : 0;
+    struct meant meant = {.all = count == 0};
+    for (uint32_t i = 0; i < count; i++) {
+        cccc_str_t token = CCCC_STR("");
+        cccc_as_str(&to->via.array.ptr[i], &token);
+        bool selector = token.len > 0 && token.ptr[0] == '@';
+        if (selector && cccc_str_eq(token, CCCC_STR("@all")))
+            meant.all = true;
+        else if (selector && cccc_str_eq(token, CCCC_STR("@peers")))
+            meant.peers = true;
+        else if (selector && cccc_str_eq(token, CCCC_STR("@foreman")))
+            meant.foreman = true;
+        else if (cccc_str_eq(token, CCCC_STR("user")))
+            meant.user = true;
+        else
+            meant.ids++;
+    }
+    return meant;
 }
 
 static cccc_value_t audience(cccc_arena_t *arena, const struct cccc_group *group, const cccc_value_t *to, cccc_str_t sender,
                              struct cccc_reach *reach)
 {
     const struct cccc_config *config = &group->config;
-    bool all = !cccc_is_array(to) || to->via.array.size == 0 || has_item(to, CCCC_STR("@all"));
-    bool peers = has_item(to, CCCC_STR("@peers")), foreman = has_item(to, CCCC_STR("@foreman"));
-    cccc_builder_t list = cccc_array_builder(arena, all ? config->actor_count + 1 : 4);
+    struct meant meant = meant_by(to);
+    bool many = meant.all || meant.peers;
+    cccc_builder_t list = cccc_array_builder(arena, many ? config->actor_count + 1 : meant.ids + 2);
     for (uint32_t i = 0; i < config->actor_count; i++) {
         const struct cccc_actor *actor = &config->actors[i];
-        if (cccc_str_eq(actor->id, sender) || !addresses(actor, to, all, peers, foreman))
+        bool by_id = meant.ids > 0 && has_item(to, actor->id);
+        if (!(by_id || meant.all || (actor->foreman ? meant.foreman : meant.peers)) || cccc_str_eq(actor->id, sender))
             continue;
         /* Copied: the configuration may be another by the time the event is applied. */
         cccc_array_add(&list, cccc_string(cccc_arena_str(arena, actor->id)));
         if (actor->enabled)
             reach->enabled++;
-        else if (has_item(to, actor->id))
+        else if (by_id)
             reach->disabled_by_id++;
         else
             reach->disabled++;
     }
-    if ((all || has_item(to, CCCC_STR("user"))) && !cccc_str_is(sender, "user"))
+    if ((meant.all || meant.user) && !cccc_str_eq(sender, CCCC_STR("user")))
         cccc_array_add(&list, cccc_text("user"));
     return list.value;
 }

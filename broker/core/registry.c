@@ -42,11 +42,11 @@ static void registry_index(struct cccc_core *core)
 {
     const cccc_value_t *groups = cccc_get(&core->registry, "groups");
     uint32_t count = groups->via.map.size;
-    core->registry_entries = cccc_arena_alloc(core->registry_arena, (count + 1) * sizeof *core->registry_entries);
+    core->registry_entries = cccc_arena_alloc(core->registry_arena, (count + 1) * sizeof(msgpack_object_kv *));
     core->registry_entry_count = count;
     for (uint32_t i = 0; i < count; i++)
         core->registry_entries[i] = &groups->via.map.ptr[i];
-    qsort(core->registry_entries, count, sizeof *core->registry_entries, by_key);
+    qsort(core->registry_entries, count, sizeof(msgpack_object_kv *), by_key);
 }
 
 static void registry_set(struct cccc_core *core, const cccc_value_t *registry)
@@ -67,7 +67,7 @@ static cccc_value_t shaped(cccc_arena_t *arena, const cccc_value_t *map, const c
 void registry_load(struct cccc_core *core, const cccc_value_t *registry)
 {
     cccc_arena_t *arena = cccc_arena_new(STORE_CHUNK_BYTES);
-    cccc_value_t empty = cccc_map_builder(arena, 0).value, doc = cccc_is_map(registry) ? *registry : empty;
+    cccc_value_t empty = cccc_map_builder(arena, 0).value, doc = registry != NULL && cccc_is_map(registry) ? *registry : empty;
     uint64_t version;
     doc = shaped(arena, &doc, "v", cccc_as_uint(cccc_get(&doc, "v"), &version), cccc_uint(1));
     doc = shaped(arena, &doc, "created_at", cccc_get_str(&doc, "created_at").len > 0, cccc_text(""));
@@ -75,7 +75,7 @@ void registry_load(struct cccc_core *core, const cccc_value_t *registry)
     doc = shaped(arena, &doc, "groups", cccc_is_map(cccc_get(&doc, "groups")), empty);
     doc = shaped(arena, &doc, "defaults", cccc_is_map(cccc_get(&doc, "defaults")), empty);
     registry_set(core, &doc);
-    core->registry_dirty = !cccc_is_map(registry) || !cccc_value_eq(&doc, registry);
+    core->registry_dirty = registry == NULL || !cccc_value_eq(&doc, registry);
     cccc_arena_destroy(&arena);
 }
 
@@ -174,7 +174,7 @@ static const cccc_value_t *entry_of(const struct cccc_core *core, cccc_str_t id)
 {
     const msgpack_object_kv wanted = {.key = cccc_string(id)}, *key = &wanted, **found = NULL;
     if (core->registry_entry_count > 0)
-        found = bsearch(&key, core->registry_entries, core->registry_entry_count, sizeof *core->registry_entries, by_key);
+        found = bsearch(&key, core->registry_entries, core->registry_entry_count, sizeof(msgpack_object_kv *), by_key);
     return found != NULL && cccc_is_map(&(*found)->val) ? &(*found)->val : NULL;
 }
 
@@ -252,16 +252,27 @@ void registry_store(struct cccc_core *core, struct cccc_store *store)
     *store = (struct cccc_store){.kind = CCCC_STORE_REGISTRY, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
     cccc_value_t document = registry_document(core, store->arena);
     store->document = cccc_value_copy(store->arena, &document);
+    if (cccc_get_str(&core->registry, "created_at").len == 0) {
+        cccc_value_t born = cccc_map_with(store->arena, &core->registry, CCCC_STR("created_at"), *cccc_get(&document, "created_at"));
+        registry_set(core, &born);
+    }
     core->registry_dirty = false;
     core->registry_stored_mono_us = core->now->mono_us;
 }
 
+/* The end of a write of the registry that no change of a group waits for. */
+static void registry_written(call_t *call)
+{
+    bool failed = call->stored.err != CCCC_OK;
+    if (failed && !call->core->registry_failed)
+        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
+    call->core->registry_failed = failed;
+    call->core->registry_dirty |= failed;
+}
+
 static void registry_stored(call_t *call)
 {
-    if (call->stored.err != CCCC_OK) {
-        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
-        call->core->registry_dirty = true;
-    }
+    registry_written(call);
     cccc_builder_t nothing = cccc_map_builder(call->arena, 0);
     call_reply(call, &nothing.value);
 }
@@ -380,10 +391,7 @@ static void reconcile_reply(call_t *call)
 
 static void reconcile_stored(call_t *call)
 {
-    if (call->stored.err != CCCC_OK) {
-        call->core->registry_dirty = true;
-        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
-    }
+    registry_written(call);
     reconcile_reply(call);
 }
 

@@ -122,6 +122,7 @@ struct cccc_group {
     bool deleted;                /* moved to trash; slot never used again */
     bool folding;                /* takes no requests but is about to */
     bool unstored;               /* group.yaml is older than the document: a write failed, or nobody asked yet; the tick does */
+    bool store_failed;           /* the last write of it failed, and the log has been told */
     bool edited;                 /* the document was changed by hand: group.edit follows the fold */
     char *offline, *read_only;   /* heap; NULL = no */
     UT_hash_handle hh;           /* by id */
@@ -140,6 +141,7 @@ struct cccc_core {
     cccc_value_t registry;               /* the document; groups and defaults as reference 1.1 */
     const msgpack_object_kv **registry_entries; /* of its groups, by id; in the arena */
     uint32_t registry_entry_count;
+    bool registry_failed;                /* as store_failed of a group */
     bool registry_dirty;                 /* newer than the file */
     uint64_t registry_stored_mono_us;    /* when it was last handed over to be written; 0 = never */
     char active_group_id[16];

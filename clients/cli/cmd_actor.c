@@ -130,10 +130,11 @@ static int scope_value(struct cli *cli, const char *group, const char *path, ccc
     size_t best = 0;
     cccc_args_str(args, "group_id", group);
     int status = cli_ask(cli, "group_show", &args, &result);
+    if (status == 0)
+        status = cli_path(cli, path, &path);
     if (status)
         return status;
     const cccc_value_t *scopes = cccc_get(cccc_get(result, "group"), "scopes");
-    path = cli_path(cli, path);
     for (uint32_t i = 0; cccc_is_array(scopes) && i < scopes->via.array.size; i++) {
         cccc_str_t url = cccc_get_str(&scopes->via.array.ptr[i], "url");
         bool inside = url.len > best && strncmp(path, url.ptr, url.len) == 0 && (path[url.len] == '\0' || path[url.len] == '/');

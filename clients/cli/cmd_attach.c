@@ -17,13 +17,16 @@ static int set_active(struct cli *cli, const char *group, const cccc_value_t **r
 int cmd_attach(struct cli *cli)
 {
     const char *word = cli_arg(cli, 0), *named = cli_option(cli, "group"), *group = NULL;
-    const char *path = cli_path(cli, word ? word : ".");
+    const char *path;
     const cccc_value_t *result, *active;
     struct stat found;
+    int status = cli_path(cli, word ? word : ".", &path);
+    if (status)
+        return status;
     int error = stat(path, &found) != 0 ? errno : S_ISDIR(found.st_mode) ? 0 : ENOTDIR;
     if (error)
         return cli_fail(cli, CCCC_E_INVALID_PATH, "give a directory that is there", "cannot attach %s: %s", path, strerror(error));
-    int status = named ? cli_group_named(cli, named, &group) : cli_connect(cli, CLI_START_IT);
+    status = named ? cli_group_named(cli, named, &group) : cli_connect(cli, CLI_START_IT);
     if (status)
         return status;
     cccc_args_t *args = cli_args(cli, group);
@@ -64,8 +67,8 @@ int cmd_active(struct cli *cli)
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cccc_str_t id = cccc_get_str(result, "active_group_id");
+    cli_fact(cli, "active", "%.*s", CCCC_STR_FMT(id.len ? id : CCCC_STR("-")));
     if (id.len == 0)
-        return cli_fail(cli, CCCC_E_NO_ACTIVE_GROUP, "`cccc use GROUP`; `cccc groups` lists them", "no group is active");
-    cli_fact(cli, "active", "%.*s", CCCC_STR_FMT(id));
+        cli_say(cli, "no group is active\nnext: cccc use GROUP; cccc groups lists them");
     return 0;
 }

@@ -79,7 +79,7 @@ int cmd_blob_get(struct cli *cli)
         return cli_fail_with(cli, &error);
     if (cli->json) {
         cccc_builder_t result = cccc_map_builder(cli->arena, 1);
-        cccc_map_add(&result, "file", cccc_text(cli_path(cli, output)));
+        cccc_map_add(&result, "file", cccc_text(output));
         return cli_result(cli, &result.value);
     }
     cli_fact(cli, "file", "%s", output);

@@ -127,11 +127,12 @@ int cmd_group_update(struct cli *cli)
 int cmd_group_use(struct cli *cli)
 {
     const char *group, *path = cli_arg(cli, 1);
-    int status = cli_group_named(cli, cli_arg(cli, 0), &group);
+    int status = cli_path(cli, path ? path : ".", &path);
+    if (status == 0)
+        status = cli_group_named(cli, cli_arg(cli, 0), &group);
     if (status)
         return status;
     cccc_args_t *args = cli_args(cli, group);
-    path = cli_path(cli, path ? path : ".");
     cccc_args_str(args, "path", path);
     return change(cli, "group_use", &args, group, cli_printf(cli, "works in the scope of %s", path));
 }

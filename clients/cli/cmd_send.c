@@ -89,9 +89,14 @@ static void print_sent(struct cli *cli, const cccc_value_t *result)
         event = cccc_get(result, "src_event");
     cccc_buf_init(&to);
     cli_event_to(event, &to);
-    cli_fact(cli, "stored", "%" PRIu64 " %.*s to %.*s%s", cccc_get_uint(event, "seq", 0), CCCC_STR_FMT(cccc_get_str(event, "id")),
-             (int)to.size, to.data ? to.data : "",
-             cccc_get_bool(result, "duplicate", false) ? " (it was there already: same client id)" : "");
+    uint64_t seq = cccc_get_uint(event, "seq", 0);
+    cccc_str_t id = cccc_get_str(event, "id"), names = {to.data, to.size};
+    if (cli->tty)
+        cli_fact(cli, "stored", "%" PRIu64 " to %.*s (%.*s)", seq, CCCC_STR_FMT(names), CCCC_STR_FMT(id));
+    else
+        printf("stored\t%" PRIu64 "\t%.*s\t%.*s\n", seq, CCCC_STR_FMT(id), CCCC_STR_FMT(names));
+    if (cccc_get_bool(result, "duplicate", false))
+        cli_say(cli, "it was there already: the same client id stored it before");
     cccc_buf_fini(&to);
 }
 
@@ -125,16 +130,17 @@ static int finish_message(struct cli *cli, const char *op, const char *group, co
 
 int cmd_send(struct cli *cli)
 {
-    const char *group, *destination = NULL;
-    int status = cli_group(cli, &group);
+    const char *group, *destination = NULL, *path = cli_option(cli, "path");
+    int status = path ? cli_path(cli, path, &path) : 0;
+    if (status == 0)
+        status = cli_group(cli, &group);
     if (status == 0 && cli_option(cli, "dst-group"))
         status = cli_group_named(cli, cli_option(cli, "dst-group"), &destination);
     if (status)
         return status;
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "dst_group_id", destination);
-    if (cli_option(cli, "path"))
-        cccc_args_str(args, "path", cli_path(cli, cli_option(cli, "path")));
+    cccc_args_str(args, "path", path);
     return finish_message(cli, destination ? "send_cross_group" : "send", group, cli_arg(cli, 0), args);
 }
 

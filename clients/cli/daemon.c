@@ -25,14 +25,14 @@
 
 bool cli_is_daemon(int32_t pid)
 {
-    char path[64], name[32] = "";
-    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    char path[64], name[32] = "", state = 'X';
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
     FILE *file = pid > 0 ? fopen(path, "re") : NULL;
     if (!file)
         return false;
-    bool read = fgets(name, sizeof name, file) != NULL;
+    int fields = fscanf(file, "%*d (%31[^)]) %c", name, &state);
     fclose(file);
-    return read && strcmp(name, "ccccd\n") == 0;
+    return fields == 2 && strcmp(name, "ccccd") == 0 && state != 'Z' && state != 'X';
 }
 
 bool cli_wait_gone(int32_t pid, int timeout_ms)
@@ -131,13 +131,31 @@ static int start_failed(struct cli *cli, int status, const char *words)
     return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: exit status %d; its log says more", WEXITSTATUS(status));
 }
 
+/* Somebody else's daemon was faster; it may still be reading its ledgers before it says where it listens. */
+static bool await_other(struct cli *cli)
+{
+    const char *lock = cli_printf(cli, "%s/daemon/ccccd.pid", cli->home.root);
+    int32_t other = 0, served_by;
+    cccc_str_t version;
+    for (int waited_ms = 0; waited_ms < START_MS_MAX; waited_ms += 10) {
+        if (cli_descriptor(cli, &served_by, &version) && cli_is_daemon(served_by))
+            return true;
+        FILE *file = fopen(lock, "re");
+        if (file && fscanf(file, "%d", &other) != 1)
+            other = 0;
+        if (file)
+            fclose(file);
+        if (!cli_is_daemon(other) || cli_wait_gone(other, 10))
+            return false;
+    }
+    return false;
+}
+
 /* The starter process leaves with 0 once the daemon serves, and with another status when it does not. */
 static int await_start(struct cli *cli, pid_t pid, int words_fd, bool *started)
 {
     char words[512];
     int status = 0;
-    int32_t served_by;
-    cccc_str_t version;
     if (!cli_wait_gone(pid, START_MS_MAX)) {
         kill(pid, SIGTERM);
         waitpid(pid, &status, 0);
@@ -149,7 +167,7 @@ static int await_start(struct cli *cli, pid_t pid, int words_fd, bool *started)
     if (*started)
         return 0;
     read_words(words_fd, words, sizeof words);
-    if (cli_descriptor(cli, &served_by, &version) && cli_is_daemon(served_by))
+    if (await_other(cli))
         return 0;
     return start_failed(cli, status, words);
 }

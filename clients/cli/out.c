@@ -95,6 +95,7 @@ void cli_say(const struct cli *cli, const char *fmt, ...)
     if (cli->json)
         return;
     va_list args;
+    fflush(stdout); /* so that words stand behind the data they are about */
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);
     va_end(args);

@@ -5,6 +5,7 @@
  * clustered flags, options and arguments in any order, "--" ends options, "-" is an argument.
  * Thread: none; no state. */
 #include "clients/cli/cli.h"
+#include "proto/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,6 +311,9 @@ bool cli_parse(int argc, char **argv, struct cli_line *line, char *problem, size
     if (!line->values || !line->args)
         abort();
     struct parser p = {argc, 1, argv, line, problem, hint, problem_size, hint_size};
+    for (int i = 1; i < argc; i++)
+        if (!cccc_utf8_valid(cccc_str(argv[i])))
+            return REFUSE(&p, "word %d of the command line is not UTF-8", i);
     if (!parse_command(&p) || !parse_rest(&p))
         return false;
     return line->help || check_args(&p);

@@ -203,6 +203,8 @@ bool cli_event_concerns(const cccc_value_t *event, cccc_str_t actor)
 static void print_escaped(cccc_str_t text, enum escape_lines lines, bool raw)
 {
     cccc_buf_t safe;
+    if (text.len == 0)
+        return;
     if (raw) {
         fwrite(text.ptr, 1, text.len, stdout);
         return;

@@ -81,8 +81,10 @@ void cli_cell_of(cli_table_t *self, const cccc_value_t *map, const char *key, en
 
 static void print_tabs(const cli_table_t *self)
 {
-    for (size_t i = 0; i < self->count; i++)
-        printf("%s%c", self->cells[i].text, (i + 1) % self->columns ? '\t' : '\n');
+    for (size_t i = 0; i < self->count; i++) {
+        const char *style = cli_style(self->cli, self->cells[i].style);
+        printf("%s%s%s%c", style, self->cells[i].text, *style ? cli_plain(self->cli) : "", (i + 1) % self->columns ? '\t' : '\n');
+    }
 }
 
 static size_t column_width(const cli_table_t *self, size_t column)

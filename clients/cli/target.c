@@ -4,6 +4,7 @@
  * Thread: the program's one. */
 #include "clients/cli/cli.h"
 #include "proto/event.h"
+#include "proto/json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -95,11 +96,15 @@ static int active_online(struct cli *cli, const char **group)
     return 0;
 }
 
-/* The word given, else the environment's; NULL when neither says anything. */
-static const char *word_or_environment(const char *word, const char *variable)
+/* The word given, else the environment's; NULL when neither says anything. 0 or the exit status of the failure reported. */
+static int word_or_environment(struct cli *cli, const char **word, const char *variable)
 {
     const char *env = getenv(variable);
-    return word ? word : env && *env ? env : NULL;
+    if (!*word && env && *env)
+        *word = env;
+    if (!*word || cccc_utf8_valid(cccc_str(*word)))
+        return 0;
+    return cli_fail(cli, CCCC_E_USAGE, "unset it", "%s is not UTF-8", variable);
 }
 
 int cli_group_named(struct cli *cli, const char *word, const char **group)
@@ -107,7 +112,9 @@ int cli_group_named(struct cli *cli, const char *word, const char **group)
     int status = cli_connect(cli, CLI_START_IT);
     if (status)
         return status;
-    word = word_or_environment(word, "CCCC_GROUP_ID");
+    status = word_or_environment(cli, &word, "CCCC_GROUP_ID");
+    if (status)
+        return status;
     if (!word)
         return active_online(cli, group);
     if (!is_group_id(word))
@@ -134,10 +141,11 @@ static int active_offline(struct cli *cli, const char **group)
 
 int cli_group_offline(struct cli *cli, const char *word, const char **group)
 {
-    struct choice choice = {.cli = cli, .word = word_or_environment(word, "CCCC_GROUP_ID")};
-    int status = 0;
-    if (!cli_home(cli, &status))
+    struct choice choice = {.cli = cli};
+    int status = word_or_environment(cli, &word, "CCCC_GROUP_ID");
+    if (status || !cli_home(cli, &status))
         return status;
+    choice.word = word;
     if (!choice.word)
         return active_offline(cli, group);
     cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
@@ -159,9 +167,10 @@ int cli_group_offline(struct cli *cli, const char *word, const char **group)
 
 int cli_actor(struct cli *cli, const char *given, const char **actor)
 {
-    *actor = word_or_environment(given, "CCCC_ACTOR_ID");
-    if (*actor)
-        return 0;
+    int status = word_or_environment(cli, &given, "CCCC_ACTOR_ID");
+    *actor = given;
+    if (status || given)
+        return status;
     return cli_fail(cli, CCCC_E_MISSING_ACTOR_ID, "--actor-id ID; `cccc actor list` lists them, and user has an inbox too",
                     "no actor was named and CCCC_ACTOR_ID is not set");
 }
@@ -178,57 +187,75 @@ bool cli_seq(const char *word, uint64_t *seq)
     return true;
 }
 
-static int ask_page(struct cli *cli, const char *group, const char *key, uint64_t seq, uint64_t limit, const cccc_value_t **result)
+static int ask_page(struct cli *cli, const char *group, const char *key, uint64_t seq, uint64_t limit, cccc_reply_t **reply)
 {
     cccc_args_t *args = cccc_args_new();
     cccc_args_str(args, "group_id", group);
     cccc_args_uint(args, key, seq);
     cccc_args_uint(args, "limit", limit);
-    return cli_ask(cli, "ledger_read", &args, result);
+    return cli_ask_once(cli, "ledger_read", &args, reply);
 }
 
 static int event_by_seq(struct cli *cli, const char *group, uint64_t seq, const char **event_id)
 {
-    const cccc_value_t *result, *events;
-    int status = seq == 0 ? 0 : ask_page(cli, group, "after_seq", seq - 1, 1, &result);
+    cccc_reply_t *reply = NULL;
+    int status = seq == 0 ? 0 : ask_page(cli, group, "after_seq", seq - 1, 1, &reply);
     if (status)
         return status;
-    events = seq == 0 ? NULL : cccc_get(result, "events");
+    const cccc_value_t *events = reply ? cccc_get(cccc_reply_result(reply), "events") : NULL;
     const cccc_value_t *event = cccc_is_array(events) && events->via.array.size > 0 ? events->via.array.ptr : NULL;
-    if (!event || cccc_get_uint(event, "seq", 0) != seq)
-        return cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers", "%s has no event %" PRIu64, group,
-                        seq);
-    *event_id = cccc_arena_str(cli->arena, cccc_get_str(event, "id")).ptr;
-    return 0;
+    bool found = event && cccc_get_uint(event, "seq", 0) == seq;
+    if (found)
+        *event_id = cccc_arena_str(cli->arena, cccc_get_str(event, "id")).ptr;
+    cccc_reply_free(&reply);
+    return found ? 0
+                 : cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers", "%s has no event %" PRIu64,
+                            group, seq);
 }
 
-/* Looks through the newest events, page by page, so that a second match is noticed. */
+/* A search through the newest events, page by page, so that a second match is noticed. */
+struct prefix_search {
+    struct cli *cli;
+    const char *prefix;
+    const char *event_id;
+    uint64_t before, matches, seen;
+    bool more;
+};
+
+static void search_page(struct prefix_search *self, const cccc_value_t *result)
+{
+    const cccc_value_t *events = cccc_get(result, "events");
+    size_t len = strlen(self->prefix);
+    uint32_t count = cccc_is_array(events) ? events->via.array.size : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        cccc_str_t id = cccc_get_str(&events->via.array.ptr[i], "id");
+        if (id.len < len || strncmp(id.ptr, self->prefix, len) != 0)
+            continue;
+        self->event_id = cccc_arena_str(self->cli->arena, id).ptr;
+        self->matches++;
+    }
+    self->before = count ? cccc_get_uint(events->via.array.ptr, "seq", 0) : 0;
+    self->seen += count;
+    self->more = count > 0 && self->before > 1 && cccc_get_bool(result, "more", false);
+}
+
 static int event_by_prefix(struct cli *cli, const char *group, const char *word, const char **event_id)
 {
-    uint64_t before = 0, matches = 0, seen = 0;
-    bool more = true;
-    while (more && seen < PREFIX_SEARCH_EVENTS) {
-        const cccc_value_t *result, *events;
-        int status = ask_page(cli, group, "before_seq", before, 1000, &result);
+    struct prefix_search search = {.cli = cli, .prefix = word, .more = true};
+    while (search.more && search.seen < PREFIX_SEARCH_EVENTS) {
+        cccc_reply_t *reply;
+        int status = ask_page(cli, group, "before_seq", search.before, 1000, &reply);
         if (status)
             return status;
-        events = cccc_get(result, "events");
-        uint32_t count = cccc_is_array(events) ? events->via.array.size : 0;
-        for (uint32_t i = 0; i < count; i++) {
-            cccc_str_t id = cccc_get_str(&events->via.array.ptr[i], "id");
-            if (id.len < strlen(word) || strncmp(id.ptr, word, strlen(word)) != 0)
-                continue;
-            *event_id = cccc_arena_str(cli->arena, id).ptr;
-            matches++;
-        }
-        before = count ? cccc_get_uint(events->via.array.ptr, "seq", 0) : 0;
-        seen += count;
-        more = count > 0 && before > 1 && cccc_get_bool(result, "more", false);
+        search_page(&search, cccc_reply_result(reply));
+        cccc_reply_free(&reply);
     }
-    if (matches == 1)
+    *event_id = search.event_id;
+    if (search.matches == 1)
         return 0;
-    if (matches > 1)
-        return cli_fail(cli, CCCC_E_USAGE, "give more of the id, or its number", "%" PRIu64 " event ids begin with \"%s\"", matches, word);
+    if (search.matches > 1)
+        return cli_fail(cli, CCCC_E_USAGE, "give more of the id, or its number", "%" PRIu64 " event ids begin with \"%s\"", search.matches,
+                        word);
     return cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers",
                     "no event id among the newest %d events of %s begins with \"%s\"", PREFIX_SEARCH_EVENTS, group, word);
 }
@@ -247,12 +274,16 @@ int cli_event(struct cli *cli, const char *group, const char *word, const char *
 
 /* ---- paths ---- */
 
-const char *cli_path(struct cli *cli, const char *path)
+int cli_path(struct cli *cli, const char *path, const char **out)
 {
     char resolved[PATH_MAX], here[PATH_MAX];
     if (realpath(path, resolved))
-        return cli_printf(cli, "%s", resolved);
-    if (*path == '/' || !getcwd(here, sizeof here))
-        return path;
-    return cli_printf(cli, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path);
+        *out = cli_printf(cli, "%s", resolved);
+    else if (*path == '/' || !getcwd(here, sizeof here))
+        *out = path;
+    else
+        *out = cli_printf(cli, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path);
+    if (cccc_utf8_valid(cccc_str(*out)))
+        return 0;
+    return cli_fail(cli, CCCC_E_INVALID_PATH, "rename it, or use another", "the path of %s is not UTF-8", path);
 }

@@ -2,6 +2,7 @@
  *
  * Results live in the run's arena. Thread: the program's one. */
 #include "clients/cli/cli.h"
+#include "proto/json.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -45,6 +46,8 @@ int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out)
     cccc_buf_fini(&all);
     if (!fits)
         return cli_fail(cli, CCCC_E_TOO_LARGE, "send it as an attachment: --file", "standard input has more than %zu bytes of text", max);
+    if (!cccc_utf8_valid(*out))
+        return cli_fail(cli, CCCC_E_USAGE, "send it as an attachment: --file", "standard input is not UTF-8 text");
     return 0;
 }
 

@@ -426,8 +426,10 @@ static void a_file_that_cannot_be_written_is_a_warning(void **state)
     assert_non_null(strstr(bench_str_at(b, reply, "result.warning"), "registry.json"));
     cccc_value_t stored = bench_document(b, id);
     expect_text(b, &stored, "topic", "");
+    assert_non_null(strstr(bench_trace(b), "CONFIG-STORE-FAILED"));
     bench_pass(b, 1);
     assert_true(bench_fail_store(b, CCCC_E_NO_SPACE));
+    assert_null(strstr(bench_trace(b), "CONFIG-STORE-FAILED")); /* said once */
     bench_pass(b, 1);
     bench_settle(b);
     stored = bench_document(b, id);

@@ -160,12 +160,15 @@ static void an_actor_speaks_for_itself_in_its_group(void **state)
     EXPECT(b, "unknown_actor", "group_update", "{'group_id': '%s', 'patch': {'topic': 'x'}}", id);
 }
 
-static void the_unknown_may_look_but_not_act(void **state)
+static void the_unknown_may_only_ping(void **state)
 {
     bench_t *b = *state;
     const char *id = team(b);
     bench_as_unknown(b);
     EXPECT(b, "ok", "ping", "{}");
+    EXPECT(b, "sender_unknown", "groups", "{}");
+    EXPECT(b, "sender_unknown", "status", "{}");
+    EXPECT(b, "sender_unknown", "group_show", "{'group_id': '%s'}", id);
     EXPECT(b, "sender_unknown", "group_create", "{}");
     EXPECT(b, "sender_unknown", "group_update", "{'group_id': '%s', 'patch': {'topic': 'x'}}", id);
     EXPECT(b, "sender_unknown", "group_update", "{'group_id': '%s', 'by': 'user', 'patch': {'topic': 'x'}}", id);
@@ -197,7 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rights_are_those_of_the_table), T(rights_move_with_the_role),
         cmocka_unit_test(inboxes_are_for_their_readers), T(an_operator_names_principals_of_the_group),
-        T(an_actor_speaks_for_itself_in_its_group),      T(the_unknown_may_look_but_not_act),
+        T(an_actor_speaks_for_itself_in_its_group),      T(the_unknown_may_only_ping),
         T(events_carry_how_the_sender_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,16 @@ static void an_error_reply_has_all_its_members_in_order(void **state)
     assert_text(cccc_get_str(cccc_get(cccc_get(&reply, "error"), "details"), "argument"), "to");
 }
 
+/* A message that is not UTF-8, cut or from a file, becomes text that every client can decode. */
+static void a_message_that_is_not_utf8_still_decodes(void **state)
+{
+    struct table *t = *state;
+    cccc_value_t reply;
+    cccc_reply_error(&t->buf, NULL, CCCC_E_INTERNAL, "cut: \xe2\x82", NULL);
+    assert_int_equal(cccc_msgpack_read(t->buf.data, t->buf.size, 1000, t->arena, &reply, NULL), CCCC_OK);
+    assert_text(cccc_get_str(cccc_get(&reply, "error"), "message"), "cut: ??");
+}
+
 /* A good reply is v, id, ok, result; the caller packs the result behind it. */
 static void a_good_reply_begins_up_to_its_result(void **state)
 {
@@ -191,6 +201,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(a_written_request_reads_back),
         TEST(an_error_reply_has_all_its_members_in_order),
+        TEST(a_message_that_is_not_utf8_still_decodes),
         TEST(a_good_reply_begins_up_to_its_result),
         TEST(ids_are_echoed),
         TEST(the_op_table_is_whole),
