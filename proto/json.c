@@ -499,17 +499,14 @@ __attribute__((noinline)) static char *write_double(cccc_buf_t *b, char *p, doub
     CCCC_ASSERT(isfinite(d), "JSON has no %f", d);
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0), before = uselocale(c);
     char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text - 2, "%.*g", digits, d);
-        double back = strtod(text, NULL);
-        if (memcmp(&back, &d, sizeof d) == 0)
-            break;
-    }
+    int len = 0, digits = 14;
+    do
+        len = snprintf(text, sizeof text - 2, "%.*g", ++digits, d);
+    while (digits < 17 && strtod(text, NULL) != d);
     uselocale(before);
     freelocale(c);
-    if (strpbrk(text, ".e") == NULL)
-        strcat(text, ".0");
-    return put_bytes(room(b, p, sizeof text + 8), text, strlen(text));
+    p = put_bytes(room(b, p, sizeof text + 8), text, (size_t)len);
+    return strpbrk(text, ".e") != NULL ? p : PUT_LITERAL(p, ".0");
 }
 
 static char *write_array(cccc_buf_t *b, char *p, const msgpack_object_array *array)
