@@ -13,31 +13,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COMMIT_THREADS_AT_START = 2, READ_THREADS = 2, LOCK_WAIT_MS = 400, LOCK_RETRY_MS = 10, DESCRIPTORS_ENOUGH = 4096 };
+enum { COMMIT_THREADS_AT_START = 2, READ_THREADS = 2, DESCRIPTORS_ENOUGH = 4096 };
 
 /* ---- the lock ---- */
 
-static void nap_ms(long ms)
-{
-    nanosleep(&(struct timespec){.tv_sec = 0, .tv_nsec = ms * 1000000}, NULL);
-}
-
-/* The winner may not have written its pid yet, and the file may still have a former winner's: wait a little for that of a living process. */
+/* cccc_home_lock waits a little for the owner's pid, which may not be written yet. */
 static cccc_err_t take_lock(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     int32_t pid = 0;
-    for (int waited = 0;; waited += LOCK_RETRY_MS) {
-        cccc_err_t err = cccc_home_lock(bus->vfs, &bus->home, &bus->lock_fd, &pid, m);
-        if (err != CCCC_E_LOCKED)
-            return err;
-        if (pid > 0 && kill(pid, 0) == 0)
-            return cccc_fail(m, err, "%s is served by pid %d; nothing to do, or stop that one first: cccc daemon stop", bus->home.root,
-                             pid);
-        if (waited >= LOCK_WAIT_MS)
-            return cccc_fail(m, err, "%s is served by another process that does not say its pid; find it with: fuser %s/daemon/ccccd.lock",
-                             bus->home.root, bus->home.root);
-        nap_ms(LOCK_RETRY_MS);
-    }
+    cccc_err_t err = cccc_home_lock(bus->vfs, &bus->home, &bus->lock_fd, &pid, m);
+    if (err != CCCC_E_LOCKED)
+        return err;
+    if (pid > 0)
+        return cccc_fail(m, err, "%s is served by pid %d; nothing to do, or stop that one first: cccc daemon stop", bus->home.root, pid);
+    return cccc_fail(m, err, "%s is served by another process that does not say its pid; find it with: fuser %s/daemon/ccccd.lock",
+                     bus->home.root, bus->home.root);
 }
 
 /* ---- serving ---- */
