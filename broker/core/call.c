@@ -19,7 +19,7 @@ void call_drop(call_t *call)
     cccc_arena_destroy(&arena);
 }
 
-static void call_finish(call_t *call)
+void call_finish(call_t *call)
 {
     CCCC_ASSERT(!call->finished && call->ticket == 0, "(a call is answered once)");
     call->finished = true;

@@ -14,3 +14,10 @@ find_program(MANDOC mandoc)
 if(MANDOC)
   add_test(NAME client_manual COMMAND ${MANDOC} -Tlint -Wwarning ${CMAKE_SOURCE_DIR}/clients/lib/cccc.3)
 endif()
+
+# The same with the real daemon; the full number of messages takes its time.
+cccc_test(NAME follow_daemon SOURCES test_follow_daemon.c scratch.c LIBS cccc_client TIMEOUT 120)
+target_compile_definitions(test_follow_daemon PRIVATE CCCCD_PATH="$<TARGET_FILE:ccccd>")
+add_dependencies(test_follow_daemon ccccd)
+add_test(NAME follow_daemon_200000 COMMAND test_follow_daemon)
+set_tests_properties(follow_daemon_200000 PROPERTIES ENVIRONMENT CCCC_TEST_SENDS=200000 LABELS slow TIMEOUT 300)

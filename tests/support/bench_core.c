@@ -876,6 +876,40 @@ static bool read_seqs(struct reading *reading, const struct ledger *ledger, cons
     return false;
 }
 
+static void end_read(bench_t *self, struct job *job, const struct cccc_read_result *result)
+{
+    cccc_core_read_done(self->core, moment(self), job->effect.ticket, result);
+    cccc_arena_destroy(&job->effect.read.arena);
+    free(job);
+    take_effects(self);
+}
+
+bool bench_fail_read(bench_t *self, cccc_err_t err)
+{
+    struct job *job = queue_take(&self->reads);
+    if (!job)
+        return false;
+    struct cccc_read_result result = {.err = err};
+    snprintf(result.message.text, sizeof result.message.text, "%s", cccc_err_meaning(err));
+    narrate(self, "read failed");
+    end_read(self, job, &result);
+    return true;
+}
+
+bool bench_lose_read(bench_t *self)
+{
+    struct job *job = queue_take(&self->reads);
+    if (!job)
+        return false;
+    const struct cccc_read_query *query = &job->effect.read.query;
+    uint64_t seq = query->mode == CCCC_READ_SEQS ? query->seqs[0] : query->seq + 1;
+    struct cccc_gap gap = {.from_seq = seq, .to_seq = seq, .reason = "damaged"};
+    struct cccc_read_result result = {.events = "", .gaps = &gap, .gap_count = 1, .checked_seq = seq};
+    narrate(self, "read done: a gap");
+    end_read(self, job, &result);
+    return true;
+}
+
 bool bench_finish_read(bench_t *self)
 {
     struct job *job = queue_take(&self->reads);
@@ -903,13 +937,10 @@ bool bench_finish_read(bench_t *self)
                                       .checked_seq = checked,
                                       .more = more};
     narrate(self, "read done: %u events", result.event_count);
-    cccc_core_read_done(self->core, moment(self), job->effect.ticket, &result);
+    end_read(self, job, &result);
     cccc_buf_fini(&reading.events);
     free(reading.seqs);
     free(reading.ends);
-    cccc_arena_destroy(&job->effect.read.arena);
-    free(job);
-    take_effects(self);
     return true;
 }
 
@@ -1086,6 +1117,7 @@ bool bench_fail_store(bench_t *self, cccc_err_t err)
 void bench_settle(bench_t *self)
 {
     bool busy = true;
+    take_effects(self);
     while (busy) {
         bench_refold(self);
         busy = bench_sync(self, NULL, UINT32_MAX) > 0;

@@ -73,6 +73,9 @@ void bench_refold(bench_t *self);
 /* Finish the oldest open read, or file work; false when there is none. */
 bool bench_finish_read(bench_t *self);
 bool bench_finish_store(bench_t *self);
+/* Let the oldest open read fail, or find its events damaged: nothing but a gap. */
+bool bench_fail_read(bench_t *self, cccc_err_t err);
+bool bench_lose_read(bench_t *self);
 /* Let the oldest open file work fail. */
 bool bench_fail_store(bench_t *self, cccc_err_t err);
 /* Everything, until nothing is left to do. */
