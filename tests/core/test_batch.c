@@ -15,11 +15,12 @@ static void items_are_independent_and_in_order(void **state)
 {
     (void)state;
     bench_t *b = team_new(1);
-    bench_request(b, 1, "send_batch",
-                  "{'group_id':'%s','by':'lead','messages':[{'text':'a','to':['peer-1']},{'text':'b','to':['nobody']},{'text':''},"
-                  "{'text':'c','to':['peer-2'],'priority':'attention'},{'to':7},{'text':'d'},{'text':'e','to':['user'],'odd':1,'by':'lead'},"
-                  "{'text':'f','by':'user'}]}",
-                  TEAM);
+    bench_request(
+        b, 1, "send_batch",
+        "{'group_id':'%s','by':'lead','messages':[{'text':'a','to':['peer-1']},{'text':'b','to':['nobody']},{'text':''},"
+        "{'text':'c','to':['peer-2'],'priority':'attention'},{'to':7},{'text':'d'},{'text':'e','to':['user'],'odd':1,'by':'lead'},"
+        "{'text':'f','by':'user'}]}",
+        TEAM);
     bench_sync(b, TEAM, 2);
     assert_null(bench_reply(b, 1));
     bench_sync(b, TEAM, 1);
@@ -37,7 +38,8 @@ static void items_are_independent_and_in_order(void **state)
                     "publish i/A/user/3/0\n"
                     "reply 1 ok\n");
     const cccc_value_t *results = bench_at(bench_reply(b, 1), "result.results");
-    static const char *const codes[] = {"", "invalid_recipient", "no_enabled_recipients", "", "invalid_request", "no_enabled_recipients", "", "invalid_request"};
+    static const char *const codes[] = {"", "invalid_recipient", "no_enabled_recipients", "", "invalid_request", "no_enabled_recipients",
+                                        "", "invalid_request"};
     uint64_t seq = 0;
     for (uint32_t i = 0; i < 8; i++) {
         const cccc_value_t *item = &results->via.array.ptr[i];
@@ -75,7 +77,8 @@ static void repeats_in_a_batch_are_the_same_events(void **state)
     bench_do(b, "send", "{'group_id':'%s','text':'old','to':['lead'],'client_id':'old'}", TEAM);
     bench_request(b, 1, "send", "{'group_id':'%s','text':'pending','to':['lead'],'client_id':'pending'}", TEAM);
     bench_request(b, 2, "send_batch",
-                  "{'group_id':'%s','messages':[{'text':'old','to':['lead'],'client_id':'old'},{'text':'pending','to':['lead'],'client_id':'pending'},"
+                  "{'group_id':'%s','messages':[{'text':'old','to':['lead'],'client_id':'old'},{'text':'pending','to':['lead'],'client_id':"
+                  "'pending'},"
                   "{'text':'new','to':['lead'],'client_id':'new'},{'text':'new','to':['lead'],'client_id':'new'},"
                   "{'text':'other','to':['lead'],'client_id':'new'},{'text':'other','to':['lead'],'client_id':'old'}]}",
                   TEAM);
@@ -106,7 +109,8 @@ static void lookups_come_before_the_first_decision(void **state)
     bench_t *b = team_new(1);
     bench_do(b, "blob_put", "{'group_id':'%s','sha256':'%064d','total_bytes':0,'name':'a.txt'}", TEAM, 1);
     bench_request(b, 1, "send_batch",
-                  "{'group_id':'%s','messages':[{'text':'one','to':['peer-1']},{'text':'two','to':['lead'],'attachments':[{'path':'state/blobs/%064d_a.txt'}]},"
+                  "{'group_id':'%s','messages':[{'text':'one','to':['peer-1']},{'text':'two','to':['lead'],'attachments':[{'path':'state/"
+                  "blobs/%064d_a.txt'}]},"
                   "{'text':'three','to':['lead']}]}",
                   TEAM, 1);
     bench_do(b, "actor_remove", "{'group_id':'%s','actor_id':'peer-2'}", TEAM);
@@ -116,7 +120,8 @@ static void lookups_come_before_the_first_decision(void **state)
         assert_true(cccc_get_bool(&results->via.array.ptr[i], "ok", false));
     bench_trace(b);
     bench_request(b, 1, "send_batch",
-                  "{'group_id':'%s','messages':[{'text':'one','to':['peer-1']},{'text':'two','to':['lead'],'attachments':[{'path':'state/blobs/%064d_a.txt'}]}]}",
+                  "{'group_id':'%s','messages':[{'text':'one','to':['peer-1']},{'text':'two','to':['lead'],'attachments':[{'path':'state/"
+                  "blobs/%064d_a.txt'}]}]}",
                   TEAM, 1);
     bench_request(b, 2, "actor_remove", "{'group_id':'%s','actor_id':'peer-1'}", TEAM);
     bench_finish_store(b);
@@ -157,7 +162,8 @@ static void failed_write_is_unknown_for_the_whole(void **state)
 {
     (void)state;
     bench_t *b = team_new(1);
-    bench_request(b, 1, "send_batch", "{'group_id':'%s','messages':[{'text':'a','to':['lead']},{'text':'b','to':['lead']},{'text':'c','to':['lead']}]}", TEAM);
+    bench_request(b, 1, "send_batch",
+                  "{'group_id':'%s','messages':[{'text':'a','to':['lead']},{'text':'b','to':['lead']},{'text':'c','to':['lead']}]}", TEAM);
     bench_sync(b, TEAM, 1);
     bench_fail(b, TEAM, CCCC_E_STORAGE, true, 1, true);
     const cccc_value_t *reply = bench_reply(b, 1);

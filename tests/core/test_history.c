@@ -36,7 +36,8 @@ struct world {
 
 static const char *const speakers[] = {"user", "ann", "bob", "cleo", "svc:mail"};
 static const char *const actors[ACTORS] = {"ann", "bob", "cleo", "dave"};
-static const char *const lists[] = {"['@all']", "['@peers']", "['@foreman']", "['ann']", "['bob','user']", "['cleo','ann']", "[]", "['dave']", "['nobody']"};
+static const char *const lists[] = {"['@all']",       "['@peers']", "['@foreman']", "['ann']",   "['bob','user']",
+                                    "['cleo','ann']", "[]",         "['dave']",     "['nobody']"};
 
 static uint64_t roll(struct world *w, uint64_t sides)
 {
@@ -119,8 +120,8 @@ static void do_batch(struct world *w)
 static void do_cross(struct world *w)
 {
     uint64_t from = roll(w, GROUPS);
-    bench_request(w->b, conn(w), "send_cross_group", "{'group_id':'%s','dst_group_id':'%s','text':'x','by':'%s','to':%s%s}", w->groups[from],
-                  w->groups[1 - from], speakers[roll(w, 5)], lists[roll(w, 9)], client_id(w));
+    bench_request(w->b, conn(w), "send_cross_group", "{'group_id':'%s','dst_group_id':'%s','text':'x','by':'%s','to':%s%s}",
+                  w->groups[from], w->groups[1 - from], speakers[roll(w, 5)], lists[roll(w, 9)], client_id(w));
 }
 
 static const char *any_event(struct world *w, const char *group)
@@ -141,16 +142,20 @@ static void do_reply(struct world *w)
 
 static void do_mark(struct world *w)
 {
+    /* Several at once, in any order: some move a cursor that another one, still on its way to the disk, has moved further. */
     const char *group = any_group(w), *reader = speakers[roll(w, 4)];
-    bench_request(w->b, conn(w), "inbox_mark_read", "{'group_id':'%s','actor_id':'%s','by':'%s','event_id':'%s'}", group, reader,
-                  roll(w, 2) ? reader : "user", any_event(w, group));
+    for (uint64_t n = roll(w, 4); n > 0; n--) {
+        bench_request(w->b, conn(w), "inbox_mark_read", "{'group_id':'%s','actor_id':'%s','by':'%s','event_id':'%s'}", group, reader,
+                      roll(w, 2) ? reader : "user", any_event(w, group));
+        bench_finish_read(w->b);
+    }
 }
 
 static void do_mark_all(struct world *w)
 {
     static const char *const filters[] = {"all", "chat", "notify"};
-    bench_request(w->b, conn(w), "inbox_mark_all_read", "{'group_id':'%s','actor_id':'%s','kind_filter':'%s'}", any_group(w), speakers[roll(w, 4)],
-                  filters[roll(w, 3)]);
+    bench_request(w->b, conn(w), "inbox_mark_all_read", "{'group_id':'%s','actor_id':'%s','kind_filter':'%s'}", any_group(w),
+                  speakers[roll(w, 4)], filters[roll(w, 3)]);
 }
 
 static void do_actor(struct world *w)
@@ -219,9 +224,9 @@ static void do_pass(struct world *w)
 }
 
 typedef void (*happening)(struct world *w);
-static const happening happenings[] = {do_send, do_send, do_send, do_send, do_batch, do_cross, do_reply,  do_reply, do_mark, do_mark,
-                                       do_mark_all, do_actor, do_state, do_sync, do_sync, do_sync, do_work, do_work, do_work, do_fail,
-                                       do_gone, do_restart, do_pass};
+static const happening happenings[] = {do_send, do_send, do_send,     do_send,  do_batch, do_cross,   do_reply, do_reply,
+                                       do_mark, do_mark, do_mark_all, do_actor, do_state, do_sync,    do_sync,  do_sync,
+                                       do_work, do_work, do_work,     do_fail,  do_gone,  do_restart, do_pass};
 
 /* ---- what must hold ---- */
 
@@ -331,8 +336,8 @@ static void check_client_ids(struct world *w, const char *group)
         cccc_str_t id = cccc_get_str(&event.data, "client_id");
         for (uint64_t later = seq + 1; id.len && bench_event(w->b, group, later, &other); later++) {
             if (cccc_str_eq(id, cccc_get_str(&other.data, "client_id")) && cccc_str_eq(event.by, other.by))
-                fail_msg("client_id %.*s of %.*s has events %llu and %llu", CCCC_STR_FMT(id), CCCC_STR_FMT(event.by), (unsigned long long)seq,
-                         (unsigned long long)later);
+                fail_msg("client_id %.*s of %.*s has events %llu and %llu", CCCC_STR_FMT(id), CCCC_STR_FMT(event.by),
+                         (unsigned long long)seq, (unsigned long long)later);
         }
     }
 }
@@ -376,15 +381,16 @@ static void check(struct world *w)
 
 static void begin(struct world *w, uint64_t seed)
 {
-    static const char *const quiet[] = {"append", "publish", "reply", "store", "read", "durable", ">", "log", "fail", "refold", "restart", NULL};
+    static const char *const quiet[] = {"append", "publish", "reply", "store",  "read",    "durable",
+                                        ">",      "log",     "fail",  "refold", "restart", NULL};
     *w = (struct world){.b = bench_new(seed), .random = seed};
     bench_quiet(w->b, quiet);
     for (int i = 0; i < GROUPS; i++) {
         const cccc_value_t *made = bench_do(w->b, "group_create", "{'title':'G%d'}", i);
         w->groups[i] = bench_str_at(w->b, made, "group_id");
         for (int a = 0; a < 3; a++)
-            bench_do(w->b, "actor_add", "{'group_id':'%s','actor_id':'%s','runtime':'custom','runner':'headless','command':['cat']}", w->groups[i],
-                     actors[a]);
+            bench_do(w->b, "actor_add", "{'group_id':'%s','actor_id':'%s','runtime':'custom','runner':'headless','command':['cat']}",
+                     w->groups[i], actors[a]);
         w->cursors[i] = cccc_nil();
     }
 }
