@@ -14,9 +14,35 @@
 
 /* ---- arenas ---- */
 
+/* Empty arenas this thread keeps, each with one chunk of CCCC_ARENA_SPARE_BYTES. */
+static _Thread_local struct {
+    cccc_arena_t **arenas;
+    unsigned count, max;
+} spare;
+
+void cccc_arena_keep_spare(unsigned max)
+{
+#ifdef __SANITIZE_ADDRESS__
+    max = 0; /* what is used again is not seen to be used after its end */
+#endif
+    while (spare.count > max)
+        msgpack_zone_free(spare.arenas[--spare.count]);
+    if (max == 0) {
+        free(spare.arenas);
+        spare.arenas = NULL;
+    } else if (max > spare.max) {
+        spare.arenas = realloc(spare.arenas, max * sizeof(cccc_arena_t *));
+        CCCC_ASSERT(spare.arenas != NULL, "out of memory for %u arenas", max);
+    }
+    spare.max = max;
+}
+
 cccc_arena_t *cccc_arena_new(size_t chunk_bytes)
 {
-    cccc_arena_t *self = msgpack_zone_new(chunk_bytes);
+    bool usual = spare.max > 0 && chunk_bytes <= CCCC_ARENA_SPARE_BYTES;
+    if (usual && spare.count > 0)
+        return spare.arenas[--spare.count];
+    cccc_arena_t *self = msgpack_zone_new(usual ? CCCC_ARENA_SPARE_BYTES : chunk_bytes);
     CCCC_ASSERT(self != NULL, "out of memory for an arena of %zu bytes", chunk_bytes);
     return self;
 }
@@ -25,7 +51,12 @@ void cccc_arena_destroy(cccc_arena_t **self)
 {
     if (*self == NULL)
         return;
-    msgpack_zone_free(*self);
+    if (spare.count < spare.max && (*self)->chunk_size == CCCC_ARENA_SPARE_BYTES) {
+        msgpack_zone_clear(*self);
+        spare.arenas[spare.count++] = *self;
+    } else {
+        msgpack_zone_free(*self);
+    }
     *self = NULL;
 }
 
@@ -300,7 +331,7 @@ cccc_value_t cccc_value_copy(cccc_arena_t *arena, const cccc_value_t *v)
 
 static int compare_keys(const void *a, const void *b)
 {
-    const msgpack_object_str *x = *(const msgpack_object_str *const *)a, *y = *(const msgpack_object_str *const *)b;
+    const msgpack_object_str *x = a, *y = b;
     if (x->size != y->size)
         return x->size < y->size ? -1 : 1;
     return memcmp(x->ptr, y->ptr, x->size);
@@ -309,11 +340,11 @@ static int compare_keys(const void *a, const void *b)
 /* Many keys: sorted, so that a hostile map costs n log n and no more. */
 static bool many_keys_unique(const msgpack_object_map *map)
 {
-    const msgpack_object_str **keys = malloc(map->size * sizeof *keys);
+    msgpack_object_str *keys = malloc(map->size * sizeof *keys);
     CCCC_ASSERT(keys != NULL, "out of memory for %u keys", map->size);
     for (uint32_t i = 0; i < map->size; i++)
-        keys[i] = &map->ptr[i].key.via.str;
-    qsort(keys, map->size, sizeof(const msgpack_object_str *), compare_keys);
+        keys[i] = map->ptr[i].key.via.str;
+    qsort(keys, map->size, sizeof *keys, compare_keys);
     bool unique = true;
     for (uint32_t i = 1; unique && i < map->size; i++)
         unique = compare_keys(&keys[i - 1], &keys[i]) != 0;
@@ -378,7 +409,7 @@ bool cccc_value_eq(const cccc_value_t *a, const cccc_value_t *b)
         return a->via.u64 == b->via.u64;
     case MSGPACK_OBJECT_FLOAT32:
     case MSGPACK_OBJECT_FLOAT64:
-        return memcmp(&a->via.f64, &b->via.f64, sizeof a->via.f64) == 0;
+        return a->via.u64 == b->via.u64; /* the bits of the doubles: zeros of different sign differ */
     case MSGPACK_OBJECT_STR:
         return cccc_str_eq((cccc_str_t){a->via.str.ptr, a->via.str.size}, (cccc_str_t){b->via.str.ptr, b->via.str.size});
     case MSGPACK_OBJECT_BIN:

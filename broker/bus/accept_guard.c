@@ -1,10 +1,14 @@
 /* accept_guard.c - our accept4(), see accept_guard.h. */
 #include "broker/bus/accept_guard.h"
 
+#include "proto/limits.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -13,9 +17,17 @@
 /* Kept free of connections: ledgers, their locks, files in work, the log. */
 enum { DESCRIPTORS_RESERVED = 64, NAP_MS = 10 };
 
+/* Not pids: no connection, and a process of a namespace that cannot be seen from here. */
+enum { NOBODY = 0, UNSEEN = -1 };
+
 static _Atomic uint64_t taken, shed;
 static atomic_int highest_fd = INT32_MAX; /* connections above it are shed */
 static atomic_int spare_fd = -1;
+
+/* The process behind each descriptor that was accepted last under that number. Used by the accepting thread alone. An entry may be
+ * stale, because closing is libzmq's: it is checked before anybody is turned away for it. */
+static pid_t *owners;
+static int owner_count;
 
 static int open_spare(void)
 {
@@ -70,13 +82,66 @@ static int shed_newcomer(int listener)
     return aborted();
 }
 
+static pid_t owner_of(int s)
+{
+    struct ucred credentials = {0};
+    socklen_t len = sizeof credentials;
+    if (getsockopt(s, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0)
+        return NOBODY;
+    return credentials.pid > 0 ? credentials.pid : UNSEEN;
+}
+
+static int connections_of(pid_t pid)
+{
+    int count = 0;
+    for (int i = 0; i < owner_count; i++)
+        count += owners[i] == pid;
+    return count;
+}
+
+/* Clear the entries of `pid` whose descriptor is another's by now. */
+static void forget_closed(pid_t pid)
+{
+    for (int i = 0; i < owner_count; i++)
+        if (owners[i] == pid && owner_of(i) != pid)
+            owners[i] = NOBODY;
+}
+
+static void note_owner(int s, pid_t pid)
+{
+    if (s >= owner_count) {
+        int count = s + 256;
+        pid_t *more = realloc(owners, (size_t)count * sizeof *owners);
+        if (!more)
+            return; /* uncounted, that is all */
+        memset(more + owner_count, 0, (size_t)(count - owner_count) * sizeof *owners);
+        owners = more;
+        owner_count = count;
+    }
+    owners[s] = pid;
+}
+
+/* Is there room for one more connection of the process behind `s`? Unseen processes count as one. */
+static bool is_within_share(int s)
+{
+    if (s < owner_count)
+        owners[s] = NOBODY;
+    pid_t pid = owner_of(s);
+    if (connections_of(pid) >= CCCC_CONNECTIONS_PER_PROCESS_MAX)
+        forget_closed(pid);
+    if (connections_of(pid) >= CCCC_CONNECTIONS_PER_PROCESS_MAX)
+        return false;
+    note_owner(s, pid);
+    return true;
+}
+
 /* Stands in for the C library's; libzmq finds this one because the executable exports it. */
 int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
 {
     int s = (int)syscall(SYS_accept4, listener, address, len, flags);
     if (s < 0)
         return errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS ? shed_newcomer(listener) : -1;
-    if (s > atomic_load_explicit(&highest_fd, memory_order_relaxed)) {
+    if (s > atomic_load_explicit(&highest_fd, memory_order_relaxed) || !is_within_share(s)) {
         close(s);
         return aborted();
     }

@@ -3,7 +3,7 @@
  * libzmq 4.3.4 aborts the process when accept() on an ipc socket fails with EMFILE, ENOMEM or ENOBUFS (ipc_listener.cpp). The executable
  * therefore defines accept4() itself, which libzmq then calls: a connection that cannot be kept is accepted into a spare descriptor and closed, and
  * libzmq is told ECONNABORTED, which it takes calmly. Connections are also shed before the last descriptors are gone, so that ledgers and
- * the log can still be opened.
+ * the log can still be opened, and when their process has CONNECTIONS_PER_PROCESS_MAX already, so that one cannot use up what all need.
  * Thread: accept4 runs on libzmq's I/O thread; the counters may be read from any. */
 #pragma once
 

@@ -47,7 +47,7 @@ struct cccc_bus {
 
     struct cccc_stats stats;
     struct cccc_moment now; /* of this turn */
-    uint64_t next_tick_us;
+    uint64_t next_tick_us, requests_at_tick;
     enum cccc_phase phase;
     uint64_t phase_ends_us;
 };
@@ -56,6 +56,11 @@ struct cccc_bus {
 
 /* Prepare the home, take its lock, load everything, bind. On failure *m is one line that says what to do. */
 cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_errmsg *m);
+
+/* ---- load.c ---- */
+
+/* Read the home's files and fold every group into the core. */
+void cccc_bus_load(struct cccc_bus *bus);
 /* Read a group's files, open its ledger and fold it into the core; at start and after a failed append. */
 void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t group_id);
 
@@ -77,6 +82,13 @@ void cccc_bus_take_subscriptions(struct cccc_bus *bus);
 
 /* Carry out what the core wants until it wants nothing more. */
 void cccc_bus_carry_out(struct cccc_bus *bus);
+
+/* ---- publications.c ---- */
+
+/* A PUBLISH: to the followers, if any asked for the topic. Releases the effect's bytes. */
+void cccc_bus_publish(struct cccc_bus *bus, struct cccc_effect *effect);
+/* The effects of one lot are carried out: nothing is kept for the next topic. */
+void cccc_bus_end_publication(struct cccc_bus *bus);
 
 /* ---- stop.c ---- */
 

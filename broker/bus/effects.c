@@ -5,7 +5,6 @@
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 /* ---- file work ---- */
@@ -62,51 +61,6 @@ static void do_store(struct cccc_bus *bus, struct cccc_effect *effect)
         cccc_pool_put(bus->filer, &job->work);
 }
 
-/* ---- publications ---- */
-
-/* On libzmq's I/O thread or the loop's. */
-static void release_published(void *data, void *hint)
-{
-    (void)data;
-    cccc_bytes_release(hint);
-}
-
-static void end_publication(struct cccc_publication *self)
-{
-    if (self->bytes)
-        zmq_msg_close(&self->msg);
-    self->bytes = NULL;
-}
-
-/* One message object per event, however many topics it goes out under: libzmq counts its copies. */
-static void begin_publication(struct cccc_publication *self, cccc_bytes_t *bytes)
-{
-    if (self->bytes == bytes)
-        return;
-    end_publication(self);
-    self->bytes = bytes;
-    int rc = zmq_msg_init_data(&self->msg, bytes->data, bytes->len, release_published, cccc_bytes_keep(bytes));
-    CCCC_ASSERT(rc == 0, "zmq_msg_init_data: %s", zmq_strerror(errno));
-}
-
-static void do_publish(struct cccc_bus *bus, struct cccc_effect *effect)
-{
-    if (cccc_subscriptions_match(&bus->subscriptions, effect->publish.topic, effect->publish.topic_len)) {
-        begin_publication(&bus->publication, effect->publish.bytes);
-        zmq_msg_t copy;
-        zmq_msg_init(&copy);
-        zmq_msg_copy(&copy, &bus->publication.msg);
-        /* An XPUB never refuses: it drops for followers that are behind, and they notice by the seqs of the topic. */
-        zmq_send(bus->sockets.xpub, effect->publish.topic, effect->publish.topic_len, ZMQ_DONTWAIT | ZMQ_SNDMORE);
-        if (zmq_msg_send(&copy, bus->sockets.xpub, ZMQ_DONTWAIT) < 0)
-            zmq_msg_close(&copy);
-        bus->stats.published++;
-    } else {
-        bus->stats.filtered++;
-    }
-    cccc_bytes_release(effect->publish.bytes);
-}
-
 /* ---- the others ---- */
 
 static void do_append(struct cccc_bus *bus, struct cccc_effect *effect)
@@ -142,7 +96,7 @@ static void do_shutdown(struct cccc_bus *bus, struct cccc_effect *effect)
 }
 
 static void (*const carry_out[])(struct cccc_bus *bus, struct cccc_effect *effect) = {
-    [CCCC_DO_APPEND] = do_append, [CCCC_DO_READ] = do_read,     [CCCC_DO_REPLY] = do_reply, [CCCC_DO_PUBLISH] = do_publish,
+    [CCCC_DO_APPEND] = do_append, [CCCC_DO_READ] = do_read,     [CCCC_DO_REPLY] = do_reply, [CCCC_DO_PUBLISH] = cccc_bus_publish,
     [CCCC_DO_STORE] = do_store,   [CCCC_DO_REFOLD] = do_refold, [CCCC_DO_LOG] = do_log,     [CCCC_DO_SHUTDOWN] = do_shutdown,
 };
 
@@ -159,7 +113,7 @@ void cccc_bus_carry_out(struct cccc_bus *bus)
     for (size_t count; (effects = cccc_core_take(bus->core, &count)), count > 0;) {
         for (size_t i = 0; i < count; i++)
             carry_out[effects[i].kind](bus, &effects[i]);
-        end_publication(&bus->publication);
+        cccc_bus_end_publication(bus);
         tell_late_news(bus);
     }
     tell_late_news(bus);

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 enum { TICK_US = 1000000, RETRY_MS = 5 };
+/* Arenas of requests kept for the next ones, while there are many and otherwise. */
+enum { ARENAS_KEPT_BUSY = 1024, ARENAS_KEPT_IDLE = 32 };
 
 static uint64_t clock_us(clockid_t id)
 {
@@ -92,6 +94,10 @@ static void tick(struct cccc_bus *bus)
         return;
     bus->next_tick_us = bus->now.mono_us + TICK_US;
     cccc_peers_sweep(bus->peers, bus->now.mono_us);
+    cccc_arena_keep_spare(bus->stats.requests - bus->requests_at_tick > ARENAS_KEPT_BUSY ? ARENAS_KEPT_BUSY : ARENAS_KEPT_IDLE);
+    bus->requests_at_tick = bus->stats.requests;
+    if (bus->phase == CCCC_SERVING)
+        cccc_ledgers_retry_offline(bus);
     cccc_stats_gather(bus);
     cccc_core_tick(bus->core, cccc_bus_moment(bus), &bus->stats.facts);
     cccc_bus_carry_out(bus);

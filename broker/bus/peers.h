@@ -18,6 +18,7 @@ typedef struct cccc_peers cccc_peers_t;
 struct cccc_peer_ref {
     uint64_t conn;
     struct cccc_peer peer;
+    bool is_new;
 };
 
 struct cccc_peer_counters {
@@ -32,11 +33,12 @@ struct cccc_peer_counters {
 cccc_peers_t *cccc_peers_new(void *router);
 void cccc_peers_destroy(cccc_peers_t **self);
 
-/* The connection with this routing id, made when it is new. `address` is the Peer-Address of the message's body frame (NULL = none), `fd` gives its
- * descriptor when asked for. CCCC_E_PERMISSION_DENIED: out->conn is good for an answer only. CCCC_E_BUSY: PEERS_MAX connections have something
+/* The connection with this routing id, made when it is new. `address` is the Peer-Address of the message's body frame (NULL = none). CCCC_E_PERMISSION_DENIED: out->conn is good for an answer only. CCCC_E_BUSY: PEERS_MAX connections have something
  * open; out->conn is 0. */
-cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, const char *address, int fd,
-                           uint64_t now_us, struct cccc_peer_ref *out, struct cccc_errmsg *m);
+cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, const char *address, uint64_t now_us,
+                           struct cccc_peer_ref *out, struct cccc_errmsg *m);
+/* The descriptor of a new connection, as libzmq says (ZMQ_SRCFD): it is shut down when the connection is dropped. */
+void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd);
 /* A request of `conn` went to the core: its entry stays until the reply. */
 void cccc_peers_opened(cccc_peers_t *self, uint64_t conn);
 /* Send `bytes` (takes them) to `conn` now or when it reads again; `answers` when it ends a request that was opened. */

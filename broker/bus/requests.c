@@ -14,8 +14,8 @@ struct incoming {
     unsigned frames; /* behind the routing id */
 };
 
-/* Room for the values of a usual request behind its bytes. */
-enum { VALUES_BYTES = 1536 };
+/* Room for what the core makes of a usual request, behind its bytes. */
+enum { VALUES_BYTES = 7 * 1024 };
 
 static void incoming_init(struct incoming *in)
 {
@@ -103,7 +103,9 @@ static void take_in(struct cccc_bus *bus, struct incoming *in)
     struct cccc_errmsg stranger;
     bus->stats.requests++;
     cccc_err_t err = cccc_peers_find(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited,
-                                     zmq_msg_gets(body, "Peer-Address"), zmq_msg_get(body, ZMQ_SRCFD), bus->now.mono_us, &from, &stranger);
+                                     zmq_msg_gets(body, "Peer-Address"), bus->now.mono_us, &from, &stranger);
+    if (from.is_new)
+        cccc_peers_set_fd(bus->peers, from.conn, zmq_msg_get(body, ZMQ_SRCFD));
     input.conn = from.conn;
     input.peer = from.peer;
     cccc_err_t decoded = decode(in, body, delimited, &input, &refusal);

@@ -62,7 +62,8 @@ static zsock_t *make_xpub(void)
 }
 
 /* Bind `sock` to the file `name` of the socket directory and make it ours alone. */
-static cccc_err_t bind_file(zsock_t *sock, const struct cccc_home *home, const char *name, char endpoint[128], struct cccc_errmsg *m)
+static cccc_err_t bind_file(zsock_t *sock, const struct cccc_home *home, const char *name, char endpoint[128], uint64_t *inode,
+                            struct cccc_errmsg *m)
 {
     char path[CCCC_SOCKET_PATH_BYTES_MAX + 1];
     if (snprintf(path, sizeof path, "%s/%s", home->sock_dir, name) >= (int)sizeof path)
@@ -74,6 +75,7 @@ static cccc_err_t bind_file(zsock_t *sock, const struct cccc_home *home, const c
     struct stat st;
     if (chmod(path, 0600) < 0 || stat(path, &st) < 0 || (st.st_mode & 0777) != 0600 || st.st_uid != getuid())
         return cccc_fail(m, CCCC_E_STORAGE, "%s cannot be made private (mode 0600); use a home on a local file system", path);
+    *inode = st.st_ino;
     return CCCC_OK;
 }
 
@@ -99,9 +101,9 @@ cccc_err_t cccc_sockets_open(struct cccc_sockets *self, const struct cccc_home *
         err = cccc_fail(m, CCCC_E_STORAGE, "make sockets: %s", zmq_strerror(errno));
         goto fail;
     }
-    err = bind_file(self->xpub_sock, home, "ccccd.events", self->events, m);
+    err = bind_file(self->xpub_sock, home, "ccccd.events", self->events, &self->events_inode, m);
     if (err == CCCC_OK)
-        err = bind_file(self->router_sock, home, "ccccd.bus", self->bus, m);
+        err = bind_file(self->router_sock, home, "ccccd.bus", self->bus, &self->bus_inode, m);
     if (err != CCCC_OK)
         goto fail;
     self->router = zsock_resolve(self->router_sock);
@@ -112,17 +114,28 @@ fail:
     return err;
 }
 
-/* libzmq 4.3.4 leaves the file of a bound ipc socket behind. */
-static void remove_file(const char *endpoint)
+static bool is_in_place(const char *endpoint, uint64_t inode)
 {
-    if (endpoint[0])
+    struct stat st;
+    return stat(endpoint + strlen("ipc://"), &st) == 0 && st.st_ino == inode;
+}
+
+bool cccc_sockets_are_in_place(const struct cccc_sockets *self)
+{
+    return is_in_place(self->bus, self->bus_inode) && is_in_place(self->events, self->events_inode);
+}
+
+/* libzmq 4.3.4 leaves the file of a bound ipc socket behind. */
+static void remove_file(const char *endpoint, uint64_t inode)
+{
+    if (inode != 0 && is_in_place(endpoint, inode))
         unlink(endpoint + strlen("ipc://"));
 }
 
 void cccc_sockets_close(struct cccc_sockets *self)
 {
-    remove_file(self->bus);
-    remove_file(self->events);
+    remove_file(self->bus, self->bus_inode);
+    remove_file(self->events, self->events_inode);
     zsock_destroy(&self->router_sock);
     zsock_destroy(&self->xpub_sock);
     *self = (struct cccc_sockets){0};

@@ -14,6 +14,7 @@ struct cccc_sockets {
     zsock_t *router_sock, *xpub_sock;
     void *router, *xpub; /* the libzmq sockets in them */
     char bus[128], events[128];
+    uint64_t bus_inode, events_inode; /* of the files */
 };
 
 /* Start the one ZeroMQ context of the process: no signal handlers, one I/O thread. Every signal must be blocked already. */
@@ -24,5 +25,7 @@ void cccc_zmq_end(void);
 /* Bind both in home->sock_dir, whose lock the caller holds: a file left there by a daemon that was killed is removed.
  * CCCC_E_STORAGE: nothing is bound; *m says why. */
 cccc_err_t cccc_sockets_open(struct cccc_sockets *self, const struct cccc_home *home, struct cccc_errmsg *m);
+/* False when a file is gone or is another's: clients then cannot find us. */
+bool cccc_sockets_are_in_place(const struct cccc_sockets *self);
 /* Also removes the files. */
 void cccc_sockets_close(struct cccc_sockets *self);

@@ -66,7 +66,9 @@ void cccc_stats_gather(struct cccc_bus *bus)
         .rss_bytes = resident_bytes(),
         .groups_degraded = cccc_is_nil(&self->degraded) ? NULL : &self->degraded,
     };
-    if (bus->subscriptions.overflowed)
+    if (!cccc_sockets_are_in_place(&bus->sockets))
+        self->facts.degraded = CCCC_STR("a socket file was removed or replaced, so new clients cannot connect; restart the daemon");
+    else if (bus->subscriptions.overflowed)
         self->facts.degraded = CCCC_STR("more topic prefixes are subscribed than are kept; publications are no longer filtered");
     cccc_stats_count(bus);
 }

@@ -19,6 +19,7 @@ struct cccc_upload {
     cccc_slot_t slot;
     char sha256[SHA_CHARS + 1];
     uint64_t total, received;
+    bool begun; /* the first piece is stored; an empty file has one too */
     uint64_t touched_mono_us;
     cccc_ticket_t ticket; /* of the call that stores a piece now; it may be gone */
 };
@@ -358,6 +359,7 @@ static void put_stored(call_t *call)
         put_conflict(call, 0, "the upload was dropped meanwhile");
         return;
     }
+    upload->begun = true;
     upload->received = put->offset + put->data.len;
     upload->touched_mono_us = call->core->now->mono_us;
     if (upload->received == upload->total)
@@ -374,9 +376,9 @@ static void put_piece(call_t *call, struct cccc_upload *upload)
         put_conflict(call, upload->received, "the piece does not fit the announced size");
     } else if (upload_is_busy(call->core, upload)) {
         call_fail(call, CCCC_E_BUSY, "another piece of this file is being stored; send pieces one after the other");
-    } else if (upload->received == upload->total) {
+    } else if (upload->begun && upload->received == upload->total) {
         put_end(call, upload);
-    } else if (end <= upload->received) {
+    } else if (end <= upload->received && put->total > 0) {
         put_answer(call, upload->received, false);
     } else if (put->offset != upload->received) {
         put_conflict(call, upload->received, "the piece does not begin where the last one ended");
@@ -415,12 +417,16 @@ static void put_begin(call_t *call)
 static void put_looked_up(call_t *call)
 {
     const struct put *put = call->state;
-    if (call->stored.err && call->stored.err != CCCC_E_BLOB_NOT_FOUND)
+    if (call->stored.err && call->stored.err != CCCC_E_BLOB_NOT_FOUND) {
         put_failed(call, "the blobs of the group could not be looked at");
-    else if (!call->stored.err && cccc_get_uint(call->stored.value, "bytes", UINT64_MAX) == put->total)
+    } else if (!call->stored.err && cccc_get_uint(call->stored.value, "bytes", UINT64_MAX) == put->total) {
+        /* An upload whose connection went while it was completed is still on the list. */
+        if (*put_upload(call))
+            upload_remove(put_upload(call));
         put_answer(call, put->total, true);
-    else
+    } else {
         put_begin(call);
+    }
 }
 
 static struct put *put_of(call_t *call)
@@ -450,9 +456,10 @@ void op_blob_put(call_t *call)
     }
     struct put *put = put_of(call);
     call->state = put;
-    if (*put_upload(call))
+    const struct cccc_upload *upload = *put_upload(call);
+    if (upload && !(upload->begun && upload->received == upload->total))
         put_begin(call);
-    else if (put->offset > 0)
+    else if (!upload && put->offset > 0)
         put_conflict(call, 0, "there is no such upload");
     else
         blob_stat(call, call->group, put->file, put_looked_up);

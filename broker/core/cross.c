@@ -130,7 +130,10 @@ static void second_done(call_t *call)
     message_settle(call, &cross->dst);
     if (*relay_find(cross->src_group, cross->source.id))
         record_relayed(call);
-    cross_answer(call);
+    if (call->conn == 0)
+        call_finish(call); /* resumed: nobody asks any more */
+    else
+        cross_answer(call);
 }
 
 static void refused_answer(call_t *call)
@@ -308,10 +311,9 @@ static void source_step(call_t *call)
 static struct cccc_group *destination(call_t *call)
 {
     struct cccc_group *source = call->group;
-    bool found = call_group(call, CCCC_A_send_cross_group_dst_group_id);
-    struct cccc_group *dst = call->group;
-    if (!found)
+    if (!call_group(call, CCCC_A_send_cross_group_dst_group_id))
         return NULL;
+    struct cccc_group *dst = call->group;
     call->group = source;
     return dst;
 }

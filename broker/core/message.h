@@ -12,6 +12,8 @@
 call_t *core_call(struct cccc_core *core);
 /* Free a call that is answered, or never will be. */
 void call_drop(call_t *call);
+/* The call is over. Ops end by call_fail and call_reply, which do this; a call of the broker's own may have nothing to say. */
+void call_finish(call_t *call);
 /* Give a parked call its ticket. */
 cccc_ticket_t call_park(call_t *call, call_next_fn next);
 void call_unpark(call_t *call);

@@ -24,6 +24,10 @@ void pack_gaps(const struct cccc_read_result *read, cccc_buf_t *out)
 
 bool read_failed(call_t *call)
 {
+    if (call->group->deleted) {
+        call_fail(call, CCCC_E_GROUP_NOT_FOUND, "group %s was deleted meanwhile", call->group->id);
+        return true;
+    }
     if (call->read->err == CCCC_OK)
         return false;
     call_fail(call, call->read->err, "the ledger of group %s could not be read: %s", call->group->id, call->read->message.text);

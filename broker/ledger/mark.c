@@ -89,12 +89,9 @@ static int write_slot(const cccc_mark_t *mark, int fd)
     memset(slot, ' ', sizeof slot);
     memcpy(slot, text, len);
     slot[sizeof slot - 1] = '\n';
-    for (size_t done = 0; done < sizeof slot;) {
-        ssize_t n = mark->vfs->pwrite(mark->vfs->ctx, fd, slot + done, sizeof slot - done, (uint64_t)mark->slot * sizeof slot + done);
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        done += (size_t)n;
-    }
+    int rc = cccc_vfs_pwrite_all(mark->vfs, fd, slot, sizeof slot, (uint64_t)mark->slot * sizeof slot);
+    if (rc < 0)
+        return rc;
     return mark->vfs->sync(mark->vfs->ctx, fd);
 }
 

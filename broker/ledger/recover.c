@@ -1,6 +1,6 @@
 /* recover.c - opening a ledger: carry out what the judge finds, so that the file is sound and durable before anybody is told of it.
  *
- * Order: lock; sync and drop the cache, so that what is read is what the disk has; judge and fold; copy the torn tail aside, cut it, sync.
+ * Order: lock; judge and fold; copy the torn tail aside and cut it; write the lines that nothing vouches for once more; sync.
  * Invariants: (1) nothing at or below the mark or the largest `dur` of any sound line is cut. (2) nothing is cut without a durable copy.
  * (3) opening twice gives the same bytes. FORMAT.md has the proofs.
  * Thread: the owner's. */
@@ -27,6 +27,7 @@ struct recovery {
     struct cccc_gap torn; /* the tail to cut; reason NULL = none */
     bool torn_is_foreign;
     uint64_t forks;
+    uint64_t vouched; /* lines up to this seq were durable before, or are of the older format */
 };
 
 /* Add to the report's one sentence. */
@@ -114,20 +115,17 @@ static cccc_err_t read_mark(struct recovery *r)
     return CCCC_OK;
 }
 
-/* Lines above the mark may be in memory only: written by a process that was killed before its sync, or after a sync that failed and left
- * pages that look clean (fsyncgate). Sync, then forget the cache, so that judging reads what the disk really has. */
-static cccc_err_t settle(struct recovery *r)
+/* A file we have no mark for was made by somebody else's copy, or by a process that did not live long: what its lines say of themselves need not be
+ * true of this file. Sync it and forget the cache, so that what is judged is what the disk has. */
+static cccc_err_t meet_unknown_file(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
-    bool all_known = r->same_file && l->mark.offset == r->st.size;
-    if (all_known || r->disk_read_only || CCCC_MUTANT_IS(NO_RECOVERY_SYNC))
+    if (r->same_file || r->disk_read_only || CCCC_MUTANT_IS(NO_RECOVERY_SYNC))
         return CCCC_OK;
     int rc = l->vfs->sync(l->vfs->ctx, l->active.file->fd);
-    if (rc == 0 && !r->same_file)
-        rc = cccc_sync_place(l->vfs, l->group_dir, l->state_dir);
     if (rc < 0)
         return storage(r, rc, "cannot sync");
-    l->vfs->drop_cache(l->vfs->ctx, l->active.file->fd); /* advice: where it is not taken, the sync above is all there is */
+    l->vfs->drop_cache(l->vfs->ctx, l->active.file->fd); /* advice: where it is not taken, the sync is all there is */
     return CCCC_OK;
 }
 
@@ -231,6 +229,7 @@ static cccc_err_t judge_file(struct recovery *r)
     l->head = l->durable = judge.head;
     l->crc = l->durable_crc = judge.crc;
     l->active.legacy_last = judge.legacy_last;
+    r->vouched = judge.floor;
     return CCCC_OK;
 }
 
@@ -242,7 +241,7 @@ static void refuse_appends(struct recovery *r, const char *why)
     note(r->report, "%s, so nothing is appended", why);
 }
 
-/* Cut the torn tail, having kept it. Where it cannot be kept it stays, and the ledger is served without appends. */
+/* Cut the torn tail, having kept it. Where it cannot be kept it stays, and the ledger is served without appends. The sync comes later. */
 static cccc_err_t cut_torn(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
@@ -254,14 +253,50 @@ static cccc_err_t cut_torn(struct recovery *r)
     }
     if (rc == 0)
         rc = l->vfs->truncate(l->vfs->ctx, fd, r->torn.offset);
-    if (rc == 0)
-        rc = l->vfs->sync(l->vfs->ctx, fd);
     if (rc < 0)
         return storage(r, rc, "cannot cut the torn tail of");
     *(r->torn_is_foreign ? &r->report->foreign_bytes : &r->report->torn_bytes) += r->torn.length;
     note(r->report, "%llu %s bytes behind event %llu were moved to state/ledger/torn", (unsigned long long)r->torn.length,
          r->torn_is_foreign ? "foreign" : "torn", (unsigned long long)l->head);
     return CCCC_OK;
+}
+
+/* Write [from, to) of the file onto itself through `fd`, so that its pages are dirty. */
+static int write_again(struct recovery *r, int fd, uint64_t from, uint64_t to)
+{
+    cccc_ledger_t *l = r->ledger;
+    char *block = cccc_room(RECOVER_BLOCK);
+    int rc = 0;
+    while (from < to && rc == 0) {
+        size_t len = to - from < RECOVER_BLOCK ? (size_t)(to - from) : RECOVER_BLOCK;
+        ssize_t n = cccc_vfs_read_all(l->vfs, l->active.file->fd, block, len, from);
+        rc = n < 0 ? (int)n : (size_t)n < len ? -EIO : cccc_vfs_pwrite_all(l->vfs, fd, block, len, from);
+        from += len;
+    }
+    free(block);
+    return rc;
+}
+
+/* Lines that nothing vouches for may be in memory only, in pages that look clean although a sync of theirs has failed (fsyncgate): a sync alone
+ * would skip them. Written once more, the same bytes in the same place, it cannot. They are what one batch or two held, never more. */
+static cccc_err_t make_durable(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    bool known = r->same_file && l->mark.seq >= l->head && !r->torn.reason;
+    if (known || CCCC_MUTANT_IS(NO_RECOVERY_SYNC))
+        return CCCC_OK;
+    int fd = l->vfs->open(l->vfs->ctx, l->path, CCCC_O_WRITE); /* not the one that appends: Linux appends whatever the offset */
+    if (fd < 0)
+        return storage(r, fd, "cannot open");
+    int rc = 0;
+    if (r->vouched < l->head)
+        rc = write_again(r, fd, l->active.index.entries[cccc_index_find(&l->active.index, r->vouched + 1)].offset, l->size);
+    if (rc == 0)
+        rc = l->vfs->sync(l->vfs->ctx, fd);
+    l->vfs->close(l->vfs->ctx, fd);
+    if (rc == 0 && !r->same_file)
+        rc = cccc_sync_place(l->vfs, l->group_dir, l->state_dir);
+    return rc < 0 ? storage(r, rc, "cannot make durable") : CCCC_OK;
 }
 
 /* The file's size, which may be more than its events', and whether the next line must begin with the newline the last one lacks. */
@@ -319,7 +354,7 @@ static cccc_err_t recover(struct recovery *r)
     if (err == CCCC_OK)
         err = read_mark(r);
     if (err == CCCC_OK)
-        err = settle(r);
+        err = meet_unknown_file(r);
     if (err == CCCC_OK)
         err = judge_file(r);
     if (err != CCCC_OK)
@@ -330,6 +365,8 @@ static cccc_err_t recover(struct recovery *r)
         err = cut_torn(r);
     if (err == CCCC_OK)
         err = settle_size(r);
+    if (err == CCCC_OK && !r->disk_read_only)
+        err = make_durable(r);
     if (err != CCCC_OK)
         return err;
     compare_with_mark(r);

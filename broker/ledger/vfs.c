@@ -27,6 +27,20 @@ int cccc_vfs_write_all(const struct cccc_vfs *vfs, int fd, const void *buf, size
     return 0;
 }
 
+int cccc_vfs_pwrite_all(const struct cccc_vfs *vfs, int fd, const void *buf, size_t len, uint64_t offset)
+{
+    const char *at = buf;
+    while (len > 0) {
+        ssize_t n = vfs->pwrite(vfs->ctx, fd, at, len, offset);
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        at += n;
+        len -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
 ssize_t cccc_vfs_read_all(const struct cccc_vfs *vfs, int fd, void *buf, size_t len, uint64_t offset)
 {
     size_t done = 0;

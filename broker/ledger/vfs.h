@@ -24,8 +24,8 @@ struct cccc_stat {
 enum cccc_open_flags {
     CCCC_O_READ = 1,
     CCCC_O_WRITE = 2,
-    CCCC_O_APPEND = 4,   /* with WRITE */
-    CCCC_O_CREATE = 8,   /* mode 0600 */
+    CCCC_O_APPEND = 4, /* with WRITE */
+    CCCC_O_CREATE = 8, /* mode 0600 */
     CCCC_O_EXCL = 16,
     CCCC_O_TRUNC = 32,
     CCCC_O_DIRECTORY = 64
@@ -33,22 +33,22 @@ enum cccc_open_flags {
 
 struct cccc_vfs {
     void *ctx;
-    int (*open)(void *ctx, const char *path, int flags);            /* descriptor or -errno; O_CLOEXEC, O_NOFOLLOW */
+    int (*open)(void *ctx, const char *path, int flags); /* descriptor or -errno; O_CLOEXEC, O_NOFOLLOW */
     int (*close)(void *ctx, int fd);
     ssize_t (*pread)(void *ctx, int fd, void *buf, size_t len, uint64_t offset);
-    ssize_t (*pwrite)(void *ctx, int fd, const void *buf, size_t len, uint64_t offset);
-    ssize_t (*append)(void *ctx, int fd, const void *buf, size_t len); /* write(2) on an O_APPEND descriptor */
-    int (*sync)(void *ctx, int fd);                                  /* fdatasync; fsync for a directory */
+    ssize_t (*pwrite)(void *ctx, int fd, const void *buf, size_t len, uint64_t offset); /* not on an APPEND descriptor: Linux appends */
+    ssize_t (*append)(void *ctx, int fd, const void *buf, size_t len);                  /* write(2) on an O_APPEND descriptor */
+    int (*sync)(void *ctx, int fd);                                                     /* fdatasync; fsync for a directory */
     int (*truncate)(void *ctx, int fd, uint64_t size);
     int (*stat)(void *ctx, const char *path, struct cccc_stat *out); /* does not follow a link */
     int (*fstat)(void *ctx, int fd, struct cccc_stat *out);
     int (*rename)(void *ctx, const char *from, const char *to);
     int (*unlink)(void *ctx, const char *path);
-    int (*mkdir)(void *ctx, const char *path);                       /* mode 0700; -EEXIST is an answer */
-    int (*lock)(void *ctx, int fd);                                  /* flock LOCK_EX|LOCK_NB; -EWOULDBLOCK when held */
+    int (*mkdir)(void *ctx, const char *path); /* mode 0700; -EEXIST is an answer */
+    int (*lock)(void *ctx, int fd);            /* flock LOCK_EX|LOCK_NB; -EWOULDBLOCK when held */
     /* Names in a directory, one call each, without . and .. ; order unspecified. 0 or -errno. */
     int (*list)(void *ctx, const char *path, void (*each)(void *arg, const char *name), void *arg);
-    int (*drop_cache)(void *ctx, int fd);                            /* posix_fadvise DONTNEED; advisory */
+    int (*drop_cache)(void *ctx, int fd); /* posix_fadvise DONTNEED; advisory */
 };
 
 /* The operating system's. */
@@ -56,6 +56,7 @@ extern const struct cccc_vfs cccc_vfs_posix;
 
 /* Helpers over any vfs: loop over short transfers. 0 or -errno. read_all gives fewer bytes only at end of file. */
 int cccc_vfs_write_all(const struct cccc_vfs *vfs, int fd, const void *buf, size_t len);
+int cccc_vfs_pwrite_all(const struct cccc_vfs *vfs, int fd, const void *buf, size_t len, uint64_t offset);
 ssize_t cccc_vfs_read_all(const struct cccc_vfs *vfs, int fd, void *buf, size_t len, uint64_t offset);
 /* fsync of the directory `path`. */
 int cccc_vfs_sync_dir(const struct cccc_vfs *vfs, const char *path);

@@ -102,6 +102,7 @@ struct cli {
     bool json;
     bool streaming; /* JSON lines instead of an envelope: an error is a line too */
     int width;      /* columns of the terminal */
+    int patience_s; /* how long to wait for answers unless --timeout says; 0: 30 */
     int64_t now_us; /* wall clock at the start */
     cccc_arena_t *arena;
     struct cccc_home home;
@@ -182,6 +183,9 @@ bool cli_wait_gone(int32_t pid, int timeout_ms);
 /* True when `pid` is a living ccccd. */
 bool cli_is_daemon(int32_t pid);
 
+/* --timeout, else `otherwise_s`, in milliseconds; at least 1. */
+int cli_timeout_ms(const struct cli *cli, int otherwise_s);
+
 enum cli_reach { CLI_START_IT, CLI_ONLY_RUNNING };
 /* Connect cli->client. 0, or the exit status of the failure reported. */
 int cli_connect(struct cli *cli, enum cli_reach reach);
@@ -191,7 +195,9 @@ bool cli_try_connect(struct cli *cli, struct cccc_error *error);
 cccc_args_t *cli_args(struct cli *cli, const char *group);
 /* Ask, waiting; *result lives in the arena. 0, or the exit status of the failure reported. Takes *args. */
 int cli_ask(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result);
-/* The same without reporting: false and *error. */
+/* The same for commands that ask again and again: the answer is not kept, free the reply (which may be NULL when it is not wanted). */
+int cli_ask_once(struct cli *cli, const char *op, cccc_args_t **args, cccc_reply_t **reply);
+/* cli_ask without reporting: false and *error. */
 bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result, struct cccc_error *error);
 
 /* ---- who and what is meant (target.c) ---- */

@@ -17,6 +17,8 @@
 
 /* The daemon promises to be gone within 2 s of a stop. */
 #define STOP_MS_MAX 10000
+/* A daemon that does not answer within this is told by signal. */
+#define STOP_ASK_S 5
 
 static int daemon_result(struct cli *cli, const char *state, int32_t pid)
 {
@@ -61,6 +63,7 @@ static int stop_daemon(struct cli *cli, int32_t pid)
 {
     struct cccc_error error;
     const cccc_value_t *result;
+    cli->patience_s = STOP_ASK_S;
     bool asked = cli_try_connect(cli, &error);
     if (asked) {
         asked = cli_try(cli, "shutdown", NULL, &result, &error);
@@ -70,11 +73,12 @@ static int stop_daemon(struct cli *cli, int32_t pid)
     cccc_close(&cli->client);
     if (!asked && cli_is_daemon(pid))
         kill(pid, SIGTERM);
-    if (cli_wait_gone(pid, STOP_MS_MAX))
+    int patience_ms = cli_timeout_ms(cli, STOP_MS_MAX / 1000);
+    if (cli_wait_gone(pid, patience_ms))
         return 0;
     return cli_fail(cli, CCCC_E_TIMEOUT,
                     cli_printf(cli, "`cccc daemon logs`; as a last resort kill -9 %d: what was acknowledged is on disk", pid),
-                    "the daemon (pid %d) did not end within %d s", pid, STOP_MS_MAX / 1000);
+                    "the daemon (pid %d) did not end within %d s", pid, patience_ms / 1000);
 }
 
 int cmd_daemon_stop(struct cli *cli)

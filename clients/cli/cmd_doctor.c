@@ -19,6 +19,9 @@
 #define DISK_WARN_BYTES (512ull * 1024 * 1024)
 #define DISK_FAIL_BYTES (32ull * 1024 * 1024)
 
+/* A daemon that takes longer to say how it is is not well. */
+#define DAEMON_PATIENCE_S 5
+
 enum state { WELL, NOTE, FAILED, DAMAGED };
 static const char *const state_words[] = {"ok", "note", "failed", "damaged"};
 static const enum cli_style state_styles[] = {STYLE_GREEN, STYLE_YELLOW, STYLE_RED, STYLE_RED};
@@ -237,6 +240,7 @@ int cmd_doctor(struct cli *cli)
     static const char *const headings[] = {"CHECK", "STATE", "FOUND"};
     static const int exits[] = {0, 0, 1, 9};
     int status = 0;
+    cli->patience_s = DAEMON_PATIENCE_S;
     if (!cli_home(cli, &status))
         return status;
     struct doctor self = {.cli = cli, .table = cli_table_new(cli, headings, 3), .checks = cccc_array_builder(cli->arena, 16)};

@@ -37,7 +37,7 @@ static bool is_selected(const struct selection *self, const cccc_value_t *event)
 
 /* ---- where to begin ---- */
 
-static int read_page(const struct selection *self, uint64_t before, uint32_t limit, const cccc_value_t **result)
+static int read_page(const struct selection *self, uint64_t before, uint32_t limit, cccc_reply_t **reply)
 {
     cccc_args_t *args = cccc_args_new();
     cccc_args_str(args, "group_id", self->group);
@@ -45,17 +45,19 @@ static int read_page(const struct selection *self, uint64_t before, uint32_t lim
     cccc_args_uint(args, "limit", limit);
     if (self->kind_count > 0)
         cccc_args_strs(args, "kinds", self->kinds, self->kind_count);
-    return cli_ask(self->cli, "ledger_read", &args, result);
+    return cli_ask_once(self->cli, "ledger_read", &args, reply);
 }
 
 struct search {
-    uint64_t found; /* selected events seen */
-    uint64_t start; /* the first of those to print */
+    uint64_t found;  /* selected events seen */
+    uint64_t start;  /* the first of those to print */
+    uint64_t before; /* the next page ends before this one */
+    uint64_t head;
     bool done;
 };
 
 /* One page, newest first. */
-static void search_page(const struct selection *self, const cccc_value_t *events, struct search *search)
+static void search_events(const struct selection *self, const cccc_value_t *events, struct search *search)
 {
     for (uint32_t i = events->via.array.size; i-- > 0 && !search->done;) {
         const cccc_value_t *event = &events->via.array.ptr[i];
@@ -72,46 +74,63 @@ static void search_page(const struct selection *self, const cccc_value_t *events
     }
 }
 
+static void search_page(const struct selection *self, const cccc_value_t *result, struct search *search)
+{
+    const cccc_value_t *events = cccc_get(result, "events");
+    uint64_t checked = cccc_get_uint(result, "checked_seq", 0);
+    if (search->before == 0)
+        search->head = cccc_get_uint(result, "head_seq", 0);
+    if (cccc_is_array(events))
+        search_events(self, events, search);
+    if (!cccc_get_bool(result, "more", false) || checked <= 1 || checked == search->before)
+        search->done = true;
+    search->before = checked;
+}
+
 /* The seq behind which to follow. */
 static int find_start(const struct selection *self, uint64_t *after_seq)
 {
-    struct search search = {0};
-    uint64_t before = 0, head = 0;
-    bool first = true;
-    while (!search.done) {
-        const cccc_value_t *result, *events;
-        int status = read_page(self, before, 1000, &result);
+    struct search search = {.done = false};
+    bool none = self->lines == 0 && !self->all;
+    do {
+        cccc_reply_t *reply;
+        int status = read_page(self, search.before, none ? 1 : 1000, &reply);
         if (status)
             return status;
-        events = cccc_get(result, "events");
-        if (first)
-            head = cccc_get_uint(result, "head_seq", 0);
-        first = false;
-        uint64_t checked = cccc_get_uint(result, "checked_seq", 0);
-        search.done = self->lines == 0 && !self->all;
-        if (cccc_is_array(events))
-            search_page(self, events, &search);
-        if (!cccc_get_bool(result, "more", false) || checked <= 1 || checked == before)
-            search.done = true;
-        before = checked;
-    }
-    *after_seq = search.found ? search.start - 1 : head;
+        if (none)
+            search.head = cccc_get_uint(cccc_reply_result(reply), "head_seq", 0);
+        else
+            search_page(self, cccc_reply_result(reply), &search);
+        cccc_reply_free(&reply);
+    } while (!none && !search.done);
+    *after_seq = search.found ? search.start - 1 : search.head;
     return 0;
 }
 
 /* The seq before --from, or the last one when the ledger is not that long yet. */
 static int start_from(const struct selection *self, uint64_t *after_seq)
 {
-    const cccc_value_t *result;
-    int status = read_page(self, 0, 1, &result);
+    cccc_reply_t *reply;
+    int status = read_page(self, 0, 1, &reply);
     if (status)
         return status;
-    uint64_t head = cccc_get_uint(result, "head_seq", 0);
-    *after_seq = self->from_seq - 1 < head ? self->from_seq - 1 : head;
+    uint64_t head = cccc_get_uint(cccc_reply_result(reply), "head_seq", 0);
+    *after_seq = self->from_seq > 0 && self->from_seq - 1 < head ? self->from_seq - 1 : head;
+    cccc_reply_free(&reply);
     return 0;
 }
 
 /* ---- print ---- */
+
+/* Where history ends, and where a restart was got over: words, for people who watch. */
+static void say_live(struct cli *cli, const cccc_follow_t *follower)
+{
+    struct cccc_follow_stats stats;
+    cccc_follow_stats(follower, &stats);
+    if (cli->tty)
+        cli_say(cli, "%s--- %s ---%s", cli_style(cli, STYLE_DIM), stats.restarts ? "the daemon is back; nothing was missed" : "live",
+                cli_plain(cli));
+}
 
 static void print_item(const struct selection *self, const struct cccc_item *item)
 {
@@ -140,7 +159,9 @@ static int print_from(const struct selection *self, uint64_t after_seq, bool fol
     while ((n = cccc_follow_next(follower, &item, -1, &error)) >= 0) {
         if (n > 0 && item.type == CCCC_ITEM_LIVE && !follow)
             break;
-        if (n > 0)
+        if (n > 0 && item.type == CCCC_ITEM_LIVE)
+            say_live(self->cli, follower);
+        else if (n > 0)
             print_item(self, &item);
         if (ferror(stdout))
             break;

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A day: nobody waits longer for an answer. */
+#define TIMEOUT_S_MAX 86400
+
 bool cli_home(struct cli *cli, int *status)
 {
     struct cccc_errmsg m;
@@ -58,9 +61,15 @@ static bool is_running(struct cli *cli)
     return cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid);
 }
 
+int cli_timeout_ms(const struct cli *cli, int otherwise_s)
+{
+    uint64_t seconds = cli_number(cli, "timeout", (uint64_t)otherwise_s);
+    return seconds == 0 ? 1 : seconds < TIMEOUT_S_MAX ? (int)seconds * 1000 : TIMEOUT_S_MAX * 1000;
+}
+
 static bool open_client(struct cli *cli, struct cccc_error *error)
 {
-    struct cccc_options options = {.home = cli->home.root, .timeout_ms = (int)(cli_number(cli, "timeout", 30) * 1000)};
+    struct cccc_options options = {.home = cli->home.root, .timeout_ms = cli_timeout_ms(cli, cli->patience_s > 0 ? cli->patience_s : 30)};
     return cccc_open(&cli->client, &options, error) == 0;
 }
 
@@ -117,6 +126,12 @@ bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_val
     cccc_reply_free(&reply);
     *result = copy;
     return true;
+}
+
+int cli_ask_once(struct cli *cli, const char *op, cccc_args_t **args, cccc_reply_t **reply)
+{
+    struct cccc_error error;
+    return cccc_request(cli->client, op, args, reply, &error) == 0 ? 0 : cli_fail_with(cli, &error);
 }
 
 int cli_ask(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result)

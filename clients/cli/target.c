@@ -187,57 +187,75 @@ bool cli_seq(const char *word, uint64_t *seq)
     return true;
 }
 
-static int ask_page(struct cli *cli, const char *group, const char *key, uint64_t seq, uint64_t limit, const cccc_value_t **result)
+static int ask_page(struct cli *cli, const char *group, const char *key, uint64_t seq, uint64_t limit, cccc_reply_t **reply)
 {
     cccc_args_t *args = cccc_args_new();
     cccc_args_str(args, "group_id", group);
     cccc_args_uint(args, key, seq);
     cccc_args_uint(args, "limit", limit);
-    return cli_ask(cli, "ledger_read", &args, result);
+    return cli_ask_once(cli, "ledger_read", &args, reply);
 }
 
 static int event_by_seq(struct cli *cli, const char *group, uint64_t seq, const char **event_id)
 {
-    const cccc_value_t *result, *events;
-    int status = seq == 0 ? 0 : ask_page(cli, group, "after_seq", seq - 1, 1, &result);
+    cccc_reply_t *reply = NULL;
+    int status = seq == 0 ? 0 : ask_page(cli, group, "after_seq", seq - 1, 1, &reply);
     if (status)
         return status;
-    events = seq == 0 ? NULL : cccc_get(result, "events");
+    const cccc_value_t *events = reply ? cccc_get(cccc_reply_result(reply), "events") : NULL;
     const cccc_value_t *event = cccc_is_array(events) && events->via.array.size > 0 ? events->via.array.ptr : NULL;
-    if (!event || cccc_get_uint(event, "seq", 0) != seq)
-        return cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers", "%s has no event %" PRIu64, group,
-                        seq);
-    *event_id = cccc_arena_str(cli->arena, cccc_get_str(event, "id")).ptr;
-    return 0;
+    bool found = event && cccc_get_uint(event, "seq", 0) == seq;
+    if (found)
+        *event_id = cccc_arena_str(cli->arena, cccc_get_str(event, "id")).ptr;
+    cccc_reply_free(&reply);
+    return found ? 0
+                 : cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers", "%s has no event %" PRIu64,
+                            group, seq);
 }
 
-/* Looks through the newest events, page by page, so that a second match is noticed. */
+/* A search through the newest events, page by page, so that a second match is noticed. */
+struct prefix_search {
+    struct cli *cli;
+    const char *prefix;
+    const char *event_id;
+    uint64_t before, matches, seen;
+    bool more;
+};
+
+static void search_page(struct prefix_search *self, const cccc_value_t *result)
+{
+    const cccc_value_t *events = cccc_get(result, "events");
+    size_t len = strlen(self->prefix);
+    uint32_t count = cccc_is_array(events) ? events->via.array.size : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        cccc_str_t id = cccc_get_str(&events->via.array.ptr[i], "id");
+        if (id.len < len || strncmp(id.ptr, self->prefix, len) != 0)
+            continue;
+        self->event_id = cccc_arena_str(self->cli->arena, id).ptr;
+        self->matches++;
+    }
+    self->before = count ? cccc_get_uint(events->via.array.ptr, "seq", 0) : 0;
+    self->seen += count;
+    self->more = count > 0 && self->before > 1 && cccc_get_bool(result, "more", false);
+}
+
 static int event_by_prefix(struct cli *cli, const char *group, const char *word, const char **event_id)
 {
-    uint64_t before = 0, matches = 0, seen = 0;
-    bool more = true;
-    while (more && seen < PREFIX_SEARCH_EVENTS) {
-        const cccc_value_t *result, *events;
-        int status = ask_page(cli, group, "before_seq", before, 1000, &result);
+    struct prefix_search search = {.cli = cli, .prefix = word, .more = true};
+    while (search.more && search.seen < PREFIX_SEARCH_EVENTS) {
+        cccc_reply_t *reply;
+        int status = ask_page(cli, group, "before_seq", search.before, 1000, &reply);
         if (status)
             return status;
-        events = cccc_get(result, "events");
-        uint32_t count = cccc_is_array(events) ? events->via.array.size : 0;
-        for (uint32_t i = 0; i < count; i++) {
-            cccc_str_t id = cccc_get_str(&events->via.array.ptr[i], "id");
-            if (id.len < strlen(word) || strncmp(id.ptr, word, strlen(word)) != 0)
-                continue;
-            *event_id = cccc_arena_str(cli->arena, id).ptr;
-            matches++;
-        }
-        before = count ? cccc_get_uint(events->via.array.ptr, "seq", 0) : 0;
-        seen += count;
-        more = count > 0 && before > 1 && cccc_get_bool(result, "more", false);
+        search_page(&search, cccc_reply_result(reply));
+        cccc_reply_free(&reply);
     }
-    if (matches == 1)
+    *event_id = search.event_id;
+    if (search.matches == 1)
         return 0;
-    if (matches > 1)
-        return cli_fail(cli, CCCC_E_USAGE, "give more of the id, or its number", "%" PRIu64 " event ids begin with \"%s\"", matches, word);
+    if (search.matches > 1)
+        return cli_fail(cli, CCCC_E_USAGE, "give more of the id, or its number", "%" PRIu64 " event ids begin with \"%s\"", search.matches,
+                        word);
     return cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers",
                     "no event id among the newest %d events of %s begins with \"%s\"", PREFIX_SEARCH_EVENTS, group, word);
 }

@@ -7,17 +7,20 @@
  * Each step that moves pos keeps (P):
  *   1. A row of a page. Pages are answers to "after pos"; their rows rise in seq, and a row at or below pos is skipped. The rows of a page and its
  *      checked_seq leave out nothing that matches, because the daemon reads the ledger itself; pos moves to the row, at the end to checked_seq.
- *   2. A live frame. Its topic carries its seq and that of the frame before it under the same topic. If seq <= pos it is an old one and skipped. If prev <= pos
- *      < seq, nothing that matches lies between pos and seq: pos moves to seq. If prev > pos something was lost: the frame is dropped, nothing moves, and
- *      pages are read from pos until one says there is no more. The dropped frame is in them, since the daemon publishes only what is durable.
- * prev can be trusted only within one life of the daemon. A stream is one connection that is never continued (link.c), and after each new one pages are
- * read before frames are: what the daemon had stored before it began to count is then at or below pos.
+ *   2. A live frame. Its topic carries its seq and that of the frame before it under the same topic. If seq <= pos it is an old one and
+ *      skipped. If prev <= pos < seq, nothing that matches lies between pos and seq: pos moves to seq. If prev > pos something was lost: the
+ *      frame is held, nothing moves, and pages are read from pos until the held frame fits or is old. They do get there, since the daemon
+ *      publishes only what is durable.
+ * prev can be trusted only within one life of the daemon. A stream is one connection that is never continued (link.c), and on each new one
+ * frames wait until pages have reached the head that the first page named: what the daemon had stored before it began to count is then at or
+ * below pos.
  *
  * Nothing is missed for ever: a lost frame shows in the next frame; if there is none, in the head frames (sent each second after a change); if they are
  * lost too, in a page read after 50 ms of silence, then at doubling distances up to 10 s, for as long as the stream stays silent.
  *
  * Frames that arrive while pages are read stay in the socket up to its high-water mark, beyond which the daemon drops them: memory is bounded, and the
- * drop is one more loss of kind 2. Afterwards most of them are old ones.
+ * drop is one more loss of kind 2. As soon as pages have passed the first of them that is not old, the rest come from there: a follower that
+ * is behind need not chase the head with pages.
  *
  * A restored ledger may hold other events under seqs already handed out. So reads name the id of the event at the position when it is known (`anchor`); after each new
  * connection reading starts from the anchor even if pos is further, and a match at or below pos means another ledger, as do the answer lineage_changed and a
@@ -74,7 +77,8 @@ struct cccc_follow {
     struct anchor head;   /* of the last head frame */
     bool suspect;         /* after a new connection: read from check_from, not from pos */
     uint64_t check_from;
-    uint64_t asked_from;      /* where the last read began */
+    uint64_t asked_from; /* where the last read began */
+    uint64_t trust_from; /* frames of this stream count once pos is here */
 
     uint32_t wanted; /* seeking: last events still to be found */
     uint64_t before; /* seeking: look below this seq */
@@ -93,6 +97,9 @@ struct cccc_follow {
 
     uint64_t gap_told; /* highest seq a gap item named; may be beyond the head */
     char reason[32];   /* of the gap item last given */
+    bool drained;      /* the socket said that it has no more frames: only then may it be slept on */
+    bool holding;      /* body is of a frame that does not fit yet */
+    uint64_t held_seq, held_prev;
     zmq_msg_t body;    /* of the frame last taken */
     msgpack_zone zone; /* its event */
     cccc_buf_t packed; /* the packed form of an event of a page */
@@ -153,7 +160,7 @@ static void reset(cccc_follow_t *self, uint64_t head_seq)
     self->pos = head_seq;
     self->anchor = self->head = (struct anchor){0};
     self->gap_told = 0;
-    self->suspect = false;
+    self->suspect = self->holding = false;
     self->say_reset = true;
     read_pages(self, CAUSE_RESTART);
 }
@@ -173,6 +180,14 @@ static uint64_t read_from(const cccc_follow_t *self)
     return self->suspect ? self->check_from : self->pos;
 }
 
+/* Up to the held frame when every seq is to come: what is behind it has arrived already. */
+static uint64_t read_limit(const cccc_follow_t *self)
+{
+    bool bounded = self->holding && self->every_seq && !self->suspect && self->held_seq > self->pos + 1;
+    uint64_t missing = bounded ? self->held_seq - 1 - self->pos : READ_EVENTS;
+    return missing < READ_EVENTS ? missing : READ_EVENTS;
+}
+
 static void add_range(const cccc_follow_t *self, cccc_args_t *args)
 {
     if (self->phase == PHASE_SEEK_HEAD) {
@@ -185,7 +200,7 @@ static void add_range(const cccc_follow_t *self, cccc_args_t *args)
         cccc_args_uint(args, "after_seq", read_from(self));
         if (self->anchor.seq && self->anchor.seq == read_from(self))
             cccc_args_str(args, "after_id", self->anchor.id);
-        cccc_args_uint(args, "limit", READ_EVENTS);
+        cccc_args_uint(args, "limit", read_limit(self));
     }
 }
 
@@ -298,6 +313,8 @@ static void read_ended(cccc_follow_t *self, int64_t now)
         matches_found(self);
     else if (self->page.head_seq < self->pos)
         reset(self, self->page.head_seq);
+    else if (self->trust_from == UINT64_MAX)
+        self->trust_from = self->page.head_seq;
 }
 
 /* ---- items ---- */
@@ -363,51 +380,7 @@ static bool page_event_item(cccc_follow_t *self, const msgpack_object *event, st
     return true;
 }
 
-static void go_live(cccc_follow_t *self, int64_t now)
-{
-    self->say_live |= self->cause == CAUSE_HISTORY || self->cause == CAUSE_RESTART;
-    if (self->cause == CAUSE_SILENCE)
-        self->quiet_ms = self->quiet_ms * 2 < QUIET_MOST_MS ? self->quiet_ms * 2 : QUIET_MOST_MS;
-    self->verify_ms = now + self->quiet_ms;
-    self->phase = PHASE_LIVE;
-}
-
-static void page_ended(cccc_follow_t *self, int64_t now)
-{
-    uint64_t checked = self->page.checked_seq;
-    bool more = self->page.more;
-    page_close(self->client, &self->page);
-    move_to(self, checked);
-    self->check_from = checked;
-    self->suspect = self->suspect && more && checked < self->pos;
-    if (!more)
-        go_live(self, now);
-    else if (checked <= self->asked_from && self->pos <= self->asked_from)
-        retry_read(self, now); /* no way forward now, and asking at once would not make one */
-}
-
-static bool page_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
-{
-    while (self->page.reply) {
-        const msgpack_object *row;
-        switch (page_peek(&self->page, &row)) {
-        case PAGE_EVENT:
-            if (page_event_item(self, row, item))
-                return true;
-            break;
-        case PAGE_GAP:
-            if (page_gap_item(self, row, item))
-                return true;
-            break;
-        case PAGE_END:
-            page_ended(self, now);
-            break;
-        }
-    }
-    return false;
-}
-
-/* ---- the stream ---- */
+/* ---- frames ---- */
 
 /* ".../<seq>/<prev>" at the end of a topic. */
 static bool topic_numbers(const char *topic, size_t len, uint64_t *seq, uint64_t *prev)
@@ -427,8 +400,8 @@ static bool topic_numbers(const char *topic, size_t len, uint64_t *seq, uint64_t
     return true;
 }
 
-/* Take the next frame into self->body. 'e', 'i' with seq and prev; 'h'; '?' for anything else; 0 when there is none. */
-static char take_frame(cccc_follow_t *self, uint64_t *seq, uint64_t *prev)
+/* Take the next frame into self->body. 'e', 'i' with held_seq and held_prev; 'h'; '?' for anything else; 0 when there is none. */
+static char take_frame(cccc_follow_t *self)
 {
     zmq_msg_t topic;
     zmq_msg_init(&topic);
@@ -437,7 +410,7 @@ static char take_frame(cccc_follow_t *self, uint64_t *seq, uint64_t *prev)
     const char *text = zmq_msg_data(&topic);
     size_t len = zmq_msg_size(&topic);
     char type = len ? text[0] : '?';
-    if (type != 'h' && !topic_numbers(text, len, seq, prev))
+    if (type != 'h' && !topic_numbers(text, len, &self->held_seq, &self->held_prev))
         type = '?';
     bool whole = zmq_msg_more(&topic) && zmq_msg_recv(&self->body, self->stream.socket, ZMQ_DONTWAIT) >= 0;
     zmq_msg_close(&topic);
@@ -461,6 +434,8 @@ static void take_head(cccc_follow_t *self, int64_t now)
     uint64_t seq = cccc_get_uint(&map, "head_seq", 0);
     set_anchor(&self->head, seq, cccc_get_str(&map, "head_id"));
     move_to(self, self->pos);
+    if (self->phase != PHASE_LIVE)
+        return;
     if (seq <= self->pos)
         self->verify_ms = now + self->quiet_ms;
     else if (!self->recipient.len)
@@ -486,47 +461,129 @@ static bool matches(const cccc_follow_t *self, const msgpack_object *event)
     return kind_matches(self, cccc_get_str(event, "kind")) && (!self->by.len || cccc_str_eq(self->by, cccc_get_str(event, "by")));
 }
 
+/* Pass old frames; the first that is not old is held. */
+static void hold_next(cccc_follow_t *self, int64_t now)
+{
+    for (int i = 0; i < SKIPS_PER_TURN; i++) {
+        if (self->holding && self->held_seq > self->pos)
+            return;
+        char type = take_frame(self);
+        self->drained = type == 0;
+        self->holding = type == 'e' || type == 'i';
+        if (type == 0)
+            return;
+        if (type == 'h')
+            take_head(self, now);
+    }
+    self->holding = self->holding && self->held_seq > self->pos;
+}
+
+/* Does the stream go on where pages have got to? */
+static bool frames_fit(cccc_follow_t *self, int64_t now)
+{
+    if (self->pos < self->trust_from)
+        return false;
+    hold_next(self, now);
+    return self->holding && self->held_prev <= self->pos;
+}
+
 static void lose(cccc_follow_t *self)
 {
     self->stats.losses++;
     read_pages(self, CAUSE_LOSS);
 }
 
-/* The frame in self->body, by the rule at the top of this file. True when it became an item. */
-static bool frame_item(cccc_follow_t *self, uint64_t seq, uint64_t prev, struct cccc_item *item, int64_t now)
+/* The held frame, by the rule at the top of this file. True when it became an item. */
+static bool frame_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
 {
-    if (seq <= self->pos)
-        return false;
     msgpack_object event;
-    if (prev > self->pos || !unpack_body(self, &event)) {
+    if (self->held_prev > self->pos) {
         lose(self);
         return false;
     }
-    move_to_event(self, seq, &event);
+    self->holding = false;
+    if (!unpack_body(self, &event)) {
+        lose(self);
+        return false;
+    }
+    move_to_event(self, self->held_seq, &event);
     self->quiet_ms = QUIET_MOST_MS;
     self->verify_ms = now + self->quiet_ms;
     if (!matches(self, &event))
         return false;
     count_event(self, true);
-    *item = (struct cccc_item){
-        .type = CCCC_ITEM_EVENT, .seq = seq, .event = event, .bytes = zmq_msg_data(&self->body), .len = zmq_msg_size(&self->body)};
+    *item = (struct cccc_item){.type = CCCC_ITEM_EVENT,
+                               .seq = self->held_seq,
+                               .event = event,
+                               .bytes = zmq_msg_data(&self->body),
+                               .len = zmq_msg_size(&self->body)};
     return true;
 }
 
 static bool live_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
 {
     for (int i = 0; i < SKIPS_PER_TURN && self->phase == PHASE_LIVE; i++) {
-        uint64_t seq = 0, prev = 0;
-        char type = take_frame(self, &seq, &prev);
-        if (type == 0)
+        hold_next(self, now);
+        if (!self->holding || self->phase != PHASE_LIVE)
             break;
-        if (type == 'h')
-            take_head(self, now);
-        else if (type != '?' && frame_item(self, seq, prev, item, now))
+        if (frame_item(self, item, now))
             return true;
     }
     return false;
 }
+
+/* ---- pages, handed out ---- */
+
+static void go_live(cccc_follow_t *self, int64_t now)
+{
+    self->say_live |= self->cause == CAUSE_HISTORY || self->cause == CAUSE_RESTART;
+    if (self->cause == CAUSE_SILENCE)
+        self->quiet_ms = self->quiet_ms * 2 < QUIET_MOST_MS ? self->quiet_ms * 2 : QUIET_MOST_MS;
+    self->verify_ms = now + self->quiet_ms;
+    self->phase = PHASE_LIVE;
+}
+
+static void page_ended(cccc_follow_t *self, int64_t now)
+{
+    uint64_t checked = self->page.checked_seq;
+    bool more = self->page.more;
+    page_close(self->client, &self->page);
+    move_to(self, checked);
+    self->check_from = checked;
+    self->suspect = self->suspect && more && checked < self->pos;
+    if (!more) {
+        /* At the head, so a held frame is old by now; one that is not is no frame of this ledger. */
+        self->holding = self->holding && self->held_prev <= self->pos;
+        go_live(self, now);
+    } else if (!self->suspect && frames_fit(self, now)) {
+        go_live(self, now);
+    } else if (checked <= self->asked_from && self->pos <= self->asked_from) {
+        retry_read(self, now); /* no way forward now, and asking at once would not make one */
+    }
+}
+
+static bool page_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
+{
+    while (self->page.reply) {
+        const msgpack_object *row;
+        switch (page_peek(&self->page, &row)) {
+        case PAGE_EVENT:
+            if (page_event_item(self, row, item))
+                return true;
+            break;
+        case PAGE_GAP:
+            if (page_gap_item(self, row, item))
+                return true;
+            break;
+        case PAGE_END:
+            page_ended(self, now);
+            break;
+        }
+    }
+    return false;
+}
+
+/* ---- the stream's life ---- */
 
 /* What comes next has to be read first. History that was not done yet stays history. */
 static void distrust(cccc_follow_t *self)
@@ -549,6 +606,7 @@ static void open_stream(cccc_follow_t *self, int64_t now)
     if (self->generation)
         distrust(self);
     self->generation = client->generation;
+    self->trust_from = UINT64_MAX;
     self->quiet_ms = QUIET_FIRST_MS;
     if (!link_open(&self->stream, client->zmq, ZMQ_SUB, client->daemon.events, client->follow_hwm, topics, 2))
         self->stream_retry_ms = now + RETRY_FIRST_MS;
@@ -558,6 +616,7 @@ static void end_stream(cccc_follow_t *self, int64_t retry_ms)
 {
     link_close(&self->stream);
     cancel_read(self);
+    self->holding = false;
     self->stream_retry_ms = retry_ms;
 }
 
@@ -625,8 +684,10 @@ static int64_t next_due(const cccc_follow_t *self)
 static bool turn(cccc_follow_t *self, int64_t until)
 {
     int64_t due = next_due(self);
-    void *const extra[] = {self->stream.monitor, self->phase == PHASE_LIVE ? self->stream.socket : NULL};
-    bool undisturbed = connection_turn(self->client, due < until ? due : until, extra, 2);
+    bool live = self->phase == PHASE_LIVE;
+    if (live && !self->drained)
+        due = 0;
+    bool undisturbed = connection_turn(self->client, due < until ? due : until, &self->stream, live);
     self->turn_ms = now_ms();
     return undisturbed;
 }

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-enum { DESCRIPTORS = 160, NEWCOMERS = 400 };
+enum { FEW_DESCRIPTORS = 160, NEWCOMERS = 400 };
 
 static int connect_raw(const char *endpoint)
 {
@@ -36,11 +36,11 @@ static bool ends(int s)
     return false;
 }
 
-/* The serving side, in a process of its own with few descriptors: echoes until it is told "end". Its exit status is 0 when it shed somebody. */
-static int serve(int ready)
+/* The serving side, in a process of its own with at most `descriptors`: echoes until it is told "end". Its exit status is 0 when it shed somebody. */
+static int serve(int ready, rlim_t descriptors)
 {
-    struct rlimit few = {DESCRIPTORS, DESCRIPTORS};
-    setrlimit(RLIMIT_NOFILE, &few);
+    struct rlimit limit = {descriptors, descriptors};
+    setrlimit(RLIMIT_NOFILE, &limit);
     cccc_accept_guard_init();
     struct scratch_bus bus;
     scratch_bus_open(&bus);
@@ -70,50 +70,95 @@ static void ask(void *client, const char *word)
     assert_int_equal(zmq_recv(client, answer, sizeof answer, 0), strlen(word));
 }
 
+struct server {
+    pid_t pid;
+    char endpoint[128];
+};
+
+static void start_server(struct server *self, rlim_t descriptors)
+{
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    self->pid = fork();
+    if (self->pid == 0)
+        _exit(serve(ready[1], descriptors));
+    assert_int_equal(read(ready[0], self->endpoint, sizeof self->endpoint), sizeof self->endpoint);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void end_server(struct server *self)
+{
+    int status = -1;
+    assert_int_equal(waitpid(self->pid, &status, 0), self->pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* More newcomers than descriptors: the ones too many see their connection end, clients that were there before go on, and a new client is served once
  * the others have left. */
 static void too_many_connections_are_shed(void **state)
 {
     (void)state;
-    int ready[2];
-    assert_int_equal(pipe(ready), 0);
-    pid_t server = fork();
-    if (server == 0)
-        _exit(serve(ready[1]));
-    char endpoint[128] = "";
-    assert_true(read(ready[0], endpoint, sizeof endpoint) > 0);
-    void *context, *early = scratch_client(&context, ZMQ_DEALER, endpoint);
+    struct server server;
+    start_server(&server, FEW_DESCRIPTORS);
+    void *context, *early = scratch_client(&context, ZMQ_DEALER, server.endpoint);
     ask(early, "hello");
 
-    static int newcomers[NEWCOMERS];
-    int connected = 0;
+    int newcomers[NEWCOMERS], connected = 0;
     for (int i = 0; i < NEWCOMERS; i++)
-        if ((newcomers[i] = connect_raw(endpoint)) >= 0)
+        if ((newcomers[i] = connect_raw(server.endpoint)) >= 0)
             connected++;
-    assert_true(connected > DESCRIPTORS);
+    assert_true(connected > FEW_DESCRIPTORS);
     assert_true(ends(newcomers[NEWCOMERS - 1]));
     ask(early, "still there");
     for (int i = 0; i < NEWCOMERS; i++)
         if (newcomers[i] >= 0)
             close(newcomers[i]);
 
-    void *late_context, *late = scratch_client(&late_context, ZMQ_DEALER, endpoint);
+    void *late_context, *late = scratch_client(&late_context, ZMQ_DEALER, server.endpoint);
     ask(late, "room again");
     ask(early, "end");
-    int status = -1;
-    assert_int_equal(waitpid(server, &status, 0), server);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    end_server(&server);
     scratch_client_close(&context, &early);
     scratch_client_close(&late_context, &late);
-    close(ready[0]);
-    close(ready[1]);
+}
+
+/* With descriptors enough, a process gets its share of connections and no more; another process is served, and closed ones do not count. */
+static void one_process_gets_its_share_only(void **state)
+{
+    (void)state;
+    struct server server;
+    start_server(&server, 4 * CCCC_CONNECTIONS_PER_PROCESS_MAX);
+    static int own[CCCC_CONNECTIONS_PER_PROCESS_MAX + 1];
+    pid_t greedy = fork();
+    if (greedy == 0) {
+        for (int i = 0; i <= CCCC_CONNECTIONS_PER_PROCESS_MAX; i++)
+            own[i] = connect_raw(server.endpoint);
+        if (!ends(own[CCCC_CONNECTIONS_PER_PROCESS_MAX]))
+            _exit(1);
+        for (int i = 0; i <= CCCC_CONNECTIONS_PER_PROCESS_MAX; i++)
+            close(own[i]);
+        /* libzmq's client tries again until the server has noticed. */
+        void *context, *client = scratch_client(&context, ZMQ_DEALER, server.endpoint);
+        ask(client, "again");
+        scratch_client_close(&context, &client);
+        _exit(0);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(greedy, &status, 0), greedy);
+    assert_int_equal(status, 0);
+    void *context, *other = scratch_client(&context, ZMQ_DEALER, server.endpoint);
+    ask(other, "end");
+    end_server(&server);
+    scratch_client_close(&context, &other);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(too_many_connections_are_shed),
+        cmocka_unit_test(one_process_gets_its_share_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

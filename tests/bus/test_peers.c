@@ -44,9 +44,10 @@ static void take_request(struct fixture *f)
     zmq_msg_init(&body);
     assert_true(zmq_msg_recv(&body, f->bus.sockets.router, 0) >= 0);
     struct cccc_errmsg m = {""};
-    if (cccc_peers_find(f->peers, f->routing_id, f->routing_id_len, false, zmq_msg_gets(&body, "Peer-Address"),
-                        zmq_msg_get(&body, ZMQ_SRCFD), 1, &f->ref, &m) != CCCC_OK)
+    if (cccc_peers_find(f->peers, f->routing_id, f->routing_id_len, false, zmq_msg_gets(&body, "Peer-Address"), 1, &f->ref, &m) != CCCC_OK)
         fail_msg("%s", m.text);
+    assert_true(f->ref.is_new);
+    cccc_peers_set_fd(f->peers, f->ref.conn, zmq_msg_get(&body, ZMQ_SRCFD));
     zmq_msg_close(&body);
 }
 
@@ -89,7 +90,7 @@ static void replies_keep_the_manner_of_the_request(void **state)
     char got[16];
     int more = 0;
     size_t len = sizeof more;
-    assert_int_equal(cccc_peers_find(f->peers, f->routing_id, f->routing_id_len, true, own_address(), -1, 1, &delimited, NULL), CCCC_OK);
+    assert_int_equal(cccc_peers_find(f->peers, f->routing_id, f->routing_id_len, true, own_address(), 1, &delimited, NULL), CCCC_OK);
     assert_int_not_equal(delimited.conn, f->ref.conn);
     cccc_peers_reply(f->peers, f->ref.conn, bytes_of(7), true);
     wait_readable(f->client);
@@ -251,7 +252,7 @@ static cccc_err_t find(struct fixture *f, unsigned number, const char *address, 
 {
     char routing_id[16];
     int len = snprintf(routing_id, sizeof routing_id, "peer %u", number);
-    return cccc_peers_find(f->peers, routing_id, (size_t)len, false, address, -1, now_us, ref, NULL);
+    return cccc_peers_find(f->peers, routing_id, (size_t)len, false, address, now_us, ref, NULL);
 }
 
 /* The same routing id with other credentials is another connection: neither the identity nor the replies of the first pass on to it. */

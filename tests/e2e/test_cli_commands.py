@@ -3,9 +3,11 @@
 import hashlib
 import os
 import subprocess
+import time
 
 import pytest
 from cliutil import CCCC, answer, group_with, rows, steady
+from home import BIN
 
 
 @pytest.fixture
@@ -271,11 +273,10 @@ def test_version_help_and_completion(home):
 
 
 def test_status_takes_under_20_ms(home, group):
-    import time
-
     best = 1.0
-    for _ in range(10):
+    for _ in range(20):
         start = time.monotonic()
         home.cli("status")
         best = min(best, time.monotonic() - start)
-    assert best < 0.020, f"{best * 1000:.1f} ms"
+    sanitized = b"__asan_init" in (BIN / "cccc").read_bytes() or b"__tsan_init" in (BIN / "cccc").read_bytes()
+    assert best < (0.200 if sanitized else 0.020), f"{best * 1000:.1f} ms"

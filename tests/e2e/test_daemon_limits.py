@@ -155,6 +155,17 @@ def test_publications_nobody_asked_for_are_not_sent(served):
         assert counters(bus)["events_published"] == 0
 
 
+def test_removed_socket_file_is_reported(served):
+    with served.bus() as bus:
+        assert bus.ask("status")["degraded"] == ""
+        (served.path / "daemon/ccccd.events").unlink()
+        deadline = time.monotonic() + 20
+        while "socket file" not in bus.ask("status")["degraded"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert served.stop() == 0
+
+
 def switches(pid):
     total = 0
     for task in os.listdir(f"/proc/{pid}/task"):

@@ -145,7 +145,7 @@ def test_hangup_opens_the_log_again(served):
     assert "STOPPED" in log.read_text()
 
 
-def test_group_that_cannot_be_opened_does_not_stop_the_others(home):
+def test_group_that_cannot_be_opened_does_not_stop_the_others_and_comes_back(home):
     home.start()
     with home.bus() as bus:
         good = bus.ask("group_create", title="good")["group_id"]
@@ -163,4 +163,8 @@ def test_group_that_cannot_be_opened_does_not_stop_the_others(home):
             assert False, "an offline group was changed"
         except busclient.BusError as error:
             assert error.code == "group_offline"
+        ledger.rmdir()
+        ledger.with_suffix(".kept").rename(ledger)
+        wait_until(lambda: bus.ask("status")["groups_degraded"] == [], "it is tried again")
+        assert bus.ask("group_update", group_id=bad, patch={"title": "x"})
     assert home.stop() == 0

@@ -64,7 +64,6 @@ class Listener(threading.Thread):
         context.term()
 
 
-@pytest.mark.timeout(600) if hasattr(pytest.mark, "timeout") else (lambda f: f)
 def test_acknowledged_events_survive_kill_9_and_nothing_published_is_absent():
     chance = random.Random(SEED)
     print("seed", SEED, "(CCCC_SEED)")

@@ -77,7 +77,7 @@ struct bench {
 
 /* ---- values ---- */
 
-static cccc_value_t json_value(bench_t *self, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static cccc_value_t json_value(bench_t *self, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
@@ -498,14 +498,24 @@ cccc_arena_t *bench_arena(bench_t *self)
     return self->arena;
 }
 
-static void fold_ledger(bench_t *self, struct ledger *ledger)
+static void fold_ledger_as(bench_t *self, struct ledger *ledger, const char *offline, const char *read_only)
 {
     ledger->slot = cccc_core_fold_begin(self->core, cccc_str(ledger->id), &ledger->document, ledger->edited);
     ledger->edited = false;
     ledger->has_slot = true;
     ledger_fold(self->core, ledger->slot, ledger);
-    cccc_core_fold_end(self->core, moment(self), ledger->slot, NULL, NULL);
+    cccc_core_fold_end(self->core, moment(self), ledger->slot, offline, read_only);
     take_effects(self);
+}
+
+static void fold_ledger(bench_t *self, struct ledger *ledger)
+{
+    fold_ledger_as(self, ledger, NULL, NULL);
+}
+
+void bench_reopen(bench_t *self, const char *group_id, const char *offline, const char *read_only)
+{
+    fold_ledger_as(self, ledger_need(self, group_id), offline, read_only);
 }
 
 void bench_group(bench_t *self, const char *group_id, const char *alias, const char *document)
@@ -876,6 +886,40 @@ static bool read_seqs(struct reading *reading, const struct ledger *ledger, cons
     return false;
 }
 
+static void end_read(bench_t *self, struct job *job, const struct cccc_read_result *result)
+{
+    cccc_core_read_done(self->core, moment(self), job->effect.ticket, result);
+    cccc_arena_destroy(&job->effect.read.arena);
+    free(job);
+    take_effects(self);
+}
+
+bool bench_fail_read(bench_t *self, cccc_err_t err)
+{
+    struct job *job = queue_take(&self->reads);
+    if (!job)
+        return false;
+    struct cccc_read_result result = {.err = err};
+    snprintf(result.message.text, sizeof result.message.text, "%s", cccc_err_meaning(err));
+    narrate(self, "read failed");
+    end_read(self, job, &result);
+    return true;
+}
+
+bool bench_lose_read(bench_t *self)
+{
+    struct job *job = queue_take(&self->reads);
+    if (!job)
+        return false;
+    const struct cccc_read_query *query = &job->effect.read.query;
+    uint64_t seq = query->mode == CCCC_READ_SEQS ? query->seqs[0] : query->seq + 1;
+    struct cccc_gap gap = {.from_seq = seq, .to_seq = seq, .reason = "damaged"};
+    struct cccc_read_result result = {.events = "", .gaps = &gap, .gap_count = 1, .checked_seq = seq};
+    narrate(self, "read done: a gap");
+    end_read(self, job, &result);
+    return true;
+}
+
 bool bench_finish_read(bench_t *self)
 {
     struct job *job = queue_take(&self->reads);
@@ -903,13 +947,10 @@ bool bench_finish_read(bench_t *self)
                                       .checked_seq = checked,
                                       .more = more};
     narrate(self, "read done: %u events", result.event_count);
-    cccc_core_read_done(self->core, moment(self), job->effect.ticket, &result);
+    end_read(self, job, &result);
     cccc_buf_fini(&reading.events);
     free(reading.seqs);
     free(reading.ends);
-    cccc_arena_destroy(&job->effect.read.arena);
-    free(job);
-    take_effects(self);
     return true;
 }
 
@@ -975,8 +1016,24 @@ static cccc_err_t blob_read(bench_t *self, const struct cccc_store *store, const
     cccc_value_t data = {.type = MSGPACK_OBJECT_BIN};
     data.via.bin.size = (uint32_t)n;
     data.via.bin.ptr = cccc_arena_alloc(self->arena, n + 1);
-    memcpy((char *)data.via.bin.ptr, blob->bytes + store->offset, n);
+    if (n > 0)
+        memcpy((char *)data.via.bin.ptr, blob->bytes + store->offset, n);
     *value = cccc_map_with(self->arena, value, CCCC_STR("data"), data);
+    return CCCC_OK;
+}
+
+/* The hash is taken at its word: a test that wants another one lets the file work fail. */
+static cccc_err_t end_blob(bench_t *self, const struct cccc_store *store, const char *upload, cccc_value_t *value)
+{
+    char file[512];
+    struct blob *blob = *blob_find(self, upload);
+    cccc_str_t name = cccc_get_str(&store->document, "file");
+    if (!blob || blob->len != store->total)
+        return CCCC_E_BLOB_CONFLICT;
+    snprintf(file, sizeof file, "%.*s/%.*s", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(name));
+    blob_write(blob_make(self, file), 0, (cccc_str_t){blob->bytes, blob->len});
+    *value = bytes_value(self->arena, blob->len);
+    blob_drop(blob_find(self, upload));
     return CCCC_OK;
 }
 
@@ -995,16 +1052,8 @@ static cccc_err_t run_blob(bench_t *self, const struct cccc_store *store, cccc_v
     case CCCC_STORE_BLOB_DROP:
         blob_drop(blob_find(self, upload));
         return CCCC_OK;
-    case CCCC_STORE_BLOB_END: {
-        struct blob *blob = blob_make(self, upload);
-        cccc_str_t name = cccc_get_str(&store->document, "file");
-        snprintf(file, sizeof file, "%.*s/%.*s", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(name));
-        struct blob *whole = blob_make(self, file);
-        blob_write(whole, 0, (cccc_str_t){blob->bytes, blob->len});
-        *value = bytes_value(self->arena, whole->len);
-        blob_drop(blob_find(self, upload));
-        return CCCC_OK;
-    }
+    case CCCC_STORE_BLOB_END:
+        return end_blob(self, store, upload, value);
     default:
         return blob_read(self, store, *blob_find(self, file), value);
     }
@@ -1086,6 +1135,7 @@ bool bench_fail_store(bench_t *self, cccc_err_t err)
 void bench_settle(bench_t *self)
 {
     bool busy = true;
+    take_effects(self);
     while (busy) {
         bench_refold(self);
         busy = bench_sync(self, NULL, UINT32_MAX) > 0;

@@ -23,6 +23,8 @@ void bench_group(bench_t *self, const char *group_id, const char *alias, const c
 void bench_line(bench_t *self, const char *group_id, const char *event);
 /* Stop as by kill -9 and start again: what is durable, and the documents as last stored, are folded by a new core. */
 void bench_restart(bench_t *self);
+/* Fold the group again as offline or read-only (NULL: not). */
+void bench_reopen(bench_t *self, const char *group_id, const char *offline, const char *read_only);
 /* What the fold of the durable ledger gives in a core of its own, from nothing but the lines (`documents`: and the stored group.yaml). */
 cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents);
 cccc_value_t bench_dump(bench_t *self, const char *group_id);
@@ -73,6 +75,9 @@ void bench_refold(bench_t *self);
 /* Finish the oldest open read, or file work; false when there is none. */
 bool bench_finish_read(bench_t *self);
 bool bench_finish_store(bench_t *self);
+/* Let the oldest open read fail, or find its events damaged: nothing but a gap. */
+bool bench_fail_read(bench_t *self, cccc_err_t err);
+bool bench_lose_read(bench_t *self);
 /* Let the oldest open file work fail. */
 bool bench_fail_store(bench_t *self, cccc_err_t err);
 /* Everything, until nothing is left to do. */

@@ -396,6 +396,9 @@ static ssize_t put(simdisk_t *self, int fd, const void *buf, size_t len, size_t 
 static ssize_t sim_pwrite(void *ctx, int fd, const void *buf, size_t len, uint64_t offset)
 {
     ENTER(ctx);
+    inode_of(self, fd);
+    if (self->fds[fd - 100].flags & CCCC_O_APPEND)
+        abort(); /* Linux would append */
     return put(self, fd, buf, len, (size_t)offset);
 }
 

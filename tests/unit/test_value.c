@@ -19,6 +19,33 @@ static void an_arena_gives_aligned_memory_and_copies(void **state)
     cccc_arena_destroy(&none);
 }
 
+/* Kept arenas come back empty, as many as asked for and no more; unusual sizes are not kept. */
+static void spare_arenas_are_empty_and_bounded(void **state)
+{
+    (void)state;
+    enum { KEPT = 2, MADE = 4 };
+    cccc_arena_t *made[MADE];
+    cccc_arena_keep_spare(KEPT);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < MADE; i++) {
+            made[i] = cccc_arena_new(i == 0 ? 3 * CCCC_ARENA_SPARE_BYTES : 100);
+            for (int n = 0; n < 50; n++)
+                memset(cccc_arena_alloc(made[i], 1000), 0xff, 1000);
+        }
+        for (int i = 0; i < MADE; i++)
+            cccc_arena_destroy(&made[i]);
+        assert_null(made[0]);
+    }
+    cccc_arena_keep_spare(KEPT + 1);
+    cccc_arena_keep_spare(1);
+    made[0] = cccc_arena_new(1);
+    assert_string_equal(cccc_arena_str(made[0], CCCC_STR("fresh")).ptr, "fresh");
+    cccc_arena_destroy(&made[0]);
+    cccc_arena_keep_spare(0);
+    made[0] = cccc_arena_new(1);
+    cccc_arena_destroy(&made[0]);
+}
+
 /* Readers take their own type only and leave the result alone otherwise. */
 static void readers_take_their_own_type_only(void **state)
 {
@@ -269,6 +296,7 @@ int main(int argc, char **argv)
     seed_chance(argc, argv);
     const struct CMUnitTest tests[] = {
         TEST(an_arena_gives_aligned_memory_and_copies),
+        TEST(spare_arenas_are_empty_and_bounded),
         TEST(readers_take_their_own_type_only),
         TEST(members_have_defaults),
         TEST(builders_grow_and_keep_order),

@@ -1,0 +1,92 @@
+/* load.c - from the home's files to a core that knows them: registry, active group, then each group's configuration and ledger.
+ *
+ * A group that cannot be served does not stop the others: it is offline and says why. Only the vfs is touched, so the simulation runs this file
+ * as it is. */
+#include "broker/bus/bus.h"
+#include "broker/bus/log.h"
+
+#include <inttypes.h>
+
+struct folding {
+    struct cccc_bus *bus;
+    cccc_slot_t slot;
+};
+
+static void fold_event(void *arg, const struct cccc_event *event)
+{
+    struct folding *folding = arg;
+    cccc_core_fold(folding->bus->core, folding->slot, event);
+}
+
+static void fold_gap(void *arg, const struct cccc_gap *gap)
+{
+    struct folding *folding = arg;
+    cccc_core_fold_gap(folding->bus->core, folding->slot, gap);
+}
+
+static void log_recovery(const char *group_id, const struct cccc_recovery *report)
+{
+    if (report->note[0])
+        cccc_log(LOG_WARNING, "LEDGER-RECOVERED", "%s group=%s head_seq=%" PRIu64 " torn_bytes=%" PRIu64 " gaps=%u", report->note, group_id,
+                 report->head_seq, report->torn_bytes, report->gap_count);
+}
+
+void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
+{
+    char group_id[16], dir[sizeof bus->home.root + 64];
+    snprintf(group_id, sizeof group_id, "%.*s", CCCC_STR_FMT(id));
+    snprintf(dir, sizeof dir, "%s/groups/%s", bus->home.root, group_id);
+    cccc_arena_t *arena = cccc_arena_new(4096);
+    struct cccc_group_files files = {0};
+    cccc_group_files_read(bus->vfs, &bus->home, cccc_str(group_id), arena, &files);
+    if (files.note[0])
+        cccc_log(LOG_WARNING, "GROUP-FILE", "%s group=%s", files.note, group_id);
+
+    struct folding folding = {bus, cccc_core_fold_begin(bus->core, cccc_str(group_id), &files.document, files.edited)};
+    struct cccc_ledger_options options = {.vfs = bus->vfs,
+                                          .group_dir = dir,
+                                          .group_id = group_id,
+                                          .epoch = bus->epoch,
+                                          .fold = fold_event,
+                                          .fold_gap = fold_gap,
+                                          .arg = &folding};
+    cccc_ledger_t *ledger = NULL;
+    struct cccc_recovery report = {0};
+    struct cccc_errmsg m = {""};
+    cccc_err_t err = cccc_ledger_open(&options, &ledger, &report, &m);
+    if (err != CCCC_OK)
+        cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", m.text, group_id);
+    else
+        log_recovery(group_id, &report);
+    cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL);
+    cccc_core_fold_end(bus->core, cccc_bus_moment(bus), folding.slot, err != CCCC_OK ? m.text : NULL,
+                       err == CCCC_OK && report.read_only ? report.note : NULL);
+    cccc_arena_destroy(&arena);
+}
+
+static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_arena_t *arena)
+{
+    char path[sizeof bus->home.root + 32];
+    snprintf(path, sizeof path, "%s/%s", bus->home.root, name);
+    struct cccc_errmsg m = {""};
+    struct cccc_stat st;
+    cccc_value_t document = cccc_json_file(bus->vfs, path, arena, &m);
+    if (cccc_is_nil(&document) && bus->vfs->stat(bus->vfs->ctx, path, &st) == 0)
+        cccc_log(LOG_WARNING, "DOCUMENT", "%s; it is made anew from the group folders", m.text);
+    return document;
+}
+
+void cccc_bus_load(struct cccc_bus *bus)
+{
+    cccc_arena_t *arena = cccc_arena_new(16 * 1024);
+    cccc_value_t registry = read_document(bus, "registry.json", arena);
+    cccc_value_t active = read_document(bus, "active.json", arena);
+    cccc_core_load_home(bus->core, &registry, &active);
+    cccc_value_t groups = cccc_groups_scan(bus->vfs, &bus->home, arena);
+    for (uint32_t i = 0; cccc_is_array(&groups) && i < groups.via.array.size; i++) {
+        cccc_str_t id;
+        if (cccc_as_str(&groups.via.array.ptr[i], &id))
+            cccc_bus_fold_group(bus, id);
+    }
+    cccc_arena_destroy(&arena);
+}
