@@ -173,9 +173,10 @@ static bool take_event(const struct fields *f, struct cccc_event *event, const c
     if (!cccc_is_nil(&event->attest) && !cccc_is_map(&event->attest))
         return false;
     *wrong = "data";
-    if (!cccc_is_map(f->at[F_DATA]))
+    const cccc_value_t *data = f->at[F_DATA];
+    if (data == NULL || !cccc_is_map(data))
         return false;
-    event->data = *f->at[F_DATA];
+    event->data = *data;
     event->extra = f->extra;
     return true;
 }
@@ -259,7 +260,7 @@ static void legacy_line(const struct fields *f, cccc_arena_t *arena, struct cccc
     cccc_builder_t wrapped = cccc_map_builder(arena, 1);
     if (data != NULL && !cccc_is_nil(data))
         cccc_map_add(&wrapped, "value", *data);
-    event->data = cccc_is_map(data) ? *data : wrapped.value;
+    event->data = data != NULL && cccc_is_map(data) ? *data : wrapped.value;
     *seal = (struct cccc_seal){0};
 }
 

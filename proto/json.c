@@ -483,31 +483,30 @@ char *cccc_text_escape(cccc_buf_t *b, char *p, const char *s, size_t len)
 
 char *cccc_text_uint(cccc_buf_t *b, char *p, uint64_t u)
 {
-    char digits[20], *first = digits + sizeof digits;
-    do {
-        *--first = (char)('0' + u % 10);
-        u /= 10;
-    } while (u > 0);
-    return put_bytes(room(b, p, 32), first, (size_t)(digits + sizeof digits - first));
+    size_t digits = 1;
+    for (uint64_t rest = u; rest >= 10; rest /= 10)
+        digits++;
+    p = room(b, p, digits + 12);
+    for (size_t i = digits; i-- > 0; u /= 10)
+        p[i] = (char)('0' + u % 10);
+    return p + digits;
 }
 
-/* The shortest of 15 to 17 digits that reads back as the same double, always with a point or an exponent. */
-static char *write_double(cccc_buf_t *b, char *p, double d)
+/* The shortest of 15 to 17 digits that reads back as the same double, always with a point or an exponent. Kept out of its callers: its array
+ * would put a stack guard around each value written. */
+__attribute__((noinline)) static char *write_double(cccc_buf_t *b, char *p, double d)
 {
     CCCC_ASSERT(isfinite(d), "JSON has no %f", d);
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0), before = uselocale(c);
     char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text - 2, "%.*g", digits, d);
-        double back = strtod(text, NULL);
-        if (memcmp(&back, &d, sizeof d) == 0)
-            break;
-    }
+    int len = 0, digits = 14;
+    do
+        len = snprintf(text, sizeof text - 2, "%.*g", ++digits, d);
+    while (digits < 17 && strtod(text, NULL) != d);
     uselocale(before);
     freelocale(c);
-    if (strpbrk(text, ".e") == NULL)
-        strcat(text, ".0");
-    return put_bytes(room(b, p, sizeof text + 8), text, strlen(text));
+    p = put_bytes(room(b, p, sizeof text + 8), text, (size_t)len);
+    return strpbrk(text, ".e") != NULL ? p : PUT_LITERAL(p, ".0");
 }
 
 static char *write_array(cccc_buf_t *b, char *p, const msgpack_object_array *array)

@@ -16,7 +16,7 @@
 static const struct cccc_arg_def arg_defs[CCCC_A_COUNT] = {
 #define CCCC_OP(op, summary)
 #define CCCC_ARG(op, name, type, need, max, missing, summary)                                                                              \
-    {CCCC_OP_##op, #name, sizeof(#name) - 1, CCCC_ARG_##type, CCCC_##need, (max), CCCC_E_##missing, summary},
+    {#name, summary, (max), sizeof(#name) - 1, CCCC_OP_##op, CCCC_ARG_##type, CCCC_##need, CCCC_E_##missing},
 #include "proto/ops.def"
 #undef CCCC_OP
 #undef CCCC_ARG
@@ -436,14 +436,12 @@ static bool base64_decode(cccc_str_t s, char *to, size_t *len)
 static const cccc_value_t *check_bin(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    cccc_value_t bin = *v;
     if (cccc_as_str(v, &s)) {
         size_t len;
         char *bytes = cccc_arena_alloc(c->arena, s.len / 4 * 3 + 1);
         if (!base64_decode(s, bytes, &len))
             return refuse_content(c, CCCC_E_INVALID_REQUEST, "base64 text", s);
-        bin = (cccc_value_t){.type = MSGPACK_OBJECT_BIN, .via.bin = {(uint32_t)len, bytes}};
-        v = keep(c, bin);
+        v = keep(c, (cccc_value_t){.type = MSGPACK_OBJECT_BIN, .via.bin = {(uint32_t)len, bytes}});
     }
     if (v->type != MSGPACK_OBJECT_BIN)
         return refuse_type(c, v);

@@ -46,14 +46,14 @@ enum cccc_arg_slot {
 };
 
 struct cccc_arg_def {
-    cccc_op_t op;
     const char *name;
+    const char *summary;
+    uint64_t max; /* STR, TEXT, BIN: bytes; UINT, INT: value; STRS, MAPS: items */
     uint32_t name_len;
+    cccc_op_t op;
     cccc_arg_type_t type;
     enum cccc_arg_need need;
-    uint64_t max;       /* STR, TEXT, BIN: bytes; UINT, INT: value; STRS, MAPS: items */
     cccc_err_t missing; /* the error when a required one is missing or blank */
-    const char *summary;
 };
 
 struct cccc_op_def {

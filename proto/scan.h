@@ -65,50 +65,59 @@ static inline size_t scan_plain(const char *p, size_t len, bool *high)
     return i;
 }
 
-/* Copy 4 to 7 bytes as two words that overlap; true when all are plain. */
+/* Are all 16 bytes plain? */
+static inline bool scan_is_plain_block(uint64_t a, uint64_t b)
+{
+#ifdef __SSE2__
+    return scan_block_marks(_mm_set_epi64x((long long)b, (long long)a)) == 0;
+#else
+    return (scan_word_marks(a) | scan_word_marks(b)) == 0;
+#endif
+}
+
+/* Copy 16 bytes; true when all are plain. */
+static inline bool scan_copy_block(char *dst, const char *src)
+{
+    uint64_t a, b;
+    memcpy(&a, src, 8);
+    memcpy(&b, src + 8, 8);
+    memcpy(dst, &a, 8);
+    memcpy(dst + 8, &b, 8);
+    return scan_is_plain_block(a, b);
+}
+
+/* Copy 8 to 15 bytes, or 4 to 7, as two words that overlap; true when all are plain. */
 static inline bool scan_copy_few(char *dst, const char *src, size_t len)
 {
+    uint64_t a, b;
+    if (len >= 8) {
+        memcpy(&a, src, 8);
+        memcpy(&b, src + len - 8, 8);
+        memcpy(dst, &a, 8);
+        memcpy(dst + len - 8, &b, 8);
+        return scan_is_plain_block(a, b);
+    }
     uint32_t head, tail;
     memcpy(&head, src, 4);
     memcpy(&tail, src + len - 4, 4);
     memcpy(dst, &head, 4);
     memcpy(dst + len - 4, &tail, 4);
-    return scan_word_marks((uint64_t)head << 32 | tail) == 0;
-}
-
-/* Copy the last 8 bytes as one word, bytes already copied among them; true when all are plain. */
-static inline bool scan_copy_last(char *dst, const char *src, size_t len)
-{
-    uint64_t w;
-    memcpy(&w, src + len - 8, 8);
-    memcpy(dst + len - 8, &w, 8);
-    return scan_word_marks(w) == 0;
+    a = (uint64_t)head << 32 | tail;
+    return scan_is_plain_block(a, a);
 }
 
 /* Copy the plain bytes `src` starts with, and return how many; `dst` has room for all `len` and may get bytes behind them too. */
 static inline size_t scan_copy_plain(char *dst, const char *src, size_t len)
 {
     size_t i = 0;
-#ifdef __SSE2__
-    for (; i + 16 <= len; i += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(src + i));
-        _mm_storeu_si128((__m128i *)(void *)(dst + i), v);
-        unsigned marks = scan_block_marks(v);
-        if (marks != 0)
-            return i + (size_t)__builtin_ctz(marks);
-    }
-#endif
-    for (; i + 8 <= len; i += 8) {
-        uint64_t w;
-        memcpy(&w, src + i, 8);
-        memcpy(dst + i, &w, 8);
-        if (scan_word_marks(w) != 0)
-            break;
-    }
-    if (i < len && i + 8 > len && len >= 8 && scan_copy_last(dst, src, len))
+    if (len >= 16) {
+        while (i + 16 <= len && scan_copy_block(dst + i, src + i))
+            i += 16;
+        if (i == len || (i + 16 > len && scan_copy_block(dst + len - 16, src + len - 16)))
+            return len;
+    } else if (len >= 4 && scan_copy_few(dst, src, len)) {
         return len;
-    if (len >= 4 && len < 8 && scan_copy_few(dst, src, len))
-        return len;
+    }
     for (; i < len && scan_is_plain((unsigned char)src[i]); i++)
         dst[i] = src[i];
     return i;

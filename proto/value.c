@@ -331,7 +331,7 @@ cccc_value_t cccc_value_copy(cccc_arena_t *arena, const cccc_value_t *v)
 
 static int compare_keys(const void *a, const void *b)
 {
-    const msgpack_object_str *x = *(const msgpack_object_str *const *)a, *y = *(const msgpack_object_str *const *)b;
+    const msgpack_object_str *x = a, *y = b;
     if (x->size != y->size)
         return x->size < y->size ? -1 : 1;
     return memcmp(x->ptr, y->ptr, x->size);
@@ -340,11 +340,11 @@ static int compare_keys(const void *a, const void *b)
 /* Many keys: sorted, so that a hostile map costs n log n and no more. */
 static bool many_keys_unique(const msgpack_object_map *map)
 {
-    const msgpack_object_str **keys = malloc(map->size * sizeof *keys);
+    msgpack_object_str *keys = malloc(map->size * sizeof *keys);
     CCCC_ASSERT(keys != NULL, "out of memory for %u keys", map->size);
     for (uint32_t i = 0; i < map->size; i++)
-        keys[i] = &map->ptr[i].key.via.str;
-    qsort(keys, map->size, sizeof(const msgpack_object_str *), compare_keys);
+        keys[i] = map->ptr[i].key.via.str;
+    qsort(keys, map->size, sizeof *keys, compare_keys);
     bool unique = true;
     for (uint32_t i = 1; unique && i < map->size; i++)
         unique = compare_keys(&keys[i - 1], &keys[i]) != 0;
@@ -409,7 +409,7 @@ bool cccc_value_eq(const cccc_value_t *a, const cccc_value_t *b)
         return a->via.u64 == b->via.u64;
     case MSGPACK_OBJECT_FLOAT32:
     case MSGPACK_OBJECT_FLOAT64:
-        return memcmp(&a->via.f64, &b->via.f64, sizeof a->via.f64) == 0;
+        return a->via.u64 == b->via.u64; /* the bits of the doubles: zeros of different sign differ */
     case MSGPACK_OBJECT_STR:
         return cccc_str_eq((cccc_str_t){a->via.str.ptr, a->via.str.size}, (cccc_str_t){b->via.str.ptr, b->via.str.size});
     case MSGPACK_OBJECT_BIN:

@@ -28,7 +28,7 @@ struct cccc_request_id {
 struct cccc_request {
     struct cccc_request_id id;
     cccc_op_t op;
-    cccc_str_t op_name;   /* as sent */
+    cccc_str_t op_name;    /* as sent */
     struct cccc_args args; /* checked, in table order */
 };
 
@@ -49,7 +49,6 @@ cccc_err_t cccc_request_from_value(const cccc_value_t *envelope, cccc_arena_t *a
 /* Start a good reply: packs everything up to and including the key `result`. The caller then packs exactly one map. */
 void cccc_reply_begin(cccc_buf_t *out, const struct cccc_request_id *id);
 /* A whole error reply. `details` NULL or a map. Bytes of `message` that are not UTF-8 become question marks. */
-void cccc_reply_error(cccc_buf_t *out, const struct cccc_request_id *id, cccc_err_t err, const char *message,
-                      const cccc_value_t *details);
+void cccc_reply_error(cccc_buf_t *out, const struct cccc_request_id *id, cccc_err_t err, const char *message, const cccc_value_t *details);
 /* Client side: pack a request with `args` already packed as one map. */
 void cccc_request_write(cccc_buf_t *out, uint64_t id, const char *op, const char *args, size_t args_len);

@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <utlist.h>
 
 /* A group whose ledger could not be opened is tried again after RETRY_US, each time after twice as long, at most RETRY_US_MAX. */
 enum { QUIET_US = 1000000, RETRY_US = 5000000, RETRY_US_MAX = 320000000 };
@@ -33,7 +32,7 @@ struct read_job {
     cccc_ticket_t ticket;
     struct cccc_read_query query;
     cccc_arena_t *arena;
-    struct read_job *prev, *next; /* while held */
+    struct cccc_link held;
 };
 
 struct cccc_shelf {
@@ -43,15 +42,14 @@ struct cccc_shelf {
     struct commit_job commit;
     struct mark_job mark;
     uint32_t reads_out;
-    struct read_job *held; /* wanted while the ledger is leaving */
+    struct cccc_list held; /* reads wanted while the ledger is leaving */
     enum leaving leaving;
     struct cccc_work *then;
-    bool is_dirty, is_quiet, is_broken;
+    struct cccc_link dirty, quiet, broken;
     uint64_t quiet_since_us;
     struct cccc_errmsg why_broken;
     char offline[256]; /* "" or why the ledger is not open */
     uint64_t retry_at_us, retry_after_us;
-    struct cccc_shelf *prev_dirty, *next_dirty, *prev_quiet, *next_quiet, *next_broken;
 };
 
 static void settle(struct cccc_bus *bus, struct cccc_shelf *shelf);
@@ -120,26 +118,8 @@ cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t
 
 static void become_dirty(struct cccc_ledgers *self, struct cccc_shelf *shelf)
 {
-    if (shelf->is_dirty || shelf->commit.batch)
-        return;
-    shelf->is_dirty = true;
-    DL_APPEND2(self->dirty, shelf, prev_dirty, next_dirty);
-}
-
-static void become_clean(struct cccc_ledgers *self, struct cccc_shelf *shelf)
-{
-    if (!shelf->is_dirty)
-        return;
-    shelf->is_dirty = false;
-    DL_DELETE2(self->dirty, shelf, prev_dirty, next_dirty);
-}
-
-static void become_broken(struct cccc_ledgers *self, struct cccc_shelf *shelf)
-{
-    if (shelf->is_broken)
-        return;
-    shelf->is_broken = true;
-    LL_PREPEND2(self->broken, shelf, next_broken);
+    if (!shelf->dirty.in_list && !shelf->commit.batch)
+        cccc_list_append(&self->dirty, &shelf->dirty);
 }
 
 static void open_new(struct cccc_bus *bus, struct cccc_shelf *shelf)
@@ -160,12 +140,13 @@ void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cc
         shelf = make_shelf(&bus->ledgers, slot);
         snprintf(shelf->group_id, sizeof shelf->group_id, "%.*s", CCCC_STR_FMT(group_id));
     }
-    if (!shelf->ledger && create && !shelf->is_broken)
+    if (!shelf->ledger && create && !shelf->broken.in_list)
         open_new(bus, shelf);
     if (!shelf->ledger) {
         if (!shelf->why_broken.text[0])
             cccc_fail(&shelf->why_broken, CCCC_E_STORAGE, "the ledger of %s is not open; see cccc doctor", shelf->group_id);
-        become_broken(&bus->ledgers, shelf);
+        if (!shelf->broken.in_list)
+            cccc_list_append(&bus->ledgers.broken, &shelf->broken);
         return;
     }
     cccc_ledger_append(shelf->ledger, event);
@@ -174,10 +155,8 @@ void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cc
 
 void cccc_ledgers_report_broken(struct cccc_bus *bus)
 {
-    while (bus->ledgers.broken) {
-        struct cccc_shelf *shelf = bus->ledgers.broken;
-        LL_DELETE2(bus->ledgers.broken, shelf, next_broken);
-        shelf->is_broken = false;
+    for (struct cccc_shelf *shelf; (shelf = CCCC_FIRST(&bus->ledgers.broken, struct cccc_shelf, broken));) {
+        cccc_list_remove(&bus->ledgers.broken, &shelf->broken);
         cccc_log(LOG_ERR, "LEDGER-NOT-OPEN", "%s group=%s", shelf->why_broken.text, shelf->group_id);
         cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, false, shelf->why_broken.text, false);
         shelf->why_broken.text[0] = '\0';
@@ -191,12 +170,9 @@ static void run_commit(struct cccc_work *work)
 
 static void become_quiet(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
-    struct cccc_ledgers *self = &bus->ledgers;
-    if (shelf->is_quiet)
-        DL_DELETE2(self->quiet, shelf, prev_quiet, next_quiet);
-    shelf->is_quiet = true;
+    cccc_list_remove(&bus->ledgers.quiet, &shelf->quiet);
+    cccc_list_append(&bus->ledgers.quiet, &shelf->quiet);
     shelf->quiet_since_us = bus->now.mono_us;
-    DL_APPEND2(self->quiet, shelf, prev_quiet, next_quiet);
 }
 
 static void take_failure(struct cccc_bus *bus, struct cccc_shelf *shelf, const struct cccc_commit *result)
@@ -205,7 +181,7 @@ static void take_failure(struct cccc_bus *bus, struct cccc_shelf *shelf, const s
     cccc_log(LOG_ERR, "COMMIT-FAILED", "%s group=%s outcome=%s", result->message.text, shelf->group_id,
              result->outcome_unknown ? "unknown" : "not_stored");
     bus->stats.commits_failed++;
-    become_clean(&bus->ledgers, shelf);
+    cccc_list_remove(&bus->ledgers.dirty, &shelf->dirty);
     cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, result->err, result->outcome_unknown, result->message.text,
                             refold);
 }
@@ -237,9 +213,9 @@ static void finish_commit(struct cccc_work *work, void *loop)
 void cccc_ledgers_commit(struct cccc_bus *bus)
 {
     struct cccc_ledgers *self = &bus->ledgers;
-    while (self->dirty && self->commits_out < CCCC_POOL_THREADS_MAX) {
-        struct cccc_shelf *shelf = self->dirty;
-        become_clean(self, shelf);
+    while (self->dirty.first && self->commits_out < CCCC_POOL_THREADS_MAX) {
+        struct cccc_shelf *shelf = CCCC_FIRST(&self->dirty, struct cccc_shelf, dirty);
+        cccc_list_remove(&self->dirty, &shelf->dirty);
         shelf->commit.batch = cccc_ledger_take(shelf->ledger);
         if (!shelf->commit.batch)
             continue;
@@ -281,16 +257,16 @@ static void write_mark(struct cccc_bus *bus, struct cccc_shelf *shelf)
 
 uint64_t cccc_ledgers_next_mark_us(const struct cccc_ledgers *self)
 {
-    return self->quiet ? self->quiet->quiet_since_us + QUIET_US : UINT64_MAX;
+    const struct cccc_shelf *shelf = CCCC_FIRST(&self->quiet, struct cccc_shelf, quiet);
+    return shelf ? shelf->quiet_since_us + QUIET_US : UINT64_MAX;
 }
 
 void cccc_ledgers_write_marks(struct cccc_bus *bus)
 {
     struct cccc_ledgers *self = &bus->ledgers;
     while (cccc_ledgers_next_mark_us(self) <= bus->now.mono_us) {
-        struct cccc_shelf *shelf = self->quiet;
-        shelf->is_quiet = false;
-        DL_DELETE2(self->quiet, shelf, prev_quiet, next_quiet);
+        struct cccc_shelf *shelf = CCCC_FIRST(&self->quiet, struct cccc_shelf, quiet);
+        cccc_list_remove(&self->quiet, &shelf->quiet);
         if (shelf->mark.mark)
             become_quiet(bus, shelf); /* one is being written; the newer one a second later */
         else
@@ -380,7 +356,7 @@ static void hold_read(struct cccc_shelf *shelf, struct read_job *job)
         *kinds = cccc_value_copy(job->arena, query->kinds);
         query->kinds = kinds;
     }
-    DL_APPEND(shelf->held, job);
+    cccc_list_append(&shelf->held, &job->held);
 }
 
 void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query,
@@ -405,17 +381,15 @@ static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     enum leaving how = shelf->leaving;
     shelf->leaving = STAYS;
-    become_clean(&bus->ledgers, shelf);
-    if (shelf->is_quiet)
-        DL_DELETE2(bus->ledgers.quiet, shelf, prev_quiet, next_quiet);
-    shelf->is_quiet = false;
+    cccc_list_remove(&bus->ledgers.dirty, &shelf->dirty);
+    cccc_list_remove(&bus->ledgers.quiet, &shelf->quiet);
     cccc_ledger_close(&shelf->ledger);
     if (how == TO_REFOLD)
         cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
     if (how == TO_TRASH)
         cccc_pool_put(bus->filer, shelf->then);
-    for (struct read_job *job; (job = shelf->held);) {
-        DL_DELETE(shelf->held, job);
+    for (struct read_job *job; (job = CCCC_FIRST(&shelf->held, struct read_job, held));) {
+        cccc_list_remove(&shelf->held, &job->held);
         start_read(bus, shelf, job);
     }
 }
@@ -468,7 +442,7 @@ void cccc_ledgers_retry_offline(struct cccc_bus *bus)
 
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)
 {
-    return !self->dirty && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0;
+    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0;
 }
 
 void cccc_ledgers_close_all(struct cccc_ledgers *self)

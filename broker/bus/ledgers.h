@@ -6,6 +6,7 @@
  * Thread: the loop's; runs in between are pool.h work. */
 #pragma once
 
+#include "broker/bus/list.h"
 #include "broker/bus/pool.h"
 #include "broker/core/core.h"
 
@@ -15,9 +16,9 @@ struct cccc_shelf; /* one ledger's place */
 struct cccc_ledgers {
     struct cccc_shelf **shelves; /* by slot; NULL where the core has no ledger */
     uint32_t count, capacity;
-    struct cccc_shelf *dirty;  /* oldest first */
-    struct cccc_shelf *quiet;  /* committed and not marked yet, longest quiet first */
-    struct cccc_shelf *broken; /* could not be opened: the core is told once its effects are carried out */
+    struct cccc_list dirty;  /* oldest first */
+    struct cccc_list quiet;  /* committed and not marked yet, longest quiet first */
+    struct cccc_list broken; /* could not be opened: the core is told once its effects are carried out */
     uint32_t commits_out, marks_out, reads_out;
 };
 

@@ -1,6 +1,7 @@
 /* peers.c - connections and their replies, see peers.h. */
 #include "broker/bus/peers.h"
 
+#include "broker/bus/list.h"
 #include "broker/bus/log.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <uthash.h>
-#include <utlist.h>
 #include <zmq.h>
 
 /* Replies from this size on are lent to libzmq instead of copied, and counted until it has written them. */
@@ -22,7 +22,7 @@ struct flow {
 };
 
 struct queued_reply {
-    struct queued_reply *prev, *next;
+    struct cccc_link link;
     cccc_bytes_t *bytes;
     bool delimited;
 };
@@ -37,11 +37,10 @@ struct peer {
     cccc_err_t refusal; /* CCCC_OK, or why its requests are refused */
     char address[CCCC_PEER_ADDRESS_MAX];
     struct flow *flow;
-    struct queued_reply *queue;
+    struct cccc_list queue; /* of queued_reply */
     uint32_t queued;
     uint64_t queued_bytes;
-    struct peer *prev_waiting, *next_waiting; /* among those with a queue */
-    bool waiting;
+    struct cccc_link waiting; /* among those with a queue */
     unsigned char routing_id_len;
     unsigned char routing_id[];
 };
@@ -52,8 +51,8 @@ struct cccc_peers {
     struct peer **table; /* by index; PEERS_MAX entries at most */
     uint32_t *generations;
     uint32_t capacity, unused_from, *unused, unused_count;
-    struct peer *waiting;
-    uint64_t *gone; /* conns to report */
+    struct cccc_list waiting; /* of peers */
+    uint64_t *gone;           /* conns to report */
     uint32_t gone_count, gone_capacity;
     struct cccc_peer_counters counters;
 };
@@ -127,15 +126,14 @@ static void say_gone(cccc_peers_t *self, uint64_t conn)
 
 static void drop_queue(cccc_peers_t *self, struct peer *p)
 {
-    for (struct queued_reply *q; (q = p->queue);) {
-        DL_DELETE(p->queue, q);
+    for (struct queued_reply *q; (q = CCCC_FIRST(&p->queue, struct queued_reply, link));) {
+        cccc_list_remove(&p->queue, &q->link);
         cccc_bytes_release(q->bytes);
         free(q);
     }
     self->counters.queued_replies -= p->queued;
     self->counters.lost_replies += p->queued;
-    if (p->waiting)
-        DL_DELETE2(self->waiting, p, prev_waiting, next_waiting);
+    cccc_list_remove(&self->waiting, &p->waiting);
 }
 
 static void forget(cccc_peers_t *self, struct peer *p)
@@ -157,11 +155,8 @@ void cccc_peers_destroy(cccc_peers_t **self_p)
     if (!self)
         return;
     *self_p = NULL;
-    struct peer *p, *tmp;
-    HASH_ITER(hh, self->by_routing_id, p, tmp)
-    {
-        forget(self, p);
-    }
+    while (self->by_routing_id)
+        forget(self, self->by_routing_id);
     free(self->table);
     free(self->generations);
     free(self->unused);
@@ -174,7 +169,7 @@ static struct peer *longest_silent(const cccc_peers_t *self)
 {
     struct peer *best = NULL;
     for (struct peer *p = self->by_routing_id; p; p = p->hh.next)
-        if (p->open == 0 && !p->queue && (!best || p->last_us < best->last_us))
+        if (p->open == 0 && !p->queue.first && (!best || p->last_us < best->last_us))
             best = p;
     return best;
 }
@@ -187,7 +182,7 @@ static struct peer *make_peer(cccc_peers_t *self, const void *routing_id, size_t
         if (!silent)
             return NULL;
         forget(self, silent);
-        take_index(self, &index);
+        CCCC_ASSERT(take_index(self, &index), "a freed place is not free");
     }
     struct peer *p = calloc(1, sizeof *p + len);
     struct flow *flow = calloc(1, sizeof *flow);
@@ -331,13 +326,12 @@ static void queue_reply(cccc_peers_t *self, struct peer *p, bool delimited, cccc
     struct queued_reply *q = malloc(sizeof *q);
     CCCC_ASSERT(q, "out of memory");
     *q = (struct queued_reply){.bytes = bytes, .delimited = delimited};
-    DL_APPEND(p->queue, q);
+    cccc_list_append(&p->queue, &q->link);
     p->queued++;
     p->queued_bytes += bytes->len;
     self->counters.queued_replies++;
-    if (!p->waiting)
-        DL_APPEND2(self->waiting, p, prev_waiting, next_waiting);
-    p->waiting = true;
+    if (!p->waiting.in_list)
+        cccc_list_append(&self->waiting, &p->waiting);
     if (p->queued > CCCC_REPLY_QUEUE_MESSAGES_MAX || p->queued_bytes > CCCC_REPLY_QUEUE_BYTES_MAX)
         drop_peer(self, p);
 }
@@ -364,7 +358,7 @@ void cccc_peers_reply(cccc_peers_t *self, uint64_t conn, cccc_bytes_t *bytes, bo
     if (answers && p->open > 0)
         p->open--;
     bool delimited = conn & 1;
-    enum sent sent = p->queue ? FULL : try_send(self, p, delimited, bytes);
+    enum sent sent = p->queue.first ? FULL : try_send(self, p, delimited, bytes);
     if (sent == FULL)
         queue_reply(self, p, delimited, bytes);
     if (sent == GONE) {
@@ -373,16 +367,15 @@ void cccc_peers_reply(cccc_peers_t *self, uint64_t conn, cccc_bytes_t *bytes, bo
     }
 }
 
-/* True when `p` is still waiting, false when its queue is empty or it is gone. */
-static bool flush_peer(cccc_peers_t *self, struct peer *p)
+/* Send what goes; ends with `p` still waiting, with its queue empty, or with it gone. */
+static void flush_peer(cccc_peers_t *self, struct peer *p)
 {
-    while (p->queue) {
-        struct queued_reply *q = p->queue;
+    for (struct queued_reply *q; (q = CCCC_FIRST(&p->queue, struct queued_reply, link));) {
         uint32_t len = q->bytes->len;
         enum sent sent = try_send(self, p, q->delimited, q->bytes);
         if (sent == FULL)
-            return true;
-        DL_DELETE(p->queue, q);
+            return;
+        cccc_list_remove(&p->queue, &q->link);
         free(q);
         p->queued--;
         p->queued_bytes -= len;
@@ -390,30 +383,26 @@ static bool flush_peer(cccc_peers_t *self, struct peer *p)
         if (sent == GONE) {
             self->counters.lost_replies++;
             forget(self, p);
-            return false;
+            return;
         }
     }
-    DL_DELETE2(self->waiting, p, prev_waiting, next_waiting);
-    p->waiting = false;
-    return false;
+    cccc_list_remove(&self->waiting, &p->waiting);
 }
 
 bool cccc_peers_flush(cccc_peers_t *self)
 {
-    struct peer *p, *tmp;
-    DL_FOREACH_SAFE2(self->waiting, p, tmp, next_waiting)
-    {
-        flush_peer(self, p);
+    for (struct cccc_link *link = self->waiting.first, *next; link; link = next) {
+        next = link->next;
+        flush_peer(self, CCCC_MEMBER(link, struct peer, waiting));
     }
-    return self->waiting != NULL;
+    return self->waiting.first != NULL;
 }
 
 void cccc_peers_sweep(cccc_peers_t *self, uint64_t now_us)
 {
-    struct peer *p, *tmp;
-    HASH_ITER(hh, self->by_routing_id, p, tmp)
-    {
-        if (p->open == 0 && !p->queue && now_us - p->last_us > CCCC_PEER_IDLE_S * 1000000ull)
+    for (struct peer *p = self->by_routing_id, *next; p; p = next) {
+        next = p->hh.next;
+        if (p->open == 0 && !p->queue.first && now_us - p->last_us > CCCC_PEER_IDLE_S * 1000000ull)
             forget(self, p);
     }
 }

@@ -73,10 +73,10 @@ bool cccc_subscriptions_match(const struct cccc_subscriptions *self, const char 
 
 void cccc_subscriptions_fini(struct cccc_subscriptions *self)
 {
-    struct cccc_prefix *p, *tmp;
-    HASH_ITER(hh, self->prefixes, p, tmp)
-    {
-        HASH_DEL(self->prefixes, p);
+    struct cccc_prefix *p = self->prefixes;
+    HASH_CLEAR(hh, self->prefixes);
+    for (struct cccc_prefix *next; p; p = next) {
+        next = p->hh.next;
         free(p);
     }
     *self = (struct cccc_subscriptions){0};

@@ -207,7 +207,8 @@ static cccc_str_t field_str(const struct cccc_event *event, enum cccc_message_fi
 
 static void apply_message(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
-    cccc_str_t client_id = field_str(event, MESSAGE_CLIENT_ID);
+    /* Live, the table has the client_id since the event was decided. */
+    cccc_str_t client_id = group->folding ? field_str(event, MESSAGE_CLIENT_ID) : CCCC_STR("");
     if (client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
     bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;

@@ -45,7 +45,8 @@ static cccc_buf_t *scratch(struct cccc_core *core)
     return &core->scratch;
 }
 
-static void fail(call_t *call, cccc_err_t err, const cccc_value_t *details, const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static void fail(call_t *call, cccc_err_t err, const cccc_value_t *details, const char *fmt,
+                                                       va_list args)
 {
     char message[1024];
     vsnprintf(message, sizeof message, fmt, args);

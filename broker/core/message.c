@@ -445,7 +445,7 @@ static void take_result(call_t *call, struct cccc_message *m)
         [CCCC_AWAITS_FILE] = take_file,
         [CCCC_AWAITS_TEXT] = take_text,
     };
-    int awaited = m->awaits;
+    int awaited = (int)m->awaits;
     m->awaits = CCCC_AWAITS_NOTHING;
     if (awaited != CCCC_AWAITS_NOTHING)
         takers[awaited](call, m);

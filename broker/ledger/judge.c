@@ -42,9 +42,32 @@ static bool is_blank(const struct cccc_raw_line *line)
     return true;
 }
 
-static enum cccc_line_state inspect(const struct cccc_raw_line *line, uint64_t *seq, struct cccc_seal *seal)
+/* A line and what it says of itself. */
+struct looked {
+    struct cccc_raw_line line;
+    enum cccc_line_state state;
+    uint64_t seq;
+    struct cccc_seal seal;
+};
+
+/* The next line. When the last line of a file lacked its newline, the batch that follows begins with one; if the disk then lost that first sector and
+ * kept later ones, NULs stand where the newline should. NUL is in no good line, so it ends one that is whole up to there. */
+static bool look(struct cccc_scan *scan, struct looked *out)
 {
-    return line->ptr ? cccc_line_inspect(line->ptr, line->len, seq, seal) : CCCC_LINE_BROKEN;
+    struct cccc_raw_line *line = &out->line;
+    if (!cccc_scan_next(scan, line))
+        return false;
+    out->state = line->ptr ? cccc_line_inspect(line->ptr, line->len, &out->seq, &out->seal) : CCCC_LINE_BROKEN;
+    const char *nul = out->state == CCCC_LINE_BROKEN && line->len > 0 ? memchr(line->ptr, '\0', line->len) : NULL;
+    if (!nul || nul == line->ptr)
+        return true;
+    size_t len = (size_t)(nul - line->ptr);
+    out->state = cccc_line_inspect(line->ptr, len, &out->seq, &out->seal);
+    if (out->state != CCCC_LINE_BROKEN) {
+        cccc_scan_back(scan, line->size - len);
+        *line = (struct cccc_raw_line){.ptr = line->ptr, .len = len, .offset = line->offset, .size = len};
+    }
+    return true;
 }
 
 /* What a sound line says was durable. A line cannot vouch for itself or later ones. */
@@ -64,21 +87,18 @@ struct stretch {
     uint64_t first_dur; /* `dur` of the first sound line behind it: at least every line of the stretch was durable by then */
 };
 
-static void survey_line(struct cccc_judge *self, const struct cccc_raw_line *line, struct stretch *stretch)
+static void survey_line(struct cccc_judge *self, const struct looked *looked, struct stretch *stretch)
 {
-    uint64_t seq = 0;
-    struct cccc_seal seal;
-    enum cccc_line_state state = inspect(line, &seq, &seal);
-    if (state == CCCC_LINE_SOUND) {
-        uint64_t durable = vouched(seq, &seal);
+    if (looked->state == CCCC_LINE_SOUND) {
+        uint64_t durable = vouched(looked->seq, &looked->seal);
         if (stretch->counting)
             stretch->first_dur = durable;
         stretch->counting = false;
         if (self->floor < durable)
             self->floor = durable;
-    } else if (stretch->counting && !is_blank(line)) {
+    } else if (stretch->counting && !is_blank(&looked->line)) {
         stretch->lines++;
-        if (state == CCCC_LINE_LEGACY) {
+        if (looked->state == CCCC_LINE_LEGACY) {
             stretch->any = true;
             stretch->last_good = stretch->lines;
         }
@@ -90,11 +110,11 @@ static void survey_line(struct cccc_judge *self, const struct cccc_raw_line *lin
 static void survey(struct cccc_judge *self, const struct cccc_raw_line *first, bool at_beginning)
 {
     struct cccc_scan scan;
-    struct cccc_raw_line line;
+    struct looked looked;
     struct stretch stretch = {.counting = at_beginning};
     cccc_scan_init(&scan, self->scan->vfs, self->scan->fd, first->offset, self->scan->end, SURVEY_BLOCK);
-    while (cccc_scan_next(&scan, &line))
-        survey_line(self, &line, &stretch);
+    while (look(&scan, &looked))
+        survey_line(self, &looked, &stretch);
     self->scan->err = scan.err;
     cccc_scan_fini(&scan);
     if (stretch.any)
@@ -104,23 +124,26 @@ static void survey(struct cccc_judge *self, const struct cccc_raw_line *first, b
     self->floor_final = true;
 }
 
-static enum link link_of(struct cccc_judge *self, const struct cccc_raw_line *line, struct cccc_finding *f)
+static enum link link_of(const struct cccc_judge *self, const struct looked *looked, struct cccc_finding *f)
 {
-    enum cccc_line_state state = inspect(line, &f->seq, &f->seal);
-    if (state == CCCC_LINE_SOUND) {
+    f->line = looked->line;
+    f->seq = looked->seq;
+    f->seal = looked->seal;
+    if (looked->state == CCCC_LINE_SOUND) {
         if (f->seq != self->head + 1)
             return f->seq > self->head ? LINK_JUMP : LINK_STALE;
         return !self->crc_known || f->seal.prev == self->crc ? LINK_NEXT : LINK_FORK;
     }
     if (self->sealed || self->legacy_last == 0)
         return LINK_BROKEN;
-    if (is_blank(line))
+    if (is_blank(&f->line))
         return LINK_BLANK;
     if (self->head >= self->legacy_last)
         return LINK_BROKEN;
     f->seq = self->head + 1;
+    f->seal = (struct cccc_seal){0};
     f->legacy = true;
-    return state == CCCC_LINE_LEGACY ? LINK_NEXT : LINK_LOST;
+    return looked->state == CCCC_LINE_LEGACY ? LINK_NEXT : LINK_LOST;
 }
 
 /* Before the first sealed line the chain is the checksum of all bytes so far. */
@@ -216,16 +239,16 @@ static bool below_floor(struct cccc_judge *self, const struct cccc_raw_line *lin
 }
 
 /* One line. True when it yields a finding. */
-static bool step(struct cccc_judge *self, struct cccc_finding *f, struct cccc_finding *out)
+static bool step(struct cccc_judge *self, const struct looked *looked, struct cccc_finding *f, struct cccc_finding *out)
 {
-    enum link link = link_of(self, &f->line, f);
+    enum link link = link_of(self, looked, f);
     if (self->number == 1 && !self->floor_final && (link != LINK_NEXT && link != LINK_FORK)) {
         survey(self, &f->line, true);
         if (self->scan->err < 0) {
             finish(self, f, out);
             return true;
         }
-        link = link_of(self, &f->line, f);
+        link = link_of(self, looked, f);
     }
     switch (link) {
     case LINK_NEXT:
@@ -266,9 +289,10 @@ void cccc_judge_next(struct cccc_judge *self, struct cccc_finding *out)
         return;
     }
     struct cccc_finding f = {.kind = CCCC_FOUND_END};
-    while (!self->over && cccc_scan_next(self->scan, &f.line)) {
+    struct looked looked = {0};
+    while (!self->over && look(self->scan, &looked)) {
         self->number++;
-        if (step(self, &f, out))
+        if (step(self, &looked, &f, out))
             return;
         f = (struct cccc_finding){.kind = CCCC_FOUND_END};
     }

@@ -78,7 +78,8 @@ const char *cccc_ledger_note(const cccc_ledger_t *self); /* one sentence on why 
 /* Bytes appended and not yet durable. */
 uint64_t cccc_ledger_backlog(const cccc_ledger_t *self);
 
-/* Seal `event` (whose seq must be head+1, asserted) as a line of the open batch. Borrows. No I/O. */
+/* Seal `event` as a line of the open batch. Borrows. No I/O. Asserted: its seq is head+1, health is OK or NO_SPACE, and the line is at most
+ * CCCC_LINE_BYTES_MAX (an event of at most CCCC_EVENT_BYTES_MAX packed bytes always is). */
 void cccc_ledger_append(cccc_ledger_t *self, const struct cccc_event *event);
 
 /* A closed batch on its way to the disk: owned by whoever holds it. */
@@ -104,7 +105,8 @@ void cccc_ledger_done(cccc_ledger_t *self, cccc_batch_t **batch, struct cccc_com
 
 /* The mark: what is known durable, so that recovery never cuts it. */
 typedef struct cccc_mark cccc_mark_t;
-/* A mark to write, or NULL when the file has the newest. */
+/* A mark to write, or NULL when the file has the newest, one is out, or the ledger is read-only (its mark is the evidence). Also worth asking for
+ * before closing a FAILED ledger: what was durable stays known. Called when the ledger is quiet, it gives spare buffers back. */
 cccc_mark_t *cccc_ledger_take_mark(cccc_ledger_t *self);
 /* Any thread: write the older of the two slots and sync it. */
 void cccc_mark_write(cccc_mark_t *mark);
@@ -116,7 +118,7 @@ struct cccc_read_query {
     uint64_t seq;              /* AFTER: events > seq; BEFORE: the last ones < seq (0 = from the durable head) */
     const uint64_t *seqs;      /* SEQS: rising; copied into the plan */
     uint32_t seq_count;
-    uint32_t limit;            /* events */
+    uint32_t limit;            /* events; 0 = none */
     uint32_t bytes_max;        /* packed bytes; at least one event is always given */
     const cccc_value_t *kinds; /* array of strings or NULL; copied */
     cccc_str_t by;             /* "" = any */
@@ -138,7 +140,9 @@ struct cccc_read_result {
     uint64_t checked_seq;    /* every event up to here (AFTER) or from here (BEFORE) has been considered */
     bool more;
 };
-/* Borrowed from the read; valid until it is destroyed. */
+/* Events rise in seq in every mode. To go on: AFTER and BEFORE with seq = checked_seq, SEQS with those above checked_seq. A run looks at no more than
+ * CCCC_READ_SCAN_BYTES_MAX of the ledger, so a narrow filter may find nothing and still say `more`. A wanted seq that is not there is a gap.
+ * Borrowed from the read; valid until it is destroyed. */
 const struct cccc_read_result *cccc_read_result(const cccc_read_t *self);
 /* Takes and nulls. Owner thread. */
 void cccc_read_destroy(cccc_read_t **self);

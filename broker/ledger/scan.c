@@ -100,3 +100,9 @@ bool cccc_scan_next(struct cccc_scan *self, struct cccc_raw_line *line)
         }
     }
 }
+
+void cccc_scan_back(struct cccc_scan *self, uint64_t bytes)
+{
+    self->from -= (size_t)bytes;
+    self->offset -= bytes;
+}

@@ -32,3 +32,5 @@ void cccc_scan_init(struct cccc_scan *self, const struct cccc_vfs *vfs, int fd, 
 void cccc_scan_fini(struct cccc_scan *self);
 /* False at the end of the stretch or of the file, and when a read fails (self->err). */
 bool cccc_scan_next(struct cccc_scan *self, struct cccc_raw_line *line);
+/* Hand out the last `bytes` bytes of the line just handed out (not an overlong one) once more, as the beginning of the next. */
+void cccc_scan_back(struct cccc_scan *self, uint64_t bytes);

@@ -5,13 +5,17 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#define ARGS_BYTES_FIRST 512
+
 /* ---- building ---- */
 
 cccc_args_t *cccc_args_new(void)
 {
     cccc_args_t *self = calloc(1, sizeof *self);
     CCCC_ASSERT(self, "out of memory");
-    cccc_buf_init(&self->members);
+    /* Most requests are small; a buffer of msgpack-c's own making would begin with 8 KiB. */
+    self->members = (msgpack_sbuffer){.data = malloc(ARGS_BYTES_FIRST), .alloc = ARGS_BYTES_FIRST};
+    CCCC_ASSERT(self->members.data, "out of memory");
     return self;
 }
 

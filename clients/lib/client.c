@@ -39,6 +39,8 @@ static cccc_t *client_new(const struct cccc_options *options)
         self->free_slots[self->free_count] = (uint16_t)(REQUEST_SLOTS - 1 - self->free_count);
         self->free_count++;
     }
+    cccc_buf_init(&self->packed);
+    cccc_buf_init(&self->frame);
     make_id_prefix(self);
     return self;
 }
@@ -69,6 +71,8 @@ void cccc_close(cccc_t **taken)
     link_close(&self->link);
     zmq_ctx_term(self->zmq);
     cccc_reply_free(&self->spare);
+    cccc_buf_fini(&self->packed);
+    cccc_buf_fini(&self->frame);
     free(self->slots);
     free(self->free_slots);
     free(self->by);
@@ -110,9 +114,18 @@ static bool is_harmless(const char *op)
 
 /* ---- completing arguments ---- */
 
-static cccc_str_t next_client_id(cccc_t *self, cccc_arena_t *arena)
+/* "<128 random bits of this client>-<number>". */
+static cccc_str_t next_client_id(cccc_t *self, char out[64])
 {
-    return cccc_arena_printf(arena, "%s-%llu", self->id_prefix, (unsigned long long)++self->id_count);
+    char digits[20];
+    size_t n = sizeof digits;
+    for (uint64_t u = ++self->id_count; u > 0; u /= 10)
+        digits[--n] = (char)('0' + u % 10);
+    size_t len = sizeof self->id_prefix - 1;
+    memcpy(out, self->id_prefix, len);
+    out[len++] = '-';
+    memcpy(out + len, digits + n, sizeof digits - n);
+    return (cccc_str_t){out, len + sizeof digits - n};
 }
 
 /* The messages of send_batch, each with a client_id. */
@@ -121,8 +134,10 @@ static cccc_value_t with_client_ids(cccc_t *self, cccc_arena_t *arena, const ccc
     cccc_builder_t out = cccc_array_builder(arena, messages->via.array.size);
     for (uint32_t i = 0; i < messages->via.array.size; i++) {
         const cccc_value_t *item = &messages->via.array.ptr[i];
+        char id[64];
         bool lacks = cccc_is_map(item) && !cccc_get(item, "client_id");
-        cccc_array_add(&out, lacks ? cccc_map_with(arena, item, CCCC_STR("client_id"), cccc_string(next_client_id(self, arena))) : *item);
+        cccc_value_t made = lacks ? cccc_string(cccc_arena_str(arena, next_client_id(self, id))) : cccc_nil();
+        cccc_array_add(&out, lacks ? cccc_map_with(arena, item, CCCC_STR("client_id"), made) : *item);
     }
     return out.value;
 }
@@ -169,8 +184,8 @@ static bool complete(cccc_t *self, const char *op_name, cccc_args_t *args)
         return is_harmless(op_name);
     if (!args->has_client_id) {
         char id[64];
-        snprintf(id, sizeof id, "%s-%llu", self->id_prefix, (unsigned long long)++self->id_count);
-        cccc_args_str(args, "client_id", id);
+        cccc_str_t made = next_client_id(self, id);
+        cccc_args_strn(args, "client_id", made.ptr, made.len);
     }
     return true;
 }
@@ -236,22 +251,19 @@ static int refuse_open(cccc_t *self, const char *op, size_t len, struct cccc_err
     return 0;
 }
 
-/* The frame of a request; its id is filled in when it has a slot. */
-static struct request *make_request(uint64_t id, const char *op, const cccc_args_t *args)
+/* A request with its frame. */
+static struct request *make_request(cccc_t *self, uint64_t id, const char *op, const cccc_args_t *args)
 {
-    cccc_buf_t packed, frame;
-    cccc_buf_init(&packed);
-    cccc_buf_init(&frame);
-    args_pack(args, &packed);
-    cccc_request_write(&frame, id, op, packed.data, packed.size);
-    struct request *r = calloc(1, sizeof *r + frame.size);
+    msgpack_sbuffer_clear(&self->packed);
+    msgpack_sbuffer_clear(&self->frame);
+    args_pack(args, &self->packed);
+    cccc_request_write(&self->frame, id, op, self->packed.data, self->packed.size);
+    struct request *r = malloc(sizeof *r + self->frame.size);
     CCCC_ASSERT(r, "out of memory");
-    r->id = id;
-    r->len = frame.size;
-    memcpy(r->frame, frame.data, frame.size);
-    snprintf(r->op, sizeof r->op, "%s", op);
-    cccc_buf_fini(&packed);
-    cccc_buf_fini(&frame);
+    *r = (struct request){.id = id, .len = self->frame.size};
+    memcpy(r->frame, self->frame.data, self->frame.size);
+    size_t op_len = strnlen(op, sizeof r->op - 1);
+    memcpy(r->op, op, op_len);
     return r;
 }
 
@@ -265,7 +277,7 @@ int request_open(cccc_t *self, const char *op, cccc_args_t **taken, struct waite
     int refused = refuse_open(self, op, args->members.size, err);
     if (refused == 0) {
         uint64_t id = ++self->serial * REQUEST_SLOTS + self->free_slots[self->free_count - 1];
-        struct request *r = make_request(id, op, args);
+        struct request *r = make_request(self, id, op, args);
         self->slots[self->free_slots[--self->free_count]] = r;
         r->deadline_ms = now_ms() + self->timeout_ms;
         r->repeatable = repeatable;
@@ -314,7 +326,9 @@ bool requests_take_reply(cccc_t *self)
     if (!reply)
         return true;
     struct request *r = self->slots[slot_of(reply->id)];
-    if (r && r->id == reply->id)
+    /* Only a user's function that is told of success may be content with the head. */
+    bool known = r && r->id == reply->id && ((!r->internal && reply->ok) || reply_unpack(reply));
+    if (known)
         end_request(self, r, reply, CCCC_OK, "");
     else
         reply_recycle(self, &reply);
@@ -432,7 +446,7 @@ int cccc_request(cccc_t *self, const char *op, cccc_args_t **args, cccc_reply_t 
     if (request_open(self, op, args, &waiter, NULL, NULL, err) != 0)
         return -1;
     while (!waiter.ended)
-        connection_turn(self, INT64_MAX, NULL, 0);
+        connection_turn(self, INT64_MAX, NULL, false);
     if (waiter.failed && err)
         *err = waiter.error;
     if (waiter.failed || !reply)
@@ -454,7 +468,7 @@ int cccc_pump(cccc_t *self, int timeout_ms, struct cccc_error *err)
     int64_t until = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
     bool undisturbed = true;
     do
-        undisturbed = connection_turn(self, self->user_open > 0 ? until : 0, NULL, 0);
+        undisturbed = connection_turn(self, self->user_open > 0 ? until : 0, NULL, false);
     while (undisturbed && self->told == told_before && self->user_open > 0 && now_ms() < until);
     return (int)(self->told - told_before);
 }

@@ -112,32 +112,34 @@ static bool take_replies(cccc_t *self, int64_t now)
     return taken > 0;
 }
 
-/* Wait for the link, its monitor or an extra socket. False when a signal came. */
-static bool wait_for_anything(cccc_t *self, int64_t until_ms, void *const *extra, int extra_count)
+/* Wait for the link or the other one. Nothing may be done with either socket between its last EAGAIN and here. False when a signal came. */
+static bool wait_for_anything(cccc_t *self, int64_t until_ms, struct link *other, bool wanted)
 {
-    zmq_pollitem_t items[8];
-    int count = 0;
-    if (self->link.socket) {
-        items[count++] = (zmq_pollitem_t){.socket = self->link.socket, .events = ZMQ_POLLIN};
-        items[count++] = (zmq_pollitem_t){.socket = self->link.monitor, .events = ZMQ_POLLIN};
-    }
-    for (int i = 0; i < extra_count; i++)
-        if (extra[i])
-            items[count++] = (zmq_pollitem_t){.socket = extra[i], .events = ZMQ_POLLIN};
+    struct pollfd fds[4];
+    struct link none = {0};
+    other = other ? other : &none;
+    link_poll(&self->link, true, fds);
+    link_poll(other, wanted, fds + 2);
     int64_t due = next_due(self);
     int64_t until = until_ms < due ? until_ms : due;
     int64_t wait = until == INT64_MAX ? -1 : until - now_ms();
-    if (wait < 0 && until != INT64_MAX)
+    if (self->link.monitor_ready || other->monitor_ready)
         wait = 0;
-    return zmq_poll(items, count, (long)wait) >= 0 || errno != EINTR;
+    else if (until != INT64_MAX)
+        wait = wait < 0 ? 0 : wait < INT32_MAX ? wait : INT32_MAX;
+    if (poll(fds, 4, (int)wait) < 0)
+        return errno != EINTR;
+    link_polled(&self->link, fds);
+    link_polled(other, fds + 2);
+    return true;
 }
 
-bool connection_turn(cccc_t *self, int64_t until_ms, void *const *extra, int extra_count)
+bool connection_turn(cccc_t *self, int64_t until_ms, struct link *other, bool wanted)
 {
     int64_t now = now_ms();
     bool undisturbed = true;
     if (!take_replies(self, now)) {
-        undisturbed = wait_for_anything(self, until_ms, extra, extra_count);
+        undisturbed = wait_for_anything(self, until_ms, other, wanted);
         now = now_ms();
         take_replies(self, now);
     }
@@ -155,8 +157,10 @@ int connection_open(cccc_t *self, struct cccc_error *err)
         return -1;
     int64_t until = now + (self->timeout_ms < HANDSHAKE_MS ? self->timeout_ms : HANDSHAKE_MS);
     while (link_watch(&self->link) == LINK_CONNECTING && (now = now_ms()) < until) {
-        zmq_pollitem_t item = {.socket = self->link.monitor, .events = ZMQ_POLLIN};
-        zmq_poll(&item, 1, (long)(until - now));
+        struct pollfd fds[2];
+        link_poll(&self->link, false, fds);
+        if (poll(fds, 2, (int)(until - now)) > 0)
+            link_polled(&self->link, fds);
     }
     if (self->link.state == LINK_UP) {
         came_up(self, now);

@@ -97,6 +97,7 @@ struct cccc_follow {
 
     uint64_t gap_told; /* highest seq a gap item named; may be beyond the head */
     char reason[32];   /* of the gap item last given */
+    bool drained;      /* the socket said that it has no more frames: only then may it be slept on */
     bool holding;      /* body is of a frame that does not fit yet */
     uint64_t held_seq, held_prev;
     zmq_msg_t body;    /* of the frame last taken */
@@ -467,6 +468,7 @@ static void hold_next(cccc_follow_t *self, int64_t now)
         if (self->holding && self->held_seq > self->pos)
             return;
         char type = take_frame(self);
+        self->drained = type == 0;
         self->holding = type == 'e' || type == 'i';
         if (type == 0)
             return;
@@ -682,8 +684,10 @@ static int64_t next_due(const cccc_follow_t *self)
 static bool turn(cccc_follow_t *self, int64_t until)
 {
     int64_t due = next_due(self);
-    void *const extra[] = {self->stream.monitor, self->phase == PHASE_LIVE ? self->stream.socket : NULL};
-    bool undisturbed = connection_turn(self->client, due < until ? due : until, extra, 2);
+    bool live = self->phase == PHASE_LIVE;
+    if (live && !self->drained)
+        due = 0;
+    bool undisturbed = connection_turn(self->client, due < until ? due : until, &self->stream, live);
     self->turn_ms = now_ms();
     return undisturbed;
 }

@@ -11,6 +11,7 @@
 #include "proto/value.h"
 #include "proto/wire.h"
 
+#include <poll.h>
 #include <zmq.h>
 
 /* ---- errors (error.c) ---- */
@@ -47,24 +48,32 @@ enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_UP };
 struct link {
     void *socket;
     void *monitor;
+    int socket_fd, monitor_fd; /* ZMQ_FD of either */
+    bool monitor_ready;        /* the monitor has something to say */
     enum link_state state;
 };
 
 /* Open towards `endpoint`; `topics` are subscribed to first (SUB). False when libzmq refuses. */
 bool link_open(struct link *self, void *zmq, int type, const char *endpoint, int hwm, const char *const *topics, size_t topic_count);
-/* Take in what the monitor says; returns the state. DOWN: the socket may still hold messages that came before the end. */
+/* Two places in a poll(2): the monitor, and the socket if it is wanted. The socket's may be slept on only when nothing was sent or received on it since
+ * receiving said EAGAIN, because any other call may take the signal away (zmq_getsockopt(3), ZMQ_FD). */
+void link_poll(const struct link *self, bool wanted, struct pollfd fds[2]);
+void link_polled(struct link *self, const struct pollfd fds[2]);
+/* Take in what the monitor says, if poll said that it does; returns the state. DOWN: the socket may still hold messages that came before the end. */
 enum link_state link_watch(struct link *self);
 void link_close(struct link *self);
 
 /* ---- replies ---- */
 
+/* Who only wants to know that it went well need not have the rest unpacked: that is done when it is asked for. */
 struct cccc_reply {
     zmq_msg_t frame;
+    uint64_t id;
+    bool ok;
+    bool unpacked;
     msgpack_zone zone;
     msgpack_object root;
     const msgpack_object *result; /* a map when ok */
-    bool ok;
-    uint64_t id;
 };
 
 /* ---- requests (client.c) ---- */
@@ -125,8 +134,9 @@ struct cccc {
     size_t user_open;
     size_t open_bytes;
     uint64_t serial;
-    uint64_t told;       /* requests of the user's that ended */
-    cccc_reply_t *spare; /* one reply kept for the next */
+    uint64_t told;            /* requests of the user's that ended */
+    cccc_reply_t *spare;      /* one reply kept for the next */
+    cccc_buf_t packed, frame; /* for making requests, reused */
 
     char id_prefix[33]; /* of client ids: 128 random bits */
     uint64_t id_count;
@@ -156,14 +166,16 @@ void requests_drop(cccc_t *self);
 
 /* Connect for the first time and wait until the link is up. */
 int connection_open(cccc_t *self, struct cccc_error *err);
-/* One turn: wait until `until_ms` (monotonic; INT64_MAX: for ever) at most for anything on the link or on `extra` sockets, and take in what came for the
- * client. Returns at once when something is there. False when a signal handler ran. */
-bool connection_turn(cccc_t *self, int64_t until_ms, void *const *extra, int extra_count);
+/* One turn: wait until `until_ms` (monotonic; INT64_MAX: for ever) at most for anything on the client's link or on `other` (may be NULL; its socket only when
+ * `wanted`), and take in what came for the client. Returns at once when something is there. False when a signal handler ran. */
+bool connection_turn(cccc_t *self, int64_t until_ms, struct link *other, bool wanted);
 
 /* ---- replies (reply.c) ---- */
 
 /* A reply from a received frame, which is taken. NULL when it is not one. */
 cccc_reply_t *reply_parse(cccc_t *self, zmq_msg_t *frame);
+/* Unpack it now. False when it is not a reply after all. */
+bool reply_unpack(cccc_reply_t *reply);
 /* Give a reply back for reuse. Takes and nulls. */
 void reply_recycle(cccc_t *self, cccc_reply_t **reply);
 /* The error of a reply that is not ok. */

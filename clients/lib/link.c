@@ -15,6 +15,13 @@ static bool set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
 }
 
+static int fd_of(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof fd;
+    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}
+
 static bool open_monitor(struct link *self, void *zmq)
 {
     char name[64];
@@ -47,8 +54,22 @@ bool link_open(struct link *self, void *zmq, int type, const char *endpoint, int
         link_close(self);
         return false;
     }
+    self->socket_fd = fd_of(self->socket);
+    self->monitor_fd = fd_of(self->monitor);
+    self->monitor_ready = true; /* connecting may have taken the first signal away */
     self->state = LINK_CONNECTING;
     return true;
+}
+
+void link_poll(const struct link *self, bool wanted, struct pollfd fds[2])
+{
+    fds[0] = (struct pollfd){.fd = self->socket ? self->monitor_fd : -1, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = self->socket && wanted ? self->socket_fd : -1, .events = POLLIN};
+}
+
+void link_polled(struct link *self, const struct pollfd fds[2])
+{
+    self->monitor_ready |= fds[0].fd >= 0 && fds[0].revents != 0;
 }
 
 /* The next event of the monitor, or 0. */
@@ -68,6 +89,9 @@ static int monitor_event(void *monitor)
 enum link_state link_watch(struct link *self)
 {
     int event;
+    if (!self->monitor_ready)
+        return self->state;
+    self->monitor_ready = false;
     while (self->state != LINK_DOWN && (event = monitor_event(self->monitor)) != 0)
         self->state = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? LINK_UP : LINK_DOWN;
     return self->state;

@@ -90,6 +90,16 @@ static void shelf_fini(struct shelf *shelf)
     world_fini(&shelf->w);
 }
 
+/* The query's mode by number, so that tests can loop over them. */
+static void set_mode(struct cccc_read_query *q, uint64_t mode)
+{
+    q->mode = CCCC_READ_AFTER;
+    if (mode == CCCC_READ_BEFORE)
+        q->mode = CCCC_READ_BEFORE;
+    else if (mode == CCCC_READ_SEQS)
+        q->mode = CCCC_READ_SEQS;
+}
+
 /* ---- the naive reading ---- */
 
 static bool is_match(const struct shelf *shelf, const struct cccc_read_query *q, uint64_t seq)
@@ -243,12 +253,12 @@ static struct cccc_read_query random_query(struct shelf *shelf, cccc_arena_t *ar
 {
     simdisk_t *dice = shelf->w.disk;
     struct cccc_read_query q = {
-        .mode = simdisk_roll(dice, 3),
         .seq = simdisk_roll(dice, shelf->head + 3),
         .limit = 1 + (uint32_t)simdisk_roll(dice, simdisk_roll(dice, 2) ? 10 : 500),
         .bytes_max = simdisk_roll(dice, 3) ? 1u << 20 : (uint32_t)simdisk_roll(dice, 4000),
         .seqs = seqs,
     };
+    set_mode(&q, simdisk_roll(dice, 3));
     if (simdisk_roll(dice, 4) == 0)
         q.by = CCCC_STR("alice");
     if (simdisk_roll(dice, 4) == 0)
@@ -430,8 +440,9 @@ static void an_empty_ledger_reads_as_empty(void **state)
     world_init(&w, arguments.seed);
     assert_int_equal(world_open(&w), CCCC_OK);
     world_append(&w, 1, 10);
-    for (int mode = CCCC_READ_AFTER; mode <= CCCC_READ_SEQS; mode++) {
-        struct cccc_read_query q = {.mode = mode, .limit = 10, .bytes_max = 1000, .seqs = &seq, .seq_count = 1};
+    for (unsigned mode = CCCC_READ_AFTER; mode <= CCCC_READ_SEQS; mode++) {
+        struct cccc_read_query q = {.limit = 10, .bytes_max = 1000, .seqs = &seq, .seq_count = 1};
+        set_mode(&q, mode);
         cccc_read_t *read = cccc_ledger_plan_read(w.ledger, &q);
         cccc_read_run(read);
         assert_int_equal(cccc_read_result(read)->err, CCCC_OK);
@@ -494,8 +505,9 @@ static void a_lost_head_is_told_to_readers(void **state)
     simdisk_poke(w.disk, WORLD_LEDGER, w.acked.data, end);
     assert_int_equal(world_open(&w), CCCC_OK);
     static const uint32_t events[] = {4, 4, 1};
-    for (int mode = CCCC_READ_AFTER; mode <= CCCC_READ_SEQS; mode++) {
-        struct cccc_read_query q = {.mode = mode, .limit = 10, .bytes_max = 1 << 20, .seqs = seqs, .seq_count = 3};
+    for (unsigned mode = CCCC_READ_AFTER; mode <= CCCC_READ_SEQS; mode++) {
+        struct cccc_read_query q = {.limit = 10, .bytes_max = 1 << 20, .seqs = seqs, .seq_count = 3};
+        set_mode(&q, mode);
         cccc_read_t *read = cccc_ledger_plan_read(w.ledger, &q);
         cccc_read_run(read);
         const struct cccc_read_result *r = cccc_read_result(read);
@@ -521,8 +533,9 @@ static void a_failing_disk_is_an_error_of_the_read(void **state)
     assert_int_equal(world_open(&w), CCCC_OK);
     world_append(&w, 9, 100);
     world_commit_all(&w);
-    for (int mode = CCCC_READ_AFTER; mode <= CCCC_READ_SEQS; mode++) {
-        struct cccc_read_query q = {.mode = mode, .limit = 10, .bytes_max = 1 << 20, .seqs = seqs, .seq_count = 2};
+    for (unsigned mode = CCCC_READ_AFTER; mode <= CCCC_READ_SEQS; mode++) {
+        struct cccc_read_query q = {.limit = 10, .bytes_max = 1 << 20, .seqs = seqs, .seq_count = 2};
+        set_mode(&q, mode);
         cccc_read_t *read = cccc_ledger_plan_read(w.ledger, &q);
         simdisk_arm(w.disk, &(struct simdisk_fault){.kind = SIMDISK_FAIL, .at = 1, .error = 5});
         cccc_read_run(read);

@@ -77,7 +77,7 @@ struct bench {
 
 /* ---- values ---- */
 
-static cccc_value_t json_value(bench_t *self, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static cccc_value_t json_value(bench_t *self, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);

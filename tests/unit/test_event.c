@@ -252,7 +252,7 @@ static void bad_wire_events_are_refused(void **state)
 static void checksums_are_those_of_rfc_3720(void **state)
 {
     (void)state;
-    unsigned char bytes[300];
+    unsigned char bytes[1300];
     static const struct {
         unsigned char first;
         signed char step;
