@@ -469,7 +469,7 @@ const struct cli_command cli_commands[] = {
               "stays stopped. Followers of a ledger that is older now are told so (lineage_changed). Exits 6 when a daemon serves, 9 when "
               "the backup is damaged.",
      .examples = EXAMPLES("cccc restore ~/.cccc/backups/20260314T091500Z --dry-run  # what would change",
-                          "cccc daemon stop && cccc restore /mnt/disk/cccc-monday && cccc daemon start && cccc doctor"),
+                          "cccc restore /mnt/disk/cccc-monday  # behind `cccc daemon stop`"),
      .options = OPTIONS({.name = "dry-run", .help = "say what would be done, and change nothing"},
                         {.name = "accept-damage", .help = "restore a damaged backup all the same"}),
      .args = ARGS({.name = "DIR", .help = "the backup, or a plain copy of a home", .required = true, .place = CLI_DIRECTORY}),
