@@ -1,6 +1,6 @@
 /* test_damage.c - what somebody or something did to the bytes of a ledger is found, named and never made worse.
  *
- * usage: test_ledger_damage [--seed N] */
+ * usage: test_ledger_damage [--seed N] [--histories N] */
 #include "broker/ledger/ledger_private.h"
 #include "tests/ledger/world.h"
 
@@ -474,6 +474,75 @@ static void cutting_a_tail_leaves_its_evidence(void **state)
     }
 }
 
+/* Overwrite some bytes at or below the mark, whose line ends at `end`, in cache and on disk alike. */
+static void spoil(struct world *w, size_t end)
+{
+    const char *bytes;
+    size_t len;
+    world_bytes(w, &bytes, &len);
+    char *copy = cccc_room(len);
+    memcpy(copy, bytes, len);
+    unsigned spots = 1 + (unsigned)simdisk_roll(w->disk, 3);
+    for (unsigned i = 0; i < spots; i++) {
+        size_t at = (size_t)simdisk_roll(w->disk, end), run = 1 + (size_t)simdisk_roll(w->disk, simdisk_roll(w->disk, 4) ? 3 : 400);
+        for (size_t k = at; k < at + run && k < end; k++)
+            copy[k] = (char)(copy[k] ^ (int)(1 + simdisk_roll(w->disk, 255)));
+    }
+    simdisk_poke(w->disk, WORLD_LEDGER, copy, len);
+    memcpy(w->acked.data, copy, w->acked.size);
+    free(copy);
+}
+
+static void acknowledged_bytes_are_as_they_were(struct world *w)
+{
+    const char *bytes;
+    size_t len;
+    world_bytes(w, &bytes, &len);
+    WORLD_REQUIRE(w, len >= w->acked.size && memcmp(bytes, w->acked.data, w->acked.size) == 0, ": %zu of %zu bytes", len, w->acked.size);
+}
+
+static void damaged_history(struct world *w)
+{
+    struct cccc_commit result;
+    assert_int_equal(world_open(w), CCCC_OK);
+    size_t marked = 0;
+    unsigned batches = 1 + (unsigned)simdisk_roll(w->disk, 5);
+    for (unsigned i = 0; i < batches; i++) {
+        world_append(w, 1 + (unsigned)simdisk_roll(w->disk, 5), simdisk_roll(w->disk, 5) ? 200 : 5000);
+        world_commit_all(w);
+        if (i == 0 || simdisk_roll(w->disk, 3) == 0) {
+            world_mark(w);
+            marked = w->acked.size;
+        }
+    }
+    world_append(w, 4, 3000);
+    simdisk_arm(w->disk, &(struct simdisk_fault){.kind = SIMDISK_CRASH, .at = 1 + simdisk_roll(w->disk, 5)});
+    world_commit(w, &result);
+    world_die(w, &(enum simdisk_loss){SIMDISK_DICE});
+    spoil(w, marked);
+    for (unsigned i = 0; i < 3; i++) {
+        simdisk_arm(w->disk, &(struct simdisk_fault){.kind = SIMDISK_CRASH, .at = 1 + simdisk_roll(w->disk, 40)});
+        world_open(w);
+        world_die(w, &(enum simdisk_loss){SIMDISK_DICE});
+        acknowledged_bytes_are_as_they_were(w);
+    }
+    WORLD_REQUIRE(w, world_open(w) == CCCC_OK);
+    acknowledged_bytes_are_as_they_were(w);
+    WORLD_REQUIRE(w, w->report.gap_count > 0 || w->report.foreign_bytes > 0 || w->report.note[0]);
+}
+
+/* Damage below the mark, then a torn batch, then recoveries that crash: no acknowledged byte, good or bad, is cut or changed, and the damage is told. */
+static void damage_and_crashes_together_cut_nothing_acknowledged(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < arguments.histories; i++) {
+        struct world w;
+        world_init(&w, arguments.seed + i);
+        damaged_history(&w);
+        world_fini(&w);
+    }
+}
+
 /* ---- other programs at work while we are ---- */
 
 /* Bytes that appeared since our last batch: nothing is stored, they stay where they are until the ledger is opened again, and a copy is kept. */
@@ -694,6 +763,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_forged_line_breaks_the_chain),
         cmocka_unit_test(a_strange_tail_is_cut_and_kept),
         cmocka_unit_test(cutting_a_tail_leaves_its_evidence),
+        cmocka_unit_test(damage_and_crashes_together_cut_nothing_acknowledged),
         cmocka_unit_test(foreign_bytes_stop_the_next_batch),
         cmocka_unit_test(a_file_that_is_not_ours_any_more_stops_the_next_batch),
         cmocka_unit_test(bytes_that_slip_in_during_a_write_are_seen),
