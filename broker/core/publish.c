@@ -73,8 +73,7 @@ void publish_event(struct cccc_core *core, struct cccc_group *group, const struc
 {
     const struct cccc_event *event = &pending->event;
     publish_numbered(core, group, "e/", event->kind, event->seq, event->seq - 1, pending->wire);
-    cccc_kind_t kind = cccc_kind_find(event->kind);
-    if (kind != CCCC_KIND_CHAT_MESSAGE && kind != CCCC_KIND_SYSTEM_NOTIFY)
+    if (pending->kind != CCCC_KIND_CHAT_MESSAGE && pending->kind != CCCC_KIND_SYSTEM_NOTIFY)
         return;
     const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
     if (!cccc_is_array(audience))

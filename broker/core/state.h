@@ -86,7 +86,7 @@ struct cccc_pending {
     struct cccc_call *call;   /* who waits for it; NULL when nobody does */
     struct cccc_waiter *waiters; /* repeats of the same client_id that wait for the same durability */
     uint64_t client_hash;     /* 0 = no client_id */
-    bool config;              /* changes the document */
+    cccc_kind_t kind;         /* of `event` */
 };
 
 /* ---- a group ---- */
