@@ -357,14 +357,39 @@ static void (*const appliers[CCCC_KIND_COUNT])(struct edit *) = {
     [CCCC_KIND_ACTOR_REMOVE] = apply_actor_remove,
 };
 
-/* Is what the event says in the document already? Asked while folding only. A document without a ledger_seq was written by CCCC 0.4.0 and holds all
- * that 0.4.0 recorded; the first thing recorded after it is a group.edit with the whole of it (config_resume), which therefore counts. The same holds for a document that was newer
- * than its ledger (a copy that caught the two at different moments): the seqs it names were used again, and replaces_seq says up to where. */
+/* The document as a group.edit records it. */
+static cccc_value_t recorded_document(const struct cccc_group *group, cccc_arena_t *arena)
+{
+    cccc_value_t document = cccc_map_without(arena, &group->document, CCCC_STR("ledger_seq"));
+    if (group->config.created_at.len == 0 && group->created_ts[0] != '\0')
+        document = cccc_map_with(arena, &document, CCCC_STR("created_at"), cccc_text(group->created_ts));
+    return document;
+}
+
+/* Does the event record just this hand edit? Then a crash came before group.yaml was rewritten. */
+static bool records_this_edit(const struct cccc_group *group, const struct cccc_event *event)
+{
+    cccc_arena_t *arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES);
+    cccc_value_t mine = recorded_document(group, arena);
+    const cccc_value_t *recorded = cccc_get(&event->data, "document");
+    bool same = recorded != NULL && cccc_value_eq(recorded, &mine);
+    cccc_arena_destroy(&arena);
+    return same;
+}
+
+/* Is what the event says in the document already? Asked while folding only. A document without a ledger_seq was written by CCCC 0.4.0 and holds
+ * all that 0.4.0 recorded; the first thing recorded after it is a group.edit with the whole of it (config_resume), which therefore counts. The same
+ * holds for a document that was newer than its ledger (a copy that caught the two at different moments): the seqs it names were used again, and
+ * replaces_seq says up to where. A hand that edits the file again has edited all of it: no other edit counts any more. */
 static bool is_in_document(const struct cccc_group *group, cccc_kind_t kind, const struct cccc_event *event)
 {
-    if (!cccc_is_map(&group->document) || event->seq > group->document_seq)
+    if (!cccc_is_map(&group->document))
         return false;
-    if (kind != CCCC_KIND_GROUP_EDIT || group->edited)
+    if (kind == CCCC_KIND_GROUP_EDIT && group->edited)
+        return event->seq <= group->document_seq || !records_this_edit(group, event);
+    if (event->seq > group->document_seq)
+        return false;
+    if (kind != CCCC_KIND_GROUP_EDIT)
         return true;
     return group->document_seq != UINT64_MAX && cccc_get_uint(&event->data, "replaces_seq", 0) < group->document_seq;
 }
@@ -386,6 +411,8 @@ bool config_apply(struct cccc_group *group, const struct cccc_event *event)
     put(&e, "ledger_seq", cccc_uint(event->seq));
     config_set_document(group, &e.doc);
     cccc_arena_destroy(&e.arena);
+    if (kind == CCCC_KIND_GROUP_EDIT)
+        group->edited = false;
     group->unstored = true; /* until config_store: of the op that caused it, or of the tick */
     return true;
 }
@@ -394,9 +421,7 @@ bool config_apply(struct cccc_group *group, const struct cccc_event *event)
 static void take_over(struct cccc_core *core, struct cccc_group *group)
 {
     cccc_arena_t *arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES);
-    cccc_value_t document = cccc_map_without(arena, &group->document, CCCC_STR("ledger_seq"));
-    if (group->config.created_at.len == 0 && group->created_ts[0] != '\0')
-        document = cccc_map_with(arena, &document, CCCC_STR("created_at"), cccc_text(group->created_ts));
+    cccc_value_t document = recorded_document(group, arena);
     cccc_builder_t b = cccc_map_builder(arena, 2);
     cccc_map_add(&b, "document", cccc_value_copy(arena, &document));
     if (group->document_seq != UINT64_MAX && group->document_seq > group->head_seq)
@@ -404,7 +429,8 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
     struct cccc_errmsg m;
     cccc_err_t err = core_append(core, group, CCCC_KIND_GROUP_EDIT, CCCC_STR("user"), CCCC_STR(""), b.value, &arena, &m);
     if (err == CCCC_OK) {
-        core_log(core, 5, "GROUP-EDITED", "group=%s group.yaml is not as cccc wrote it; it is taken over as it is", group->id);
+        core_log(core, 5, "GROUP-EDITED", "group=%s group.yaml is not as cccc wrote it; it is taken over, and what it has not seen is kept",
+                 group->id);
         return;
     }
     core_log(core, 4, "GROUP-EDIT-NOT-RECORDED", "group=%s why=%s", group->id, m.text);
