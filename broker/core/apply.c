@@ -291,7 +291,7 @@ bool kind_is_config(cccc_kind_t kind)
     return kind >= CCCC_KIND_GROUP_CREATE && kind <= CCCC_KIND_ACTOR_REMOVE;
 }
 
-void apply_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_event *event)
+void apply_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
     CCCC_ASSERT(event->seq > group->head_seq, "(%s: %llu after %llu)", group->id, (unsigned long long)event->seq,
                 (unsigned long long)group->head_seq);
@@ -305,7 +305,6 @@ void apply_event(struct cccc_core *core, struct cccc_group *group, const struct 
     /* What this daemon decides has ids that carry their seq. */
     if (group->folding && event->id.len <= 64 && cccc_event_id_seq(event->id) != event->seq)
         dedupe_add(group->foreign_ids, dedupe_hash(event->id, CCCC_STR("")), event->seq);
-    cccc_kind_t kind = cccc_kind_find(event->kind);
     if (appliers[kind])
         appliers[kind](group, event, kind);
 }

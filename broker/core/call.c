@@ -181,8 +181,8 @@ static cccc_err_t decide(struct cccc_core *core, cccc_arena_t *arena, struct ccc
 
 static void pend(struct cccc_core *core, struct cccc_group *group, struct cccc_pending *p, cccc_kind_t kind)
 {
-    p->config = kind_is_config(kind);
-    group->pending_config += p->config;
+    p->kind = kind;
+    group->pending_config += kind_is_config(kind);
     group->next_seq++;
     *group->pending_end = p;
     group->pending_end = &p->next;

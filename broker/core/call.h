@@ -113,8 +113,8 @@ void publish_bytes(struct cccc_core *core, const char *topic, cccc_bytes_t *byte
 
 /* ---- apply.c: the only way visible state changes ---- */
 
-/* Apply one durable event to its group: document, readers, cursors, dedupe, head. Total: unknown kinds only move the head. */
-void apply_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_event *event);
+/* Apply one durable event, whose kind is `kind`, to its group: document, readers, cursors, dedupe, head. Total: unknown kinds only move the head. */
+void apply_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
 
 /* ---- config.c ---- */
 

@@ -42,7 +42,14 @@ cccc_core_t *cccc_core_new(void)
     CCCC_ASSERT(self, "(out of memory)");
     cccc_buf_init(&self->scratch);
     self->now = &self->moment;
+    cccc_core_followed(self, true, true);
     return self;
+}
+
+void cccc_core_followed(cccc_core_t *self, bool events, bool inboxes)
+{
+    self->events_followed = events;
+    self->inboxes_followed = inboxes;
 }
 
 /* ---- effects ---- */
@@ -364,7 +371,7 @@ static struct cccc_pending *pending_pop(struct cccc_core *core, struct cccc_grou
     if (!group->pending)
         group->pending_end = &group->pending;
     group->pending_count--;
-    group->pending_config -= p->config;
+    group->pending_config -= kind_is_config(p->kind);
     group->pending_bytes -= p->wire->len;
     core->pending_count--;
     core->pending_bytes -= p->wire->len;
@@ -412,7 +419,7 @@ void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_sl
     struct cccc_group *group = self->groups[slot];
     while (group->pending && group->pending->event.seq <= seq) {
         struct cccc_pending *p = pending_pop(self, group);
-        apply_event(self, group, &p->event);
+        apply_event(self, group, &p->event, p->kind);
         publish_event(self, group, p);
         pending_done(p);
     }
@@ -552,7 +559,7 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event)
 {
     struct cccc_group *group = self->groups[slot];
-    apply_event(self, group, event);
+    apply_event(self, group, event, cccc_kind_find(event->kind));
 }
 
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap)

@@ -6,8 +6,7 @@
 #pragma once
 
 #include "broker/core/core.h"
-
-#include <uthash.h>
+#include "proto/hash.h"
 
 /* ---- derived configuration (config.c) ---- */
 
@@ -86,7 +85,7 @@ struct cccc_pending {
     struct cccc_call *call;   /* who waits for it; NULL when nobody does */
     struct cccc_waiter *waiters; /* repeats of the same client_id that wait for the same durability */
     uint64_t client_hash;     /* 0 = no client_id */
-    bool config;              /* changes the document */
+    cccc_kind_t kind;
 };
 
 /* ---- a group ---- */
@@ -158,6 +157,7 @@ struct cccc_core {
     uint64_t last_second;
     bool stopping;
     uint64_t pending_count, pending_bytes; /* of all groups */
+    bool events_followed, inboxes_followed; /* cccc_core_followed */
     cccc_buf_t scratch;                  /* for one encoding at a time */
     char ts[28];                         /* ts_us as text */
     int64_t ts_us;
