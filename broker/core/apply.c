@@ -202,6 +202,8 @@ static void apply_to_audience(struct cccc_group *group, const struct cccc_event 
         if (!cccc_as_str(&audience->via.array.ptr[i], &id) || id.len == 0 || id.len > CCCC_PRINCIPAL_BYTES_MAX)
             continue;
         unread_add(group, id, lane, event->seq);
+        if (group->legacy)
+            legacy_event_for(group, id, event);
         if (asks_ack)
             dedupe_add(group->open_acks, ack_hash(id, event->id), event->seq);
     }
@@ -334,6 +336,7 @@ void group_fini(struct cccc_group *group)
     dedupe_destroy(&group->open_acks);
     dedupe_destroy(&group->foreign_ids);
     relays_fini(group);
+    legacy_fini(group);
     cccc_arena_destroy(&group->document_arena);
     cccc_arena_destroy(&group->config_arena);
     free(group->offline);

@@ -590,10 +590,12 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     group->next_seq = group->head_seq + 1;
     group->created = group->head_seq > 0 || !cccc_is_nil(&group->document);
     /* A document that is taken over by a group.edit brings its readers with that event. */
-    if (offline || read_only || !(group->edited || group->document_seq == UINT64_MAX))
+    if (offline || read_only || !config_is_unrecorded(group))
         readers_sync(group);
     if (!offline && !read_only)
         config_resume(self, group);
+    else
+        legacy_fini(group);
     group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
     run_connections(self);
 }

@@ -50,6 +50,14 @@ uint64_t ack_hash(cccc_str_t reader, cccc_str_t event_id);
 /* True when `reader` was asked to acknowledge the event and has not. */
 bool ack_is_open(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id);
 
+/* ---- legacy.c ---- */
+
+/* While folding with cursors of CCCC 0.4.0: `event` is for `reader`. */
+void legacy_event_for(struct cccc_group *group, cccc_str_t reader, const struct cccc_event *event);
+/* Decide the chat.read events that bring those cursors, and forget them. */
+void legacy_take_over(struct cccc_core *core, struct cccc_group *group);
+void legacy_fini(struct cccc_group *group);
+
 /* ---- recipients.c ---- */
 
 /* Agents a message would reach, the sender left out. */
