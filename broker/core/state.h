@@ -7,6 +7,8 @@
 
 #include "broker/core/core.h"
 
+/* uthash's own hash is a page of code wherever a table is touched. */
+#define HASH_FUNCTION(key, len, hash) ((hash) = cccc_crc32c(0, (key), (len)))
 #include <uthash.h>
 
 /* ---- derived configuration (config.c) ---- */
