@@ -3,8 +3,8 @@
  * usage: bench_throughput sizes BUS EVENTS GROUP TEXT_BYTES
  *        bench_throughput run HOME GROUP TEXT_BYTES [SENDERS IN_FLIGHT WARMUP_S SECONDS]
  *        bench_throughput send HOME GROUP TEXT_BYTES COUNT
- * `sizes` sends messages with plain libzmq to the endpoints until it has seen one published, and prints the sizes of the frames: request, reply, topic,
- * event. `run` measures. `send` sends so many messages, for who counts what they cost elsewhere. The daemon must be there. */
+ * `sizes` sends messages with plain libzmq to the endpoints until it has seen one published, and prints the sizes of the frames: request,
+ * reply, topic, event. `run` measures. `send` sends so many messages, for who counts what they cost elsewhere. The daemon must be there. */
 #include "bench/harness.h"
 #include "clients/lib/include/cccc.h"
 #include "proto/limits.h"

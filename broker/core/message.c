@@ -574,7 +574,7 @@ static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, 
 static bool ack_is_pending(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id)
 {
     for (const struct cccc_pending *p = group->pending; p; p = p->next) {
-        if (cccc_str_is(p->event.kind, "chat.ack") && cccc_str_eq(cccc_get_str(&p->event.data, "actor_id"), reader) &&
+        if (p->kind == CCCC_KIND_CHAT_ACK && cccc_str_eq(cccc_get_str(&p->event.data, "actor_id"), reader) &&
             cccc_str_eq(cccc_get_str(&p->event.data, "event_id"), event_id))
             return true;
     }

@@ -2,7 +2,7 @@
  *
  * CCCC_TEST_SENDS is the number of messages (default 80,000). Senders are processes of their own: this program again, as `--sender`. */
 #include "clients/lib/include/cccc.h"
-#include "proto/err.h"
+#include "tests/clients/daemon.h"
 #include "tests/clients/scratch.h"
 
 #include <setjmp.h>
@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -56,28 +54,28 @@ static int send_one(cccc_t *client, const char *group_id, const char *sender, un
     return cccc_request_async(client, "send", &args, stored, tally, NULL);
 }
 
-/* --sender HOME GROUP NUMBER COUNT: 0 when every send was acknowledged. */
+/* --sender HOME GROUP NUMBER FROM TO: 0 when every send was acknowledged. */
 static int sender_main(char **argv)
 {
     struct cccc_error err;
     struct tally tally = {0};
     cccc_t *client = NULL;
-    unsigned long count = strtoul(argv[5], NULL, 10);
+    unsigned long from = strtoul(argv[5], NULL, 10), to = strtoul(argv[6], NULL, 10);
     if (cccc_open(&client, &(struct cccc_options){.home = argv[2], .timeout_ms = PATIENCE_MS}, &err) != 0) {
         fprintf(stderr, "sender: %s\n", err.message);
         return 1;
     }
-    for (unsigned long n = 0; n < count || cccc_open_requests(client) > 0;) {
-        if (n < count && cccc_open_requests(client) < IN_FLIGHT && send_one(client, argv[3], argv[4], n, &tally) == 0)
+    for (unsigned long n = from; n < to || cccc_open_requests(client) > 0;) {
+        if (n < to && cccc_open_requests(client) < IN_FLIGHT && send_one(client, argv[3], argv[4], n, &tally) == 0)
             n++;
         else
             cccc_pump(client, -1, NULL);
     }
     cccc_close(&client);
-    return tally.stored == count ? 0 : 1;
+    return tally.stored == to - from ? 0 : 1;
 }
 
-/* ---- the daemon ---- */
+/* ---- home, daemon, senders ---- */
 
 struct bed {
     char home[256];
@@ -90,69 +88,6 @@ struct bed {
     uint8_t *seen[SENDERS];         /* [n] */
 };
 
-static pid_t spawn(const char *const *argv, const char *home)
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        setenv("CCCC_HOME", home, 1);
-        execv(argv[0], (char *const *)argv);
-        _exit(127);
-    }
-    return pid;
-}
-
-/* Start it, and wait until a client gets in. */
-static void daemon_start(struct bed *bed)
-{
-    const char *const argv[] = {CCCCD_PATH, NULL};
-    bed->daemon = spawn(argv, bed->home);
-    struct cccc_error err;
-    cccc_t *probe = NULL;
-    for (int i = 0; cccc_open(&probe, &(struct cccc_options){.home = bed->home}, &err) != 0; i++) {
-        assert_int_equal(waitpid(bed->daemon, NULL, WNOHANG), 0);
-        if (i > 1000)
-            fail_msg("the daemon does not come up: %s", err.message);
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* the descriptor is a file: looked at again, not waited for */
-    }
-    cccc_close(&probe);
-}
-
-static void daemon_end(struct bed *bed, int signal, int status_wanted)
-{
-    int status = 0;
-    assert_int_equal(kill(bed->daemon, signal), 0);
-    assert_int_equal(waitpid(bed->daemon, &status, 0), bed->daemon);
-    assert_int_equal(status, status_wanted);
-}
-
-static void ask(struct bed *bed, const char *op, cccc_args_t *args, cccc_reply_t **reply)
-{
-    struct cccc_error err;
-    if (cccc_request(bed->client, op, &args, reply, &err) != 0)
-        fail_msg("%s: %s: %s", op, err.code, err.message);
-}
-
-static void make_group(struct bed *bed)
-{
-    cccc_reply_t *reply = NULL;
-    const char *text;
-    size_t len;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "title", "follow");
-    ask(bed, "group_create", args, &reply);
-    assert_true(cccc_field_text(cccc_reply_result(reply), "group_id", &text, &len));
-    snprintf(bed->group_id, sizeof bed->group_id, "%.*s", (int)len, text);
-    cccc_reply_free(&reply);
-    for (unsigned long n = 0; n < 2; n++) {
-        args = cccc_args_new();
-        cccc_args_str(args, "group_id", bed->group_id);
-        cccc_args_str(args, "actor_id", recipient_of(n));
-        cccc_args_str(args, "runner", "headless");
-        ask(bed, "actor_add", args, NULL);
-    }
-}
-
 static void bed_open(struct bed *bed, uint64_t total)
 {
     struct cccc_error err;
@@ -162,35 +97,45 @@ static void bed_open(struct bed *bed, uint64_t total)
     bed->to_peer_1 = calloc(SEQS_MAX, 1);
     for (int i = 0; i < SENDERS; i++)
         bed->seen[i] = calloc(total / SENDERS, 1);
-    daemon_start(bed);
+    bed->daemon = daemon_start(bed->home);
     if (cccc_open(&bed->client, &(struct cccc_options){.home = bed->home, .timeout_ms = PATIENCE_MS}, &err) != 0)
         fail_msg("%s", err.message);
-    make_group(bed);
+    const char *const actors[] = {recipient_of(0), recipient_of(1)};
+    daemon_make_group(bed->client, actors, 2, bed->group_id);
 }
 
-static void start_senders(struct bed *bed)
+/* Each sender sends its messages of this half, 0 or 1. */
+static void start_senders(struct bed *bed, int half)
 {
-    char count[32];
-    snprintf(count, sizeof count, "%llu", (unsigned long long)bed->total / SENDERS);
+    char from[32], to[32];
+    unsigned long long share = bed->total / 2 / SENDERS;
+    snprintf(from, sizeof from, "%llu", share * (unsigned)half);
+    snprintf(to, sizeof to, "%llu", share * (unsigned)(half + 1));
     for (int i = 0; i < SENDERS; i++) {
         char number[4] = {(char)('0' + i)};
-        const char *const argv[] = {"/proc/self/exe", "--sender", bed->home, bed->group_id, number, count, NULL};
-        bed->senders[i] = spawn(argv, bed->home);
+        const char *const argv[] = {"/proc/self/exe", "--sender", bed->home, bed->group_id, number, from, to, NULL};
+        bed->senders[i] = daemon_spawn(argv, bed->home);
     }
 }
 
-static void bed_close(struct bed *bed)
+/* All of them were acknowledged all they sent. */
+static void end_senders(struct bed *bed)
 {
     for (int i = 0; i < SENDERS; i++) {
         int status = 1;
         assert_int_equal(waitpid(bed->senders[i], &status, 0), bed->senders[i]);
         assert_int_equal(status, 0);
-        free(bed->seen[i]);
     }
+}
+
+static void bed_close(struct bed *bed)
+{
+    for (int i = 0; i < SENDERS; i++)
+        free(bed->seen[i]);
     cccc_close(&bed->client);
-    daemon_end(bed, SIGTERM, 0);
-    free(bed->to_peer_2);
+    daemon_end(bed->daemon, SIGTERM, 0);
     free(bed->to_peer_1);
+    free(bed->to_peer_2);
     scratch_remove(bed->home);
 }
 
@@ -297,8 +242,52 @@ static void reader_close(struct reader *reader)
 enum { ALL, INBOX, LATE_ALL, LATE_INBOX, SLOW, READERS };
 static const char *const names[READERS] = {"all", "inbox", "late, last 100", "late inbox", "slow"};
 
-/* Followers from before and during the sends, across a kill -9: everything once and in order. One that does not read for a while, with a small high-water
- * mark, loses frames and repairs them. */
+/* The first half of the sends: followers come in the middle, and the daemon is killed. */
+static void first_half(struct bed *bed, struct reader *readers)
+{
+    struct cccc_item item;
+    uint64_t messages = 0, half = bed->total / 2;
+    start_senders(bed, 0);
+    for (bool late = false, killed = false; messages < half;) {
+        if (!reader_next(&readers[ALL], &item, PATIENCE_MS))
+            fail_msg("nothing after %llu", (unsigned long long)readers[ALL].last);
+        messages += note(bed, &item);
+        reader_next(&readers[INBOX], &item, 0);
+        for (int i = LATE_ALL; late && i <= LATE_INBOX; i++)
+            reader_next(&readers[i], &item, 0);
+        if (!late && messages > half / 4) {
+            late = true;
+            reader_open(bed, &readers[LATE_ALL], (struct cccc_filter){.last = 100}, 10000);
+            reader_open(bed, &readers[LATE_INBOX], (struct cccc_filter){.recipient = "peer-2"}, 10000);
+        }
+        if (!killed && messages > half / 2) {
+            killed = true;
+            daemon_end(bed->daemon, SIGKILL, SIGKILL);
+            bed->daemon = daemon_start(bed->home);
+        }
+    }
+    end_senders(bed);
+}
+
+/* The second half: all read but the slow one, which was live before. */
+static void second_half(struct bed *bed, struct reader *readers)
+{
+    struct cccc_item item;
+    while (readers[SLOW].live_items < 2 || readers[SLOW].last < readers[ALL].last)
+        assert_true(reader_next(&readers[SLOW], &item, PATIENCE_MS));
+    start_senders(bed, 1);
+    for (uint64_t messages = 0; messages < bed->total / 2;) {
+        if (!reader_next(&readers[ALL], &item, PATIENCE_MS))
+            fail_msg("nothing after %llu", (unsigned long long)readers[ALL].last);
+        messages += note(bed, &item);
+        for (int i = INBOX; i <= LATE_INBOX; i++)
+            reader_next(&readers[i], &item, 0);
+    }
+    end_senders(bed);
+}
+
+/* Followers from before and during the sends, across a kill -9: everything once and in order. One that does not read for a while, with a small
+ * high-water mark, loses frames and repairs them. */
 static void followers_miss_nothing_across_a_kill(void **state)
 {
     (void)state;
@@ -312,30 +301,8 @@ static void followers_miss_nothing_across_a_kill(void **state)
     reader_open(&bed, &readers[SLOW], (struct cccc_filter){.last = 0}, 10);
     while (!readers[SLOW].live_items)
         assert_true(reader_next(&readers[SLOW], &item, PATIENCE_MS));
-    start_senders(&bed);
-    uint64_t messages = 0;
-    for (bool late = false, killed = false; messages < bed.total;) {
-        if (!reader_next(&readers[ALL], &item, PATIENCE_MS))
-            fail_msg("nothing after %llu", (unsigned long long)readers[ALL].last);
-        messages += note(&bed, &item);
-        reader_next(&readers[INBOX], &item, 0);
-        if (late)
-            for (int i = LATE_ALL; i <= LATE_INBOX; i++)
-                reader_next(&readers[i], &item, 0);
-        if (!late && messages > bed.total / 4) {
-            late = true;
-            reader_open(&bed, &readers[LATE_ALL], (struct cccc_filter){.last = 100}, 10000);
-            reader_open(&bed, &readers[LATE_INBOX], (struct cccc_filter){.recipient = "peer-2"}, 10000);
-        }
-        if (!killed && messages > bed.total / 2) {
-            killed = true;
-            daemon_end(&bed, SIGKILL, SIGKILL);
-            daemon_start(&bed);
-        }
-        /* The slow one catches up after the restart, and then does not read at all. */
-        while (killed && readers[SLOW].live_items < 2)
-            assert_true(reader_next(&readers[SLOW], &item, PATIENCE_MS));
-    }
+    first_half(&bed, readers);
+    second_half(&bed, readers);
     for (int i = 0; i < READERS; i++)
         reader_finish(&bed, &readers[i], readers[ALL].last, names[i]);
     struct cccc_follow_stats slow, all;
@@ -350,7 +317,7 @@ static void followers_miss_nothing_across_a_kill(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 6 && strcmp(argv[1], "--sender") == 0)
+    if (argc == 7 && strcmp(argv[1], "--sender") == 0)
         return sender_main(argv);
     const struct CMUnitTest tests[] = {cmocka_unit_test(followers_miss_nothing_across_a_kill)};
     return cmocka_run_group_tests(tests, NULL, NULL);
