@@ -25,6 +25,7 @@ struct cccc_call {
     struct cccc_pending *appended;   /* the event the last call_append decided; in the continuation it is applied. Valid as long as the call */
     struct cccc_pending *decided_events; /* all its appends, newest first, by sibling */
     uint32_t appends_open;           /* appends not yet durable; the continuation runs when the last one is */
+    bool partly_stored;              /* some of its events, or of those it waits for or repeats, are durable */
     call_next_fn after_store;        /* config_store's: what runs after both files */
     cccc_str_t store_warning;        /* config_store's: why a file could not be written; "" */
     void *state;                     /* what an op keeps between its steps; in the arena */
