@@ -104,6 +104,8 @@ void core_ts(struct cccc_core *core, char out[28]);
 
 /* After a fold (group.yaml may be older than the ledger, or edited by hand): ask for group.yaml to be written, append group.edit. config.c */
 void config_resume(struct cccc_core *core, struct cccc_group *group);
+/* Does the document have what no event of the ledger says yet: a hand's edit, or all of CCCC 0.4.0's file? */
+bool config_is_unrecorded(const struct cccc_group *group);
 /* Once a second, with core->facts set: publish d/ counters. daemon.c */
 void daemon_tick(struct cccc_core *core);
 
@@ -127,6 +129,8 @@ void config_set_document(struct cccc_group *group, const cccc_value_t *document)
 /* Apply a configuration event to the document and derive; while the group is folding, only if it is newer than document_seq. False when the kind is
  * not one of configuration. */
 bool config_apply(struct cccc_group *group, const struct cccc_event *event);
+/* Is the group.edit event what the hand made of group.yaml? False while folding a ledger whose file was edited again since. Ask before applying. */
+bool config_edit_is_recorded(const struct cccc_group *group, const struct cccc_event *event);
 /* Ask for group.yaml and registry.json to be written as they are now; `next` after both. */
 void config_store(call_t *call, struct cccc_group *group, call_next_fn next);
 /* The same when nobody waits (the wake of an idle group, a document behind its ledger after a fold): the next tick writes it. */

@@ -579,7 +579,7 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     group->next_seq = group->head_seq + 1;
     group->created = group->head_seq > 0 || !cccc_is_nil(&group->document);
     /* A document that is taken over by a group.edit brings its readers with that event. */
-    if (offline || read_only || !(group->edited || group->document_seq == UINT64_MAX))
+    if (offline || read_only || !config_is_unrecorded(group))
         readers_sync(group);
     if (!offline && !read_only)
         config_resume(self, group);
