@@ -98,10 +98,11 @@ void config_tick(struct cccc_core *core)
         if (group->deleted || group->folding)
             continue;
         /* A file that holds what the ledger does not is not written over: it would look like ours, and the next fold would miss it. */
-        if (!config_is_unrecorded(group) && group->unstored)
-            config_store(core_call(core), group, nobody_waits);
-        else if (!group->pending && !group->offline && !group->read_only)
+        bool unrecorded = config_is_unrecorded(group);
+        if (unrecorded && !group->pending && !group->offline && !group->read_only)
             config_resume(core, group); /* the event was lost to a full disk */
+        else if (!unrecorded && group->unstored)
+            config_store(core_call(core), group, nobody_waits);
     }
 }
 
