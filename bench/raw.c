@@ -1,9 +1,10 @@
 /* raw.c - the yardstick: DEALERs, a ROUTER and an XPUB exchanging frames of given sizes, and nothing else.
  *
  * usage: bench_raw DIR REQUEST REPLY TOPIC EVENT [SENDERS IN_FLIGHT WARMUP_S SECONDS [wait|drop]]
- * Every request is answered with a frame of the reply's size, and a topic and an event frame are published for it. Nothing is decoded or stored; the
- * processes are those of a run with ccccd. With `wait` (the default) the broker waits for a follower that is behind, so every publication arrives, as it does
- * through ccccd; with `drop` it is dropped, as an XPUB does by default, which saves the work of delivering it. */
+ * Every request is answered with a frame of the reply's size, and a topic and an event frame are published for it. Nothing is decoded or
+ * stored; the processes are those of a run with ccccd. With `wait` (the default) the broker waits for a follower that is behind, so every
+ * publication arrives, as it does through ccccd; with `drop` it is dropped, as an XPUB does by default, which saves the work of delivering
+ * it. */
 #include "bench/harness.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
  *
  * usage: bench_throughput sizes BUS EVENTS GROUP TEXT_BYTES
  *        bench_throughput run HOME GROUP TEXT_BYTES [SENDERS IN_FLIGHT WARMUP_S SECONDS]
- * `sizes` sends messages with plain libzmq to the endpoints until it has seen one published, and prints the sizes of the frames: request, reply, topic,
- * event. `run` measures. The daemon must be there. */
+ * `sizes` sends messages with plain libzmq to the endpoints until it has seen one published, and prints the sizes of the frames: request,
+ * reply, topic, event. `run` measures. The daemon must be there. */
 #include "bench/harness.h"
 #include "clients/lib/include/cccc.h"
 #include "proto/limits.h"

@@ -1,6 +1,6 @@
 /* recover.c - opening a ledger: carry out what the judge finds, so that the file is sound and durable before anybody is told of it.
  *
- * Order: lock; judge and fold; copy the torn tail aside and cut it; write the lines that nothing vouches for once more; sync.
+ * Order: lock; judge and fold; copy the torn tail aside; write the lines that nothing vouches for once more and sync; the mark; cut.
  * Invariants: (1) nothing at or below the mark or the largest `dur` of any sound line is cut. (2) nothing is cut without a durable copy.
  * (3) opening twice gives the same bytes. FORMAT.md has the proofs.
  * Thread: the owner's. */
@@ -241,18 +241,51 @@ static void refuse_appends(struct recovery *r, const char *why)
     note(r->report, "%s, so nothing is appended", why);
 }
 
-/* Cut the torn tail, having kept it. Where it cannot be kept it stays, and the ledger is served without appends. The sync comes later. */
-static cccc_err_t cut_torn(struct recovery *r)
+static bool is_full(int err)
+{
+    return err == -ENOSPC || err == -EDQUOT;
+}
+
+/* A copy of the torn tail. Where there is no room for one, the tail stays and the ledger is served without appends. */
+static cccc_err_t keep_torn(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
-    int fd = l->active.file->fd;
-    int rc = cccc_keep_aside(l->vfs, l->state_dir, fd, r->torn_is_foreign ? "foreign" : "torn", r->torn.offset, r->torn.length);
-    if (rc == -ENOSPC || rc == -EDQUOT) {
+    int rc =
+        cccc_keep_aside(l->vfs, l->state_dir, l->active.file->fd, r->torn_is_foreign ? "foreign" : "torn", r->torn.offset, r->torn.length);
+    if (is_full(rc)) {
         refuse_appends(r, "the disk is too full to keep the torn tail aside");
         return CCCC_OK;
     }
+    return rc < 0 ? storage(r, rc, "cannot keep the torn tail aside of") : CCCC_OK;
+}
+
+/* The `dur` of lines about to be cut may be all that tells damage from a torn tail further up: the mark must know it before they go. */
+static cccc_err_t mark_before_cut(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    cccc_mark_t *mark = CCCC_MUTANT_IS(NO_MARK_BEFORE_CUT) ? NULL : cccc_ledger_take_mark(l);
+    if (!mark)
+        return CCCC_OK;
+    cccc_mark_write(mark);
+    int rc = mark->err;
+    cccc_ledger_mark_done(l, &mark);
+    if (is_full(rc))
+        refuse_appends(r, "the disk is too full to write state/ledger/mark");
+    else if (rc < 0)
+        return cccc_fail(r->m, CCCC_E_STORAGE, "cannot write %s: %s", l->mark_path, strerror(-rc));
+    return CCCC_OK;
+}
+
+/* Cut the torn tail, which is kept, behind lines that are durable. */
+static cccc_err_t cut_torn(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    cccc_err_t err = mark_before_cut(r);
+    if (err != CCCC_OK || l->health != CCCC_LEDGER_OK)
+        return err;
+    int rc = l->vfs->truncate(l->vfs->ctx, l->active.file->fd, r->torn.offset);
     if (rc == 0)
-        rc = l->vfs->truncate(l->vfs->ctx, fd, r->torn.offset);
+        rc = l->vfs->sync(l->vfs->ctx, l->active.file->fd);
     if (rc < 0)
         return storage(r, rc, "cannot cut the torn tail of");
     *(r->torn_is_foreign ? &r->report->foreign_bytes : &r->report->torn_bytes) += r->torn.length;
@@ -282,7 +315,7 @@ static int write_again(struct recovery *r, int fd, uint64_t from, uint64_t to)
 static cccc_err_t make_durable(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
-    bool known = r->same_file && l->mark.seq >= l->head && !r->torn.reason;
+    bool known = r->same_file && l->mark.seq >= l->head;
     if (known || CCCC_MUTANT_IS(NO_RECOVERY_SYNC))
         return CCCC_OK;
     int fd = l->vfs->open(l->vfs->ctx, l->path, CCCC_O_WRITE); /* not the one that appends: Linux appends whatever the offset */
@@ -348,6 +381,7 @@ static void describe(struct recovery *r)
 
 static cccc_err_t recover(struct recovery *r)
 {
+    cccc_ledger_t *l = r->ledger;
     cccc_err_t err = take_lock(r);
     if (err == CCCC_OK)
         err = open_file(r);
@@ -362,14 +396,16 @@ static cccc_err_t recover(struct recovery *r)
     if (r->disk_read_only)
         refuse_appends(r, "the file system is read-only");
     else if (r->torn.reason)
-        err = cut_torn(r);
+        err = keep_torn(r);
     if (err == CCCC_OK)
         err = settle_size(r);
     if (err == CCCC_OK && !r->disk_read_only)
         err = make_durable(r);
+    compare_with_mark(r);
+    if (err == CCCC_OK && r->torn.reason && l->health == CCCC_LEDGER_OK)
+        err = cut_torn(r);
     if (err != CCCC_OK)
         return err;
-    compare_with_mark(r);
     describe(r);
     return CCCC_OK;
 }

@@ -28,14 +28,14 @@ enum cli_type { CLI_TEXT, CLI_NUMBER };
 enum cli_place { CLI_NOWHERE, CLI_FILE, CLI_DIRECTORY };
 
 struct cli_option {
-    const char *name; /* without dashes; NULL ends a list */
-    char letter;      /* 0: no short form */
-    const char *arg;  /* what its value is called; NULL: a flag */
-    const char *help; /* a phrase without a full stop */
+    const char *name;  /* without dashes; NULL ends a list */
+    const char *arg;   /* what its value is called; NULL: a flag */
+    const char *help;  /* a phrase without a full stop */
+    const char *words; /* "auto|always|never": the only values; NULL: any */
     enum cli_type type;
-    bool repeat;          /* may be given more than once */
-    const char *words;    /* "auto|always|never": the only values; NULL: any */
     enum cli_place place; /* what a shell completes */
+    char letter;          /* 0: no short form */
+    bool repeat;          /* may be given more than once */
 };
 
 struct cli_argument {
@@ -163,6 +163,20 @@ void cli_cell_of(cli_table_t *self, const cccc_value_t *map, const char *key, en
 void cli_table_print(cli_table_t **self);
 void cli_table_free(cli_table_t **self);
 
+/* ---- lists in answers ---- */
+
+/* How many items an array has; none when it is missing or no array. */
+static inline uint32_t cli_count(const cccc_value_t *array)
+{
+    return array != NULL && array->type == MSGPACK_OBJECT_ARRAY ? array->via.array.size : 0;
+}
+
+/* The i-th of them. */
+static inline const cccc_value_t *cli_item(const cccc_value_t *array, uint32_t i)
+{
+    return &array->via.array.ptr[i];
+}
+
 /* ---- the daemon (daemon.c, connect.c) ---- */
 
 /* Resolve the home once; true when known, else the failure was reported and *status is what to exit with. */
@@ -245,7 +259,14 @@ void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t ac
 /* "12" of an event map, as text in the arena. */
 const char *cli_seq_text(struct cli *cli, const cccc_value_t *event);
 
-/* ---- help made from the table (help.c, man.c, complete.c) ---- */
+/* ---- help made from the table (help.c, man.c, complete.c), and what is said for all commands together (topics.c) ---- */
+
+struct cli_exit {
+    const char *code, *meaning;
+};
+extern const struct cli_exit cli_exits[]; /* ends with a NULL code */
+/* A topic's text, or with "topics" their list. False: there is none of that name. */
+bool cli_topic_print(const char *name);
 
 void cli_help_print(struct cli *cli, const struct cli_command *command);
 void cli_help_overview(struct cli *cli);

@@ -23,8 +23,8 @@ static void print_actors(struct cli *cli, const cccc_value_t *actors)
 {
     static const char *const headings[] = {"ACTOR", "ROLE", "ENABLED", "UNREAD", "RUNTIME", "RUNNER", "TITLE"};
     cli_table_t *table = cli_table_new(cli, headings, 7);
-    for (uint32_t i = 0; i < actors->via.array.size; i++) {
-        const cccc_value_t *actor = &actors->via.array.ptr[i];
+    for (uint32_t i = 0; i < cli_count(actors); i++) {
+        const cccc_value_t *actor = cli_item(actors, i);
         bool enabled = cccc_get_bool(actor, "enabled", false);
         uint64_t unread = cccc_get_uint(actor, "unread_count", 0);
         cli_cell_of(table, actor, "id", cli_style_of(cccc_get_str(actor, "id")));
@@ -48,7 +48,7 @@ int cmd_actor_list(struct cli *cli)
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     const cccc_value_t *actors = cccc_get(result, "actors");
-    if (actors->via.array.size > 0)
+    if (cli_count(actors) > 0)
         print_actors(cli, actors);
     else
         cli_say(cli, "the group has no actors yet\nnext: cccc actor add NAME");
@@ -65,8 +65,8 @@ int cmd_actor_show(struct cli *cli)
     if (status)
         return status;
     actors = cccc_get(result, "actors");
-    for (uint32_t i = 0; i < actors->via.array.size; i++) {
-        const cccc_value_t *actor = &actors->via.array.ptr[i];
+    for (uint32_t i = 0; i < cli_count(actors); i++) {
+        const cccc_value_t *actor = cli_item(actors, i);
         if (!cccc_str_is(cccc_get_str(actor, "id"), id))
             continue;
         if (cli->json) {
@@ -135,13 +135,13 @@ static int scope_value(struct cli *cli, const char *group, const char *path, ccc
     if (status)
         return status;
     const cccc_value_t *scopes = cccc_get(cccc_get(result, "group"), "scopes");
-    for (uint32_t i = 0; cccc_is_array(scopes) && i < scopes->via.array.size; i++) {
-        cccc_str_t url = cccc_get_str(&scopes->via.array.ptr[i], "url");
+    for (uint32_t i = 0; i < cli_count(scopes); i++) {
+        cccc_str_t url = cccc_get_str(cli_item(scopes, i), "url");
         bool inside = url.len > best && strncmp(path, url.ptr, url.len) == 0 && (path[url.len] == '\0' || path[url.len] == '/');
         if (!inside)
             continue;
         best = url.len;
-        *out = cccc_string(cccc_get_str(&scopes->via.array.ptr[i], "scope_key"));
+        *out = cccc_string(cccc_get_str(cli_item(scopes, i), "scope_key"));
     }
     if (best > 0)
         return 0;

@@ -112,8 +112,8 @@ static void report_degraded(struct doctor *self, const cccc_value_t *result)
     const cccc_value_t *groups = cccc_get(result, "groups_degraded");
     if (degraded.len > 0)
         found(self, "daemon", FAILED, "%.*s", CCCC_STR_FMT(degraded));
-    for (uint32_t i = 0; cccc_is_array(groups) && i < groups->via.array.size; i++) {
-        const cccc_value_t *item = &groups->via.array.ptr[i];
+    for (uint32_t i = 0; i < cli_count(groups); i++) {
+        const cccc_value_t *item = cli_item(groups, i);
         found(self, "daemon", FAILED, "%.*s: %.*s", CCCC_STR_FMT(cccc_get_str(item, "group_id")),
               CCCC_STR_FMT(cccc_get_str(item, "reason")));
     }
@@ -197,8 +197,8 @@ static void check_ledger(struct doctor *self, const char *group)
     const struct cccc_verify_report *report = &ledger.report;
     const cccc_value_t *list = &ledger.findings.value;
     cli_size(size, sizeof size, report->bytes);
-    for (uint32_t i = 0; i < list->via.array.size; i++) {
-        const cccc_value_t *item = &list->via.array.ptr[i];
+    for (uint32_t i = 0; i < cli_count(list); i++) {
+        const cccc_value_t *item = cli_item(list, i);
         found(self, name, DAMAGED, "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s", CCCC_STR_FMT(cccc_get_str(item, "file")),
               cccc_get_uint(item, "line", 0), cccc_get_uint(item, "offset", 0), CCCC_STR_FMT(cccc_get_str(item, "what")));
     }
@@ -219,10 +219,10 @@ static void check_groups(struct doctor *self)
 {
     struct cli *cli = self->cli;
     cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
-    for (uint32_t i = 0; i < ids.via.array.size; i++) {
+    for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct cccc_group_files files;
         cccc_str_t id = {0};
-        cccc_as_str(&ids.via.array.ptr[i], &id);
+        cccc_as_str(cli_item(&ids, i), &id);
         cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
         const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
         if (cccc_is_nil(&files.document))

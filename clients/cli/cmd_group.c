@@ -12,6 +12,7 @@
 static int named_group(struct cli *cli, const char **group)
 {
     const char *word = cli_arg(cli, 0), *option = cli_option(cli, "group");
+    *group = "";
     if (word && option)
         return cli_fail(cli, CCCC_E_USAGE, "give one of them", "the group is named twice: %s and --group %s", word, option);
     return cli_group_named(cli, word ? word : option, group);
@@ -69,11 +70,11 @@ static void show_scopes(struct cli *cli, const cccc_value_t *group)
     static const char *const headings[] = {"SCOPE", "LABEL", "ACTIVE", "PATH"};
     const cccc_value_t *scopes = cccc_get(group, "scopes");
     cccc_str_t active = cccc_get_str(group, "active_scope_key");
-    if (!cccc_is_array(scopes) || scopes->via.array.size == 0)
+    if (cli_count(scopes) == 0)
         return;
     cli_table_t *table = cli_table_new(cli, headings, 4);
-    for (uint32_t i = 0; i < scopes->via.array.size; i++) {
-        const cccc_value_t *scope = &scopes->via.array.ptr[i];
+    for (uint32_t i = 0; i < cli_count(scopes); i++) {
+        const cccc_value_t *scope = cli_item(scopes, i);
         cli_cell_of(table, scope, "scope_key", STYLE_NONE);
         cli_cell_of(table, scope, "label", STYLE_NONE);
         cli_cell(table, cccc_str_eq(cccc_get_str(scope, "scope_key"), active) ? CCCC_STR("*") : CCCC_STR("-"), STYLE_NONE);
@@ -99,7 +100,7 @@ int cmd_group_show(struct cli *cli)
     cli_fact(cli, "title", "%.*s", CCCC_STR_FMT(cccc_get_str(group, "title")));
     cli_fact(cli, "topic", "%.*s", CCCC_STR_FMT(cccc_get_str(group, "topic")));
     cli_fact(cli, "state", "%.*s%s", CCCC_STR_FMT(cccc_get_str(group, "state")), cccc_get_bool(group, "running", false) ? ", running" : "");
-    cli_fact(cli, "actors", "%" PRIu32, cccc_is_array(actors) ? actors->via.array.size : 0);
+    cli_fact(cli, "actors", "%" PRIu32, cli_count(actors));
     show_scopes(cli, group);
     return 0;
 }
@@ -197,7 +198,7 @@ static cccc_value_t setting_value(const char *text)
 
 static void show_setting_map(struct cli *cli, const cccc_value_t *map)
 {
-    for (uint32_t i = 0; cccc_is_map(map) && i < map->via.map.size; i++) {
+    for (uint32_t i = 0; map && map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
         const msgpack_object_kv *pair = &map->via.map.ptr[i];
         char *json;
         cccc_str_t key = {0};

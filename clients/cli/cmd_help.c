@@ -12,6 +12,8 @@ int cmd_help(struct cli *cli)
     const struct cli_command *command = noun ? cli_command_find(NULL, noun) : NULL;
     if (command && verb)
         command = cli_command_find(noun, verb);
+    if (noun && !command && !verb && cli_topic_print(noun))
+        return 0;
     if (noun && (!command || cli_arg(cli, 2)))
         return cli_fail(cli, CCCC_E_USAGE, "`cccc help` lists the commands", "there is no command \"%s%s%s\"", noun, verb ? " " : "",
                         verb ? verb : "");

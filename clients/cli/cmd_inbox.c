@@ -11,8 +11,8 @@
 
 static const cccc_value_t *last_of(const cccc_value_t *messages)
 {
-    uint32_t count = messages->via.array.size;
-    return count ? &messages->via.array.ptr[count - 1] : NULL;
+    uint32_t count = cli_count(messages);
+    return count ? cli_item(messages, count - 1) : NULL;
 }
 
 static int list_unread(struct cli *cli, const char *group, const char *actor, const cccc_value_t **result)
@@ -49,8 +49,8 @@ static int mark_event(struct cli *cli, const char *group, const char *actor, con
 /* Gaps whose first event comes before `seq`, from the i-th on; returns the next i. */
 static uint32_t print_gaps_before(struct cli *cli, const cccc_value_t *gaps, uint32_t i, uint64_t seq)
 {
-    for (; cccc_is_array(gaps) && i < gaps->via.array.size; i++) {
-        const cccc_value_t *gap = &gaps->via.array.ptr[i];
+    for (; i < cli_count(gaps); i++) {
+        const cccc_value_t *gap = cli_item(gaps, i);
         if (cccc_get_uint(gap, "from_seq", 0) >= seq)
             break;
         cli_print_gap(cli, cccc_get_uint(gap, "from_seq", 0), cccc_get_uint(gap, "to_seq", 0),
@@ -64,9 +64,9 @@ static void print_messages(struct cli *cli, const cccc_value_t *result)
 {
     const cccc_value_t *messages = cccc_get(result, "messages"), *gaps = cccc_get(result, "gaps");
     uint32_t gap = 0;
-    for (uint32_t i = 0; i < messages->via.array.size; i++) {
-        gap = print_gaps_before(cli, gaps, gap, cccc_get_uint(&messages->via.array.ptr[i], "seq", 0));
-        cli_print_event(cli, &messages->via.array.ptr[i], false);
+    for (uint32_t i = 0; i < cli_count(messages); i++) {
+        gap = print_gaps_before(cli, gaps, gap, cccc_get_uint(cli_item(messages, i), "seq", 0));
+        cli_print_event(cli, cli_item(messages, i), false);
     }
     print_gaps_before(cli, gaps, gap, UINT64_MAX);
 }
@@ -79,8 +79,8 @@ static void say_what_next(struct cli *cli, const char *actor, const cccc_value_t
         cli_say(cli, "%s has no unread messages", actor);
         return;
     }
-    if (total > messages->via.array.size)
-        cli_say(cli, "%" PRIu32 " of %" PRIu64 " shown; --limit 0 shows as many as fit", messages->via.array.size, total);
+    if (total > cli_count(messages))
+        cli_say(cli, "%" PRIu32 " of %" PRIu64 " shown; --limit 0 shows as many as fit", cli_count(messages), total);
     if (marked)
         cli_say(cli, "marked as read up to %" PRIu64, cccc_get_uint(last, "seq", 0));
     else

@@ -72,7 +72,7 @@ bool offline_is_damaged(const struct offline_ledger *ledger)
 {
     const struct cccc_verify_report *report = &ledger->report;
     return ledger->err != CCCC_OK || report->broken + report->chain_breaks + report->seq_breaks > 0 ||
-           ledger->findings.value.via.array.size > 0;
+           cli_count(&ledger->findings.value) > 0;
 }
 
 cccc_value_t offline_value(const struct offline_ledger *ledger)
@@ -104,8 +104,8 @@ void offline_print_findings(const struct offline_ledger *ledger)
     const cccc_value_t *list = &ledger->findings.value;
     if (ledger->err != CCCC_OK)
         cli_fact(ledger->cli, "damaged", "%s: %s", ledger->group, ledger->message.text);
-    for (uint32_t i = 0; i < list->via.array.size; i++) {
-        const cccc_value_t *finding = &list->via.array.ptr[i];
+    for (uint32_t i = 0; i < cli_count(list); i++) {
+        const cccc_value_t *finding = cli_item(list, i);
         cli_fact(ledger->cli, "damaged", "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s (events %" PRIu64 "..%" PRIu64 ")",
                  CCCC_STR_FMT(cccc_get_str(finding, "file")), cccc_get_uint(finding, "line", 0), cccc_get_uint(finding, "offset", 0),
                  CCCC_STR_FMT(cccc_get_str(finding, "what")), cccc_get_uint(finding, "from_seq", 0), cccc_get_uint(finding, "to_seq", 0));
@@ -164,11 +164,11 @@ static int judge_chosen(struct cli *cli, bool with_findings)
     if (status)
         return status;
     cli_table_t *table = cli_table_new(cli, headings, 7);
-    cccc_builder_t ledgers = cccc_array_builder(cli->arena, ids.via.array.size);
-    for (uint32_t i = 0; i < ids.via.array.size; i++) {
+    cccc_builder_t ledgers = cccc_array_builder(cli->arena, cli_count(&ids));
+    for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct offline_ledger ledger;
         cccc_str_t id = {0};
-        cccc_as_str(&ids.via.array.ptr[i], &id);
+        cccc_as_str(cli_item(&ids, i), &id);
         offline_judge(cli, cccc_arena_str(cli->arena, id).ptr, &ledger);
         damaged = damaged || offline_is_damaged(&ledger);
         cccc_array_add(&ledgers, offline_value(&ledger));

@@ -117,7 +117,7 @@ static bool one_in_inbox(struct smoke *self, const char *actor, const char *repl
     if (!ask(self, "inbox_list", &args, &result))
         return false;
     const cccc_value_t *messages = cccc_get(result, "messages");
-    uint32_t count = cccc_is_array(messages) ? messages->via.array.size : 0;
+    uint32_t count = cli_count(messages);
     if (count != 1)
         return WRONG(self, "the inbox of %s holds %" PRIu32 " messages instead of 1", actor, count);
     const cccc_value_t *event = messages->via.array.ptr;
@@ -160,7 +160,7 @@ static bool read_reply(struct smoke *self)
     if (!ask(self, "inbox_list", &args, &result))
         return false;
     const cccc_value_t *messages = cccc_get(result, "messages");
-    return (cccc_is_array(messages) && messages->via.array.size == 0) || WRONG(self, "what was read is still unread");
+    return (cccc_is_array(messages) && cli_count(messages) == 0) || WRONG(self, "what was read is still unread");
 }
 
 /* Group, scope, two actors, message, reply, read: seven events, numbered without a hole. */

@@ -11,8 +11,8 @@ void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t ac
 {
     static const char *const headings[] = {"GROUP", "TITLE", "STATE", "ACTIVE", "UPDATED"};
     cli_table_t *table = cli_table_new(cli, headings, 5);
-    for (uint32_t i = 0; i < groups->via.array.size; i++) {
-        const cccc_value_t *group = &groups->via.array.ptr[i];
+    for (uint32_t i = 0; i < cli_count(groups); i++) {
+        const cccc_value_t *group = cli_item(groups, i);
         cccc_str_t id = cccc_get_str(group, "group_id"), state = cccc_get_str(group, "state");
         bool is_active = active.len > 0 && cccc_str_eq(id, active);
         cli_cell(table, id, STYLE_NONE);
@@ -45,8 +45,8 @@ static void say_degraded(struct cli *cli, const cccc_value_t *status)
     cccc_str_t degraded = cccc_get_str(status, "degraded");
     if (degraded.len > 0)
         cli_fact(cli, "degraded", "%.*s", CCCC_STR_FMT(degraded));
-    for (uint32_t i = 0; cccc_is_array(list) && i < list->via.array.size; i++) {
-        const cccc_value_t *item = &list->via.array.ptr[i];
+    for (uint32_t i = 0; i < cli_count(list); i++) {
+        const cccc_value_t *item = cli_item(list, i);
         cli_fact(cli, "degraded", "%.*s: %.*s", CCCC_STR_FMT(cccc_get_str(item, "group_id")), CCCC_STR_FMT(cccc_get_str(item, "reason")));
     }
 }
@@ -76,8 +76,8 @@ static int overview(struct cli *cli)
     cli_fact(cli, "daemon", "running, pid %" PRIu64 ", version %.*s", cccc_get_uint(daemon, "pid", 0),
              CCCC_STR_FMT(cccc_get_str(daemon, "version")));
     say_degraded(cli, daemon);
-    cli_fact(cli, "groups", "%" PRIu32, groups->via.array.size);
-    if (groups->via.array.size > 0)
+    cli_fact(cli, "groups", "%" PRIu32, cli_count(groups));
+    if (cli_count(groups) > 0)
         cli_print_groups(cli, groups, active);
     return 0;
 }
@@ -120,7 +120,7 @@ int cmd_groups(struct cli *cli)
         cccc_map_add(&result, "active_group_id", cccc_string(active));
         return cli_result(cli, &result.value);
     }
-    if (groups->via.array.size > 0)
+    if (cli_count(groups) > 0)
         cli_print_groups(cli, groups, active);
     else
         cli_say(cli, "no groups yet\nnext: cccc group create TITLE, or cccc attach PATH");

@@ -59,8 +59,8 @@ struct search {
 /* One page, newest first. */
 static void search_events(const struct selection *self, const cccc_value_t *events, struct search *search)
 {
-    for (uint32_t i = events->via.array.size; i-- > 0 && !search->done;) {
-        const cccc_value_t *event = &events->via.array.ptr[i];
+    for (uint32_t i = cli_count(events); i-- > 0 && !search->done;) {
+        const cccc_value_t *event = cli_item(events, i);
         uint64_t seq = cccc_get_uint(event, "seq", 0);
         int64_t us;
         bool too_old = self->since_us && cccc_ts_parse(cccc_get_str(event, "ts"), &us) && us < self->since_us;

@@ -131,20 +131,27 @@ static int start_failed(struct cli *cli, int status, const char *words)
     return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: exit status %d; its log says more", WEXITSTATUS(status));
 }
 
+/* The pid in ccccd.pid, or 0. */
+static int32_t written_pid(struct cli *cli)
+{
+    char text[16] = "";
+    FILE *file = fopen(cli_printf(cli, "%s/daemon/ccccd.pid", cli->home.root), "re");
+    if (!file)
+        return 0;
+    long pid = fgets(text, sizeof text, file) ? strtol(text, NULL, 10) : 0;
+    fclose(file);
+    return pid > 0 && pid <= INT32_MAX ? (int32_t)pid : 0;
+}
+
 /* Somebody else's daemon was faster; it may still be reading its ledgers before it says where it listens. */
 static bool await_other(struct cli *cli)
 {
-    const char *lock = cli_printf(cli, "%s/daemon/ccccd.pid", cli->home.root);
-    int32_t other = 0, served_by;
+    int32_t served_by;
     cccc_str_t version;
     for (int waited_ms = 0; waited_ms < START_MS_MAX; waited_ms += 10) {
         if (cli_descriptor(cli, &served_by, &version) && cli_is_daemon(served_by))
             return true;
-        FILE *file = fopen(lock, "re");
-        if (file && fscanf(file, "%d", &other) != 1)
-            other = 0;
-        if (file)
-            fclose(file);
+        int32_t other = written_pid(cli);
         if (!cli_is_daemon(other) || cli_wait_gone(other, 10))
             return false;
     }

@@ -111,5 +111,5 @@ void cli_help_overview(struct cli *cli)
     heading(cli, "\nOptions of every command");
     for (const struct cli_option *option = cli_common_options; option->name; option++)
         print_option(option);
-    printf("\n`cccc help COMMAND` or `cccc COMMAND --help` has examples and options. Manual: man cccc\n");
+    printf("\n`cccc help COMMAND` or `cccc COMMAND --help` has examples and options; `cccc help topics` lists topics. Manual: man cccc\n");
 }

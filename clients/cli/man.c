@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The date manual pages carry: that of the last change to what they say. */
@@ -150,28 +149,12 @@ static void examples(FILE *out, const struct cli_command *command)
     fputs(".Ed\n", out);
 }
 
-static const struct {
-    const char *code, *meaning;
-} exits[] = {
-    {"0", "done"},
-    {"1", "it failed, for a reason that is none of these"},
-    {"2", "the command line or an argument is wrong; nothing was done"},
-    {"3", "what was named does not exist, or the daemon does not run (status, daemon status)"},
-    {"4", "not allowed"},
-    {"5", "the daemon cannot be reached, or was stopped on purpose"},
-    {"6", "conflict: it exists already, or its state forbids this"},
-    {"7", "time-out: the outcome is unknown"},
-    {"8", "partly done"},
-    {"9", "stored data is damaged"},
-    {"130", "interrupted"},
-};
-
 static void exit_status(FILE *out)
 {
     fputs(".Sh EXIT STATUS\n.Bl -tag -width Ds\n", out);
-    for (size_t i = 0; i < sizeof exits / sizeof *exits; i++) {
-        fprintf(out, ".It %s\n", exits[i].code);
-        sentences(out, exits[i].meaning, true);
+    for (const struct cli_exit *exit = cli_exits; exit->code; exit++) {
+        fprintf(out, ".It %s\n", exit->code);
+        sentences(out, exit->meaning, true);
     }
     fputs(".El\n", out);
 }
@@ -228,22 +211,23 @@ static void environment(FILE *out)
           out);
 }
 
-static int by_name(const void *a, const void *b)
+/* The page whose name follows `after` in the alphabet, or NULL. */
+static const struct cli_command *next_page(const char *after)
 {
-    return strcmp((*(const struct cli_command *const *)a)->name, (*(const struct cli_command *const *)b)->name);
+    const struct cli_command *next = NULL;
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const struct cli_command *row = &cli_commands[i];
+        if (!row->noun && strcmp(row->name, after) > 0 && (!next || strcmp(row->name, next->name) < 0))
+            next = row;
+    }
+    return next;
 }
 
 static void see_also(FILE *out)
 {
-    const struct cli_command *pages[64];
-    size_t count = 0;
-    for (size_t i = 0; i < cli_command_count && count < 64; i++)
-        if (!cli_commands[i].noun)
-            pages[count++] = &cli_commands[i];
-    qsort(pages, count, sizeof *pages, by_name);
     fputs(".Sh SEE ALSO\n", out);
-    for (size_t i = 0; i < count; i++)
-        fprintf(out, ".Xr cccc\\-%s 1%s\n", pages[i]->name, i + 1 < count ? " ," : "");
+    for (const struct cli_command *page = next_page(""); page; page = next_page(page->name))
+        fprintf(out, ".Xr cccc\\-%s 1%s\n", page->name, next_page(page->name) ? " ," : "");
 }
 
 static const char introduction[] = ".Nm\n.Nm\n.Ar command\n.Op Ar options\n.Op Ar arguments\n.Sh DESCRIPTION\n"

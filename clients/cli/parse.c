@@ -143,7 +143,7 @@ static bool is_number(const char *text)
 static bool add_value(struct parser *p, const struct cli_option *option, const char *text)
 {
     struct cli_line *line = p->line;
-    if (option->type == CLI_NUMBER && !is_number(text))
+    if (option->type == CLI_NUMBER && text && !is_number(text))
         return REFUSE(p, "--%s takes a whole number, not \"%s\"", option->name, text);
     if (option->words && text && !is_one_of(option->words, text)) {
         HINT(p, "one of: %s", option->words);
@@ -286,11 +286,13 @@ static bool check_args(struct parser *p)
             HINT(p, "%s: %s; `cccc %s --help` has examples", args->name, args->help, path);
             return REFUSE(p, "cccc %s needs %s", path, args->name);
         }
-        for (bool first = true; i < line->arg_count && (first || args->repeat); i++, first = false)
-            if (args->words && !is_one_of(args->words, line->args[i])) {
+        for (bool first = true; i < line->arg_count && (first || args->repeat); i++, first = false) {
+            const char *word = line->args[i];
+            if (word && args->words && !is_one_of(args->words, word)) {
                 HINT(p, "one of: %s", args->words);
-                return REFUSE(p, "%s does not know \"%s\"", args->name, line->args[i]);
+                return REFUSE(p, "%s does not know \"%s\"", args->name, word);
             }
+        }
     }
     if (i < line->arg_count) {
         HINT(p, "quote text that has blanks; `cccc %s --help` shows what it takes", path);

@@ -34,9 +34,9 @@ static void put_seq(cccc_buf_t *out, cccc_str_t event_id)
 static void put_attachments(const cccc_value_t *data, cccc_buf_t *out)
 {
     const cccc_value_t *list = cccc_get(data, "attachments");
-    for (uint32_t i = 0; cccc_is_array(list) && i < list->via.array.size; i++) {
+    for (uint32_t i = 0; i < cli_count(list); i++) {
         cccc_buf_str(out, " [file ");
-        put_str(out, cccc_get_str(&list->via.array.ptr[i], "path"));
+        put_str(out, cccc_get_str(cli_item(list, i), "path"));
         cccc_buf_str(out, "]");
     }
 }
@@ -159,9 +159,9 @@ void cli_event_text(const cccc_value_t *event, cccc_buf_t *out)
 
 static void put_joined(const cccc_value_t *list, cccc_buf_t *out)
 {
-    for (uint32_t i = 0; i < list->via.array.size; i++) {
+    for (uint32_t i = 0; i < cli_count(list); i++) {
         cccc_str_t item = {0};
-        cccc_as_str(&list->via.array.ptr[i], &item);
+        cccc_as_str(cli_item(list, i), &item);
         if (i > 0)
             cccc_buf_str(out, ",");
         put_str(out, item);
@@ -175,7 +175,7 @@ void cli_event_to(const cccc_value_t *event, cccc_buf_t *out)
     cccc_kind_t kind = cccc_kind_find(cccc_get_str(event, "kind"));
     if (kind == CCCC_KIND_SYSTEM_NOTIFY && target.len > 0)
         put_str(out, target);
-    else if (kind == CCCC_KIND_CHAT_MESSAGE && cccc_is_array(to) && to->via.array.size > 0)
+    else if (kind == CCCC_KIND_CHAT_MESSAGE && cli_count(to) > 0)
         put_joined(to, out);
     else if (kind == CCCC_KIND_CHAT_MESSAGE || kind == CCCC_KIND_SYSTEM_NOTIFY)
         cccc_buf_str(out, "@all");
@@ -184,8 +184,8 @@ void cli_event_to(const cccc_value_t *event, cccc_buf_t *out)
 static bool names(const cccc_value_t *list, cccc_str_t actor)
 {
     cccc_str_t item;
-    for (uint32_t i = 0; cccc_is_array(list) && i < list->via.array.size; i++)
-        if (cccc_as_str(&list->via.array.ptr[i], &item) && cccc_str_eq(item, actor))
+    for (uint32_t i = 0; i < cli_count(list); i++)
+        if (cccc_as_str(cli_item(list, i), &item) && cccc_str_eq(item, actor))
             return true;
     return false;
 }

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COLUMNS_MAX 16
+
 struct cell {
-    char *text; /* in the arena */
+    const char *text; /* in the arena */
     size_t width;
     enum cli_style style;
 };
@@ -26,6 +28,7 @@ struct cli_table {
 
 cli_table_t *cli_table_new(struct cli *cli, const char *const *headings, size_t columns)
 {
+    CCCC_ASSERT(columns > 0 && columns <= COLUMNS_MAX);
     cli_table_t *self = calloc(1, sizeof *self);
     if (!self)
         abort();
@@ -46,7 +49,7 @@ void cli_cell(cli_table_t *self, cccc_str_t text, enum cli_style style)
     escape_text(&safe, text, ESCAPE_ONE_LINE);
     cccc_str_t shown = cccc_arena_str(self->cli->arena, (cccc_str_t){safe.data, safe.size});
     cccc_buf_fini(&safe);
-    self->cells[self->count++] = (struct cell){(char *)(uintptr_t)shown.ptr, escape_width(shown), style};
+    self->cells[self->count++] = (struct cell){shown.ptr, escape_width(shown), style};
 }
 
 void cli_cell_fmt(cli_table_t *self, enum cli_style style, const char *fmt, ...)
@@ -79,11 +82,19 @@ void cli_cell_of(cli_table_t *self, const cccc_value_t *map, const char *key, en
     cli_cell(self, text.len ? text : CCCC_STR("-"), text.len ? style : STYLE_DIM);
 }
 
+static void print_styled(const struct cli *cli, const char *text, enum cli_style style)
+{
+    const char *on = style == STYLE_NONE ? "" : cli_style(cli, style);
+    printf("%s%s%s", on, text, *on ? cli_plain(cli) : "");
+}
+
 static void print_tabs(const cli_table_t *self)
 {
+    size_t column = 0;
     for (size_t i = 0; i < self->count; i++) {
-        const char *style = cli_style(self->cli, self->cells[i].style);
-        printf("%s%s%s%c", style, self->cells[i].text, *style ? cli_plain(self->cli) : "", (i + 1) % self->columns ? '\t' : '\n');
+        print_styled(self->cli, self->cells[i].text, self->cells[i].style);
+        column = column + 1 < self->columns ? column + 1 : 0;
+        putchar(column ? '\t' : '\n');
     }
 }
 
@@ -95,27 +106,27 @@ static size_t column_width(const cli_table_t *self, size_t column)
     return width;
 }
 
+/* A cell and the blanks up to the next one; the last of a row ends the line instead. */
+static void print_padded(const struct cli *cli, const struct cell *cell, size_t width, bool last)
+{
+    print_styled(cli, cell->text, cell->style);
+    if (last)
+        putchar('\n');
+    else
+        printf("%*s", (int)(width - cell->width + 2), "");
+}
+
 static void print_aligned(const cli_table_t *self)
 {
-    const struct cli *cli = self->cli;
-    size_t widths[16];
-    CCCC_ASSERT(self->columns <= 16);
-    for (size_t c = 0; c < self->columns; c++)
-        widths[c] = column_width(self, c);
+    size_t widths[COLUMNS_MAX] = {0}, column = 0;
     for (size_t c = 0; c < self->columns; c++) {
-        bool last = c + 1 == self->columns;
-        printf("%s%s%s%*s", cli_style(cli, STYLE_BOLD), self->headings[c], cli_plain(cli),
-               last ? 0 : (int)(widths[c] - strlen(self->headings[c]) + 2), "");
+        struct cell heading = {self->headings[c], strlen(self->headings[c]), STYLE_BOLD};
+        widths[c] = column_width(self, c);
+        print_padded(self->cli, &heading, widths[c], c + 1 == self->columns);
     }
-    putchar('\n');
     for (size_t i = 0; i < self->count; i++) {
-        const struct cell *cell = &self->cells[i];
-        bool last = (i + 1) % self->columns == 0;
-        const char *style = cell->style == STYLE_NONE ? "" : cli_style(cli, cell->style);
-        printf("%s%s%s%*s", style, cell->text, *style ? cli_plain(cli) : "", last ? 0 : (int)(widths[i % self->columns] - cell->width + 2),
-               "");
-        if (last)
-            putchar('\n');
+        print_padded(self->cli, &self->cells[i], widths[column], column + 1 == self->columns);
+        column = column + 1 < self->columns ? column + 1 : 0;
     }
 }
 

@@ -72,8 +72,8 @@ static int choose_online(struct cli *cli, const char *word, const char **group)
     if (status)
         return status;
     const cccc_value_t *groups = cccc_get(result, "groups");
-    for (uint32_t i = 0; cccc_is_array(groups) && i < groups->via.array.size; i++)
-        consider(&choice, cccc_get_str(&groups->via.array.ptr[i], "group_id"), cccc_get_str(&groups->via.array.ptr[i], "title"));
+    for (uint32_t i = 0; i < cli_count(groups); i++)
+        consider(&choice, cccc_get_str(cli_item(groups, i), "group_id"), cccc_get_str(cli_item(groups, i), "title"));
     return choose(&choice, group);
 }
 
@@ -149,10 +149,10 @@ int cli_group_offline(struct cli *cli, const char *word, const char **group)
     if (!choice.word)
         return active_offline(cli, group);
     cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
-    for (uint32_t i = 0; i < ids.via.array.size; i++) {
+    for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct cccc_group_files files;
         cccc_str_t id = {0};
-        cccc_as_str(&ids.via.array.ptr[i], &id);
+        cccc_as_str(cli_item(&ids, i), &id);
         if (cccc_str_is(id, choice.word)) {
             *group = choice.word;
             return 0;
@@ -203,7 +203,7 @@ static int event_by_seq(struct cli *cli, const char *group, uint64_t seq, const 
     if (status)
         return status;
     const cccc_value_t *events = reply ? cccc_get(cccc_reply_result(reply), "events") : NULL;
-    const cccc_value_t *event = cccc_is_array(events) && events->via.array.size > 0 ? events->via.array.ptr : NULL;
+    const cccc_value_t *event = cli_count(events) > 0 ? events->via.array.ptr : NULL;
     bool found = event && cccc_get_uint(event, "seq", 0) == seq;
     if (found)
         *event_id = cccc_arena_str(cli->arena, cccc_get_str(event, "id")).ptr;
@@ -226,9 +226,9 @@ static void search_page(struct prefix_search *self, const cccc_value_t *result)
 {
     const cccc_value_t *events = cccc_get(result, "events");
     size_t len = strlen(self->prefix);
-    uint32_t count = cccc_is_array(events) ? events->via.array.size : 0;
+    uint32_t count = cli_count(events);
     for (uint32_t i = 0; i < count; i++) {
-        cccc_str_t id = cccc_get_str(&events->via.array.ptr[i], "id");
+        cccc_str_t id = cccc_get_str(cli_item(events, i), "id");
         if (id.len < len || strncmp(id.ptr, self->prefix, len) != 0)
             continue;
         self->event_id = cccc_arena_str(self->cli->arena, id).ptr;

@@ -63,13 +63,9 @@ static bool local_midnight(int64_t now_us, int days, const char *date, int64_t *
     time_t now = (time_t)(now_us / SECOND_US);
     localtime_r(&now, &tm);
     if (date) {
-        int length = 0, year, month, day;
-        if (sscanf(date, "%4d-%2d-%2d%n", &year, &month, &day, &length) != 3 || length != 10 || date[10] || month < 1 || month > 12 ||
-            day < 1 || day > 31)
+        const char *end = strlen(date) == strlen("2026-01-31") ? strptime(date, "%Y-%m-%d", &tm) : NULL;
+        if (!end || *end)
             return false;
-        tm.tm_year = year - 1900;
-        tm.tm_mon = month - 1;
-        tm.tm_mday = day;
     }
     tm.tm_mday -= days;
     tm.tm_hour = tm.tm_min = tm.tm_sec = 0;

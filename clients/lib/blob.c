@@ -1,7 +1,7 @@
 /* blob.c - files of a group, in pieces: put one, get one.
  *
- * A blob is named by the SHA-256 of its content, so a put that was interrupted by a restart of the daemon simply begins again. A got file appears under its
- * name whole or not at all. */
+ * A blob is named by the SHA-256 of its content, so a put that was interrupted by a restart of the daemon simply begins again. A got file
+ * appears under its name whole or not at all. */
 #include "clients/lib/internal.h"
 
 #include <errno.h>

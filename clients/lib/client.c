@@ -1,8 +1,9 @@
 /* client.c - the client: opening it, its open requests, and how each of them ends.
  *
- * A request is open from cccc_request* until it ended; it ends exactly once: by its answer, by its deadline, or because the link that carried it is gone and it
- * must not be sent twice. Its id is serial number and slot, so an answer finds it in one step and a late answer to an earlier holder of the slot finds
- * nothing. Requests share one time-out, so the list in order of opening is also the order of deadlines. */
+ * A request is open from cccc_request* until it ended; it ends exactly once: by its answer, by its deadline, or because the link that
+ * carried it is gone and it must not be sent twice. Its id is serial number and slot, so an answer finds it in one step and a late answer
+ * to an earlier holder of the slot finds nothing. Requests share one time-out, so the list in order of opening is also the order of
+ * deadlines. */
 #include "clients/lib/internal.h"
 
 #include <stdio.h>

@@ -1,8 +1,9 @@
-/* connection.c - the client's link to the daemon: first connect, notice that it ended, find the daemon anew, and the turns in which all of it happens.
+/* connection.c - the client's link to the daemon: first connect, notice that it ended, find the daemon anew, and the turns in which all of
+ * it happens.
  *
- * A lost daemon is looked for after 100 ms, then at growing distances of at most 10 s, each shortened by up to a quarter at random so that many clients
- * do not come at once. A link that is silent for a second while answers are due is compared with the descriptor: another epoch there means another
- * daemon, also when no end of the old one was ever seen. */
+ * A lost daemon is looked for after 100 ms, then at growing distances of at most 10 s, each shortened by up to a quarter at random so that
+ * many clients do not come at once. A link that is silent for a second while answers are due is compared with the descriptor: another epoch
+ * there means another daemon, also when no end of the old one was ever seen. */
 #include "clients/lib/internal.h"
 
 #include <errno.h>

@@ -1,30 +1,33 @@
 /* follow.c - following a group: every event once, in order, or a gap item that says what is missing and why.
  *
- * A follower has a position `pos`, a stream (a SUB link) and reads (ledger_read through the client). What it hands out is decided by `pos` alone:
+ * A follower has a position `pos`, a stream (a SUB link) and reads (ledger_read through the client). What it hands out is decided by `pos`
+ * alone:
  *
  *   (P) every event that matches the filter and has seq <= pos was handed out, once and in order, or a gap item covered it.
  *
  * Each step that moves pos keeps (P):
- *   1. A row of a page. Pages are answers to "after pos"; their rows rise in seq, and a row at or below pos is skipped. The rows of a page and its
- *      checked_seq leave out nothing that matches, because the daemon reads the ledger itself; pos moves to the row, at the end to checked_seq.
+ *   1. A row of a page. Pages are answers to "after pos"; their rows rise in seq, and a row at or below pos is skipped. The rows of a page
+ *      and its checked_seq leave out nothing that matches, because the daemon reads the ledger itself; pos moves to the row, at the end to
+ *      checked_seq.
  *   2. A live frame. Its topic carries its seq and that of the frame before it under the same topic. If seq <= pos it is an old one and
- *      skipped. If prev <= pos < seq, nothing that matches lies between pos and seq: pos moves to seq. If prev > pos something was lost: the
- *      frame is held, nothing moves, and pages are read from pos until the held frame fits or is old. They do get there, since the daemon
- *      publishes only what is durable.
+ *      skipped. If prev <= pos < seq, nothing that matches lies between pos and seq: pos moves to seq. If prev > pos something was lost:
+ *      the frame is held, nothing moves, and pages are read from pos until the held frame fits or is old. They do get there, since the
+ *      daemon publishes only what is durable.
  * prev can be trusted only within one life of the daemon. A stream is one connection that is never continued (link.c), and on each new one
- * frames wait until pages have reached the head that the first page named: what the daemon had stored before it began to count is then at or
- * below pos.
+ * frames wait until pages have reached the head that the first page named: what the daemon had stored before it began to count is then at
+ * or below pos.
  *
- * Nothing is missed for ever: a lost frame shows in the next frame; if there is none, in the head frames (sent each second after a change); if they are
- * lost too, in a page read after 50 ms of silence, then at doubling distances up to 10 s, for as long as the stream stays silent.
+ * Nothing is missed for ever: a lost frame shows in the next frame; if there is none, in the head frames (sent each second after a change);
+ * if they are lost too, in a page read after 50 ms of silence, then at doubling distances up to 10 s, for as long as the stream stays
+ * silent.
  *
- * Frames that arrive while pages are read stay in the socket up to its high-water mark, beyond which the daemon drops them: memory is bounded, and the
- * drop is one more loss of kind 2. As soon as pages have passed the first of them that is not old, the rest come from there: a follower that
- * is behind need not chase the head with pages.
+ * Frames that arrive while pages are read stay in the socket up to its high-water mark, beyond which the daemon drops them: memory is
+ * bounded, and the drop is one more loss of kind 2. As soon as pages have passed the first of them that is not old, the rest come from
+ * there: a follower that is behind need not chase the head with pages.
  *
- * A restored ledger may hold other events under seqs already handed out. So reads name the id of the event at the position when it is known (`anchor`); after each new
- * connection reading starts from the anchor even if pos is further, and a match at or below pos means another ledger, as do the answer lineage_changed and a
- * head below pos. Then a reset item is given and following goes on from the head. */
+ * A restored ledger may hold other events under seqs already handed out. So reads name the id of the event at the position when it is known
+ * (`anchor`); after each new connection reading starts from the anchor even if pos is further, and a match at or below pos means another
+ * ledger, as do the answer lineage_changed and a head below pos. Then a reset item is given and following goes on from the head. */
 #include "clients/lib/page.h"
 
 #include <stdio.h>

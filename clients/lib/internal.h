@@ -1,6 +1,7 @@
 /* internal.h - what the files of libcccc share: the client, its link to the daemon, its open requests.
  *
- * client.c owns requests, connection.c the link to the daemon and the turns, link.c one socket's life, discover.c the home, follow.c followers.
+ * client.c owns requests, connection.c the link to the daemon and the turns, link.c one socket's life, discover.c the home, follow.c
+ * followers.
  * Thread: all of a client and its followers belong to one thread at a time. */
 #pragma once
 
@@ -43,8 +44,8 @@ int daemon_find(const char *home, struct daemon_address *out, struct cccc_error 
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_UP };
 
-/* A socket that connects once and never again by itself. Whatever arrives on it therefore comes from one instance of the daemon, in the order it was
- * sent, and what was written to it can never reach a later instance. Start with all zero. */
+/* A socket that connects once and never again by itself. Whatever arrives on it therefore comes from one instance of the daemon, in the
+ * order it was sent, and what was written to it can never reach a later instance. Start with all zero. */
 struct link {
     void *socket;
     void *monitor;
@@ -55,11 +56,12 @@ struct link {
 
 /* Open towards `endpoint`; `topics` are subscribed to first (SUB). False when libzmq refuses. */
 bool link_open(struct link *self, void *zmq, int type, const char *endpoint, int hwm, const char *const *topics, size_t topic_count);
-/* Two places in a poll(2): the monitor, and the socket if it is wanted. The socket's may be slept on only when nothing was sent or received on it since
- * receiving said EAGAIN, because any other call may take the signal away (zmq_getsockopt(3), ZMQ_FD). */
+/* Two places in a poll(2): the monitor, and the socket if it is wanted. The socket's may be slept on only when nothing was sent or received
+ * on it since receiving said EAGAIN, because any other call may take the signal away (zmq_getsockopt(3), ZMQ_FD). */
 void link_poll(const struct link *self, bool wanted, struct pollfd fds[2]);
 void link_polled(struct link *self, const struct pollfd fds[2]);
-/* Take in what the monitor says, if poll said that it does; returns the state. DOWN: the socket may still hold messages that came before the end. */
+/* Take in what the monitor says, if poll said that it does; returns the state. DOWN: the socket may still hold messages that came before
+ * the end. */
 enum link_state link_watch(struct link *self);
 void link_close(struct link *self);
 
@@ -154,8 +156,8 @@ bool requests_take_reply(cccc_t *self);
 void requests_link_lost(cccc_t *self);
 /* End what is over its time. */
 void requests_expire(cccc_t *self, int64_t now);
-/* Tell those who wait for requests that ended. Runs the user's functions, which may do anything but close the client; so call it only where the
- * client's state is whole. */
+/* Tell those who wait for requests that ended. Runs the user's functions, which may do anything but close the client; so call it only where
+ * the client's state is whole. */
 void requests_dispatch(cccc_t *self);
 /* Drop a waiter's request: its answer will be ignored. */
 void request_forget(cccc_t *self, const struct waiter *waiter);
@@ -166,8 +168,9 @@ void requests_drop(cccc_t *self);
 
 /* Connect for the first time and wait until the link is up. */
 int connection_open(cccc_t *self, struct cccc_error *err);
-/* One turn: wait until `until_ms` (monotonic; INT64_MAX: for ever) at most for anything on the client's link or on `other` (may be NULL; its socket only when
- * `wanted`), and take in what came for the client. Returns at once when something is there. False when a signal handler ran. */
+/* One turn: wait until `until_ms` (monotonic; INT64_MAX: for ever) at most for anything on the client's link or on `other` (may be NULL;
+ * its socket only when `wanted`), and take in what came for the client. Returns at once when something is there. False when a signal
+ * handler ran. */
 bool connection_turn(cccc_t *self, int64_t until_ms, struct link *other, bool wanted);
 
 /* ---- replies (reply.c) ---- */

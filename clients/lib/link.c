@@ -1,7 +1,7 @@
 /* link.c - one ZeroMQ socket to one instance of the daemon, and what its monitor says of it.
  *
- * libzmq would reconnect by itself and go on as if nothing had happened; then nobody could say which instance a message went to or came from. So a link
- * connects once: when it ends, its owner closes it and opens another after reading the descriptor again. */
+ * libzmq would reconnect by itself and go on as if nothing had happened; then nobody could say which instance a message went to or came
+ * from. So a link connects once: when it ends, its owner closes it and opens another after reading the descriptor again. */
 #include "clients/lib/internal.h"
 
 #include <stdio.h>

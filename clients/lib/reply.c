@@ -1,7 +1,7 @@
 /* reply.c - what the daemon answered: a received frame, and the value unpacked from it, which borrows the frame's bytes.
  *
- * Replies come from the user's own daemon over a socket only they can open, and may hold a thousand events: they are bounded by the frame's size and
- * msgpack-c's nesting limit, not by the limits of requests. */
+ * Replies come from the user's own daemon over a socket only they can open, and may hold a thousand events: they are bounded by the frame's
+ * size and msgpack-c's nesting limit, not by the limits of requests. */
 #include "clients/lib/internal.h"
 
 #include <stdio.h>

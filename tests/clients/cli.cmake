@@ -9,6 +9,9 @@ if(CCCC_MANDOC)
   add_test(NAME cli_manual_pages COMMAND sh -c
     "for page in ${CMAKE_BINARY_DIR}/clients/cli/*.1; do ${CCCC_MANDOC} -Tlint \"$page\"; done | grep -v 'referenced manual not found'; test $? = 1")
 endif()
+# Every page cccc(1) refers to is built and installed.
+add_test(NAME cli_pages_complete COMMAND sh -c
+  "$<TARGET_FILE:cccc_program> help --man | sed -n 's/^\\.Xr cccc.-\\([a-z]*\\) 1.*/\\1/p' >pages.txt && test -s pages.txt && while read -r page; do test -s ${CMAKE_BINARY_DIR}/clients/cli/cccc-$page.1 || exit 1; done <pages.txt")
 foreach(shell bash zsh fish)
   find_program(CCCC_SHELL_${shell} ${shell})
   if(CCCC_SHELL_${shell})

@@ -99,7 +99,9 @@ static const char *client_id(struct world *w)
 {
     static char text[64];
     uint64_t n = roll(w, CLIENTS * 2);
-    snprintf(text, sizeof text, n < CLIENTS ? ",'client_id':'k%llu'" : "", (unsigned long long)n);
+    text[0] = '\0';
+    if (n < CLIENTS)
+        snprintf(text, sizeof text, ",'client_id':'k%llu'", (unsigned long long)n);
     return text;
 }
 

@@ -269,6 +269,8 @@ def test_version_help_and_completion(home):
     assert home.cli("help", "group", "create").stdout == home.cli("group", "create", "--help").stdout
     assert home.cli("send", "--help").stdout.startswith('  cccc send "Review src/api" --to peer-1,peer-2')
     assert home.cli("help", "--man", "tail").stdout.splitlines()[2] == ".Dt CCCC-TAIL 1"
+    assert "    9  stored data is damaged\n" in home.cli("help", "exit-codes").stdout
+    assert home.cli("help", "topics").stdout.count("cccc help ") == 3
     assert not (home.path / "daemon").exists(), "words start nothing"
 
 

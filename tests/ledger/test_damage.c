@@ -1,6 +1,6 @@
 /* test_damage.c - what somebody or something did to the bytes of a ledger is found, named and never made worse.
  *
- * usage: test_ledger_damage [--seed N] */
+ * usage: test_ledger_damage [--seed N] [--histories N] */
 #include "broker/ledger/ledger_private.h"
 #include "tests/ledger/world.h"
 
@@ -423,6 +423,126 @@ static void a_strange_tail_is_cut_and_kept(void **state)
     sample_fini(&s);
 }
 
+/* Nine acknowledged lines of one batch (`dur` 0), the third of them damaged, and a torn batch whose `dur` is all that vouches for the nine. */
+static void damage_and_torn_tail(struct world *w)
+{
+    assert_int_equal(world_open(w), CCCC_OK);
+    world_append(w, 9, 200);
+    world_commit_all(w);
+    world_append(w, 3, 200);
+    world_commit_all(w);
+    world_close(w);
+    const char *bytes;
+    size_t len;
+    world_bytes(w, &bytes, &len);
+    char *copy = cccc_room(len);
+    memcpy(copy, bytes, len);
+    for (size_t at = 0, line = 1; at < len; line++, at = (size_t)((char *)memchr(copy + at, '\n', len - at) - copy) + 1)
+        if (line == 3 || line == 10)
+            copy[at + 5] ^= 1;
+    simdisk_poke(w->disk, WORLD_LEDGER, copy, len);
+    free(copy);
+}
+
+static void check_damage_is_still_damage(struct world *w)
+{
+    WORLD_REQUIRE(w, world_open(w) == CCCC_OK);
+    WORLD_REQUIRE(w, w->folded == 8 && w->gap_count == 1 && w->gaps[0].from_seq == 3 && w->gaps[0].to_seq == 3);
+    WORLD_REQUIRE(w, cccc_ledger_head(w->ledger) == 9 && cccc_ledger_health(w->ledger) == CCCC_LEDGER_OK);
+}
+
+/* Cutting a tail must not take away what protects the lines before it: stopped at any call and opened again, the nine are still there. */
+static void cutting_a_tail_leaves_its_evidence(void **state)
+{
+    (void)state;
+    static const enum simdisk_loss losses[] = {SIMDISK_LOSE_ALL, SIMDISK_KEEP_ALL, SIMDISK_DICE};
+    bool fired = true;
+    for (uint64_t n = 1; fired; n++) {
+        for (size_t i = 0; i < 3; i++) {
+            struct world w;
+            world_init(&w, arguments.seed + n);
+            damage_and_torn_tail(&w);
+            simdisk_arm(w.disk, &(struct simdisk_fault){.kind = SIMDISK_CRASH, .at = n});
+            world_open(&w);
+            fired = simdisk_fired(w.disk);
+            world_die(&w, &losses[i]);
+            check_damage_is_still_damage(&w);
+            world_die(&w, NULL);
+            check_damage_is_still_damage(&w);
+            world_fini(&w);
+        }
+    }
+}
+
+/* Overwrite some bytes at or below the mark, whose line ends at `end`, in cache and on disk alike. */
+static void spoil(struct world *w, size_t end)
+{
+    const char *bytes;
+    size_t len;
+    world_bytes(w, &bytes, &len);
+    char *copy = cccc_room(len);
+    memcpy(copy, bytes, len);
+    unsigned spots = 1 + (unsigned)simdisk_roll(w->disk, 3);
+    for (unsigned i = 0; i < spots; i++) {
+        size_t at = (size_t)simdisk_roll(w->disk, end), run = 1 + (size_t)simdisk_roll(w->disk, simdisk_roll(w->disk, 4) ? 3 : 400);
+        for (size_t k = at; k < at + run && k < end; k++)
+            copy[k] = (char)(copy[k] ^ (int)(1 + simdisk_roll(w->disk, 255)));
+    }
+    simdisk_poke(w->disk, WORLD_LEDGER, copy, len);
+    memcpy(w->acked.data, copy, w->acked.size);
+    free(copy);
+}
+
+static void acknowledged_bytes_are_as_they_were(struct world *w)
+{
+    const char *bytes;
+    size_t len;
+    world_bytes(w, &bytes, &len);
+    WORLD_REQUIRE(w, len >= w->acked.size && memcmp(bytes, w->acked.data, w->acked.size) == 0, ": %zu of %zu bytes", len, w->acked.size);
+}
+
+static void damaged_history(struct world *w)
+{
+    struct cccc_commit result;
+    assert_int_equal(world_open(w), CCCC_OK);
+    size_t marked = 0;
+    unsigned batches = 1 + (unsigned)simdisk_roll(w->disk, 5);
+    for (unsigned i = 0; i < batches; i++) {
+        world_append(w, 1 + (unsigned)simdisk_roll(w->disk, 5), simdisk_roll(w->disk, 5) ? 200 : 5000);
+        world_commit_all(w);
+        if (i == 0 || simdisk_roll(w->disk, 3) == 0) {
+            world_mark(w);
+            marked = w->acked.size;
+        }
+    }
+    world_append(w, 4, 3000);
+    simdisk_arm(w->disk, &(struct simdisk_fault){.kind = SIMDISK_CRASH, .at = 1 + simdisk_roll(w->disk, 5)});
+    world_commit(w, &result);
+    world_die(w, &(enum simdisk_loss){SIMDISK_DICE});
+    spoil(w, marked);
+    for (unsigned i = 0; i < 3; i++) {
+        simdisk_arm(w->disk, &(struct simdisk_fault){.kind = SIMDISK_CRASH, .at = 1 + simdisk_roll(w->disk, 40)});
+        world_open(w);
+        world_die(w, &(enum simdisk_loss){SIMDISK_DICE});
+        acknowledged_bytes_are_as_they_were(w);
+    }
+    WORLD_REQUIRE(w, world_open(w) == CCCC_OK);
+    acknowledged_bytes_are_as_they_were(w);
+    WORLD_REQUIRE(w, w->report.gap_count > 0 || w->report.foreign_bytes > 0 || w->report.note[0]);
+}
+
+/* Damage below the mark, then a torn batch, then recoveries that crash: no acknowledged byte, good or bad, is cut or changed, and the damage is told. */
+static void damage_and_crashes_together_cut_nothing_acknowledged(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < arguments.histories; i++) {
+        struct world w;
+        world_init(&w, arguments.seed + i);
+        damaged_history(&w);
+        world_fini(&w);
+    }
+}
+
 /* ---- other programs at work while we are ---- */
 
 /* Bytes that appeared since our last batch: nothing is stored, they stay where they are until the ledger is opened again, and a copy is kept. */
@@ -642,6 +762,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_middle_of_a_ledger_is_judged_line_by_line),
         cmocka_unit_test(a_forged_line_breaks_the_chain),
         cmocka_unit_test(a_strange_tail_is_cut_and_kept),
+        cmocka_unit_test(cutting_a_tail_leaves_its_evidence),
+        cmocka_unit_test(damage_and_crashes_together_cut_nothing_acknowledged),
         cmocka_unit_test(foreign_bytes_stop_the_next_batch),
         cmocka_unit_test(a_file_that_is_not_ours_any_more_stops_the_next_batch),
         cmocka_unit_test(bytes_that_slip_in_during_a_write_are_seen),

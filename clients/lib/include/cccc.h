@@ -1,7 +1,7 @@
 /* cccc.h - libcccc: talk to a cccc daemon from C.
  *
- * A client finds the daemon by the descriptor in its home and starts nothing. Requests are answered once what they ask for is durable; a follower
- * gets every event once and in order, or a gap item that says what is missing and why.
+ * A client finds the daemon by the descriptor in its home and starts nothing. Requests are answered once what they ask for is durable; a
+ * follower gets every event once and in order, or a gap item that says what is missing and why.
  * Threads: a client and its followers belong to one thread at a time; different clients are independent.
  * Signals: none are touched. Memory: functions named *_new or *_open give what *_free or *_close takes; a T** argument is taken and nulled.
  * Errors: functions return 0 or -1 with *err filled (err may be NULL). A code is the word of the protocol (PROTOCOL.md). */
@@ -59,9 +59,9 @@ void cccc_args_value(cccc_args_t *self, const char *key, const msgpack_object *v
 
 /* ---- requests ---- */
 
-/* Ask and wait. Takes *args (NULL for none). Requests that may be repeated safely (reads, and sends, which get a client_id when they have none) are
- * repeated when the daemon comes back within the time-out; others fail with outcome "unknown" when the daemon went away meanwhile.
- * On success *reply (may be NULL) is the caller's. */
+/* Ask and wait. Takes *args (NULL for none). Requests that may be repeated safely (reads, and sends, which get a client_id when they have
+ * none) are repeated when the daemon comes back within the time-out; others fail with outcome "unknown" when the daemon went away
+ * meanwhile. On success *reply (may be NULL) is the caller's. */
 int cccc_request(cccc_t *self, const char *op, cccc_args_t **args, cccc_reply_t **reply, struct cccc_error *err);
 /* The reply's result map; lives as long as the reply. */
 const msgpack_object *cccc_reply_result(const cccc_reply_t *self);
@@ -70,10 +70,11 @@ void cccc_reply_free(cccc_reply_t **self);
 /* Called when a pipelined request ended: reply (borrowed) or error (borrowed), the other NULL. */
 typedef void (*cccc_done_fn)(void *arg, const cccc_reply_t *reply, const struct cccc_error *err);
 /* Send without waiting; at most 10,000 may be open (-1 "busy" beyond). `done` runs inside any call of this client that
- * waits or takes in answers (cccc_pump, cccc_request and what is made of it, cccc_follow_next); it may ask further, but not close the client. */
+ * waits or takes in answers (cccc_pump, cccc_request and what is made of it, cccc_follow_next); it may ask further, but not close the
+ * client. */
 int cccc_request_async(cccc_t *self, const char *op, cccc_args_t **args, cccc_done_fn done, void *arg, struct cccc_error *err);
-/* Take in what has arrived, waiting at most timeout_ms (0: not at all, -1: until something ends) while requests are open. Returns how many ended. A
- * signal handler that ran ends the waiting early. */
+/* Take in what has arrived, waiting at most timeout_ms (0: not at all, -1: until something ends) while requests are open. Returns how many
+ * ended. A signal handler that ran ends the waiting early. */
 int cccc_pump(cccc_t *self, int timeout_ms, struct cccc_error *err);
 /* Requests not ended yet. */
 size_t cccc_open_requests(const cccc_t *self);
@@ -120,8 +121,8 @@ struct cccc_follow_stats {
 };
 
 int cccc_follow_open(cccc_t *self, const struct cccc_filter *filter, cccc_follow_t **out, struct cccc_error *err);
-/* The next item: 1 and *item, 0 after timeout_ms without one (-1: wait for ever), -1 on an error that ends the follower (the group was deleted, ...). A daemon
- * that is away is waited for. A signal handler that ran ends the waiting early: 0. */
+/* The next item: 1 and *item, 0 after timeout_ms without one (-1: wait for ever), -1 on an error that ends the follower (the group was
+ * deleted, ...). A daemon that is away is waited for. A signal handler that ran ends the waiting early: 0. */
 int cccc_follow_next(cccc_follow_t *self, struct cccc_item *item, int timeout_ms, struct cccc_error *err);
 void cccc_follow_stats(const cccc_follow_t *self, struct cccc_follow_stats *out);
 void cccc_follow_close(cccc_follow_t **self);
