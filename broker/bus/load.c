@@ -31,6 +31,18 @@ static void log_recovery(const char *group_id, const struct cccc_recovery *repor
                  report->head_seq, report->torn_bytes, report->gap_count);
 }
 
+/* A group that CCCC 0.4.0 wrote last: copies of what will be written over are kept, and its cursors handed to the fold. NULL, or why it takes no
+ * writes. */
+static const char *begin_legacy(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, const cccc_value_t *document,
+                                cccc_arena_t *arena, struct cccc_errmsg *m)
+{
+    if (!cccc_is_map(document) || cccc_get(document, "ledger_seq"))
+        return NULL;
+    cccc_value_t cursors = cccc_legacy_cursors(bus->vfs, &bus->home, cccc_str(group_id), arena);
+    cccc_core_fold_cursors(bus->core, slot, &cursors);
+    return cccc_legacy_keep_group(bus->vfs, &bus->home, cccc_str(group_id), m) == CCCC_OK ? NULL : m->text;
+}
+
 void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
 {
     char group_id[16], dir[sizeof bus->home.root + 64];
@@ -52,15 +64,17 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
                                           .arg = &folding};
     cccc_ledger_t *ledger = NULL;
     struct cccc_recovery report = {0};
-    struct cccc_errmsg m = {""};
+    struct cccc_errmsg m = {""}, not_kept;
+    const char *read_only = begin_legacy(bus, folding.slot, group_id, &files.document, arena, &not_kept);
     cccc_err_t err = cccc_ledger_open(&options, &ledger, &report, &m);
     if (err != CCCC_OK)
         cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", m.text, group_id);
     else
         log_recovery(group_id, &report);
     cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL);
-    cccc_core_fold_end(bus->core, cccc_bus_moment(bus), folding.slot, err != CCCC_OK ? m.text : NULL,
-                       err == CCCC_OK && report.read_only ? report.note : NULL);
+    if (err == CCCC_OK && report.read_only)
+        read_only = report.note;
+    cccc_core_fold_end(bus->core, cccc_bus_moment(bus), folding.slot, err != CCCC_OK ? m.text : NULL, err != CCCC_OK ? NULL : read_only);
     cccc_arena_destroy(&arena);
 }
 

@@ -66,6 +66,8 @@ static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_
     if (err == CCCC_OK)
         err = cccc_log_open(bus->vfs, &bus->home, m);
     if (err == CCCC_OK)
+        err = cccc_legacy_keep_home(bus->vfs, &bus->home, m);
+    if (err == CCCC_OK)
         err = cccc_home_next_epoch(bus->vfs, &bus->home, &bus->epoch, m);
     if (err == CCCC_OK && chdir(bus->home.root) < 0)
         err = cccc_fail(m, CCCC_E_STORAGE, "%s: %s", bus->home.root, strerror(errno));

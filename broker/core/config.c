@@ -358,12 +358,15 @@ static void (*const appliers[CCCC_KIND_COUNT])(struct edit *) = {
 };
 
 /* Is what the event says in the document already? Asked while folding only. A document without a ledger_seq was written by CCCC 0.4.0 and holds all
- * that 0.4.0 recorded; the first thing recorded after it is a group.edit with the whole of it (config_resume), which therefore counts. */
-static bool is_in_document(const struct cccc_group *group, cccc_kind_t kind, uint64_t seq)
+ * that 0.4.0 recorded; the first thing recorded after it is a group.edit with the whole of it (config_resume), which therefore counts. The same holds for a document that was newer
+ * than its ledger (a copy that caught the two at different moments): the seqs it names were used again, and replaces_seq says up to where. */
+static bool is_in_document(const struct cccc_group *group, cccc_kind_t kind, const struct cccc_event *event)
 {
-    if (!cccc_is_map(&group->document) || seq > group->document_seq)
+    if (!cccc_is_map(&group->document) || event->seq > group->document_seq)
         return false;
-    return kind != CCCC_KIND_GROUP_EDIT || group->document_seq != UINT64_MAX || group->edited;
+    if (kind != CCCC_KIND_GROUP_EDIT || group->edited)
+        return true;
+    return group->document_seq != UINT64_MAX && cccc_get_uint(&event->data, "replaces_seq", 0) < group->document_seq;
 }
 
 bool config_apply(struct cccc_group *group, const struct cccc_event *event)
@@ -373,7 +376,7 @@ bool config_apply(struct cccc_group *group, const struct cccc_event *event)
         return false;
     if (group->created_ts[0] == '\0' && event->ts.len < sizeof group->created_ts)
         memcpy(group->created_ts, event->ts.ptr, event->ts.len);
-    if (group->folding && is_in_document(group, kind, event->seq))
+    if (group->folding && is_in_document(group, kind, event))
         return true;
     bool has_document = cccc_is_map(&group->document);
     struct edit e = {.arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES), .event = event};
@@ -394,8 +397,10 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
     cccc_value_t document = cccc_map_without(arena, &group->document, CCCC_STR("ledger_seq"));
     if (group->config.created_at.len == 0 && group->created_ts[0] != '\0')
         document = cccc_map_with(arena, &document, CCCC_STR("created_at"), cccc_text(group->created_ts));
-    cccc_builder_t b = cccc_map_builder(arena, 1);
+    cccc_builder_t b = cccc_map_builder(arena, 2);
     cccc_map_add(&b, "document", cccc_value_copy(arena, &document));
+    if (group->document_seq != UINT64_MAX && group->document_seq > group->head_seq)
+        cccc_map_add(&b, "replaces_seq", cccc_uint(group->document_seq));
     struct cccc_errmsg m;
     cccc_err_t err = core_append(core, group, CCCC_KIND_GROUP_EDIT, CCCC_STR("user"), CCCC_STR(""), b.value, &arena, &m);
     if (err == CCCC_OK) {
@@ -406,11 +411,15 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
     readers_sync(group); /* no event will bring them */
 }
 
+bool config_is_unrecorded(const struct cccc_group *group)
+{
+    return cccc_is_map(&group->document) && (group->edited || group->document_seq > group->head_seq);
+}
+
 void config_resume(struct cccc_core *core, struct cccc_group *group)
 {
-    if (!cccc_is_map(&group->document))
-        return;
-    if (group->edited || group->document_seq == UINT64_MAX)
+    legacy_take_over(core, group);
+    if (config_is_unrecorded(group))
         take_over(core, group);
 }
 

@@ -149,6 +149,17 @@ static struct cccc_conn *conn_find(struct cccc_core *core, uint64_t id)
     return conn;
 }
 
+static void conn_link(struct cccc_core *core, struct cccc_conn *conn)
+{
+    HASH_ADD(hh, core->conns, conn, sizeof conn->conn, conn);
+}
+
+static void conn_drop(struct cccc_core *core, struct cccc_conn *conn)
+{
+    HASH_DELETE(hh, core->conns, conn); /* NOLINT(clang-analyzer-core.NullDereference): it is in the table */
+    free(conn);
+}
+
 /* `call` is undecided and parked: what its connection sends next waits behind it. */
 static void conn_hold(call_t *call)
 {
@@ -160,7 +171,7 @@ static void conn_hold(call_t *call)
         conn = calloc(1, sizeof *conn);
         CCCC_ASSERT(conn, "(out of memory)");
         conn->conn = call->conn;
-        HASH_ADD(hh, core->conns, conn, sizeof conn->conn, conn);
+        conn_link(core, conn);
     }
     conn->waiting = call;
 }
@@ -230,10 +241,8 @@ static void run_connections(struct cccc_core *core)
             call_start(conn_dequeue(conn));
         }
         conn->listed = false;
-        if (!conn->waiting) {
-            HASH_DELETE(hh, core->conns, conn);
-            free(conn);
-        }
+        if (!conn->waiting)
+            conn_drop(core, conn);
     }
 }
 
@@ -285,11 +294,15 @@ void cccc_core_gone(cccc_core_t *self, uint64_t id)
     /* The executor still works for this one, with what it borrowed from it. */
     if (conn->waiting)
         conn->waiting->gone = true;
-    HASH_DELETE(hh, self->conns, conn);
-    free(conn);
+    conn_drop(self, conn);
 }
 
 /* ---- parking ---- */
+
+static void parked_link(struct cccc_core *core, call_t *call)
+{
+    HASH_ADD(hh, core->parked, ticket, sizeof call->ticket, call);
+}
 
 cccc_ticket_t call_park(call_t *call, call_next_fn next)
 {
@@ -297,7 +310,7 @@ cccc_ticket_t call_park(call_t *call, call_next_fn next)
     CCCC_ASSERT(call->ticket == 0 && next, "(a call waits for one thing at a time)");
     call->next = next;
     call->ticket = ++core->last_ticket;
-    HASH_ADD(hh, core->parked, ticket, sizeof call->ticket, call);
+    parked_link(core, call);
     conn_hold(call);
     return call->ticket;
 }
@@ -497,6 +510,11 @@ bool cccc_core_slot(const cccc_core_t *self, cccc_str_t group_id, cccc_slot_t *s
     return group != NULL;
 }
 
+static void group_link(struct cccc_core *core, struct cccc_group *group)
+{
+    HASH_ADD_KEYPTR(hh, core->groups_by_id, group->id, strlen(group->id), group);
+}
+
 struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id)
 {
     struct cccc_group *group = core_group_any(core, group_id);
@@ -507,12 +525,12 @@ struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id)
     memcpy(group->id, group_id.ptr, group_id.len);
     if (core->group_count == core->group_capacity) {
         core->group_capacity = core->group_capacity ? core->group_capacity * 2 : 16;
-        core->groups = realloc(core->groups, core->group_capacity * sizeof *core->groups);
+        core->groups = realloc(core->groups, core->group_capacity * sizeof(void *));
         CCCC_ASSERT(core->groups, "(out of memory)");
     }
     group->slot = core->group_count;
     core->groups[core->group_count++] = group;
-    HASH_ADD_KEYPTR(hh, core->groups_by_id, group->id, group_id.len, group);
+    group_link(core, group);
     group->pending_end = &group->pending;
     group->next_seq = 1;
     group_reset(group);
@@ -572,10 +590,12 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     group->next_seq = group->head_seq + 1;
     group->created = group->head_seq > 0 || !cccc_is_nil(&group->document);
     /* A document that is taken over by a group.edit brings its readers with that event. */
-    if (offline || read_only || !(group->edited || group->document_seq == UINT64_MAX))
+    if (offline || read_only || !config_is_unrecorded(group))
         readers_sync(group);
     if (!offline && !read_only)
         config_resume(self, group);
+    else
+        legacy_fini(group);
     group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
     run_connections(self);
 }

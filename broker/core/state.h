@@ -7,6 +7,8 @@
 
 #include "broker/core/core.h"
 
+/* uthash's own hash is a page of code wherever a table is touched. */
+#define HASH_FUNCTION(key, len, hash) ((hash) = cccc_crc32c(0, (key), (len)))
 #include <uthash.h>
 
 /* ---- derived configuration (config.c) ---- */
@@ -115,6 +117,7 @@ struct cccc_group {
     struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
+    struct cccc_legacy *legacy;      /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;              /* read_cursors.json is older than the cursors */
     uint64_t changed_mono_us;    /* for heads */
 

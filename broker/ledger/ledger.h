@@ -156,6 +156,7 @@ struct cccc_verify_report {
     uint64_t torn_bytes;   /* tail above every mark: would be cut at the next start */
     uint64_t chain_breaks, seq_breaks;
     char head_id[33];
+    uint32_t head_crc; /* 0: the last line is of the older format */
 };
 cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir, void (*each_gap)(void *arg, const char *file, uint64_t line,
                               const struct cccc_gap *gap, const char *what), void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg,

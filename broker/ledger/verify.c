@@ -54,6 +54,7 @@ static void check_event(struct verification *v, const struct cccc_finding *f, cc
     if (report->first_seq == 0)
         report->first_seq = f->seq;
     report->head_seq = f->seq;
+    report->head_crc = f->legacy ? 0 : f->seal.crc;
     v->last_offset = f->line.offset;
     v->last_size = f->line.size;
 }

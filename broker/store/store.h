@@ -57,6 +57,13 @@ void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *h
 /* Ids of groups/ that look like groups, sorted; array in the arena. */
 cccc_value_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena);
 
+/* A home, or a group, that CCCC 0.4.0 wrote last: keep copies (<file>.0.4.0) of what is going to be written over. For the home: before its first epoch
+ * is stored. */
+cccc_err_t cccc_legacy_keep_home(const struct cccc_vfs *vfs, const struct cccc_home *home, struct cccc_errmsg *m);
+cccc_err_t cccc_legacy_keep_group(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, struct cccc_errmsg *m);
+/* The map of state/read_cursors.json, or nil. */
+cccc_value_t cccc_legacy_cursors(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena);
+
 /* Carry out one store effect. *value (nil when nothing is yielded) lives in `arena`. */
 cccc_err_t cccc_store_run(const struct cccc_vfs *vfs, const struct cccc_home *home, const struct cccc_store *store, cccc_arena_t *arena,
                           cccc_value_t *value, struct cccc_errmsg *m);

@@ -130,6 +130,7 @@ static void say_live(struct cli *cli, const cccc_follow_t *follower)
     if (cli->tty)
         cli_say(cli, "%s--- %s ---%s", cli_style(cli, STYLE_DIM), stats.restarts ? "the daemon is back; nothing was missed" : "live",
                 cli_plain(cli));
+    fflush(stdout); /* who follows through a pipe is told now, not with the next event */
 }
 
 static void print_item(const struct selection *self, const struct cccc_item *item)

@@ -429,6 +429,51 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc ledger stat", "cccc ledger stat --all --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
      .run = cmd_ledger_stat},
+    {.name = "backup",
+     .summary = "make, check and list backups of the home",
+     .about = "A backup is a folder shaped like a home, with a manifest.json of checksums. It holds the registry, settings, secrets (mode "
+              "0600) and "
+              "all groups; not the daemon's own files, the trash, and other backups. A plain copy of the home (cp -a) is a backup too, "
+              "without a manifest.",
+     .examples = EXAMPLES("cccc backup create", "cccc backup verify ~/.cccc/backups/20260314T091500Z --drill", "cccc backup list")},
+    {.noun = "backup",
+     .name = "create",
+     .summary = "back up the home, also while the daemon serves",
+     .about = "Each group is copied as it was at one moment: its ledger up to the last whole event, with everything that belongs to those "
+              "events. "
+              "The folder gets its name once all of it is on disk. Exits 9 when something was damaged in the home; the backup is made all "
+              "the same.",
+     .examples = EXAMPLES("cccc backup create  # in backups/ of the home", "cccc backup create /mnt/disk/cccc-monday"),
+     .args = ARGS({.name = "DIR", .help = "the folder to make (default: backups/ of the home, named by the time)", .place = CLI_DIRECTORY}),
+     .run = cmd_backup_create},
+    {.noun = "backup",
+     .name = "verify",
+     .summary = "check every file and every ledger line of a backup",
+     .about = "Reads only. --drill then serves a copy of it with a scratch daemon and compares last events, read cursors and unread "
+              "messages with the "
+              "manifest. Exits 9 when anything is damaged or missing.",
+     .examples = EXAMPLES("cccc backup verify ~/.cccc/backups/20260314T091500Z", "cccc backup verify /mnt/disk/cccc-monday --drill"),
+     .options = OPTIONS({.name = "drill", .help = "serve a copy of it and compare what the daemon says"}),
+     .args = ARGS({.name = "DIR", .help = "the backup", .required = true, .place = CLI_DIRECTORY}),
+     .run = cmd_backup_verify},
+    {.noun = "backup",
+     .name = "list",
+     .summary = "list the backups in a folder",
+     .examples = EXAMPLES("cccc backup list", "cccc backup list /mnt/disk --json"),
+     .args = ARGS({.name = "DIR", .help = "the folder they are in (default: backups/ of the home)", .place = CLI_DIRECTORY}),
+     .run = cmd_backup_list},
+    {.name = "restore",
+     .summary = "put a backup in the place of the home",
+     .about = "Refuses while a daemon serves the home. The backup is verified first; the home as it was is kept beside the new one, and "
+              "nothing is deleted. The daemon "
+              "stays stopped. Followers of a ledger that is older now are told so (lineage_changed). Exits 6 when a daemon serves, 9 when "
+              "the backup is damaged.",
+     .examples = EXAMPLES("cccc restore ~/.cccc/backups/20260314T091500Z --dry-run  # what would change",
+                          "cccc restore /mnt/disk/cccc-monday  # behind `cccc daemon stop`"),
+     .options = OPTIONS({.name = "dry-run", .help = "say what would be done, and change nothing"},
+                        {.name = "accept-damage", .help = "restore a damaged backup all the same"}),
+     .args = ARGS({.name = "DIR", .help = "the backup, or a plain copy of a home", .required = true, .place = CLI_DIRECTORY}),
+     .run = cmd_restore},
     /* ---- proofs and words ---- */
     {.name = "demo",
      .summary = "see it work: a scratch daemon, three actors, real commands",

@@ -1,0 +1,407 @@
+"""Backup and restore: what is in a backup is a state the home was in, damage in it is named, and what followed an older state is told."""
+
+import json
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import threading
+import time
+
+import busclient
+import pytest
+from home import BIN, Home
+
+
+def make_group(bus, title="demo"):
+    group = bus.ask("group_create", title=title)["group_id"]
+    for actor in "lead", "rev":
+        bus.ask("actor_add", group_id=group, actor_id=actor, runner="headless", runtime="custom")
+    return group
+
+
+def send(bus, group, text, to="rev"):
+    return bus.ask("send", group_id=group, text=text, to=[to], by="user")["event"]
+
+
+def ledger_events(bus, group):
+    events, after = [], 0
+    while True:
+        page = bus.ask("ledger_read", group_id=group, after_seq=after, limit=1000)
+        assert page["gaps"] == []
+        events += page["events"]
+        after = page["checked_seq"]
+        if not page["more"]:
+            return events
+
+
+def state(bus, group):
+    """All a client can see of a group: its events and what is unread for whom."""
+    unread = {}
+    for actor in "lead", "rev", "user":
+        listed = bus.ask("inbox_list", group_id=group, actor_id=actor, limit=1000)
+        unread[actor] = (listed["cursor"]["seq"], [m["seq"] for m in listed["messages"]])
+    return ledger_events(bus, group), unread, bus.ask("group_show", group_id=group)["group"]["actors"]
+
+
+def result(done):
+    answer = json.loads(done.stdout)
+    assert answer["ok"], answer
+    return answer["result"]
+
+
+class Load:
+    """Sends to a group from a thread of its own until told to stop; knows what was acknowledged."""
+
+    def __init__(self, home, group):
+        self.home, self.group, self.acked, self.over = home, group, [], threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        with self.home.bus() as bus:
+            while not self.over.is_set():
+                ids = [bus.post("send", {"group_id": self.group, "text": "x" * 300, "to": ["rev"], "by": "user"}) for _ in range(50)]
+                for _ in ids:
+                    reply = bus.take()
+                    assert reply["ok"], reply
+                    self.acked.append(reply["result"]["event"])
+
+    def __enter__(self):
+        self.thread.start()
+        while len(self.acked) < 200:
+            time.sleep(0.001)
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    return tmp_path / "monday"
+
+
+# What a backup holds comes back exactly: events, cursors, unread messages, actors, blobs; and the home before it is kept.
+def test_restored_home_is_the_one_that_was_backed_up(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+        first = send(bus, group, "one")
+        send(bus, group, "long " * 20000)
+        bus.ask("inbox_mark_read", group_id=group, actor_id="rev", event_id=first["id"], by="rev")
+        before = state(bus, group)
+    blob = next((served.path / "groups" / group / "state/blobs").iterdir())
+    created = result(served.cli("backup", "create", str(elsewhere), "--json"))
+    assert created["groups"][0]["head_seq"] == before[0][-1]["seq"] and created["path"] == str(elsewhere)
+    with served.bus() as bus:
+        send(bus, group, "after")
+    served.cli("daemon", "stop")
+    done = served.cli("restore", str(elsewhere))
+    assert "next: cccc daemon start; cccc doctor" in done.stderr
+    [aside] = served.path.parent.glob(served.path.name + ".before-restore.*")
+    try:
+        assert "after" in (aside / "groups" / group / "ledger.jsonl").read_text()
+        assert served.cli("status", check=False).returncode == 3, "the daemon stays stopped until it is started"
+        served.cli("daemon", "start")
+        served.cli("doctor")
+        with served.bus() as bus:
+            assert state(bus, group) == before
+            assert bus.ask("blob_stat", group_id=group, path="state/blobs/" + blob.name)["bytes"] == blob.stat().st_size
+            send(bus, group, "goes on")
+        served.cli("daemon", "stop")
+    finally:
+        shutil.rmtree(aside)
+
+
+# A backup needs no quiet: made under load it is a prefix with everything acknowledged before it began, and it passes its own drill.
+def test_backup_under_load_is_a_prefix_and_passes_the_drill(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+    with Load(served, group) as load:
+        known = len(load.acked)
+        created = result(served.cli("backup", "create", str(elsewhere), "--json"))
+    original = {e["seq"]: e for e in load.acked}
+    assert created["groups"][0]["head_seq"] >= load.acked[known - 1]["seq"]
+    lines = [json.loads(line) for line in (elsewhere / "groups" / group / "ledger.jsonl").read_bytes().splitlines()]
+    for line in lines[3:]:
+        assert line["id"] == original[line["seq"]]["id"]
+    checked = result(served.cli("backup", "verify", str(elsewhere), "--drill", "--json"))
+    assert checked["state"] == "sound" and checked["drilled"] and checked["notes"] == []
+
+
+# Several groups change their configuration while they are copied: every copy opens, and none has a configuration newer than its ledger.
+def test_configuration_never_runs_ahead_of_the_ledger(served, elsewhere):
+    with served.bus() as bus:
+        groups = [make_group(bus, f"g{i}") for i in range(3)]
+    over = threading.Event()
+
+    def change():
+        with served.bus() as bus:
+            n = 0
+            while not over.is_set():
+                n += 1
+                for group in groups:
+                    bus.ask("group_update", group_id=group, patch={"title": f"title {n}"})
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for i in range(5):
+            target = f"{elsewhere}-{i}"
+            heads = {g["group_id"]: g["head_seq"] for g in result(served.cli("backup", "create", target, "--json"))["groups"]}
+            for group in groups:
+                text = (pathlib.Path(target) / "groups" / group / "group.yaml").read_text()
+                [seq] = [int(line.split(":")[1]) for line in text.splitlines() if line.startswith("ledger_seq:")]
+                assert seq <= heads[group]
+            checked = result(served.cli("backup", "verify", target, "--drill", "--json"))
+            assert checked["notes"] == [], "nothing looks edited by hand"
+    finally:
+        over.set()
+        thread.join()
+
+
+# Nobody else may read a backup, and it has none of what belongs to the running daemon.
+def test_backup_is_private_and_leaves_out_the_daemons_own_files(served, elsewhere):
+    secret = served.path / "state/secrets/actors/g_000000000000/lead.json"
+    secret.parent.mkdir(parents=True)
+    secret.write_text("{}")
+    os.chmod(secret, 0o644)
+    (served.path / "odd").symlink_to("/etc/passwd")
+    with served.bus() as bus:
+        group = make_group(bus)
+        send(bus, group, "x")
+    created = result(served.cli("backup", "create", str(elsewhere), "--json"))
+    assert created["secrets"] == 1 and created["skipped"] == ["odd"]
+    assert "private environment" in served.cli("backup", "create", str(elsewhere) + "2").stdout
+    for path in elsewhere.rglob("*"):
+        mode = path.lstat().st_mode
+        assert stat.S_IMODE(mode) & 0o077 == 0 and (stat.S_ISREG(mode) or stat.S_ISDIR(mode)), path
+    names = {str(p.relative_to(elsewhere)) for p in elsewhere.rglob("*")}
+    assert "state/secrets/actors/g_000000000000/lead.json" in names
+    assert not names & {"daemon", "trash", "backups", "odd", f"groups/{group}/state/ledger/ledger.lock", f"groups/{group}/state/ledger/mark"}
+
+
+# Each kind of damage is named with its file, and the exit status says so; an extra file is only a note.
+def test_damage_in_a_backup_is_named(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+        for i in range(20):
+            send(bus, group, f"message {i}")
+    served.cli("backup", "create", str(elsewhere))
+    ledger = f"groups/{group}/ledger.jsonl"
+
+    def flip(path):
+        data = bytearray((elsewhere / path).read_bytes())
+        data[len(data) // 2] ^= 1
+        (elsewhere / path).write_bytes(data)
+
+    damages = [
+        (lambda: flip(ledger), ledger),
+        (lambda: flip(f"groups/{group}/group.yaml"), f"groups/{group}/group.yaml"),
+        (lambda: (elsewhere / "registry.json").unlink(), "registry.json"),
+        (lambda: os.truncate(elsewhere / ledger, 100), ledger),
+        (lambda: flip("manifest.json"), "manifest.json"),
+    ]
+    for damage, named in damages:
+        kept = elsewhere.with_name("kept")
+        shutil.copytree(elsewhere, kept)
+        damage()
+        done = served.cli("backup", "verify", str(elsewhere), check=False)
+        assert done.returncode == 9 and named in done.stdout, (named, done.stdout)
+        served.cli("daemon", "stop")
+        done = served.cli("restore", str(elsewhere), check=False)
+        assert done.returncode == 9 and "nothing was changed" in done.stderr
+        shutil.rmtree(elsewhere)
+        kept.rename(elsewhere)
+    (elsewhere / "groups/extra").write_text("?")
+    done = served.cli("backup", "verify", str(elsewhere))
+    assert "groups/extra" in done.stdout and done.returncode == 0
+
+
+def test_restore_refuses_while_a_daemon_serves(served, elsewhere):
+    served.cli("backup", "create", str(elsewhere))
+    done = served.cli("restore", str(elsewhere), check=False)
+    assert done.returncode == 6 and f"pid {served.process.pid}" in done.stderr
+    assert not list(served.path.parent.glob(served.path.name + ".*"))
+
+
+def test_dry_run_says_what_would_change_and_changes_nothing(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+        send(bus, group, "one")
+        served.cli("backup", "create", str(elsewhere))
+        send(bus, group, "two")
+    served.cli("daemon", "stop")
+    before = {p: p.stat().st_mtime_ns for p in served.path.rglob("*")}
+    told = result(served.cli("restore", str(elsewhere), "--dry-run", "--json"))
+    assert told["groups"] == [{"group_id": group, "head_seq_now": 5, "head_seq_backup": 4}]
+    assert before == {p: p.stat().st_mtime_ns for p in served.path.rglob("*")}
+    assert not list(served.path.parent.glob(served.path.name + ".*"))
+
+
+def test_backups_are_listed_and_stay_with_the_home(served):
+    with served.bus() as bus:
+        group = make_group(bus)
+        send(bus, group, "one")
+    one, two = (result(served.cli("backup", "create", "--json"))["path"] for _ in range(2))
+    assert one != two and pathlib.Path(one).parent == served.path / "backups"
+    rows = result(served.cli("backup", "list", "--json"))["backups"]
+    assert [row["path"] for row in rows] == sorted([one, two]) and {row["state"] for row in rows} == {"whole"}
+    served.cli("daemon", "stop")
+    served.cli("restore", two)
+    [aside] = served.path.parent.glob(served.path.name + ".before-restore.*")
+    shutil.rmtree(aside)
+    assert len(result(served.cli("backup", "list", "--json"))["backups"]) == 2
+    served.cli("backup", "verify", one, "--drill")
+
+
+def test_a_home_that_is_gone_is_restored(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+        send(bus, group, "one")
+        before = state(bus, group)
+    served.cli("backup", "create", str(elsewhere))
+    served.stop()
+    shutil.rmtree(served.path)
+    served.cli("restore", str(elsewhere))
+    assert not list(served.path.parent.glob(served.path.name + ".*"))
+    served.cli("daemon", "start")
+    with served.bus() as bus:
+        assert state(bus, group) == before
+    served.cli("daemon", "stop")
+
+
+def test_wrong_places_are_refused(served, elsewhere):
+    elsewhere.mkdir()
+    for args, status in [
+        (("backup", "create", str(elsewhere)), 6),
+        (("backup", "create", str(served.path / "groups/x")), 2),
+        (("backup", "verify", str(elsewhere)), 3),
+        (("backup", "create", "/nonexistent/a/b"), 2),
+        (("restore", str(served.path)), 2),
+        (("backup", "verify"), 2),
+    ]:
+        done = served.cli(*args, check=False)
+        assert done.returncode == status and done.stderr, (args, done)
+
+
+# The runbook's plain copy, taken from a home that is being written to, opens as a prefix of what was, and new events go on from there.
+@pytest.mark.parametrize("in_place", [False, True])
+def test_plain_copy_of_a_live_home_is_a_valid_prefix(in_place, elsewhere):
+    with Home() as home:
+        home.start()
+        with home.bus() as bus:
+            group = make_group(bus)
+        with Load(home, group) as load:
+            known = len(load.acked)
+            subprocess.run(["cp", "-a", home.path, elsewhere], check=False, capture_output=True)
+        home.kill()
+        original = {e["seq"]: e["id"] for e in load.acked}
+        if in_place: # as the runbook says: stop, put the folder back, start; new files may get the old ones' inode numbers
+            shutil.rmtree(home.path)
+            subprocess.run(["cp", "-a", elsewhere, home.path], check=True)
+            restored = home
+        else:
+            restored = Home()
+            restored.path.rmdir()
+            elsewhere.rename(restored.path)
+        with restored:
+            (restored.path / "daemon/ccccd.addr.json").unlink(missing_ok=True)
+            restored.start()
+            with restored.bus() as bus:
+                events = ledger_events(bus, group)
+                assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+                sent = [e for e in events if e["kind"] == "chat.message"]
+                assert len(sent) >= known and all(original[e["seq"]] == e["id"] for e in sent)
+                added = send(bus, group, "goes on")
+                assert added["seq"] == events[-1]["seq"] + 1
+            restored.stop()
+            restored.cli("doctor")
+
+
+# A configuration file that a plain copy caught later than the ledger is taken over by an event, and stays what it was after restarts.
+def test_plain_copy_with_a_configuration_newer_than_its_ledger(home):
+    home.start()
+    with home.bus() as bus:
+        group = make_group(bus)
+    home.stop()
+    folder = home.path / "groups" / group
+    older = (folder / "ledger.jsonl").read_bytes()
+    home.start()
+    with home.bus() as bus:
+        for i in range(10):
+            bus.ask("group_update", group_id=group, patch={"title": f"title {i}"})
+        bus.ask("actor_add", group_id=group, actor_id="late", runner="headless", runtime="custom")
+    home.stop()
+    with open(folder / "copy", "wb") as copy: # another inode, as a restored copy has
+        copy.write(older)
+    os.chmod(folder / "copy", 0o600)
+    (folder / "copy").rename(folder / "ledger.jsonl")
+    for round in range(3):
+        home.start()
+        with home.bus() as bus:
+            shown = bus.ask("group_show", group_id=group)["group"]
+            assert shown["title"] == (f"new {round - 1}" if round else "title 9")
+            assert [a["id"] for a in shown["actors"]] == ["lead", "rev", "late"]
+            send(bus, group, "hello", to="late")
+            bus.ask("group_update", group_id=group, patch={"title": f"new {round}"})
+            assert bus.ask("inbox_list", group_id=group, actor_id="late")["unread_total"] == round + 1
+        home.kill()
+
+
+def follow(home, group, *args):
+    return subprocess.Popen([str(BIN / "cccc"), "tail", "-f", "--json", "--group", group, *args], env=home.environment(), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def rows_until(process, wanted, seconds=30):
+    """The rows up to the one that is wanted; a follower that stays silent is ended, which fails the test."""
+    rows, silence = [], threading.Timer(seconds, process.kill)
+    silence.start()
+    while True:
+        line = process.stdout.readline()
+        assert line, ("no more rows", rows, process.stderr.read())
+        rows.append(json.loads(line))
+        if wanted(rows[-1]):
+            silence.cancel()
+            return rows
+
+
+# Who followed a ledger that is older now is told so, and then gets what is stored from then on: never silence.
+@pytest.mark.parametrize("more", [0, 3, 30])
+def test_follower_of_a_restored_ledger_is_told_and_goes_on(served, elsewhere, more):
+    with served.bus() as bus:
+        group = make_group(bus)
+        send(bus, group, "one")
+    process = follow(served, group)
+    aside = []
+    try:
+        rows_until(process, lambda row: row.get("data", {}).get("text") == "one")
+        served.cli("backup", "create", str(elsewhere))
+        with served.bus() as bus:
+            for i in range(10):
+                send(bus, group, f"lost {i}")
+        rows_until(process, lambda row: row.get("data", {}).get("text") == "lost 9")
+        served.cli("daemon", "stop")
+        served.cli("restore", str(elsewhere))
+        aside = list(served.path.parent.glob(served.path.name + ".before-restore.*"))
+        served.cli("daemon", "start")
+        with served.bus() as bus:
+            for i in range(more):
+                send(bus, group, f"other {i}")
+        rows = rows_until(process, lambda row: "reset" in row)
+        assert not any(row.get("data", {}).get("text", "").startswith("other") for row in rows[:-1]), "nothing of the new ledger before the reset"
+        with served.bus() as bus:
+            send(bus, group, "goes on")
+            head = bus.ask("ledger_read", group_id=group, before_seq=0, limit=1)["head_seq"]
+            with pytest.raises(busclient.BusError) as caught:
+                bus.ask("ledger_read", group_id=group, after_seq=5, after_id="0" * 32)
+            assert caught.value.code == "lineage_changed" and caught.value.details["head_seq"] == head
+        rows_until(process, lambda row: row.get("data", {}).get("text") == "goes on")
+    finally:
+        process.kill()
+        process.wait()
+        served.cli("daemon", "stop")
+        for path in aside:
+            shutil.rmtree(path)
