@@ -25,6 +25,11 @@ struct cccc_reader *reader_find(const struct cccc_group *group, cccc_str_t id)
     return reader;
 }
 
+static void reader_link(struct cccc_group *group, struct cccc_reader *reader, size_t id_len)
+{
+    HASH_ADD_KEYPTR(hh, group->readers, reader->id, id_len, reader);
+}
+
 static struct cccc_reader *reader_make(struct cccc_group *group, cccc_str_t id)
 {
     struct cccc_reader *reader = reader_find(group, id);
@@ -35,17 +40,22 @@ static struct cccc_reader *reader_make(struct cccc_group *group, cccc_str_t id)
     CCCC_ASSERT(reader && text, "(out of memory)");
     copy_text(text, id.len + 1, id);
     reader->id = text;
-    HASH_ADD_KEYPTR(hh, group->readers, reader->id, id.len, reader);
+    reader_link(group, reader, id.len);
     return reader;
 }
 
-static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
+static void reader_free(struct cccc_reader *reader)
 {
-    HASH_DELETE(hh, group->readers, reader);
     for (int lane = 0; lane < CCCC_LANES; lane++)
         unread_fini(&reader->unread[lane]);
     free(reader->id);
     free(reader);
+}
+
+static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
+{
+    HASH_DELETE(hh, group->readers, reader); /* NOLINT(clang-analyzer-unix.Malloc): the table goes with its last entry only */
+    reader_free(reader);
 }
 
 static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_t seq, cccc_str_t event_id, cccc_str_t ts,
@@ -162,7 +172,9 @@ static void apply_actor_remove(struct cccc_group *group, const struct cccc_event
 
 static void apply_group_edit(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
+    bool recorded = config_edit_is_recorded(group, event);
     apply_config(group, event, kind);
+    group->edited = group->edited && !recorded;
     readers_become(group, cccc_get(cccc_get(&event->data, "document"), "actors"), event);
 }
 
@@ -314,10 +326,12 @@ void apply_event(struct cccc_core *core, struct cccc_group *group, const struct 
 
 void group_fini(struct cccc_group *group)
 {
-    struct cccc_reader *reader, *next;
-    HASH_ITER(hh, group->readers, reader, next)
-    {
-        reader_drop(group, reader);
+    struct cccc_reader *reader = group->readers;
+    HASH_CLEAR(hh, group->readers);
+    while (reader) {
+        struct cccc_reader *next = reader->hh.next;
+        reader_free(reader);
+        reader = next;
     }
     dedupe_destroy(&group->dedupe);
     dedupe_destroy(&group->open_acks);
@@ -374,7 +388,7 @@ static int by_id(const struct cccc_reader *a, const struct cccc_reader *b)
 static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *arena)
 {
     uint32_t count = HASH_COUNT(group->readers), n = 0;
-    const struct cccc_reader **sorted = cccc_arena_alloc(arena, (count + 1) * sizeof *sorted);
+    const struct cccc_reader **sorted = cccc_arena_alloc(arena, (count + 1) * sizeof(void *));
     for (const struct cccc_reader *reader = group->readers; reader; reader = reader->hh.next) {
         uint32_t at = n++;
         for (; at > 0 && by_id(sorted[at - 1], reader) > 0; at--)

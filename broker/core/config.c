@@ -357,41 +357,53 @@ static void (*const appliers[CCCC_KIND_COUNT])(struct edit *) = {
     [CCCC_KIND_ACTOR_REMOVE] = apply_actor_remove,
 };
 
-/* The document as a group.edit records it. */
-static cccc_value_t recorded_document(const struct cccc_group *group, cccc_arena_t *arena)
-{
-    cccc_value_t document = cccc_map_without(arena, &group->document, CCCC_STR("ledger_seq"));
-    if (group->config.created_at.len == 0 && group->created_ts[0] != '\0')
-        document = cccc_map_with(arena, &document, CCCC_STR("created_at"), cccc_text(group->created_ts));
-    return document;
-}
-
-/* Does the event record just this hand edit? Then a crash came before group.yaml was rewritten. */
-static bool records_this_edit(const struct cccc_group *group, const struct cccc_event *event)
-{
-    cccc_arena_t *arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES);
-    cccc_value_t mine = recorded_document(group, arena);
-    const cccc_value_t *recorded = cccc_get(&event->data, "document");
-    bool same = recorded != NULL && cccc_value_eq(recorded, &mine);
-    cccc_arena_destroy(&arena);
-    return same;
-}
-
-/* Is what the event says in the document already? Asked while folding only. A document without a ledger_seq was written by CCCC 0.4.0 and holds
- * all that 0.4.0 recorded; the first thing recorded after it is a group.edit with the whole of it (config_resume), which therefore counts. The same
- * holds for a document that was newer than its ledger (a copy that caught the two at different moments): the seqs it names were used again, and
- * replaces_seq says up to where. A hand that edits the file again has edited all of it: no other edit counts any more. */
+/* Is what the event says in the document already? Asked while folding only. A document without a ledger_seq was written by CCCC 0.4.0 and holds all
+ * that 0.4.0 recorded; the first thing recorded after it is a group.edit with the whole of it (config_resume), which therefore counts. The same holds for a document that was newer
+ * than its ledger (a copy that caught the two at different moments): the seqs it names were used again, and replaces_seq says up to where. */
 static bool is_in_document(const struct cccc_group *group, cccc_kind_t kind, const struct cccc_event *event)
 {
-    if (!cccc_is_map(&group->document))
+    if (!cccc_is_map(&group->document) || event->seq > group->document_seq)
         return false;
-    if (kind == CCCC_KIND_GROUP_EDIT && group->edited)
-        return event->seq <= group->document_seq || !records_this_edit(group, event);
-    if (event->seq > group->document_seq)
-        return false;
-    if (kind != CCCC_KIND_GROUP_EDIT)
+    if (kind != CCCC_KIND_GROUP_EDIT || group->edited)
         return true;
     return group->document_seq != UINT64_MAX && cccc_get_uint(&event->data, "replaces_seq", 0) < group->document_seq;
+}
+
+static bool is_stamp(const char *key, uint32_t len)
+{
+    static const char *const stamps[] = {"ledger_seq", "created_at", "updated_at"};
+    for (size_t i = 0; i < sizeof stamps / sizeof *stamps; i++)
+        if (strlen(stamps[i]) == len && memcmp(stamps[i], key, len) == 0)
+            return true;
+    return false;
+}
+
+/* Do the documents say the same, apart from when? */
+static bool same_content(const cccc_value_t *a, const cccc_value_t *b)
+{
+    uint32_t left = 0, right = 0;
+    for (uint32_t i = 0; cccc_is_map(b) && i < b->via.map.size; i++)
+        right += !is_stamp(b->via.map.ptr[i].key.via.str.ptr, b->via.map.ptr[i].key.via.str.size);
+    for (uint32_t i = 0; cccc_is_map(a) && i < a->via.map.size; i++) {
+        const msgpack_object_kv *kv = &a->via.map.ptr[i];
+        if (is_stamp(kv->key.via.str.ptr, kv->key.via.str.size))
+            continue;
+        const cccc_value_t *other = NULL;
+        for (uint32_t j = 0; cccc_is_map(b) && j < b->via.map.size && !other; j++)
+            if (cccc_value_eq(&b->via.map.ptr[j].key, &kv->key))
+                other = &b->via.map.ptr[j].val;
+        if (!other || !cccc_value_eq(&kv->val, other))
+            return false;
+        left++;
+    }
+    return left == right;
+}
+
+bool config_edit_is_recorded(const struct cccc_group *group, const struct cccc_event *event)
+{
+    if (!group->folding)
+        return true;
+    return event->seq > group->document_seq && same_content(&group->document, cccc_get(&event->data, "document"));
 }
 
 bool config_apply(struct cccc_group *group, const struct cccc_event *event)
@@ -406,13 +418,14 @@ bool config_apply(struct cccc_group *group, const struct cccc_event *event)
     bool has_document = cccc_is_map(&group->document);
     struct edit e = {.arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES), .event = event};
     e.doc = has_document ? group->document : fresh(e.arena, event);
-    appliers[kind](&e);
+    /* A file that was edited again after an edit was recorded has both: the recorded one must not undo the later one. */
+    bool outdated = kind == CCCC_KIND_GROUP_EDIT && has_document && group->edited && !config_edit_is_recorded(group, event);
+    if (!outdated)
+        appliers[kind](&e);
     put_str(&e, "updated_at", event->ts);
     put(&e, "ledger_seq", cccc_uint(event->seq));
     config_set_document(group, &e.doc);
     cccc_arena_destroy(&e.arena);
-    if (kind == CCCC_KIND_GROUP_EDIT)
-        group->edited = false;
     group->unstored = true; /* until config_store: of the op that caused it, or of the tick */
     return true;
 }
@@ -421,7 +434,9 @@ bool config_apply(struct cccc_group *group, const struct cccc_event *event)
 static void take_over(struct cccc_core *core, struct cccc_group *group)
 {
     cccc_arena_t *arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES);
-    cccc_value_t document = recorded_document(group, arena);
+    cccc_value_t document = cccc_map_without(arena, &group->document, CCCC_STR("ledger_seq"));
+    if (group->config.created_at.len == 0 && group->created_ts[0] != '\0')
+        document = cccc_map_with(arena, &document, CCCC_STR("created_at"), cccc_text(group->created_ts));
     cccc_builder_t b = cccc_map_builder(arena, 2);
     cccc_map_add(&b, "document", cccc_value_copy(arena, &document));
     if (group->document_seq != UINT64_MAX && group->document_seq > group->head_seq)
@@ -429,8 +444,7 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
     struct cccc_errmsg m;
     cccc_err_t err = core_append(core, group, CCCC_KIND_GROUP_EDIT, CCCC_STR("user"), CCCC_STR(""), b.value, &arena, &m);
     if (err == CCCC_OK) {
-        core_log(core, 5, "GROUP-EDITED", "group=%s group.yaml is not as cccc wrote it; it is taken over, and what it has not seen is kept",
-                 group->id);
+        core_log(core, 5, "GROUP-EDITED", "group=%s group.yaml is not as cccc wrote it; it is taken over as it is", group->id);
         return;
     }
     core_log(core, 4, "GROUP-EDIT-NOT-RECORDED", "group=%s why=%s", group->id, m.text);
@@ -472,7 +486,7 @@ struct cccc_group *config_ahead(call_t *call, struct cccc_group *group)
 {
     struct cccc_group *view = group;
     for (const struct cccc_pending *p = group->pending; p != NULL; p = p->next) {
-        if (appliers[cccc_kind_find(p->event.kind)] == NULL)
+        if (appliers[p->kind] == NULL)
             continue;
         if (view == group)
             view = view_make(call, group);

@@ -42,7 +42,14 @@ cccc_core_t *cccc_core_new(void)
     CCCC_ASSERT(self, "(out of memory)");
     cccc_buf_init(&self->scratch);
     self->now = &self->moment;
+    cccc_core_followed(self, true, true);
     return self;
+}
+
+void cccc_core_followed(cccc_core_t *self, bool events, bool inboxes)
+{
+    self->events_followed = events;
+    self->inboxes_followed = inboxes;
 }
 
 /* ---- effects ---- */
@@ -149,6 +156,17 @@ static struct cccc_conn *conn_find(struct cccc_core *core, uint64_t id)
     return conn;
 }
 
+static void conn_link(struct cccc_core *core, struct cccc_conn *conn)
+{
+    HASH_ADD(hh, core->conns, conn, sizeof conn->conn, conn);
+}
+
+static void conn_drop(struct cccc_core *core, struct cccc_conn *conn)
+{
+    HASH_DELETE(hh, core->conns, conn); /* NOLINT(clang-analyzer-core.NullDereference): it is in the table */
+    free(conn);
+}
+
 /* `call` is undecided and parked: what its connection sends next waits behind it. */
 static void conn_hold(call_t *call)
 {
@@ -160,7 +178,7 @@ static void conn_hold(call_t *call)
         conn = calloc(1, sizeof *conn);
         CCCC_ASSERT(conn, "(out of memory)");
         conn->conn = call->conn;
-        HASH_ADD(hh, core->conns, conn, sizeof conn->conn, conn);
+        conn_link(core, conn);
     }
     conn->waiting = call;
 }
@@ -230,10 +248,8 @@ static void run_connections(struct cccc_core *core)
             call_start(conn_dequeue(conn));
         }
         conn->listed = false;
-        if (!conn->waiting) {
-            HASH_DELETE(hh, core->conns, conn);
-            free(conn);
-        }
+        if (!conn->waiting)
+            conn_drop(core, conn);
     }
 }
 
@@ -285,11 +301,15 @@ void cccc_core_gone(cccc_core_t *self, uint64_t id)
     /* The executor still works for this one, with what it borrowed from it. */
     if (conn->waiting)
         conn->waiting->gone = true;
-    HASH_DELETE(hh, self->conns, conn);
-    free(conn);
+    conn_drop(self, conn);
 }
 
 /* ---- parking ---- */
+
+static void parked_link(struct cccc_core *core, call_t *call)
+{
+    HASH_ADD(hh, core->parked, ticket, sizeof call->ticket, call);
+}
 
 cccc_ticket_t call_park(call_t *call, call_next_fn next)
 {
@@ -297,7 +317,7 @@ cccc_ticket_t call_park(call_t *call, call_next_fn next)
     CCCC_ASSERT(call->ticket == 0 && next, "(a call waits for one thing at a time)");
     call->next = next;
     call->ticket = ++core->last_ticket;
-    HASH_ADD(hh, core->parked, ticket, sizeof call->ticket, call);
+    parked_link(core, call);
     conn_hold(call);
     return call->ticket;
 }
@@ -390,17 +410,23 @@ static void pending_free(struct cccc_pending *p)
     cccc_arena_destroy(&arena);
 }
 
+static void call_stored(call_t *call)
+{
+    call->partly_stored = true;
+    call_append_over(call);
+}
+
 static void pending_done(struct cccc_pending *p)
 {
     struct cccc_waiter *waiter = p->waiters;
     call_t *call = p->call;
     while (waiter) {
         struct cccc_waiter *next = waiter->next;
-        call_append_over(waiter->call);
+        call_stored(waiter->call);
         waiter = next;
     }
     if (call)
-        call_append_over(call);
+        call_stored(call);
     else
         pending_free(p);
 }
@@ -424,8 +450,9 @@ static void call_lost(call_t *call, cccc_err_t err, bool unknown, const char *me
     if (call->finished)
         return;
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
-    cccc_map_add(&details, "outcome", cccc_text(unknown ? "unknown" : "not_stored"));
-    call_fail_details(call, err, details.value, "%s", message);
+    cccc_map_add(&details, "outcome", cccc_text(unknown || call->partly_stored ? "unknown" : "not_stored"));
+    call_fail_details(call, err, details.value, "%s%s",
+                      call->partly_stored ? "a part of the request is stored, the rest was refused: " : "", message);
 }
 
 static void pending_lost(struct cccc_pending *p, cccc_err_t err, bool unknown, const char *message)
@@ -497,6 +524,11 @@ bool cccc_core_slot(const cccc_core_t *self, cccc_str_t group_id, cccc_slot_t *s
     return group != NULL;
 }
 
+static void group_link(struct cccc_core *core, struct cccc_group *group)
+{
+    HASH_ADD_KEYPTR(hh, core->groups_by_id, group->id, strlen(group->id), group);
+}
+
 struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id)
 {
     struct cccc_group *group = core_group_any(core, group_id);
@@ -507,12 +539,12 @@ struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id)
     memcpy(group->id, group_id.ptr, group_id.len);
     if (core->group_count == core->group_capacity) {
         core->group_capacity = core->group_capacity ? core->group_capacity * 2 : 16;
-        core->groups = realloc(core->groups, core->group_capacity * sizeof *core->groups);
+        core->groups = realloc(core->groups, core->group_capacity * sizeof(void *));
         CCCC_ASSERT(core->groups, "(out of memory)");
     }
     group->slot = core->group_count;
     core->groups[core->group_count++] = group;
-    HASH_ADD_KEYPTR(hh, core->groups_by_id, group->id, group_id.len, group);
+    group_link(core, group);
     group->pending_end = &group->pending;
     group->next_seq = 1;
     group_reset(group);

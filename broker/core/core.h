@@ -81,6 +81,8 @@ void cccc_core_store_done(cccc_core_t *self, const struct cccc_moment *now, cccc
 void cccc_core_gone(cccc_core_t *self, uint64_t conn);
 /* Once a second, or when cccc_core_next_us says. */
 void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const struct cccc_daemon_facts *facts);
+/* Does anybody follow something under e/, under i/? Until told otherwise, yes. From then on nothing is published where nobody does. */
+void cccc_core_followed(cccc_core_t *self, bool events, bool inboxes);
 /* From now on requests are answered shutting_down. */
 void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
@@ -131,7 +133,8 @@ enum cccc_store_kind {
     CCCC_STORE_REGISTRY,  /* registry.json <- document */
     CCCC_STORE_ACTIVE,    /* active.json <- document */
     CCCC_STORE_CURSORS,   /* state/read_cursors.json <- document (an export) */
-    CCCC_STORE_TRASH,     /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first */
+    CCCC_STORE_TRASH,     /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first; yields {moved: true}, also with an error when
+                             only the sync failed */
     CCCC_STORE_SCAN,      /* yields {present:[ids], corrupt:[ids]} of groups/ */
     CCCC_STORE_GIT,       /* yields {root, git_remote} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
     CCCC_STORE_BLOB_PIECE,/* `data` at `offset` of upload `name` (a sha256), total `total` */

@@ -105,37 +105,41 @@ enum cccc_message_field {
 /* A member of data by where it usually is; searched for when it is elsewhere. NULL when missing. */
 const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field);
 
-/* One message on its way. The first part is what was asked, set by the op; the rest is message.c's. In the call's arena. */
+enum cccc_message_wait { CCCC_AWAITS_NOTHING, CCCC_AWAITS_REPEAT, CCCC_AWAITS_ORIGINAL, CCCC_AWAITS_FILE, CCCC_AWAITS_TEXT };
+
+/* One message on its way. In the call's arena. */
 struct cccc_message {
+    /* What was asked; set by the op. */
     struct cccc_group *group;
-    cccc_str_t by;
     const char *verb; /* what a client_id stands for: "send", "reply", "send_cross_group" */
-    cccc_str_t text, priority, path, client_id, reply_to;
+    cccc_str_t by, text, priority, path, client_id, reply_to;
     cccc_str_t src_group_id, src_event_id, dst_group_id;
     const cccc_value_t *to, *dst_to, *attachments;
     bool reply_required;
     bool relays; /* the source record of send_cross_group */
 
-    enum { CCCC_AWAITS_NOTHING, CCCC_AWAITS_REPEAT, CCCC_AWAITS_ORIGINAL, CCCC_AWAITS_FILE, CCCC_AWAITS_TEXT } awaits;
-    uint64_t client_hash;          /* 0: no client_id */
-    char digest[17];               /* of what was asked */
-    uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
+    /* What was found; message.c's. */
     bool original_known;
-    struct cccc_event original; /* of a reply */
-    uint32_t files_known;       /* attachments whose blob was found */
-    cccc_value_t files;         /* their descriptors */
-    bool text_stored;           /* the long text is a blob, the last of `files` */
+    bool text_stored;     /* the long text is a blob, the last of `files` */
+    uint32_t files_known; /* attachments whose blob was found */
+    cccc_value_t files;   /* their descriptors */
     cccc_value_t tokens, audience;
-    struct cccc_reach reach;
     cccc_str_t scope_key, stored_text;
+    struct cccc_event original;    /* of a reply */
+    uint64_t client_hash;          /* 0: no client_id */
+    uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
+    struct cccc_reach reach;
+    enum cccc_message_wait awaits;
 
-    struct cccc_refusal *refusal; /* how it ended, if it did: refused, */
-    bool duplicate;               /* or a repeat of `repeated`, which still is `pending` when that is set */
-    struct cccc_event repeated;
-    cccc_str_t repeated_wire;
+    /* How it ended: refused, or a repeat of `repeated` (which still is `pending` when that is set), or decided. */
+    struct cccc_refusal *refusal;
     struct cccc_pending *pending; /* decided by this message, or by the one it repeats */
     struct cccc_pending *ack;     /* a reply's implicit acknowledgement */
-    bool woke;                    /* an idle group became active */
+    struct cccc_event repeated;
+    cccc_str_t repeated_wire;
+    bool duplicate;
+    bool woke;       /* an idle group became active */
+    char digest[17]; /* of what was asked */
 };
 
 enum cccc_message_step {

@@ -200,7 +200,7 @@ struct meant {
 
 static struct meant meant_by(const cccc_value_t *to)
 {
-    uint32_t count = cccc_is_array(to) ? to->via.array.size : 0;
+    uint32_t count = to && cccc_is_array(to) ? to->via.array.size : 0;
     struct meant meant = {.all = count == 0};
     for (uint32_t i = 0; i < count; i++) {
         cccc_str_t token = CCCC_STR("");

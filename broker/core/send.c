@@ -129,26 +129,34 @@ struct batch {
     bool parked;   /* somewhere in this pass: what was checked before may have changed */
 };
 
+static void pack_refusal(const struct cccc_refusal *refusal, cccc_buf_t *out)
+{
+    bool details = cccc_is_map(&refusal->details);
+    cccc_pack_map(out, 2);
+    cccc_pack_text(out, "ok");
+    cccc_pack_bool(out, false);
+    cccc_pack_text(out, "error");
+    cccc_pack_map(out, details ? 3 : 2);
+    cccc_pack_text(out, "code");
+    cccc_pack_text(out, cccc_err_code(refusal->err));
+    cccc_pack_text(out, "message");
+    cccc_pack_text(out, refusal->message.text);
+    if (details) {
+        cccc_pack_text(out, "details");
+        cccc_pack_value(out, &refusal->details);
+    }
+}
+
 static void pack_result(const struct cccc_message *m, cccc_buf_t *out)
 {
-    const struct cccc_event *event = m->duplicate ? &m->repeated : m->pending ? &m->pending->event : NULL;
-    cccc_pack_map(out, m->refusal ? 2 : m->duplicate ? 4 : 3);
-    cccc_pack_text(out, "ok");
-    cccc_pack_bool(out, !m->refusal);
     if (m->refusal) {
-        bool details = cccc_is_map(&m->refusal->details);
-        cccc_pack_text(out, "error");
-        cccc_pack_map(out, details ? 3 : 2);
-        cccc_pack_text(out, "code");
-        cccc_pack_text(out, cccc_err_code(m->refusal->err));
-        cccc_pack_text(out, "message");
-        cccc_pack_text(out, m->refusal->message.text);
-        if (details) {
-            cccc_pack_text(out, "details");
-            cccc_pack_value(out, &m->refusal->details);
-        }
+        pack_refusal(m->refusal, out);
         return;
     }
+    const struct cccc_event *event = m->duplicate ? &m->repeated : &m->pending->event;
+    cccc_pack_map(out, m->duplicate ? 4 : 3);
+    cccc_pack_text(out, "ok");
+    cccc_pack_bool(out, true);
     cccc_pack_text(out, "event_id");
     cccc_pack_str(out, event->id);
     cccc_pack_text(out, "seq");
@@ -184,6 +192,8 @@ static void batch_decide(call_t *call)
             message_decide(call, m, batch_answer);
         else if (m->duplicate && m->pending)
             call_wait(call, m->pending, batch_answer);
+        else if (m->duplicate)
+            call->partly_stored = true;
     }
     if (call->appends_open == 0)
         batch_answer(call);
@@ -235,7 +245,7 @@ void op_send_batch(call_t *call)
     const cccc_value_t *items = cccc_arg(args, CCCC_A_send_batch_messages);
     struct batch *batch = cccc_arena_alloc(call->arena, sizeof *batch);
     *batch = (struct batch){.count = items->via.array.size};
-    batch->messages = cccc_arena_alloc(call->arena, (batch->count + 1) * sizeof *batch->messages);
+    batch->messages = cccc_arena_alloc(call->arena, (batch->count + 1) * sizeof(void *));
     for (uint32_t i = 0; i < batch->count; i++)
         batch->messages[i] = batch_item(call, &items->via.array.ptr[i]);
     call->state = batch;

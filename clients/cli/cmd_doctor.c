@@ -212,13 +212,30 @@ static void check_ledger(struct doctor *self, const char *group)
         found(self, name, NOTE, "%" PRIu64 " bytes at the end were never acknowledged; the next start keeps them aside",
               report->torn_bytes);
     else
-        found(self, name, WELL, "%" PRIu64 " events, %s", report->sound + report->legacy, size);
+        found(self, name, WELL, "%" PRIu64 " events, %s%s", report->sound + report->legacy, size,
+              report->legacy > 0 ? cli_printf(self->cli, "; the first %" PRIu64 " are of CCCC 0.4.0, without checksums", report->legacy)
+                                 : "");
+}
+
+/* Events that CCCC 0.4.0 had moved out of a ledger before it became ours. */
+static void check_archive(struct doctor *self, const char *group)
+{
+    struct offline_archive archive;
+    offline_archive(self->cli, group, &archive);
+    if (archive.files > 0)
+        found(self, cli_printf(self->cli, "ledger %s", group), NOTE,
+              "%" PRIu64 " events in %" PRIu64
+              " files of CCCC 0.4.0's archive come before the first event; they are kept in %s and not served",
+              archive.lines, archive.files, archive.dir);
 }
 
 static void check_groups(struct doctor *self)
 {
     struct cli *cli = self->cli;
-    cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
+    cccc_value_t ids;
+    struct cccc_errmsg m = {""};
+    if (cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena, &ids, &m))
+        found(self, "groups", DAMAGED, "%s", m.text);
     for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct cccc_group_files files;
         cccc_str_t id = {0};
@@ -232,6 +249,7 @@ static void check_groups(struct doctor *self)
         else
             found(self, name, WELL, "%.*s", CCCC_STR_FMT(cccc_get_str(&files.document, "title")));
         check_ledger(self, group);
+        check_archive(self, group);
     }
 }
 

@@ -110,6 +110,38 @@ void offline_print_findings(const struct offline_ledger *ledger)
                  CCCC_STR_FMT(cccc_get_str(finding, "file")), cccc_get_uint(finding, "line", 0), cccc_get_uint(finding, "offset", 0),
                  CCCC_STR_FMT(cccc_get_str(finding, "what")), cccc_get_uint(finding, "from_seq", 0), cccc_get_uint(finding, "to_seq", 0));
     }
+    if (ledger->report.legacy > 0)
+        cli_fact(ledger->cli, "legacy", "%s: %" PRIu64 " events of CCCC 0.4.0 have no checksums; a change in them may not show",
+                 ledger->group, ledger->report.legacy);
+}
+
+/* ---- the archive of CCCC 0.4.0 ---- */
+
+struct archive_walk {
+    struct cli *cli;
+    struct offline_archive *out;
+};
+
+static void count_archive(void *arg, const char *name)
+{
+    struct archive_walk *walk = arg;
+    size_t len = strlen(name);
+    int year;
+    if (sscanf(name, "ledger.%4d", &year) != 1 || len < 6 || strcmp(name + len - 6, ".jsonl") != 0)
+        return;
+    FILE *file = fopen(cli_printf(walk->cli, "%s/%s", walk->out->dir, name), "re");
+    if (!file)
+        return;
+    walk->out->files++;
+    for (int c; (c = getc_unlocked(file)) != EOF;)
+        walk->out->lines += c == '\n';
+    fclose(file);
+}
+
+void offline_archive(struct cli *cli, const char *group, struct offline_archive *out)
+{
+    *out = (struct offline_archive){.dir = cli_printf(cli, "%s/groups/%s/state/ledger/archive", cli->home.root, group)};
+    cccc_vfs_posix.list(NULL, out->dir, count_archive, &(struct archive_walk){cli, out});
 }
 
 /* ---- the commands ---- */
@@ -140,7 +172,9 @@ static int chosen_groups(struct cli *cli, cccc_value_t *ids)
     if (!cli_home(cli, &status))
         return status;
     if (cli_flag(cli, "all")) {
-        *ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
+        struct cccc_errmsg m = {""};
+        if (cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena, ids, &m))
+            return cli_fail(cli, CCCC_E_STORAGE, "cccc doctor checks the home", "%s", m.text);
         return cli_option(cli, "group") ? cli_fail(cli, CCCC_E_USAGE, "give one of them", "--all and --group were both given") : 0;
     }
     status = cli_group_offline(cli, cli_option(cli, "group"), &group);

@@ -15,6 +15,13 @@ struct offline_ledger {
     cccc_builder_t findings; /* array of maps: what, file, line, offset, length, from_seq, to_seq, reason */
 };
 
+/* What CCCC 0.4.0 moved out of a ledger: state/ledger/archive/ledger.<stamp>.jsonl. */
+struct offline_archive {
+    const char *dir;
+    uint64_t files, lines;
+};
+void offline_archive(struct cli *cli, const char *group, struct offline_archive *out);
+
 /* Judge the ledger of `group` in cli->home. Everything found lives in the arena. */
 void offline_judge(struct cli *cli, const char *group, struct offline_ledger *out);
 bool offline_is_damaged(const struct offline_ledger *ledger);
