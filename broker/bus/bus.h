@@ -59,8 +59,8 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
 
 /* ---- load.c ---- */
 
-/* Read the home's files and fold every group into the core. */
-void cccc_bus_load(struct cccc_bus *bus);
+/* Read the home's files and fold every group into the core. CCCC_E_STORAGE: which groups there are cannot be known. */
+cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m);
 /* Read a group's files, open its ledger and fold it into the core; at start and after a failed append. */
 void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t group_id);
 

@@ -406,6 +406,8 @@ void cccc_ledgers_refold(struct cccc_bus *bus, cccc_slot_t slot)
     CCCC_ASSERT(shelf, "refold of slot %u, which has no ledger", slot);
     if (shelf->leaving == STAYS)
         shelf->leaving = TO_REFOLD;
+    /* What is known durable must be known to the recovery too, or a file somebody cut short would look merely torn. */
+    write_mark(bus, shelf);
     settle(bus, shelf);
 }
 

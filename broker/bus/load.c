@@ -66,7 +66,7 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
     struct cccc_recovery report = {0};
     struct cccc_errmsg m = {""}, not_kept;
     const char *read_only = begin_legacy(bus, folding.slot, group_id, &files.document, arena, &not_kept);
-    cccc_err_t err = cccc_ledger_open(&options, &ledger, &report, &m);
+    cccc_err_t err = files.unreachable ? cccc_fail(&m, CCCC_E_STORAGE, "%s", files.note) : cccc_ledger_open(&options, &ledger, &report, &m);
     if (err != CCCC_OK)
         cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", m.text, group_id);
     else
@@ -90,17 +90,19 @@ static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_a
     return document;
 }
 
-void cccc_bus_load(struct cccc_bus *bus)
+cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     cccc_arena_t *arena = cccc_arena_new(16 * 1024);
     cccc_value_t registry = read_document(bus, "registry.json", arena);
     cccc_value_t active = read_document(bus, "active.json", arena);
     cccc_core_load_home(bus->core, &registry, &active);
-    cccc_value_t groups = cccc_groups_scan(bus->vfs, &bus->home, arena);
-    for (uint32_t i = 0; cccc_is_array(&groups) && i < groups.via.array.size; i++) {
+    cccc_value_t groups;
+    cccc_err_t err = cccc_groups_scan(bus->vfs, &bus->home, arena, &groups, m);
+    for (uint32_t i = 0; !err && i < groups.via.array.size; i++) {
         cccc_str_t id;
         if (cccc_as_str(&groups.via.array.ptr[i], &id))
             cccc_bus_fold_group(bus, id);
     }
     cccc_arena_destroy(&arena);
+    return err;
 }

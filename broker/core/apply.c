@@ -172,8 +172,9 @@ static void apply_actor_remove(struct cccc_group *group, const struct cccc_event
 
 static void apply_group_edit(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
+    bool recorded = config_edit_is_recorded(group, event);
     apply_config(group, event, kind);
-    group->edited = false;
+    group->edited = group->edited && !recorded;
     readers_become(group, cccc_get(cccc_get(&event->data, "document"), "actors"), event);
 }
 

@@ -25,6 +25,7 @@ struct cccc_call {
     struct cccc_pending *appended;   /* the event the last call_append decided; in the continuation it is applied. Valid as long as the call */
     struct cccc_pending *decided_events; /* all its appends, newest first, by sibling */
     uint32_t appends_open;           /* appends not yet durable; the continuation runs when the last one is */
+    bool partly_stored;              /* some of its events, or of those it waits for or repeats, are durable */
     call_next_fn after_store;        /* config_store's: what runs after both files */
     cccc_str_t store_warning;        /* config_store's: why a file could not be written; "" */
     void *state;                     /* what an op keeps between its steps; in the arena */
@@ -128,6 +129,8 @@ void config_set_document(struct cccc_group *group, const cccc_value_t *document)
 /* Apply a configuration event to the document and derive; while the group is folding, only if it is newer than document_seq. False when the kind is
  * not one of configuration. */
 bool config_apply(struct cccc_group *group, const struct cccc_event *event);
+/* Is the group.edit event what the hand made of group.yaml? False while folding a ledger whose file was edited again since. Ask before applying. */
+bool config_edit_is_recorded(const struct cccc_group *group, const struct cccc_event *event);
 /* Ask for group.yaml and registry.json to be written as they are now; `next` after both. */
 void config_store(call_t *call, struct cccc_group *group, call_next_fn next);
 /* The same when nobody waits (the wake of an idle group, a document behind its ledger after a fold): the next tick writes it. */

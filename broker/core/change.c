@@ -70,7 +70,7 @@ void config_store(call_t *call, struct cccc_group *group, call_next_fn next)
 {
     call->group = group;
     call->after_store = next;
-    if (group->deleted || !cccc_is_map(&group->document)) {
+    if (group->deleted || !cccc_is_map(&group->document) || config_is_unrecorded(group)) {
         files_done(call);
         return;
     }
@@ -95,7 +95,13 @@ void config_tick(struct cccc_core *core)
 {
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[i];
-        if (group->unstored && !group->deleted && !group->folding)
+        if (group->deleted || group->folding)
+            continue;
+        /* A file that holds what the ledger does not is not written over: it would look like ours, and the next fold would miss it. */
+        bool unrecorded = config_is_unrecorded(group);
+        if (unrecorded && !group->pending && !group->offline && !group->read_only)
+            config_resume(core, group); /* the event was lost to a full disk */
+        else if (!unrecorded && group->unstored)
             config_store(core_call(core), group, nobody_waits);
     }
 }

@@ -369,6 +369,43 @@ static bool is_in_document(const struct cccc_group *group, cccc_kind_t kind, con
     return group->document_seq != UINT64_MAX && cccc_get_uint(&event->data, "replaces_seq", 0) < group->document_seq;
 }
 
+static bool is_stamp(const char *key, uint32_t len)
+{
+    static const char *const stamps[] = {"ledger_seq", "created_at", "updated_at"};
+    for (size_t i = 0; i < sizeof stamps / sizeof *stamps; i++)
+        if (strlen(stamps[i]) == len && memcmp(stamps[i], key, len) == 0)
+            return true;
+    return false;
+}
+
+/* Do the documents say the same, apart from when? */
+static bool same_content(const cccc_value_t *a, const cccc_value_t *b)
+{
+    uint32_t left = 0, right = 0;
+    for (uint32_t i = 0; cccc_is_map(b) && i < b->via.map.size; i++)
+        right += !is_stamp(b->via.map.ptr[i].key.via.str.ptr, b->via.map.ptr[i].key.via.str.size);
+    for (uint32_t i = 0; cccc_is_map(a) && i < a->via.map.size; i++) {
+        const msgpack_object_kv *kv = &a->via.map.ptr[i];
+        if (is_stamp(kv->key.via.str.ptr, kv->key.via.str.size))
+            continue;
+        const cccc_value_t *other = NULL;
+        for (uint32_t j = 0; cccc_is_map(b) && j < b->via.map.size && !other; j++)
+            if (cccc_value_eq(&b->via.map.ptr[j].key, &kv->key))
+                other = &b->via.map.ptr[j].val;
+        if (!other || !cccc_value_eq(&kv->val, other))
+            return false;
+        left++;
+    }
+    return left == right;
+}
+
+bool config_edit_is_recorded(const struct cccc_group *group, const struct cccc_event *event)
+{
+    if (!group->folding)
+        return true;
+    return event->seq > group->document_seq && same_content(&group->document, cccc_get(&event->data, "document"));
+}
+
 bool config_apply(struct cccc_group *group, const struct cccc_event *event)
 {
     cccc_kind_t kind = cccc_kind_find(event->kind);
@@ -381,7 +418,10 @@ bool config_apply(struct cccc_group *group, const struct cccc_event *event)
     bool has_document = cccc_is_map(&group->document);
     struct edit e = {.arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES), .event = event};
     e.doc = has_document ? group->document : fresh(e.arena, event);
-    appliers[kind](&e);
+    /* A file that was edited again after an edit was recorded has both: the recorded one must not undo the later one. */
+    bool outdated = kind == CCCC_KIND_GROUP_EDIT && has_document && group->edited && !config_edit_is_recorded(group, event);
+    if (!outdated)
+        appliers[kind](&e);
     put_str(&e, "updated_at", event->ts);
     put(&e, "ledger_seq", cccc_uint(event->seq));
     config_set_document(group, &e.doc);

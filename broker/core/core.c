@@ -403,17 +403,23 @@ static void pending_free(struct cccc_pending *p)
     cccc_arena_destroy(&arena);
 }
 
+static void call_stored(call_t *call)
+{
+    call->partly_stored = true;
+    call_append_over(call);
+}
+
 static void pending_done(struct cccc_pending *p)
 {
     struct cccc_waiter *waiter = p->waiters;
     call_t *call = p->call;
     while (waiter) {
         struct cccc_waiter *next = waiter->next;
-        call_append_over(waiter->call);
+        call_stored(waiter->call);
         waiter = next;
     }
     if (call)
-        call_append_over(call);
+        call_stored(call);
     else
         pending_free(p);
 }
@@ -437,8 +443,9 @@ static void call_lost(call_t *call, cccc_err_t err, bool unknown, const char *me
     if (call->finished)
         return;
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
-    cccc_map_add(&details, "outcome", cccc_text(unknown ? "unknown" : "not_stored"));
-    call_fail_details(call, err, details.value, "%s", message);
+    cccc_map_add(&details, "outcome", cccc_text(unknown || call->partly_stored ? "unknown" : "not_stored"));
+    call_fail_details(call, err, details.value, "%s%s",
+                      call->partly_stored ? "a part of the request is stored, the rest was refused: " : "", message);
 }
 
 static void pending_lost(struct cccc_pending *p, cccc_err_t err, bool unknown, const char *message)

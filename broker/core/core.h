@@ -131,7 +131,8 @@ enum cccc_store_kind {
     CCCC_STORE_REGISTRY,  /* registry.json <- document */
     CCCC_STORE_ACTIVE,    /* active.json <- document */
     CCCC_STORE_CURSORS,   /* state/read_cursors.json <- document (an export) */
-    CCCC_STORE_TRASH,     /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first */
+    CCCC_STORE_TRASH,     /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first; yields {moved: true}, also with an error when
+                             only the sync failed */
     CCCC_STORE_SCAN,      /* yields {present:[ids], corrupt:[ids]} of groups/ */
     CCCC_STORE_GIT,       /* yields {root, git_remote} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
     CCCC_STORE_BLOB_PIECE,/* `data` at `offset` of upload `name` (a sha256), total `total` */

@@ -263,6 +263,7 @@ static void second_begin(call_t *call, cccc_str_t text)
 static void source_durable(call_t *call)
 {
     struct cross *cross = call->state;
+    call->partly_stored = true;
     message_settle(call, &cross->src);
     cross->source = cross->src.duplicate ? cross->src.repeated : cross->src.pending->event;
     second_begin(call, cross->src.text);

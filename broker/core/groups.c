@@ -394,9 +394,28 @@ static void delete_replied(call_t *call)
     call_reply(call, &result.value);
 }
 
+/* The folder is in the trash as far as anybody can see, but not for certain: the group is no longer served, so that nothing is acknowledged in a folder
+ * that a power failure may move either way. */
+static void delete_unsynced(call_t *call)
+{
+    struct cccc_group *group = call->group;
+    cccc_builder_t details = cccc_map_builder(call->arena, 1);
+    cccc_map_add(&details, "outcome", cccc_text("unknown"));
+    core_log(call->core, 4, "GROUP-DELETED-UNSYNCED", "group=%s why=%s", group->id, call->stored.message);
+    group_forget(call->core, group);
+    call->core->registry_dirty = true;
+    call_fail_details(call, CCCC_E_GROUP_DELETE_FAILED, details.value,
+                      "the folder of group %s is in the trash, but the disk did not confirm it (%s); after a power failure it may be back",
+                      group->id, call->stored.message);
+}
+
 static void delete_trashed(call_t *call)
 {
     struct cccc_group *group = call->group;
+    if (call->stored.err != CCCC_OK && cccc_get_bool(call->stored.value, "moved", false)) {
+        delete_unsynced(call);
+        return;
+    }
     if (call->stored.err != CCCC_OK) {
         /* The executor has closed the ledger: reading it again is the way back. */
         core_effect(call->core, CCCC_DO_REFOLD)->slot = group->slot;

@@ -192,6 +192,8 @@ static void batch_decide(call_t *call)
             message_decide(call, m, batch_answer);
         else if (m->duplicate && m->pending)
             call_wait(call, m->pending, batch_answer);
+        else if (m->duplicate)
+            call->partly_stored = true;
     }
     if (call->appends_open == 0)
         batch_answer(call);

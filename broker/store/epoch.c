@@ -24,8 +24,8 @@ static bool parse(const char *text, uint64_t *epoch)
 static bool has_groups(const struct cccc_vfs *vfs, const struct cccc_home *home)
 {
     cccc_arena_t *arena = cccc_arena_new(4096);
-    cccc_value_t groups = cccc_groups_scan(vfs, home, arena);
-    bool some = groups.via.array.size > 0;
+    cccc_value_t groups;
+    bool some = cccc_groups_scan(vfs, home, arena, &groups, NULL) != CCCC_OK || groups.via.array.size > 0;
     cccc_arena_destroy(&arena);
     return some;
 }

@@ -75,12 +75,6 @@ bool cccc_is_sha256(cccc_str_t name)
     return name.len == 64 && is_lower_hex(name.ptr, 64);
 }
 
-bool cccc_is_directory(const struct cccc_vfs *vfs, const char *path)
-{
-    struct cccc_stat st;
-    return vfs->stat(vfs->ctx, path, &st) == 0 && st.is_dir;
-}
-
 void cccc_stamp(char out[24])
 {
     time_t now = time(NULL);

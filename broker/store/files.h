@@ -26,9 +26,6 @@ bool cccc_is_group_id(cccc_str_t id);
 /* 64 lower-case hex digits. */
 bool cccc_is_sha256(cccc_str_t name);
 
-/* Is there a directory (not a link to one) at `path`? */
-bool cccc_is_directory(const struct cccc_vfs *vfs, const char *path);
-
 /* UTC, YYYYMMDDTHHMMSSZ. */
 void cccc_stamp(char out[24]);
 

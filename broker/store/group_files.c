@@ -61,15 +61,24 @@ static bool is_ours(const struct sums *sums, const char *sum)
 
 /* ---- reading ---- */
 
-/* The map in the YAML file at `path`, nil and *m when there is none. *sum is that of its bytes, "" when they cannot be had. */
+/* Is `rc` about the file itself, and not about the disk or the moment? */
+static bool is_about_the_file(int rc)
+{
+    return rc == -ENOENT || rc == -ENOTDIR || rc == -EFBIG || rc == -EINVAL || rc == -EISDIR || rc == -ELOOP || rc == -EACCES;
+}
+
+/* The map in the YAML file at `path`, nil and *m when there is none. *sum is that of its bytes, "" when they cannot be had. *unreachable (may be
+ * NULL): the disk would not say. */
 static cccc_value_t read_document(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, char sum[SUM_HEX + 1],
-                                  struct cccc_errmsg *m)
+                                  bool *unreachable, struct cccc_errmsg *m)
 {
     char *text;
     size_t len;
     cccc_value_t document = cccc_nil();
     sum[0] = '\0';
     int rc = cccc_vfs_slurp(vfs, path, CCCC_CONFIG_BYTES_MAX, &text, &len);
+    if (unreachable)
+        *unreachable = rc < 0 && !is_about_the_file(rc);
     if (rc == -EFBIG)
         cccc_fail(m, CCCC_E_TOO_LARGE, "larger than %d bytes (CONFIG_BYTES_MAX)", CCCC_CONFIG_BYTES_MAX);
     else if (rc < 0)
@@ -94,13 +103,18 @@ void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *h
     *out = (struct cccc_group_files){.document = cccc_nil()};
     int rc = read_sums(vfs, cccc_group_path(home, group_id, "/state/group.sum").z, &sums);
     if (rc < 0)
-        snprintf(out->note, sizeof out->note, "state/group.sum: %s; an edit of group.yaml by hand would not be noticed", strerror(-rc));
-    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml").z, arena, sum, &why);
-    if (!cccc_is_nil(&out->document)) {
-        out->edited = !is_ours(&sums, sum);
+        snprintf(out->note, sizeof out->note, "state/group.sum: %s; group.yaml counts as edited by hand", strerror(-rc));
+    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml").z, arena, sum, &out->unreachable, &why);
+    if (out->unreachable) {
+        snprintf(out->note, sizeof out->note, "group.yaml: %.200s", why.text);
         return;
     }
-    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml.prev").z, arena, sum, &why_prev);
+    if (!cccc_is_nil(&out->document)) {
+        out->edited =
+            rc < 0 || !is_ours(&sums, sum); /* an edit that was none is recorded, and changes nothing; one that is missed is lost */
+        return;
+    }
+    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml.prev").z, arena, sum, NULL, &why_prev);
     out->from_prev = !cccc_is_nil(&out->document);
     if (out->from_prev)
         snprintf(out->note, sizeof out->note, "group.yaml: %.180s; using group.yaml.prev and the ledger", why.text);
@@ -193,7 +207,7 @@ cccc_err_t cccc_store_group(const struct cccc_store_call *call)
 static cccc_value_t keep_created_at(const struct cccc_store_call *call, const char *path)
 {
     char sum[SUM_HEX + 1];
-    cccc_value_t before = read_document(call->vfs, path, call->arena, sum, NULL);
+    cccc_value_t before = read_document(call->vfs, path, call->arena, sum, NULL, NULL);
     const cccc_value_t *created_at = cccc_get(&before, "created_at");
     const cccc_value_t *document = &call->store->document;
     return created_at && cccc_is_map(document) ? cccc_map_with(call->arena, document, CCCC_STR("created_at"), *created_at) : *document;
@@ -243,33 +257,48 @@ static int compare_names(const void *a, const void *b)
 static bool has_file(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t id, const char *name)
 {
     struct cccc_stat st;
-    return vfs->stat(vfs->ctx, cccc_group_path(home, id, "/%s", name).z, &st) == 0 && st.is_regular;
+    int rc = vfs->stat(vfs->ctx, cccc_group_path(home, id, "/%s", name).z, &st);
+    return rc == 0 ? st.is_regular : rc != -ENOENT;
 }
 
-/* A folder with a ledger is a group even before its first group.yaml: a crash may have come between them. */
+static bool has_folder(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t id)
+{
+    struct cccc_stat st;
+    int rc = vfs->stat(vfs->ctx, cccc_group_path(home, id, "%s", "").z, &st);
+    return rc == 0 ? st.is_dir : rc != -ENOENT;
+}
+
+/* A folder with a ledger is a group even before its first group.yaml: a crash may have come between them. What the disk will not tell counts as
+ * there: a group that is offline is said to be, one that is left out is not. */
 static bool looks_like_group(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t id)
 {
-    return cccc_is_directory(vfs, cccc_group_path(home, id, "%s", "").z) &&
+    return has_folder(vfs, home, id) &&
            (has_file(vfs, home, id, "group.yaml") || has_file(vfs, home, id, "ledger.jsonl") || has_file(vfs, home, id, "group.yaml.prev"));
 }
 
-cccc_value_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena)
+cccc_err_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena, cccc_value_t *ids,
+                            struct cccc_errmsg *m)
 {
     struct names names = {cccc_array_builder(arena, 16)};
     cccc_builder_t groups = cccc_array_builder(arena, 16);
-    vfs->list(vfs->ctx, cccc_path(home, "/groups").z, collect, &names);
+    struct cccc_path path = cccc_path(home, "/groups");
+    int rc = vfs->list(vfs->ctx, path.z, collect, &names);
     const msgpack_object_array *found = &names.array.value.via.array;
     qsort(found->ptr, found->size, sizeof *found->ptr, compare_names);
     for (uint32_t i = 0; i < found->size; i++)
         if (looks_like_group(vfs, home, (cccc_str_t){found->ptr[i].via.str.ptr, found->ptr[i].via.str.size}))
             cccc_array_add(&groups, found->ptr[i]);
-    return groups.value;
+    *ids = groups.value;
+    return rc < 0 && rc != -ENOENT ? cccc_file_fail(m, rc, "list", path.z) : CCCC_OK;
 }
 
 /* {present, corrupt}: the groups whose configuration can be read (from either file), and those where it cannot. */
 cccc_err_t cccc_store_scan(const struct cccc_store_call *call)
 {
-    cccc_value_t groups = cccc_groups_scan(call->vfs, call->home, call->arena);
+    cccc_value_t groups;
+    cccc_err_t err = cccc_groups_scan(call->vfs, call->home, call->arena, &groups, call->m);
+    if (err)
+        return err;
     cccc_builder_t present = cccc_array_builder(call->arena, groups.via.array.size);
     cccc_builder_t corrupt = cccc_array_builder(call->arena, 0);
     for (uint32_t i = 0; i < groups.via.array.size; i++) {

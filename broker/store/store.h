@@ -50,12 +50,14 @@ struct cccc_group_files {
     cccc_value_t document; /* group.yaml or, when it cannot be read, group.yaml.prev; nil when neither can */
     bool edited;           /* group.yaml is not what cccc last wrote (state/group.sum) */
     bool from_prev;
+    bool unreachable; /* the disk would not give group.yaml; what it says is not known, and nothing may take its place */
     char note[256]; /* "" or why */
 };
 void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
                            struct cccc_group_files *out);
-/* Ids of groups/ that look like groups, sorted; array in the arena. */
-cccc_value_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena);
+/* Ids of groups/ that look like groups, sorted; array in the arena. CCCC_E_STORAGE: groups/ cannot be listed, and *ids is what was found. */
+cccc_err_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena, cccc_value_t *ids,
+                            struct cccc_errmsg *m);
 
 /* A home, or a group, that CCCC 0.4.0 wrote last: keep copies (<file>.0.4.0) of what is going to be written over. For the home: before its first epoch
  * is stored. */

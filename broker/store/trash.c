@@ -36,6 +36,9 @@ cccc_err_t cccc_store_trash(const struct cccc_store_call *call)
         rc = vfs->rename(vfs->ctx, from.z, to.z);
     if (rc < 0 && rc != -ENOENT)
         return cccc_file_fail(call->m, rc, "move to trash/", from.z);
+    cccc_builder_t result = cccc_map_builder(call->arena, 1);
+    cccc_map_add(&result, "moved", cccc_bool(true));
+    *call->value = result.value;
     rc = cccc_vfs_sync_dir(vfs, trash.z);
     if (rc == 0)
         rc = cccc_vfs_sync_dir(vfs, groups.z);

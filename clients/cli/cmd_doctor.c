@@ -232,7 +232,10 @@ static void check_archive(struct doctor *self, const char *group)
 static void check_groups(struct doctor *self)
 {
     struct cli *cli = self->cli;
-    cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
+    cccc_value_t ids;
+    struct cccc_errmsg m = {""};
+    if (cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena, &ids, &m))
+        found(self, "groups", DAMAGED, "%s", m.text);
     for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct cccc_group_files files;
         cccc_str_t id = {0};

@@ -172,7 +172,9 @@ static int chosen_groups(struct cli *cli, cccc_value_t *ids)
     if (!cli_home(cli, &status))
         return status;
     if (cli_flag(cli, "all")) {
-        *ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
+        struct cccc_errmsg m = {""};
+        if (cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena, ids, &m))
+            return cli_fail(cli, CCCC_E_STORAGE, "cccc doctor checks the home", "%s", m.text);
         return cli_option(cli, "group") ? cli_fail(cli, CCCC_E_USAGE, "give one of them", "--all and --group were both given") : 0;
     }
     status = cli_group_offline(cli, cli_option(cli, "group"), &group);

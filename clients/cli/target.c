@@ -148,7 +148,10 @@ int cli_group_offline(struct cli *cli, const char *word, const char **group)
     choice.word = word;
     if (!choice.word)
         return active_offline(cli, group);
-    cccc_value_t ids = cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena);
+    cccc_value_t ids;
+    struct cccc_errmsg m = {""};
+    if (cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena, &ids, &m))
+        return cli_fail(cli, CCCC_E_STORAGE, "cccc doctor checks the home", "%s", m.text);
     for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct cccc_group_files files;
         cccc_str_t id = {0};

@@ -6,6 +6,10 @@
 
 #include <stdio.h>
 
+/* As good as never: a link is closed long before. Not -1, which means never too: libzmq then ends the endpoint by itself, and when that comes between
+ * the two frames of a publication being received, it aborts (fq.cpp: !_more). */
+enum { RECONNECT_NEVER_MS = 24 * 60 * 60 * 1000 };
+
 #define WATCHED                                                                                                                            \
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                          \
      ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED)
@@ -46,7 +50,7 @@ bool link_open(struct link *self, void *zmq, int type, const char *endpoint, int
     int64_t frame_max = CCCC_FRAME_BYTES_MAX;
     self->socket = zmq_socket(zmq, type);
     /* Sending is bounded by the open requests, so the socket itself need not refuse: SNDHWM 0. */
-    bool ok = self->socket && set_int(self->socket, ZMQ_LINGER, 0) && set_int(self->socket, ZMQ_RECONNECT_IVL, -1) &&
+    bool ok = self->socket && set_int(self->socket, ZMQ_LINGER, 0) && set_int(self->socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER_MS) &&
               set_int(self->socket, ZMQ_SNDHWM, 0) && set_int(self->socket, ZMQ_RCVHWM, hwm) &&
               zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max) == 0 && open_monitor(self, zmq) &&
               subscribe(self->socket, topics, topic_count) && zmq_connect(self->socket, endpoint) == 0;

@@ -272,7 +272,8 @@ static void scanning_finds_groups(void **state)
     scratch_write(&s, "groups/not-a-group/group.yaml", "v: 1\n");
     scratch_write(&s, "groups/g_111111111111", "a file");
     assert_int_equal(symlink("g_aaaaaaaaaaaa", scratch_path(&s, "groups/g_222222222222")), 0);
-    cccc_value_t groups = cccc_groups_scan(&cccc_vfs_posix, &s.home, s.arena);
+    cccc_value_t groups;
+    assert_int_equal(cccc_groups_scan(&cccc_vfs_posix, &s.home, s.arena, &groups, NULL), CCCC_OK);
     assert_string_equal(joined(&groups), "g_aaaaaaaaaaaa g_bbbbbbbbbbbb g_cccccccccccc g_dddddddddddd g_eeeeeeeeeeee ");
     assert_int_equal(run(CCCC_STORE_SCAN, "", NULL), CCCC_OK);
     assert_string_equal(joined(cccc_get(&s.value, "present")), "g_aaaaaaaaaaaa g_bbbbbbbbbbbb g_eeeeeeeeeeee ");

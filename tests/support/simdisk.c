@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PAGE = 4096, SECTOR = 512, FDS = 64, NAME_ROOM = 64, DEVICE = 7 };
 
@@ -20,10 +21,12 @@ struct entries {
     size_t count, room;
 };
 
-/* An unsynced directory operation: `name` now is `inode` (NULL = gone), and with `from` that name is gone in the same instant. */
+/* An unsynced directory operation: `name` now is `inode` (NULL = gone), and with `from` that name is gone in the same instant. A move between
+ * folders is an operation in each, with the same `pair`: both reach the disk or neither, as a journal has it. */
 struct dir_op {
     char name[NAME_ROOM], from[NAME_ROOM];
     struct inode *inode;
+    uint64_t pair; /* 0: none */
 };
 
 struct face {
@@ -52,7 +55,7 @@ struct descriptor {
 struct simdisk {
     struct cccc_vfs vfs;
     struct inode *inodes, *root;
-    uint64_t last_number, dice, calls, syncs;
+    uint64_t last_number, last_pair, pair_fate, dice, calls, syncs;
     struct descriptor fds[FDS];
     struct simdisk_fault fault;
     bool armed, fired, down, crashing, shortening;
@@ -216,11 +219,11 @@ static void apply(struct entries *list, const struct dir_op *op)
         set(list, op->from, NULL);
 }
 
-static void log_op(struct inode *dir, const char *name, struct inode *inode, const char *from)
+static void log_op(struct inode *dir, const char *name, struct inode *inode, const char *from, uint64_t pair)
 {
     dir->ops = room(dir->ops, (dir->op_count + 1) * sizeof *dir->ops);
     struct dir_op *op = &dir->ops[dir->op_count++];
-    *op = (struct dir_op){.inode = inode};
+    *op = (struct dir_op){.inode = inode, .pair = pair};
     snprintf(op->name, sizeof op->name, "%s", name);
     snprintf(op->from, sizeof op->from, "%s", from);
     apply(&dir->now, op);
@@ -233,13 +236,40 @@ static void copy_entries(struct entries *to, const struct entries *from)
         set(to, from->at[i].name, from->at[i].inode);
 }
 
+/* Does the dice of this power cut keep the operation? The halves of a pair agree. */
+static bool keeps(simdisk_t *self, const struct dir_op *op)
+{
+    return op->pair ? (self->pair_fate >> op->pair % 64 & 1) == 1 : simdisk_roll(self, 2) == 1;
+}
+
 static void settle_dir(simdisk_t *self, struct inode *dir, enum simdisk_loss loss)
 {
     for (size_t i = 0; i < dir->op_count; i++)
-        if (loss == SIMDISK_KEEP_ALL || (loss == SIMDISK_DICE && simdisk_roll(self, 2)))
+        if (loss == SIMDISK_KEEP_ALL || (loss == SIMDISK_DICE && keeps(self, &dir->ops[i])))
             apply(&dir->synced, &dir->ops[i]);
     dir->op_count = 0;
     copy_entries(&dir->now, &dir->synced);
+}
+
+static bool shares_pair(const struct inode *a, const struct inode *b)
+{
+    for (size_t i = 0; i < a->op_count; i++)
+        for (size_t j = 0; a->ops[i].pair && j < b->op_count; j++)
+            if (a->ops[i].pair == b->ops[j].pair)
+                return true;
+    return false;
+}
+
+/* A directory's entries reach the disk, and with them those of folders that exchanged files with it. */
+static void sync_entries(simdisk_t *self, struct inode *dir)
+{
+    for (struct inode *other = self->inodes; other; other = other->next)
+        if (other != dir && other->is_dir && shares_pair(dir, other)) {
+            copy_entries(&other->synced, &other->now);
+            other->op_count = 0;
+        }
+    copy_entries(&dir->synced, &dir->now);
+    dir->op_count = 0;
 }
 
 static struct inode *inode_new(simdisk_t *self, bool is_dir)
@@ -333,7 +363,7 @@ static int sim_open(void *ctx, const char *path, int flags)
         return (int)leave(self, -ENOENT);
     if (!inode) {
         inode = inode_new(self, false);
-        log_op(dir, name, inode, "");
+        log_op(dir, name, inode, "", 0);
     } else if (flags & CCCC_O_TRUNC) {
         resize(&inode->cache, 0);
     }
@@ -433,12 +463,11 @@ static int sim_sync(void *ctx, int fd)
     }
     if (self->crashing) {
         if (inode->is_dir)
-            settle_dir(self, inode, SIMDISK_KEEP_ALL);
+            sync_entries(self, inode);
         return -EIO; /* a file's pages meet their fate in the power cut */
     }
     if (inode->is_dir) {
-        copy_entries(&inode->synced, &inode->now);
-        inode->op_count = 0;
+        sync_entries(self, inode);
     } else {
         write_back(inode);
         self->syncs++;
@@ -460,6 +489,7 @@ static void fill_stat(const struct inode *inode, struct cccc_stat *out)
                               .device = DEVICE,
                               .inode = inode->number,
                               .mode = inode->is_dir ? 0700 : 0600,
+                              .uid = geteuid(),
                               .is_dir = inode->is_dir,
                               .is_regular = !inode->is_dir};
 }
@@ -491,9 +521,13 @@ static int sim_rename(void *ctx, const char *from, const char *to)
     walk(self, to, &to_dir, to_name);
     if (!inode || !to_dir)
         return (int)leave(self, -ENOENT);
-    if (from_dir != to_dir)
-        abort(); /* nothing here moves files between folders */
-    log_op(to_dir, to_name, inode, from_name);
+    if (from_dir == to_dir) {
+        log_op(to_dir, to_name, inode, from_name, 0);
+        return (int)leave(self, 0);
+    }
+    self->last_pair++;
+    log_op(to_dir, to_name, inode, "", self->last_pair);
+    log_op(from_dir, from_name, NULL, "", self->last_pair);
     return (int)leave(self, 0);
 }
 
@@ -504,7 +538,7 @@ static int sim_unlink(void *ctx, const char *path)
     char name[NAME_ROOM];
     struct inode *inode = walk(self, path, &dir, name);
     if (inode)
-        log_op(dir, name, NULL, "");
+        log_op(dir, name, NULL, "", 0);
     return (int)leave(self, inode ? 0 : -ENOENT);
 }
 
@@ -517,7 +551,7 @@ static int sim_mkdir(void *ctx, const char *path)
         return (int)leave(self, -EEXIST);
     if (!dir)
         return (int)leave(self, -ENOENT);
-    log_op(dir, name, inode_new(self, true), "");
+    log_op(dir, name, inode_new(self, true), "", 0);
     return (int)leave(self, 0);
 }
 
@@ -646,6 +680,8 @@ void simdisk_kill(simdisk_t *self)
 void simdisk_power_cut(simdisk_t *self, enum simdisk_loss loss)
 {
     simdisk_kill(self);
+    if (self->last_pair > 0)
+        self->pair_fate = simdisk_roll(self, UINT64_MAX);
     for (struct inode *inode = self->inodes; inode; inode = inode->next) {
         if (inode->is_dir)
             settle_dir(self, inode, loss);

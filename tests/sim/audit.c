@@ -1,0 +1,316 @@
+/* audit.c - the ledgers as they lie on the disk, line by line, against everything that was witnessed.
+ *
+ * It reads the files itself and knows the promises of FORMAT.md, not how recovery keeps them. Every audit also folds each ledger into a core of its
+ * own, from nothing but its lines, and compares that with the daemon's state (I11). */
+#include "broker/core/core.h"
+#include "proto/json.h"
+#include "tests/sim/oracle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Who was meant by an event, for checking deliveries. */
+struct addressed {
+    uint64_t seq;
+    const cccc_value_t *audience;
+};
+
+struct audit {
+    oracle_t *oracle;
+    struct known_group *group;
+    cccc_arena_t *arena;
+    cccc_core_t *fold;
+    cccc_slot_t slot;
+    uint64_t head, epoch;
+    uint32_t crc;
+    bool crc_known;
+    struct addressed *addressed;
+    size_t addressed_count;
+};
+
+#define BROKEN(a, invariant, ...) sim_broken((a)->oracle->sim, invariant, __VA_ARGS__)
+
+/* ---- finding the file ---- */
+
+struct search {
+    const char *prefix;
+    char found[96];
+};
+
+static void look(void *arg, const char *name)
+{
+    struct search *search = arg;
+    size_t len = strlen(search->prefix);
+    if (strncmp(name, search->prefix, len) == 0 && name[len] == '.')
+        snprintf(search->found, sizeof search->found, "/home/trash/%s/ledger.jsonl", name);
+}
+
+bool oracle_ledger(const oracle_t *self, const struct known_group *group, const char **bytes, size_t *len, bool *in_trash)
+{
+    char path[96];
+    const struct cccc_vfs *vfs = simdisk_vfs(self->sim->disk);
+    struct search search = {.prefix = group->id};
+    snprintf(path, sizeof path, "/home/groups/%s/ledger.jsonl", group->id);
+    *in_trash = false;
+    if (simdisk_peek(self->sim->disk, path, bytes, len))
+        return true;
+    vfs->list(vfs->ctx, "/home/trash", look, &search);
+    *in_trash = search.found[0] != '\0';
+    return *in_trash && simdisk_peek(self->sim->disk, search.found, bytes, len);
+}
+
+/* ---- one line ---- */
+
+/* The number a message's text begins with; false for other texts. */
+static bool message_number(const struct cccc_event *event, unsigned *number)
+{
+    cccc_str_t text = cccc_get_str(&event->data, "text");
+    char head[24];
+    snprintf(head, sizeof head, "%.*s", (int)(text.len < 20 ? text.len : 20), text.len ? text.ptr : "");
+    return cccc_str_is(event->kind, "chat.message") && sscanf(head, "m%u ", number) == 1;
+}
+
+static void count_message(struct audit *a, const struct cccc_event *event)
+{
+    unsigned number;
+    if (!message_number(event, &number))
+        return;
+    if (number >= a->oracle->message_count)
+        BROKEN(a, "I1", "%s has m%u, which nobody sent", a->group->id, number);
+    struct message *message = &a->oracle->messages[number];
+    unsigned here = oracle_index(a->oracle, a->group);
+    bool source = here == message->group;
+    if (!source && !(message->verb == VERB_CROSS && here == message->dst))
+        BROKEN(a, "I1", "%s has m%u, which was sent to another group", a->group->id, number);
+    unsigned *times = source ? &message->in_source : &message->in_destination;
+    if (++*times > 1)
+        BROKEN(a, "I5", "%s has m%u (client_id %s) twice", a->group->id, number, message->client_id);
+    if (!message->ok && !message->maybe && message->open == 0)
+        BROKEN(a, "I1", "%s has m%u, whose sender was told that it was not stored", a->group->id, number);
+    if (source && message->ok && !cccc_str_is(event->id, message->id))
+        BROKEN(a, "I1", "m%u is event %.*s in %s, and was acknowledged as %s", number, CCCC_STR_FMT(event->id), a->group->id, message->id);
+}
+
+static void compare_witnessed(struct audit *a, const struct cccc_event *event)
+{
+    struct known_group *group = a->group;
+    const struct witnessed *line = event->seq < group->line_room ? &group->lines[event->seq] : NULL;
+    if (!line || !line->bytes)
+        return;
+    cccc_buf_t wire;
+    cccc_buf_init(&wire);
+    cccc_event_pack(event, &wire);
+    if (wire.size != line->len || memcmp(wire.data, line->bytes, line->len) != 0)
+        BROKEN(a, "I1", "event %llu of %s is not the one that was acknowledged, published or listed (%s, now %.*s)",
+               (unsigned long long)event->seq, group->id, line->id, CCCC_STR_FMT(event->id));
+    cccc_buf_fini(&wire);
+}
+
+static void note_audience(struct audit *a, const struct cccc_event *event)
+{
+    if (!cccc_str_is(event->kind, "chat.message") && !cccc_str_is(event->kind, "system.notify"))
+        return;
+    size_t n = a->addressed_count++;
+    if ((n & (n - 1)) == 0) {
+        a->addressed = reallocarray(a->addressed, n ? 2 * n : 1, sizeof *a->addressed);
+        CCCC_ASSERT(a->addressed, "out of memory");
+    }
+    a->addressed[n] = (struct addressed){event->seq, cccc_get(&event->data, "audience")};
+}
+
+static void audit_event(struct audit *a, const char *line, size_t len, const struct cccc_seal *sealed)
+{
+    struct cccc_event event;
+    struct cccc_seal seal;
+    struct cccc_errmsg m = {""};
+    if (cccc_line_read(line, len, a->arena, &event, &seal, &m) != CCCC_OK)
+        BROKEN(a, "I1", "line %llu of %s has a sound checksum and cannot be read: %s", (unsigned long long)a->head + 1, a->group->id,
+               m.text);
+    if (a->crc_known && sealed->prev != a->crc)
+        BROKEN(a, "I2", "event %llu of %s does not continue the line before it", (unsigned long long)event.seq, a->group->id);
+    if (sealed->dur >= event.seq)
+        BROKEN(a, "I2", "event %llu of %s says that %llu is durable", (unsigned long long)event.seq, a->group->id,
+               (unsigned long long)sealed->dur);
+    if (sealed->epoch < a->epoch || sealed->epoch > a->oracle->epoch)
+        BROKEN(a, "I2", "event %llu of %s has epoch %llu behind %llu", (unsigned long long)event.seq, a->group->id,
+               (unsigned long long)sealed->epoch, (unsigned long long)a->epoch);
+    a->epoch = sealed->epoch;
+    a->oracle->events_audited++;
+    compare_witnessed(a, &event);
+    count_message(a, &event);
+    note_audience(a, &event);
+    cccc_core_fold(a->fold, a->slot, &event);
+}
+
+static void audit_line(struct audit *a, const char *line, size_t len)
+{
+    uint64_t seq = 0;
+    struct cccc_seal seal = {0};
+    enum cccc_line_state state = cccc_line_inspect(line, len, &seq, &seal);
+    if (state != CCCC_LINE_SOUND) {
+        if (!oracle_was_flipped(a->group, a->head + 1))
+            BROKEN(a, "I1", "%s has a line that is not whole behind event %llu", a->group->id, (unsigned long long)a->head);
+        a->head++;
+        a->crc_known = false;
+        return;
+    }
+    if (seq != a->head + 1)
+        BROKEN(a, "I2", "%s has event %llu behind event %llu", a->group->id, (unsigned long long)seq, (unsigned long long)a->head);
+    audit_event(a, line, len, &seal);
+    a->head = seq;
+    a->crc = seal.crc;
+    a->crc_known = true;
+}
+
+/* ---- one ledger ---- */
+
+static bool names(const cccc_value_t *audience, const char *reader)
+{
+    for (uint32_t i = 0; cccc_is_array(audience) && i < audience->via.array.size; i++) {
+        cccc_str_t id;
+        if (cccc_as_str(&audience->via.array.ptr[i], &id) && cccc_str_is(id, reader))
+            return true;
+    }
+    return false;
+}
+
+/* Between `prev` and `seq` nothing was for the reader: who follows i/ would never know of it. */
+static void audit_delivery(struct audit *a, const struct delivery *d)
+{
+    bool itself = false;
+    for (size_t i = 0; i < a->addressed_count; i++) {
+        const struct addressed *to = &a->addressed[i];
+        if (to->seq == d->seq)
+            itself = names(to->audience, d->reader);
+        else if (to->seq > d->prev && to->seq < d->seq && names(to->audience, d->reader))
+            BROKEN(a, "I4", "%s of %s was told that nothing lies between %llu and %llu, and there is event %llu", d->reader, a->group->id,
+                   (unsigned long long)d->prev, (unsigned long long)d->seq, (unsigned long long)to->seq);
+    }
+    if (!itself && !oracle_was_flipped(a->group, d->seq))
+        BROKEN(a, "I3", "event %llu of %s was delivered to %s, to whom it was not sent", (unsigned long long)d->seq, a->group->id,
+               d->reader);
+}
+
+static void audit_settled(struct audit *a, const char *bytes, size_t len)
+{
+    struct known_group *group = a->group;
+    if (len < group->settled_len || cccc_crc32c(0, bytes, group->settled_len) != group->settled_crc)
+        BROKEN(a, "I1", "the first %zu bytes of %s are not what they were", group->settled_len, group->id);
+    group->settled_len = len;
+    group->settled_crc = cccc_crc32c(0, bytes, len);
+}
+
+static void audit_lines(struct audit *a, const char *bytes, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        const char *newline = memchr(bytes + at, '\n', len - at);
+        if (!newline)
+            BROKEN(a, "I1", "%s ends in the middle of a line", a->group->id);
+        audit_line(a, bytes + at, (size_t)(newline - (bytes + at)));
+        at = (size_t)(newline - bytes) + 1;
+    }
+    if (a->head < a->group->head)
+        BROKEN(a, "I1", "%s ends at event %llu, and event %llu was acknowledged, published or listed", a->group->id,
+               (unsigned long long)a->head, (unsigned long long)a->group->head);
+}
+
+/* The first member in which the maps differ; NULL when they are none, or differ in their keys. */
+static const char *first_difference(const cccc_value_t **live, const cccc_value_t **fold, char key[64])
+{
+    for (uint32_t i = 0; cccc_is_map(*live) && i < (*live)->via.map.size; i++) {
+        const msgpack_object_kv *kv = &(*live)->via.map.ptr[i];
+        snprintf(key, 64, "%.*s", (int)kv->key.via.str.size, kv->key.via.str.ptr);
+        const cccc_value_t *other = cccc_get(*fold, key);
+        if (!other || cccc_value_eq(&kv->val, other))
+            continue;
+        *live = &kv->val;
+        *fold = other;
+        return key;
+    }
+    return NULL;
+}
+
+static void tell_difference(struct audit *a, const cccc_value_t *live, const cccc_value_t *fold)
+{
+    char key[64];
+    cccc_buf_t text;
+    cccc_buf_init(&text);
+    while (first_difference(&live, &fold, key)) {
+        cccc_buf_str(&text, " ");
+        cccc_buf_str(&text, key);
+    }
+    cccc_buf_str(&text, "\n    ");
+    cccc_json_write(live, &text);
+    cccc_buf_str(&text, "\n  and the fold of its ledger\n    ");
+    cccc_json_write(fold, &text);
+    cccc_buf_put(&text, "", 1);
+    BROKEN(a, "I11", "the state of %s has%s", a->group->id, text.data);
+}
+
+static void compare_states(struct audit *a, cccc_core_t *live)
+{
+    cccc_slot_t slot;
+    struct cccc_moment now = {.unix_us = a->oracle->sim->unix_us, .mono_us = a->oracle->sim->mono_us};
+    cccc_core_fold_end(a->fold, &now, a->slot, NULL, NULL);
+    if (a->group->flip_count > 0 || !live || !cccc_core_slot(live, cccc_str(a->group->id), &slot))
+        return;
+    cccc_value_t have = cccc_core_dump_group(live, slot, a->arena), want = cccc_core_dump_group(a->fold, a->slot, a->arena);
+    if (!cccc_value_eq(&have, &want))
+        tell_difference(a, &have, &want);
+}
+
+static void audit_group(oracle_t *oracle, struct known_group *group, cccc_core_t *live)
+{
+    struct audit a = {.oracle = oracle, .group = group, .crc_known = true};
+    const char *bytes;
+    size_t len;
+    bool in_trash;
+    if (!oracle_ledger(oracle, group, &bytes, &len, &in_trash)) {
+        if (group->head > 0)
+            BROKEN(&a, "I1", "the ledger of %s is gone", group->id);
+        return;
+    }
+    if (in_trash && !oracle_may_be_deleted(group))
+        BROKEN(&a, "I6", "%s is in the trash, and nobody was told that it was deleted", group->id);
+    if (!in_trash && group->delete_acked)
+        BROKEN(&a, "I1", "%s is there again after its deletion was acknowledged", group->id);
+    a.arena = cccc_arena_new(64 * 1024);
+    a.fold = cccc_core_new();
+    cccc_value_t none = cccc_nil();
+    a.slot = cccc_core_fold_begin(a.fold, cccc_str(group->id), &none, false);
+    audit_lines(&a, bytes, len);
+    audit_settled(&a, bytes, len);
+    for (size_t i = 0; i < group->delivery_count; i++)
+        audit_delivery(&a, &group->deliveries[i]);
+    group->delivery_count = 0;
+    compare_states(&a, in_trash ? NULL : live);
+    cccc_core_destroy(&a.fold);
+    cccc_arena_destroy(&a.arena);
+    free(a.addressed);
+}
+
+/* ---- all ---- */
+
+static void audit_message(oracle_t *self, unsigned number)
+{
+    struct message *message = &self->messages[number];
+    const struct known_group *source = &self->groups[message->group];
+    bool cross = message->verb == VERB_CROSS, hurt = source->flip_count > 0 || (cross && self->groups[message->dst].flip_count > 0);
+    if (message->ok && !hurt && message->in_source == 0)
+        sim_broken(self->sim, "I1", "m%u was acknowledged as event %s of %s, and is not there", number, message->id, source->id);
+    if (cross && message->ok && !hurt && message->in_destination == 0)
+        sim_broken(self->sim, "I1", "m%u was acknowledged as sent to %s, and is not there", number, self->groups[message->dst].id);
+    if (cross && !hurt && message->in_destination > 0 && message->in_source == 0)
+        sim_broken(self->sim, "I1", "m%u is in %s, and %s, where it came from, has no record of it", number, self->groups[message->dst].id,
+                   source->id);
+}
+
+void oracle_audit(oracle_t *self, cccc_core_t *live)
+{
+    for (unsigned i = 0; i < self->message_count; i++)
+        self->messages[i].in_source = self->messages[i].in_destination = 0;
+    for (unsigned i = 0; i < self->group_count; i++)
+        audit_group(self, &self->groups[i], live);
+    for (unsigned i = 0; i < self->message_count; i++)
+        audit_message(self, i);
+}
