@@ -2,8 +2,9 @@
  *
  * usage: bench_throughput sizes BUS EVENTS GROUP TEXT_BYTES
  *        bench_throughput run HOME GROUP TEXT_BYTES [SENDERS IN_FLIGHT WARMUP_S SECONDS]
+ *        bench_throughput send HOME GROUP TEXT_BYTES COUNT
  * `sizes` sends messages with plain libzmq to the endpoints until it has seen one published, and prints the sizes of the frames: request,
- * reply, topic, event. `run` measures. The daemon must be there. */
+ * reply, topic, event. `run` measures. `send` sends so many messages, for who counts what they cost elsewhere. The daemon must be there. */
 #include "bench/harness.h"
 #include "clients/lib/include/cccc.h"
 #include "proto/limits.h"
@@ -117,6 +118,22 @@ static int run(const struct load_plan *plan, int argc, char **argv)
     return ok ? 0 : 1;
 }
 
+static int send_some(const struct load_plan *plan, uint64_t count)
+{
+    struct bench_lane lane = {0};
+    struct cccc_error err;
+    cccc_t *client = connect_to(plan);
+    for (uint64_t sent = 0; lane.done + lane.failed < count; cccc_pump(client, -1, NULL)) {
+        for (; sent < count && cccc_open_requests(client) < (size_t)plan->in_flight; sent++) {
+            cccc_args_t *args = message(plan);
+            if (cccc_request_async(client, "send", &args, acknowledged, &lane, &err) != 0)
+                die("send", &err);
+        }
+    }
+    cccc_close(&client);
+    return lane.failed == 0 ? 0 : 1;
+}
+
 /* ---- sizes ---- */
 
 /* The frame libcccc makes for the same message. */
@@ -205,9 +222,15 @@ int main(int argc, char **argv)
         plan.group_id = argv[3];
         plan.text = text_of(argv[4]);
         status = run(&plan, argc, argv);
+    } else if (argc == 6 && strcmp(argv[1], "send") == 0) {
+        plan.home = argv[2];
+        plan.group_id = argv[3];
+        plan.text = text_of(argv[4]);
+        status = send_some(&plan, strtoull(argv[5], NULL, 10));
     } else {
         fprintf(stderr, "usage: bench_throughput sizes BUS EVENTS GROUP TEXT_BYTES\n"
-                        "       bench_throughput run HOME GROUP TEXT_BYTES [SENDERS IN_FLIGHT WARMUP_S SECONDS]\n");
+                        "       bench_throughput run HOME GROUP TEXT_BYTES [SENDERS IN_FLIGHT WARMUP_S SECONDS]\n"
+                        "       bench_throughput send HOME GROUP TEXT_BYTES COUNT\n");
     }
     free(plan.text);
     return status;

@@ -41,6 +41,8 @@ bool cccc_utf8_valid(cccc_str_t s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
     size_t i = 0;
+    if (scan_is_ascii(s.ptr, s.len))
+        return true;
     while (i < s.len) {
         uint64_t w;
         while (i + 8 <= s.len && (memcpy(&w, p + i, 8), (w & SCAN_HIGHS) == 0))
@@ -483,13 +485,12 @@ char *cccc_text_escape(cccc_buf_t *b, char *p, const char *s, size_t len)
 
 char *cccc_text_uint(cccc_buf_t *b, char *p, uint64_t u)
 {
-    size_t digits = 1;
-    for (uint64_t rest = u; rest >= 10; rest /= 10)
-        digits++;
-    p = room(b, p, digits + 12);
-    for (size_t i = digits; i-- > 0; u /= 10)
-        p[i] = (char)('0' + u % 10);
-    return p + digits;
+    char text[20];
+    size_t at = sizeof text;
+    do
+        text[--at] = (char)('0' + u % 10);
+    while ((u /= 10) != 0);
+    return put_bytes(room(b, p, sizeof text + 12), text + at, sizeof text - at);
 }
 
 /* The shortest of 15 to 17 digits that reads back as the same double, always with a point or an exponent. Kept out of its callers: its array

@@ -78,12 +78,18 @@ static inline bool scan_is_plain_block(uint64_t a, uint64_t b)
 /* Copy 16 bytes; true when all are plain. */
 static inline bool scan_copy_block(char *dst, const char *src)
 {
+#ifdef __SSE2__
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)src);
+    _mm_storeu_si128((__m128i *)(void *)dst, v);
+    return scan_block_marks(v) == 0;
+#else
     uint64_t a, b;
     memcpy(&a, src, 8);
     memcpy(&b, src + 8, 8);
     memcpy(dst, &a, 8);
     memcpy(dst + 8, &b, 8);
     return scan_is_plain_block(a, b);
+#endif
 }
 
 /* Copy 8 to 15 bytes, or 4 to 7, as two words that overlap; true when all are plain. */
@@ -121,4 +127,33 @@ static inline size_t scan_copy_plain(char *dst, const char *src, size_t len)
     for (; i < len && scan_is_plain((unsigned char)src[i]); i++)
         dst[i] = src[i];
     return i;
+}
+
+/* The bits of 16 bytes that ASCII does not have, put together. */
+static inline uint64_t scan_high_bits(const char *p)
+{
+    uint64_t a, b;
+    memcpy(&a, p, 8);
+    memcpy(&b, p + 8, 8);
+    return (a | b) & SCAN_HIGHS;
+}
+
+/* Is every byte ASCII? The last block overlaps the one before it. */
+static inline bool scan_is_ascii(const char *p, size_t len)
+{
+    uint64_t high = 0;
+    if (len >= 16) {
+        for (size_t i = 0; i + 16 <= len; i += 16)
+            high |= scan_high_bits(p + i);
+        high |= scan_high_bits(p + len - 16);
+    } else {
+        for (; len >= 8; p += 8, len -= 8) {
+            uint64_t w;
+            memcpy(&w, p, 8);
+            high |= w & SCAN_HIGHS;
+        }
+        for (size_t i = 0; i < len; i++)
+            high |= (unsigned char)p[i] & 0x80;
+    }
+    return high == 0;
 }

@@ -6,6 +6,7 @@
  * Thread: none; a value may be read from any thread while its arena lives. */
 #pragma once
 
+#include "proto/err.h"
 #include "proto/str.h"
 
 #include <msgpack.h>
@@ -31,22 +32,90 @@ cccc_str_t cccc_arena_str(cccc_arena_t *self, cccc_str_t s);
 cccc_str_t cccc_arena_printf(cccc_arena_t *self, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Makers. Strings are borrowed: copy first what does not live as long as the value. */
-cccc_value_t cccc_nil(void);
-cccc_value_t cccc_bool(bool b);
-cccc_value_t cccc_int(int64_t i);
-cccc_value_t cccc_uint(uint64_t u);
-cccc_value_t cccc_string(cccc_str_t s);
-/* cccc_string(cccc_str(z)) for a literal or another NUL-terminated text. */
-cccc_value_t cccc_text(const char *z);
+static inline cccc_value_t cccc_nil(void)
+{
+    return (cccc_value_t){.type = MSGPACK_OBJECT_NIL};
+}
+
+static inline cccc_value_t cccc_bool(bool b)
+{
+    return (cccc_value_t){.type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = b};
+}
+
+static inline cccc_value_t cccc_uint(uint64_t u)
+{
+    return (cccc_value_t){.type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = u};
+}
+
+static inline cccc_value_t cccc_int(int64_t i)
+{
+    if (i >= 0)
+        return cccc_uint((uint64_t)i);
+    return (cccc_value_t){.type = MSGPACK_OBJECT_NEGATIVE_INTEGER, .via.i64 = i};
+}
+
+static inline cccc_value_t cccc_string(cccc_str_t s)
+{
+    CCCC_ASSERT(s.len <= UINT32_MAX, "a string of %zu bytes", s.len);
+    return (cccc_value_t){.type = MSGPACK_OBJECT_STR, .via.str = {(uint32_t)s.len, s.len ? s.ptr : ""}};
+}
+
+/* For a literal or another NUL-terminated text. */
+static inline cccc_value_t cccc_text(const char *z)
+{
+    return cccc_string(cccc_str(z));
+}
 
 /* Readers. Each returns false and leaves *out untouched when `v` is NULL or of another type. */
-bool cccc_as_str(const cccc_value_t *v, cccc_str_t *out);
-bool cccc_as_int(const cccc_value_t *v, int64_t *out);
-bool cccc_as_uint(const cccc_value_t *v, uint64_t *out);
-bool cccc_as_bool(const cccc_value_t *v, bool *out);
-bool cccc_is_map(const cccc_value_t *v);
-bool cccc_is_array(const cccc_value_t *v);
-bool cccc_is_nil(const cccc_value_t *v);
+static inline bool cccc_as_str(const cccc_value_t *v, cccc_str_t *out)
+{
+    if (v == NULL || v->type != MSGPACK_OBJECT_STR)
+        return false;
+    *out = (cccc_str_t){v->via.str.ptr, v->via.str.size};
+    return true;
+}
+
+static inline bool cccc_as_int(const cccc_value_t *v, int64_t *out)
+{
+    if (v == NULL)
+        return false;
+    if (v->type == MSGPACK_OBJECT_NEGATIVE_INTEGER || (v->type == MSGPACK_OBJECT_POSITIVE_INTEGER && v->via.u64 <= INT64_MAX)) {
+        *out = v->via.i64;
+        return true;
+    }
+    return false;
+}
+
+static inline bool cccc_as_uint(const cccc_value_t *v, uint64_t *out)
+{
+    if (v == NULL || v->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
+        return false;
+    *out = v->via.u64;
+    return true;
+}
+
+static inline bool cccc_as_bool(const cccc_value_t *v, bool *out)
+{
+    if (v == NULL || v->type != MSGPACK_OBJECT_BOOLEAN)
+        return false;
+    *out = v->via.boolean;
+    return true;
+}
+
+static inline bool cccc_is_map(const cccc_value_t *v)
+{
+    return v != NULL && v->type == MSGPACK_OBJECT_MAP;
+}
+
+static inline bool cccc_is_array(const cccc_value_t *v)
+{
+    return v != NULL && v->type == MSGPACK_OBJECT_ARRAY;
+}
+
+static inline bool cccc_is_nil(const cccc_value_t *v)
+{
+    return v != NULL && v->type == MSGPACK_OBJECT_NIL;
+}
 
 /* The value under `key`, or NULL when `map` is NULL, not a map, or lacks it. */
 const cccc_value_t *cccc_get(const cccc_value_t *map, const char *key);

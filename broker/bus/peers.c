@@ -3,13 +3,13 @@
 
 #include "broker/bus/list.h"
 #include "broker/bus/log.h"
+#include "proto/hash.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <uthash.h>
 #include <zmq.h>
 
 /* Replies from this size on are lent to libzmq instead of copied, and counted until it has written them. */

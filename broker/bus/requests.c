@@ -150,4 +150,5 @@ void cccc_bus_take_subscriptions(struct cccc_bus *bus)
         if (!cccc_subscriptions_take(&bus->subscriptions, zmq_msg_data(&msg), zmq_msg_size(&msg)))
             shed_subscriber(bus, &msg);
     zmq_msg_close(&msg);
+    cccc_core_followed(bus->core, cccc_subscriptions_any(&bus->subscriptions, 'e'), cccc_subscriptions_any(&bus->subscriptions, 'i'));
 }

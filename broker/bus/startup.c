@@ -92,6 +92,7 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
                  "connections beyond the limit of descriptors are refused; raise it: ulimit -Hn limit=%" PRIu64, descriptors);
     cccc_zmq_start();
     bus->core = cccc_core_new();
+    cccc_core_followed(bus->core, false, false); /* the XPUB says when somebody comes */
     bus->committers = cccc_pool_new("ccccd-commit", COMMIT_THREADS_AT_START, CCCC_POOL_THREADS_MAX, &bus->outbox);
     bus->readers = cccc_pool_new("ccccd-read", 1, READ_THREADS, &bus->outbox);
     bus->filer = cccc_pool_new("ccccd-store", 1, 1, &bus->outbox);

@@ -2,10 +2,10 @@
 #include "broker/bus/subscriptions.h"
 
 #include "proto/err.h"
+#include "proto/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 struct cccc_prefix {
     UT_hash_handle hh;
@@ -33,6 +33,8 @@ static bool add(struct cccc_subscriptions *self, const void *bytes, size_t len)
     HASH_ADD_KEYPTR(hh, self->prefixes, p->bytes, len, p);
     self->count++;
     self->of_length[len]++;
+    if (len > 0)
+        self->of_first[(unsigned char)p->bytes[0]]++;
     if (len > self->longest)
         self->longest = (uint32_t)len;
     return true;
@@ -41,6 +43,8 @@ static bool add(struct cccc_subscriptions *self, const void *bytes, size_t len)
 static void drop(struct cccc_subscriptions *self, struct cccc_prefix *p, size_t len)
 {
     HASH_DEL(self->prefixes, p);
+    if (len > 0)
+        self->of_first[(unsigned char)p->bytes[0]]--;
     free(p);
     self->count--;
     self->of_length[len]--;
@@ -69,6 +73,11 @@ bool cccc_subscriptions_match(const struct cccc_subscriptions *self, const char 
         if (self->of_length[n] && (n == 0 || find(self, topic, n)))
             return true;
     return false;
+}
+
+bool cccc_subscriptions_any(const struct cccc_subscriptions *self, char letter)
+{
+    return self->overflowed || self->of_length[0] > 0 || self->of_first[(unsigned char)letter] > 0;
 }
 
 void cccc_subscriptions_fini(struct cccc_subscriptions *self)

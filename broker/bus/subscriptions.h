@@ -18,7 +18,8 @@ struct cccc_subscriptions {
     uint32_t count;
     uint32_t of_length[CCCC_TOPIC_BYTES_MAX + 1]; /* prefixes of each length */
     uint32_t longest;
-    bool overflowed; /* no longer filters */
+    uint32_t of_first[256]; /* prefixes that begin with each byte */
+    bool overflowed;        /* no longer filters */
 };
 
 void cccc_subscriptions_fini(struct cccc_subscriptions *self);
@@ -27,3 +28,5 @@ void cccc_subscriptions_fini(struct cccc_subscriptions *self);
 bool cccc_subscriptions_take(struct cccc_subscriptions *self, const void *bytes, size_t len);
 /* Could anybody want `topic`? */
 bool cccc_subscriptions_match(const struct cccc_subscriptions *self, const char *topic, size_t len);
+/* Could anybody want a topic that begins with `letter`? */
+bool cccc_subscriptions_any(const struct cccc_subscriptions *self, char letter);

@@ -486,7 +486,7 @@ struct cccc_group *config_ahead(call_t *call, struct cccc_group *group)
 {
     struct cccc_group *view = group;
     for (const struct cccc_pending *p = group->pending; p != NULL; p = p->next) {
-        if (appliers[cccc_kind_find(p->event.kind)] == NULL)
+        if (appliers[p->kind] == NULL)
             continue;
         if (view == group)
             view = view_make(call, group);

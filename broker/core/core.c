@@ -42,7 +42,14 @@ cccc_core_t *cccc_core_new(void)
     CCCC_ASSERT(self, "(out of memory)");
     cccc_buf_init(&self->scratch);
     self->now = &self->moment;
+    cccc_core_followed(self, true, true);
     return self;
+}
+
+void cccc_core_followed(cccc_core_t *self, bool events, bool inboxes)
+{
+    self->events_followed = events;
+    self->inboxes_followed = inboxes;
 }
 
 /* ---- effects ---- */

@@ -81,6 +81,8 @@ void cccc_core_store_done(cccc_core_t *self, const struct cccc_moment *now, cccc
 void cccc_core_gone(cccc_core_t *self, uint64_t conn);
 /* Once a second, or when cccc_core_next_us says. */
 void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const struct cccc_daemon_facts *facts);
+/* Does anybody follow something under e/, under i/? Until told otherwise, yes. From then on nothing is published where nobody does. */
+void cccc_core_followed(cccc_core_t *self, bool events, bool inboxes);
 /* From now on requests are answered shutting_down. */
 void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */

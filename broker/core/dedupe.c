@@ -1,16 +1,17 @@
 /* dedupe.c - a compact multimap from 64-bit hashes to seqs: open addressing, 12 bytes an entry.
  *
  * An entry keeps 56 bits of the hash and 40 bits of the seq (as many as an event id carries). A home slot is the hash scaled to the table's size, so entries
- * lie in the order of their hashes and a growing table is refilled front to back, at memory speed. Tables grow by a quarter.
+ * lie in the order of their hashes and a growing table is refilled front to back, at memory speed. Large tables grow by a
+ * quarter, small ones double.
  * A hit is a candidate: 56 equal bits are not proof, the ledger's line is.
  * Thread: the core's. */
 #include "broker/core/call.h"
 
-#include <sodium/crypto_shorthash.h>
 #include <stdlib.h>
 
-#define SLOTS_MIN 64u
-#define SEQ_MAX   ((1ull << 40) - 1)
+#define SLOTS_MIN         64u
+#define SLOTS_DOUBLED_MAX 65536u
+#define SEQ_MAX           ((1ull << 40) - 1)
 
 struct entry {
     uint32_t words[3]; /* hash bits 63..32; hash bits 31..8 and seq bits 39..32; seq bits 31..0. seq 0: free */
@@ -21,9 +22,6 @@ struct cccc_dedupe {
     uint32_t slots;
     uint32_t used;
 };
-
-/* A fixed key: the hash only spreads, and the same history must give the same table. */
-static const unsigned char hash_key[crypto_shorthash_KEYBYTES] = "cccc client id";
 
 static struct entry entry_make(uint64_t hash, uint64_t seq)
 {
@@ -80,14 +78,7 @@ void dedupe_destroy(struct cccc_dedupe **self)
 
 uint64_t dedupe_hash(cccc_str_t by, cccc_str_t client_id)
 {
-    unsigned char text[512], out[crypto_shorthash_BYTES];
-    CCCC_ASSERT(by.len + client_id.len + 1 <= sizeof text, "(%zu and %zu bytes)", by.len, client_id.len);
-    memcpy(text, by.ptr, by.len);
-    text[by.len] = '\0';
-    memcpy(text + by.len + 1, client_id.ptr, client_id.len);
-    crypto_shorthash(out, text, by.len + 1 + client_id.len, hash_key);
-    uint64_t hash;
-    memcpy(&hash, out, sizeof hash);
+    uint64_t hash = cccc_hash64(cccc_hash64(0, by), client_id);
     return hash ? hash : 1;
 }
 
@@ -104,7 +95,7 @@ static void grow(struct cccc_dedupe *self)
 {
     struct cccc_dedupe old = *self;
     CCCC_ASSERT(old.slots < UINT32_MAX / 2, "(2^31 client ids)");
-    table_alloc(self, old.slots + old.slots / 4);
+    table_alloc(self, old.slots < SLOTS_DOUBLED_MAX ? old.slots * 2 : old.slots + old.slots / 4);
     for (uint32_t i = 0; i < old.slots; i++) {
         if (!entry_is_free(&old.entries[i]))
             put(self, old.entries[i]);

@@ -8,7 +8,6 @@
 
 #include "broker/core/change.h"
 
-#include <sodium/crypto_shorthash.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -51,39 +50,30 @@ void message_fail(call_t *call, const struct cccc_message *m)
 
 /* ---- repeats ---- */
 
-static void pack_or_nil(cccc_buf_t *out, const cccc_value_t *v)
+static uint64_t digest_value(call_t *call, uint64_t digest, const cccc_value_t *v)
 {
+    cccc_buf_t *out = &call->core->scratch;
+    out->size = 0;
     if (v)
         cccc_pack_value(out, v);
     else
         cccc_pack_nil(out);
+    return cccc_hash64(digest, (cccc_str_t){out->data, out->size});
 }
 
 /* The digest of what was asked, as it was asked: a repeat is the same even when roles have changed in between. */
 static void digest_make(call_t *call, struct cccc_message *m)
 {
-    static const unsigned char key[crypto_shorthash_KEYBYTES] = "cccc arguments";
-    cccc_buf_t *out = &call->core->scratch;
-    out->size = 0;
-    cccc_pack_array(out, 12);
-    cccc_pack_text(out, m->verb);
-    cccc_pack_str(out, m->text);
-    pack_or_nil(out, m->to);
-    cccc_pack_str(out, m->priority);
-    cccc_pack_bool(out, m->reply_required);
-    cccc_pack_str(out, m->path);
-    pack_or_nil(out, m->attachments);
-    cccc_pack_str(out, m->reply_to);
-    cccc_pack_str(out, m->src_group_id);
-    cccc_pack_str(out, m->src_event_id);
-    cccc_pack_str(out, m->dst_group_id);
-    pack_or_nil(out, m->dst_to);
-    unsigned char hash[crypto_shorthash_BYTES];
-    crypto_shorthash(hash, (const unsigned char *)out->data, out->size, key);
-    for (size_t i = 0; i < sizeof hash; i++) {
-        m->digest[2 * i] = "0123456789abcdef"[hash[i] >> 4];
-        m->digest[2 * i + 1] = "0123456789abcdef"[hash[i] & 15];
-    }
+    const cccc_str_t texts[] = {cccc_str(m->verb), m->text,         m->priority,     m->path,
+                                m->reply_to,       m->src_group_id, m->src_event_id, m->dst_group_id};
+    const cccc_value_t *const lists[] = {m->to, m->attachments, m->dst_to};
+    uint64_t digest = m->reply_required;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        digest = cccc_hash64(digest, texts[i]);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        digest = digest_value(call, digest, lists[i]);
+    for (size_t i = 0; i < 16; i++)
+        m->digest[i] = "0123456789abcdef"[digest >> (60 - 4 * i) & 15];
 }
 
 static bool is_same_client_id(const struct cccc_message *m, const struct cccc_event *event)

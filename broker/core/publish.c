@@ -1,7 +1,7 @@
 /* publish.c - what followers hear: events under e/ and i/, heads under h/.
  *
  * Topics: e/<gid>/<kind>/<seq>/<prev> with prev = seq - 1; i/<gid>/<reader>/<seq>/<prev> with the seq last published under that reader's prefix;
- * h/<gid>/. Invariant I3: only applied events get here.
+ * h/<gid>/. What nobody follows is numbered, not written. Invariant I3: only applied events get here.
  * Thread: the core's. */
 #include "broker/core/message.h"
 
@@ -72,7 +72,8 @@ static void publish_numbered(struct cccc_core *core, const struct cccc_group *gr
 void publish_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_pending *pending)
 {
     const struct cccc_event *event = &pending->event;
-    publish_numbered(core, group, "e/", event->kind, event->seq, event->seq - 1, pending->wire);
+    if (core->events_followed)
+        publish_numbered(core, group, "e/", event->kind, event->seq, event->seq - 1, pending->wire);
     if (pending->kind != CCCC_KIND_CHAT_MESSAGE && pending->kind != CCCC_KIND_SYSTEM_NOTIFY)
         return;
     const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
@@ -83,7 +84,8 @@ void publish_event(struct cccc_core *core, struct cccc_group *group, const struc
         struct cccc_reader *reader = cccc_as_str(&audience->via.array.ptr[i], &id) ? reader_find(group, id) : NULL;
         if (!reader)
             continue;
-        publish_numbered(core, group, "i/", id, event->seq, reader->published, pending->wire);
+        if (core->inboxes_followed)
+            publish_numbered(core, group, "i/", id, event->seq, reader->published, pending->wire);
         reader->published = event->seq;
     }
 }

@@ -54,6 +54,29 @@ static void empty_prefix_matches_everything(void **state)
     cccc_subscriptions_fini(&subs);
 }
 
+/* A letter is wanted while a prefix begins with it, while somebody wants everything, and when nothing is filtered any more. */
+static void letters_are_wanted_while_a_prefix_needs_them(void **state)
+{
+    (void)state;
+    struct cccc_subscriptions subs = {0};
+    assert_false(cccc_subscriptions_any(&subs, 'e'));
+    take(&subs, 1, "e/g_1/");
+    take(&subs, 1, "e/g_2/");
+    assert_true(cccc_subscriptions_any(&subs, 'e'));
+    assert_false(cccc_subscriptions_any(&subs, 'i'));
+    take(&subs, 0, "e/g_1/");
+    assert_true(cccc_subscriptions_any(&subs, 'e'));
+    take(&subs, 0, "e/g_2/");
+    assert_false(cccc_subscriptions_any(&subs, 'e'));
+    take(&subs, 1, "");
+    assert_true(cccc_subscriptions_any(&subs, 'e') && cccc_subscriptions_any(&subs, 'i'));
+    take(&subs, 0, "");
+    assert_false(cccc_subscriptions_any(&subs, 'i'));
+    subs.overflowed = true;
+    assert_true(cccc_subscriptions_any(&subs, 'i'));
+    cccc_subscriptions_fini(&subs);
+}
+
 /* Messages that are not subscriptions, prefixes longer than any topic and unknown unsubscriptions change nothing. */
 static void foreign_messages_are_ignored(void **state)
 {
@@ -92,9 +115,8 @@ static void over_the_cap_nothing_is_filtered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(prefixes_match_until_unsubscribed),
-        cmocka_unit_test(empty_prefix_matches_everything),
-        cmocka_unit_test(foreign_messages_are_ignored),
+        cmocka_unit_test(prefixes_match_until_unsubscribed), cmocka_unit_test(empty_prefix_matches_everything),
+        cmocka_unit_test(foreign_messages_are_ignored),      cmocka_unit_test(letters_are_wanted_while_a_prefix_needs_them),
         cmocka_unit_test(over_the_cap_nothing_is_filtered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

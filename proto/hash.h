@@ -1,0 +1,17 @@
+/* hash.h - 64 bits out of some bytes, in about an instruction a byte: for tables in memory, and to tell one request from another.
+ *
+ * Not for secrets, and not against whoever looks for collisions: those who choose what is hashed here only meet themselves.
+ * A digest of it is in the ledger (client_digest), so the same bytes give the same number on every machine and in every version.
+ * Thread: none; pure. */
+#pragma once
+
+#include "proto/str.h"
+
+#include <stdint.h>
+
+/* Chain pieces by passing the previous result as `seed`; lengths count, so ("ab", "c") is not ("a", "bc"). */
+uint64_t cccc_hash64(uint64_t seed, cccc_str_t bytes);
+
+/* What uthash hashes keys with in every file that includes this. */
+#define HASH_FUNCTION(key, len, hash) ((hash) = (unsigned)cccc_hash64(0, (cccc_str_t){(const char *)(key), (len)}))
+#include <uthash.h>
