@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Evaluates `call` until no signal interrupts it; the value is the result or -errno. */
@@ -83,25 +84,27 @@ static int posix_truncate(void *ctx, int fd, uint64_t size)
     return RESTARTED(ftruncate(fd, (off_t)size));
 }
 
-static void fill_stat(const struct stat *st, struct cccc_stat *out)
+static void fill_stat(const struct statx *st, struct cccc_stat *out)
 {
+    bool has_birth = st->stx_mask & STATX_BTIME;
     *out = (struct cccc_stat){
-        .size = (uint64_t)st->st_size,
-        .device = (uint64_t)st->st_dev,
-        .inode = (uint64_t)st->st_ino,
-        .mode = (uint32_t)(st->st_mode & 07777),
-        .uid = (uint32_t)st->st_uid,
-        .mtime_us = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000,
-        .is_dir = S_ISDIR(st->st_mode),
-        .is_regular = S_ISREG(st->st_mode),
+        .size = st->stx_size,
+        .device = (uint64_t)makedev(st->stx_dev_major, st->stx_dev_minor),
+        .inode = st->stx_ino,
+        .mode = (uint32_t)(st->stx_mode & 07777),
+        .uid = st->stx_uid,
+        .mtime_us = st->stx_mtime.tv_sec * 1000000 + st->stx_mtime.tv_nsec / 1000,
+        .birth_ns = has_birth ? (uint64_t)st->stx_btime.tv_sec * 1000000000 + st->stx_btime.tv_nsec : 0,
+        .is_dir = S_ISDIR(st->stx_mode),
+        .is_regular = S_ISREG(st->stx_mode),
     };
 }
 
 static int posix_stat(void *ctx, const char *path, struct cccc_stat *out)
 {
     (void)ctx;
-    struct stat st;
-    if (lstat(path, &st) < 0)
+    struct statx st;
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
         return -errno;
     fill_stat(&st, out);
     return 0;
@@ -110,8 +113,8 @@ static int posix_stat(void *ctx, const char *path, struct cccc_stat *out)
 static int posix_fstat(void *ctx, int fd, struct cccc_stat *out)
 {
     (void)ctx;
-    struct stat st;
-    if (fstat(fd, &st) < 0)
+    struct statx st;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
         return -errno;
     fill_stat(&st, out);
     return 0;
