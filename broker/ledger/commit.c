@@ -109,6 +109,7 @@ static bool make_file(cccc_batch_t *batch)
     }
     batch->device = st.device;
     batch->inode = st.inode;
+    batch->birth_ns = st.birth_ns;
     return true;
 }
 

@@ -151,6 +151,7 @@ cccc_batch_t *cccc_ledger_take(cccc_ledger_t *self)
     batch->lock_fd = self->lock_fd;
     batch->device = self->device;
     batch->inode = self->inode;
+    batch->birth_ns = self->birth_ns;
     batch->offset = self->size;
     self->out = batch;
     return batch;
@@ -176,6 +177,7 @@ static void adopt_place(cccc_ledger_t *self, const cccc_batch_t *batch)
         self->active.file = cccc_file_new(self->vfs, batch->fd);
     self->device = batch->device;
     self->inode = batch->inode;
+    self->birth_ns = batch->birth_ns;
 }
 
 static void became_durable(cccc_ledger_t *self, const cccc_batch_t *batch)

@@ -41,7 +41,7 @@ struct cccc_recovery {
     uint32_t gap_count;
     struct cccc_gap gaps[16]; /* the first ones */
     bool read_only;
-    bool restored;         /* another inode than the mark's: a restored copy */
+    bool restored;         /* another file than the mark's: a restored copy */
     char note[256];        /* one sentence for the log and for doctor; "" when all is well */
 };
 

@@ -30,7 +30,7 @@ struct cccc_batch {
     const char *group_dir, *path, *state_dir, *lock_path;
     bool create;
     int fd, lock_fd;
-    uint64_t device, inode;
+    uint64_t device, inode, birth_ns;
     uint64_t offset; /* the size the file must have */
     /* what came of it */
     cccc_err_t err;
@@ -52,7 +52,7 @@ struct cccc_ledger {
     char *group_dir, *path, *state_dir, *lock_path, *mark_path;
     uint64_t epoch;
     int lock_fd;            /* -1 until a new group's first commit */
-    uint64_t device, inode; /* of ledger.jsonl */
+    uint64_t device, inode, birth_ns; /* of ledger.jsonl */
     struct cccc_segment active;
 
     uint64_t head, durable;    /* last seq appended, last seq durable */

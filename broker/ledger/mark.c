@@ -18,6 +18,8 @@ static size_t format_slot(const struct cccc_mark_value *mark, char out[MARK_TEXT
     int len = snprintf(out, MARK_TEXT_MAX, "cccc-mark 1 turn=%llu device=%llu inode=%llu seq=%llu offset=%llu",
                        (unsigned long long)mark->turn, (unsigned long long)mark->device, (unsigned long long)mark->inode,
                        (unsigned long long)mark->seq, (unsigned long long)mark->offset);
+    if (mark->birth_ns != 0)
+        len += snprintf(out + len, MARK_TEXT_MAX - (size_t)len, " birth=%llu", (unsigned long long)mark->birth_ns);
     uint32_t crc = cccc_crc32c(0, out, (size_t)len);
     len += snprintf(out + len, MARK_TEXT_MAX - (size_t)len, " crc=%08x\n", crc);
     return (size_t)len;
@@ -26,16 +28,22 @@ static size_t format_slot(const struct cccc_mark_value *mark, char out[MARK_TEXT
 /* False unless `text` is exactly what format_slot would have written for some value. */
 static bool parse_slot(const char *text, struct cccc_mark_value *out)
 {
-    unsigned long long turn, device, inode, seq, offset;
-    if (sscanf(text, "cccc-mark 1 turn=%llu device=%llu inode=%llu seq=%llu offset=%llu", &turn, &device, &inode, &seq, &offset) != 5)
+    unsigned long long turn, device, inode, seq, offset, birth = 0;
+    if (sscanf(text, "cccc-mark 1 turn=%llu device=%llu inode=%llu seq=%llu offset=%llu birth=%llu", &turn, &device, &inode, &seq, &offset,
+               &birth) < 5)
         return false;
-    struct cccc_mark_value mark = {.turn = turn, .device = device, .inode = inode, .seq = seq, .offset = offset};
+    struct cccc_mark_value mark = {.turn = turn, .device = device, .inode = inode, .seq = seq, .offset = offset, .birth_ns = birth};
     char again[MARK_TEXT_MAX];
     size_t len = format_slot(&mark, again);
     if (turn == 0 || strncmp(text, again, len) != 0)
         return false;
     *out = mark;
     return true;
+}
+
+bool cccc_mark_is_about(const struct cccc_mark_value *mark, const struct cccc_stat *st)
+{
+    return mark->turn > 0 && mark->inode == st->inode && (mark->birth_ns == 0 || st->birth_ns == 0 || mark->birth_ns == st->birth_ns);
 }
 
 int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, struct cccc_mark_value *out, unsigned *slot, bool *damaged)
@@ -67,7 +75,7 @@ cccc_mark_t *cccc_ledger_take_mark(cccc_ledger_t *self)
 {
     cccc_ledger_rest(self);
     bool newest = self->mark.seq == self->durable && self->mark.offset == self->size && self->mark.inode == self->inode &&
-                  self->mark.device == self->device;
+                  self->mark.device == self->device && self->mark.birth_ns == self->birth_ns;
     if (self->mark_out || newest || self->durable == 0 || self->health == CCCC_LEDGER_READ_ONLY)
         return NULL;
     cccc_mark_t *mark = cccc_room(sizeof *mark);
@@ -75,8 +83,12 @@ cccc_mark_t *cccc_ledger_take_mark(cccc_ledger_t *self)
     mark->vfs = self->vfs;
     mark->path = self->mark_path;
     mark->slot = self->mark.turn ? !self->mark_slot : 0;
-    mark->value = (struct cccc_mark_value){
-        .turn = self->mark_turn, .device = self->device, .inode = self->inode, .seq = self->durable, .offset = self->size};
+    mark->value = (struct cccc_mark_value){.turn = self->mark_turn,
+                                           .device = self->device,
+                                           .inode = self->inode,
+                                           .birth_ns = self->birth_ns,
+                                           .seq = self->durable,
+                                           .offset = self->size};
     self->mark_out = true;
     return mark;
 }

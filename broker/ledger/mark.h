@@ -1,7 +1,8 @@
 /* mark.h - state/ledger/mark: what is known durable. Recovery cuts nothing at or below it; it allows nothing.
  *
  * The file is two slots of CCCC_MARK_SLOT_BYTES, each one line of text padded with spaces:
- *     cccc-mark 1 turn=7 device=2049 inode=131 seq=1204 offset=611880 crc=9ab3c1d2
+ *     cccc-mark 1 turn=7 device=2049 inode=131 seq=1204 offset=611880 birth=1767604500000000000 crc=9ab3c1d2
+ * `birth` (when ledger.jsonl was made) is left out where the file system does not say; marks of older versions have none.
  * `crc` is CRC32C of the text before " crc=". The slot with the higher `turn` counts; the other one is written next, so a torn write leaves one. */
 #pragma once
 
@@ -13,9 +14,13 @@ struct cccc_mark_value {
     uint64_t turn;   /* 0 = no mark */
     uint64_t device; /* of ledger.jsonl */
     uint64_t inode;
+    uint64_t birth_ns; /* 0 = not known */
     uint64_t seq;    /* highest durable one */
     uint64_t offset; /* end of its line */
 };
 
+/* Is the mark about the file `st` is of? The device number does not matter: it changes with the order in which disks are found. The inode alone is
+ * not enough: a home that is removed and copied back often gets the same numbers again. */
+bool cccc_mark_is_about(const struct cccc_mark_value *mark, const struct cccc_stat *st);
 /* What the file says; turn 0 when there is none or neither slot is valid (then *damaged). 0 or -errno. */
 int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, struct cccc_mark_value *out, unsigned *slot, bool *damaged);

@@ -96,6 +96,7 @@ static cccc_err_t open_file(struct recovery *r)
         return cccc_fail(r->m, CCCC_E_STORAGE, "%s is not a regular file", l->path);
     l->device = r->st.device;
     l->inode = r->st.inode;
+    l->birth_ns = r->st.birth_ns;
     return CCCC_OK;
 }
 
@@ -109,8 +110,7 @@ static cccc_err_t read_mark(struct recovery *r)
     if (!CCCC_MUTANT_IS(IGNORE_MARK) && damaged)
         note(r->report, "state/ledger/mark is unreadable and was ignored");
     l->mark_turn = l->mark.turn;
-    /* The inode alone decides: device numbers change with the order in which disks are found. */
-    r->same_file = l->mark.turn > 0 && l->mark.inode == r->st.inode;
+    r->same_file = cccc_mark_is_about(&l->mark, &r->st);
     r->report->restored = l->mark.turn > 0 && !r->same_file;
     return CCCC_OK;
 }
@@ -170,10 +170,8 @@ static void lose_head(struct recovery *r, const struct cccc_gap *gap)
     if (r->st.size < l->mark.offset)
         l->lost.reason = "truncated";
     l->health = CCCC_LEDGER_READ_ONLY;
-    note(
-        r->report,
-        "ledger.jsonl is %s at byte %llu: events %llu to %llu are lost, so nothing is appended; restore a backup or run cccc ledger repair",
-        l->lost.reason, (unsigned long long)gap->offset, (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq);
+    note(r->report, "ledger.jsonl is %s at byte %llu: events %llu to %llu are lost, so nothing is appended; restore a backup",
+         l->lost.reason, (unsigned long long)gap->offset, (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq);
     fold_gap(r, &l->lost);
 }
 

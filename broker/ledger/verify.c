@@ -137,7 +137,7 @@ static int verify_open(struct verification *v, const char *mark_path)
     if (rc < 0)
         return rc;
     v->report->bytes = st.size;
-    rc = judge_all(v, st.size, mark.turn > 0 && mark.inode == st.inode ? mark.seq : 0);
+    rc = judge_all(v, st.size, cccc_mark_is_about(&mark, &st) ? mark.seq : 0);
     return rc < 0 ? rc : read_head_id(v);
 }
 

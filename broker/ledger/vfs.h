@@ -17,6 +17,7 @@ struct cccc_stat {
     uint32_t mode;
     uint32_t uid;
     int64_t mtime_us;
+    uint64_t birth_ns; /* when the file was made, since 1970; 0: the file system does not say */
     bool is_dir;
     bool is_regular;
 };

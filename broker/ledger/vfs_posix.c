@@ -1,6 +1,7 @@
 /* vfs_posix.c - the operating system behind struct cccc_vfs. The only file of the ledger that makes file system calls.
  *
  * Every call restarts after a signal and answers -errno. Links are never followed at the last component, descriptors never survive an exec.
+ * Opening never waits (O_NONBLOCK): a named pipe in the home must not hold the daemon up. For regular files the flag means nothing.
  * Thread: any. */
 #include "broker/ledger/vfs.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Evaluates `call` until no signal interrupts it; the value is the result or -errno. */
@@ -27,7 +29,7 @@ static int posix_open(void *ctx, const char *path, int flags)
 {
     (void)ctx;
     bool reads = (flags & CCCC_O_READ) != 0, writes = (flags & CCCC_O_WRITE) != 0;
-    int system = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | (writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY);
+    int system = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | (writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY);
     static const struct {
         int ours, theirs;
     } map[] = {
@@ -82,25 +84,27 @@ static int posix_truncate(void *ctx, int fd, uint64_t size)
     return RESTARTED(ftruncate(fd, (off_t)size));
 }
 
-static void fill_stat(const struct stat *st, struct cccc_stat *out)
+static void fill_stat(const struct statx *st, struct cccc_stat *out)
 {
+    bool has_birth = st->stx_mask & STATX_BTIME;
     *out = (struct cccc_stat){
-        .size = (uint64_t)st->st_size,
-        .device = (uint64_t)st->st_dev,
-        .inode = (uint64_t)st->st_ino,
-        .mode = (uint32_t)(st->st_mode & 07777),
-        .uid = (uint32_t)st->st_uid,
-        .mtime_us = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000,
-        .is_dir = S_ISDIR(st->st_mode),
-        .is_regular = S_ISREG(st->st_mode),
+        .size = st->stx_size,
+        .device = (uint64_t)makedev(st->stx_dev_major, st->stx_dev_minor),
+        .inode = st->stx_ino,
+        .mode = (uint32_t)(st->stx_mode & 07777),
+        .uid = st->stx_uid,
+        .mtime_us = st->stx_mtime.tv_sec * 1000000 + st->stx_mtime.tv_nsec / 1000,
+        .birth_ns = has_birth ? (uint64_t)st->stx_btime.tv_sec * 1000000000 + st->stx_btime.tv_nsec : 0,
+        .is_dir = S_ISDIR(st->stx_mode),
+        .is_regular = S_ISREG(st->stx_mode),
     };
 }
 
 static int posix_stat(void *ctx, const char *path, struct cccc_stat *out)
 {
     (void)ctx;
-    struct stat st;
-    if (lstat(path, &st) < 0)
+    struct statx st;
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
         return -errno;
     fill_stat(&st, out);
     return 0;
@@ -109,8 +113,8 @@ static int posix_stat(void *ctx, const char *path, struct cccc_stat *out)
 static int posix_fstat(void *ctx, int fd, struct cccc_stat *out)
 {
     (void)ctx;
-    struct stat st;
-    if (fstat(fd, &st) < 0)
+    struct statx st;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
         return -errno;
     fill_stat(&st, out);
     return 0;

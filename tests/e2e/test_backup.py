@@ -405,3 +405,37 @@ def test_follower_of_a_restored_ledger_is_told_and_goes_on(served, elsewhere, mo
         served.cli("daemon", "stop")
         for path in aside:
             shutil.rmtree(path)
+
+
+# A home that is removed and copied back can get the same inode numbers: a mark that the copy caught later than its ledger must not pass the
+# restored ledger off as one that lost its end.
+def test_copy_put_back_under_the_same_inode_number_is_a_copy(home):
+    home.start()
+    with home.bus() as bus:
+        group = make_group(bus)
+        folder = home.path / "groups" / group
+        older = (folder / "ledger.jsonl").read_bytes()
+        for i in range(5):
+            send(bus, group, f"lost {i}")
+    home.stop()
+    ledger = folder / "ledger.jsonl"
+    inode, spare = ledger.stat().st_ino, []
+    ledger.unlink()
+    for i in range(1000):  # until the number comes round again
+        path = folder / f"spare{i}"
+        path.write_bytes(older)
+        if path.stat().st_ino == inode:
+            break
+        spare.append(path)
+    else:
+        pytest.skip("this file system does not use inode numbers again soon")
+    os.chmod(path, 0o600)
+    path.rename(ledger)
+    for path in spare:
+        path.unlink()
+    home.start()
+    with home.bus() as bus:
+        assert send(bus, group, "goes on")["seq"] == 4
+    log = (home.path / "daemon/ccccd.log").read_text()
+    assert "events 4 to 8 were stored once and are not in it" in log
+    home.stop()
