@@ -12,6 +12,6 @@
 /* Chain pieces by passing the previous result as `seed`; lengths count, so ("ab", "c") is not ("a", "bc"). */
 uint64_t cccc_hash64(uint64_t seed, cccc_str_t bytes);
 
-/* What uthash hashes keys with in every file that includes this. */
+/* What uthash hashes keys with in every file that includes this: its own hash is a page of code wherever a table is touched. */
 #define HASH_FUNCTION(key, len, hash) ((hash) = (unsigned)cccc_hash64(0, (cccc_str_t){(const char *)(key), (len)}))
 #include <uthash.h>

@@ -510,7 +510,8 @@ __attribute__((noinline)) static char *write_double(cccc_buf_t *b, char *p, doub
     return strpbrk(text, ".e") != NULL ? p : PUT_LITERAL(p, ".0");
 }
 
-static char *write_array(cccc_buf_t *b, char *p, const msgpack_object_array *array)
+/* Arrays and objects are kept out of cccc_text_value, so that the many values that are neither cost it no stack frame. */
+__attribute__((noinline)) static char *write_array(cccc_buf_t *b, char *p, const msgpack_object_array *array)
 {
     p = room(b, p, 8);
     *p++ = '[';
@@ -523,7 +524,7 @@ static char *write_array(cccc_buf_t *b, char *p, const msgpack_object_array *arr
     return room(b, p, 8);
 }
 
-static char *write_object(cccc_buf_t *b, char *p, const msgpack_object_map *map)
+__attribute__((noinline)) static char *write_object(cccc_buf_t *b, char *p, const msgpack_object_map *map)
 {
     p = room(b, p, 8);
     *p++ = '{';

@@ -112,21 +112,23 @@ static inline bool scan_copy_few(char *dst, const char *src, size_t len)
     return scan_is_plain_block(a, a);
 }
 
-/* Copy the plain bytes `src` starts with, and return how many; `dst` has room for all `len` and may get bytes behind them too. */
-static inline size_t scan_copy_plain(char *dst, const char *src, size_t len)
+/* The plain bytes at the start of a run that is long, or not all plain. */
+__attribute__((noinline)) static size_t scan_copy_long(char *dst, const char *src, size_t len)
 {
     size_t i = 0;
-    if (len >= 16) {
-        while (i + 16 <= len && scan_copy_block(dst + i, src + i))
-            i += 16;
-        if (i == len || (i + 16 > len && scan_copy_block(dst + len - 16, src + len - 16)))
-            return len;
-    } else if (len >= 4 && scan_copy_few(dst, src, len)) {
+    while (i + 16 <= len && scan_copy_block(dst + i, src + i))
+        i += 16;
+    if (i == len || (len >= 16 && i + 16 > len && scan_copy_block(dst + len - 16, src + len - 16)))
         return len;
-    }
     for (; i < len && scan_is_plain((unsigned char)src[i]); i++)
         dst[i] = src[i];
     return i;
+}
+
+/* Copy the plain bytes `src` starts with, and return how many; `dst` has room for all `len` and may get bytes behind them too. */
+static inline size_t scan_copy_plain(char *dst, const char *src, size_t len)
+{
+    return len >= 4 && len < 16 && scan_copy_few(dst, src, len) ? len : scan_copy_long(dst, src, len);
 }
 
 /* The bits of 16 bytes that ASCII does not have, put together. */

@@ -94,7 +94,10 @@ static inline int cursor_write(void *cursor, const char *bytes, size_t len)
 /* A string; there must be room for PACK_HEAD_BYTES and its bytes. */
 static inline char *pack_str_at(char *p, const char *s, size_t len)
 {
-    PACK_WITH(p, msgpack_pack_str(&pk, len));
+    if (len < 32)
+        *p++ = (char)(0xa0 | len); /* nearly all are this short */
+    else
+        PACK_WITH(p, msgpack_pack_str(&pk, len));
     return put_bytes(p, s, len);
 }
 

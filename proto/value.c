@@ -493,7 +493,8 @@ void cccc_pack_bin(cccc_buf_t *b, const void *bytes, size_t len)
     cccc_buf_put(b, bytes, len);
 }
 
-static char *pack_map_at(cccc_buf_t *b, char *p, const msgpack_object_map *map)
+/* Maps and arrays are kept out of cccc_pack_value_at, so that the many values that are neither cost it no stack frame. */
+__attribute__((noinline)) static char *pack_map_at(cccc_buf_t *b, char *p, const msgpack_object_map *map)
 {
     PACK_WITH(p, msgpack_pack_map(&pk, map->size));
     for (uint32_t i = 0; i < map->size; i++) {
@@ -501,18 +502,18 @@ static char *pack_map_at(cccc_buf_t *b, char *p, const msgpack_object_map *map)
         p = pack_string(b, p, (cccc_str_t){key->ptr, key->size});
         p = cccc_pack_value_at(b, p, &map->ptr[i].val);
     }
-    return p;
+    return room(b, p, 64);
 }
 
-static char *pack_array_at(cccc_buf_t *b, char *p, const msgpack_object_array *array)
+__attribute__((noinline)) static char *pack_array_at(cccc_buf_t *b, char *p, const msgpack_object_array *array)
 {
     PACK_WITH(p, msgpack_pack_array(&pk, array->size));
     for (uint32_t i = 0; i < array->size; i++)
         p = cccc_pack_value_at(b, p, &array->ptr[i]);
-    return p;
+    return room(b, p, 64);
 }
 
-static char *pack_bin_at(cccc_buf_t *b, char *p, const msgpack_object_bin *bin)
+__attribute__((noinline)) static char *pack_bin_at(cccc_buf_t *b, char *p, const msgpack_object_bin *bin)
 {
     p = room(b, p, bin->size + PACK_HEAD_BYTES + 64);
     PACK_WITH(p, msgpack_pack_bin(&pk, bin->size));
@@ -544,9 +545,9 @@ char *cccc_pack_value_at(cccc_buf_t *b, char *p, const cccc_value_t *v)
     case MSGPACK_OBJECT_BIN:
         return pack_bin_at(b, p, &v->via.bin);
     case MSGPACK_OBJECT_ARRAY:
-        return room(b, pack_array_at(b, p, &v->via.array), 64);
+        return pack_array_at(b, p, &v->via.array);
     case MSGPACK_OBJECT_MAP:
-        return room(b, pack_map_at(b, p, &v->via.map), 64);
+        return pack_map_at(b, p, &v->via.map);
     default:
         cccc_assert_failed(__FILE__, __LINE__, "a value our decoders or builders make", " type %d", (int)v->type);
     }

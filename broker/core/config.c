@@ -444,7 +444,8 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
     struct cccc_errmsg m;
     cccc_err_t err = core_append(core, group, CCCC_KIND_GROUP_EDIT, CCCC_STR("user"), CCCC_STR(""), b.value, &arena, &m);
     if (err == CCCC_OK) {
-        core_log(core, 5, "GROUP-EDITED", "group=%s group.yaml is not as cccc wrote it; it is taken over as it is", group->id);
+        core_log(core, 5, "GROUP-EDITED",
+                 "group=%s group.yaml is not as cccc wrote it; it is taken over, and changes it has not seen are kept", group->id);
         return;
     }
     core_log(core, 4, "GROUP-EDIT-NOT-RECORDED", "group=%s why=%s", group->id, m.text);

@@ -54,24 +54,24 @@ static uint64_t digest_value(call_t *call, uint64_t digest, const cccc_value_t *
 {
     cccc_buf_t *out = &call->core->scratch;
     out->size = 0;
-    if (v)
-        cccc_pack_value(out, v);
-    else
-        cccc_pack_nil(out);
+    cccc_pack_value(out, v);
     return cccc_hash64(digest, (cccc_str_t){out->data, out->size});
 }
 
-/* The digest of what was asked, as it was asked: a repeat is the same even when roles have changed in between. */
+/* The digest of what was asked, as it was asked: a repeat is the same even when roles have changed in between. Each argument counts with its
+ * place; those that were left out count nothing. */
 static void digest_make(call_t *call, struct cccc_message *m)
 {
     const cccc_str_t texts[] = {cccc_str(m->verb), m->text,         m->priority,     m->path,
                                 m->reply_to,       m->src_group_id, m->src_event_id, m->dst_group_id};
     const cccc_value_t *const lists[] = {m->to, m->attachments, m->dst_to};
-    uint64_t digest = m->reply_required;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        digest = cccc_hash64(digest, texts[i]);
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        digest = digest_value(call, digest, lists[i]);
+    uint64_t digest = m->reply_required, place = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++, place += 2)
+        if (texts[i].len > 0)
+            digest = cccc_hash64(digest + place, texts[i]);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++, place += 2)
+        if (lists[i])
+            digest = digest_value(call, digest + place, lists[i]);
     for (size_t i = 0; i < 16; i++)
         m->digest[i] = "0123456789abcdef"[digest >> (60 - 4 * i) & 15];
 }

@@ -170,10 +170,8 @@ static void lose_head(struct recovery *r, const struct cccc_gap *gap)
     if (r->st.size < l->mark.offset)
         l->lost.reason = "truncated";
     l->health = CCCC_LEDGER_READ_ONLY;
-    note(
-        r->report,
-        "ledger.jsonl is %s at byte %llu: events %llu to %llu are lost, so nothing is appended; restore a backup or run cccc ledger repair",
-        l->lost.reason, (unsigned long long)gap->offset, (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq);
+    note(r->report, "ledger.jsonl is %s at byte %llu: events %llu to %llu are lost, so nothing is appended; restore a backup",
+         l->lost.reason, (unsigned long long)gap->offset, (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq);
     fold_gap(r, &l->lost);
 }
 

@@ -1,6 +1,7 @@
 /* vfs_posix.c - the operating system behind struct cccc_vfs. The only file of the ledger that makes file system calls.
  *
  * Every call restarts after a signal and answers -errno. Links are never followed at the last component, descriptors never survive an exec.
+ * Opening never waits (O_NONBLOCK): a named pipe in the home must not hold the daemon up. For regular files the flag means nothing.
  * Thread: any. */
 #include "broker/ledger/vfs.h"
 
@@ -28,7 +29,7 @@ static int posix_open(void *ctx, const char *path, int flags)
 {
     (void)ctx;
     bool reads = (flags & CCCC_O_READ) != 0, writes = (flags & CCCC_O_WRITE) != 0;
-    int system = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | (writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY);
+    int system = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | (writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY);
     static const struct {
         int ours, theirs;
     } map[] = {

@@ -40,7 +40,8 @@ int cmd_attach(struct cli *cli)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "group", "%s", group);
     cli_fact(cli, "title", "%.*s", CCCC_STR_FMT(cccc_get_str(result, "title")));
-    cli_fact(cli, "scope", "%.*s %s", CCCC_STR_FMT(cccc_get_str(result, "scope_key")), path);
+    cccc_str_t url = cccc_get_str(cccc_get(cccc_get(result, "event"), "data"), "url"); /* of a directory in a git work tree: its top */
+    cli_fact(cli, "scope", "%.*s %.*s", CCCC_STR_FMT(cccc_get_str(result, "scope_key")), CCCC_STR_FMT(url));
     cli_say(cli, "attached; the group is the active one now\nnext: cccc actor add NAME");
     return 0;
 }

@@ -261,6 +261,43 @@ static void what_an_edit_did_not_see_is_kept(void **state)
     expect_text(b, &actors->via.array.ptr[1], "id", "late");
 }
 
+/* Each edit is an event, not the first one only; and the newest edit wins over those it was not based on. */
+static void every_hand_edit_is_recorded(void **state)
+{
+    bench_t *b = *state;
+    const char *id = team(b);
+    static const struct {
+        const char *title;
+        int ledger_seq;
+    } edits[] = {{"First", 4}, {"Second", 5}, {"Restored", 4}};
+    for (unsigned i = 0; i < sizeof edits / sizeof *edits; i++) {
+        cccc_value_t document = bench_json(b, "{'v': 1, 'group_id': '%s', 'title': '%s', 'actors': [{'id': 'dev'}], 'ledger_seq': %d}", id,
+                                           edits[i].title, edits[i].ledger_seq);
+        bench_hand(b, id, bench_text(b, &document));
+        bench_restart(b);
+        bench_settle(b);
+        struct cccc_event event;
+        assert_true(bench_event(b, id, 5 + i, &event));
+        assert_true(cccc_str_is(event.kind, "group.edit"));
+        assert_true(cccc_str_is(cccc_get_str(cccc_get(&event.data, "document"), "title"), edits[i].title));
+        expect_text(b, bench_do(b, "group_show", "{'group_id': '%s'}", id), "group.title", edits[i].title);
+    }
+}
+
+/* A crash between the event of an edit and the rewrite of the file does not record the edit a second time. */
+static void an_edit_is_recorded_once_across_a_crash(void **state)
+{
+    bench_t *b = *state;
+    const char *id = team(b);
+    cccc_value_t document = bench_json(b, "{'v': 1, 'group_id': '%s', 'title': 'By hand', 'actors': [{'id': 'dev'}], 'ledger_seq': 4}", id);
+    for (int i = 0; i < 2; i++) {
+        bench_hand(b, id, bench_text(b, &document));
+        bench_restart(b);
+        bench_settle(b);
+        assert_int_equal(bench_durable(b, id), 5);
+    }
+}
+
 /* A home of CCCC 0.4.0: group.yaml is current, its lines are not applied again, and later changes survive a crash at any moment. */
 static void a_home_of_an_older_version_is_taken_over(void **state)
 {
@@ -417,6 +454,8 @@ int main(void)
         cmocka_unit_test(unknown_keys_survive_every_change),
         T(a_hand_edit_is_recorded_and_taken_over),
         T(what_an_edit_did_not_see_is_kept),
+        T(every_hand_edit_is_recorded),
+        T(an_edit_is_recorded_once_across_a_crash),
         T(a_home_of_an_older_version_is_taken_over),
         T(a_take_over_holds_without_the_file),
         T(an_edit_too_large_for_an_event_is_served_and_said),

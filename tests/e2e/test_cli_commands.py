@@ -68,6 +68,12 @@ def test_a_relative_path_is_the_callers(home, tmp_path):
     assert f"\t{tmp_path}/here\n" in home.cli("group", "show").stdout
 
 
+def test_attach_says_which_directory_the_scope_is(home, tmp_path):
+    (tmp_path / "work/sub").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", str(tmp_path / "work")], check=True)
+    assert home.cli("attach", str(tmp_path / "work/sub")).stdout.splitlines()[-1].endswith(f" {tmp_path}/work")
+
+
 def test_group_start_and_stop_need_a_scope(home, group, tmp_path):
     assert answer(home, "group", "start", status=6)["code"] == "missing_project_root"
     home.cli("attach", str(tmp_path), "--group", group)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -165,6 +166,21 @@ static void refusals_are_errnos_and_links_are_not_followed(void **state)
     assert_int_equal(vfs->unlink(vfs->ctx, s->link), 0);
 }
 
+/* Whatever lies where a file should be, opening it does not wait for anybody. */
+static void a_named_pipe_holds_nobody_up(void **state)
+{
+    struct scratch *s = *state;
+    const struct cccc_vfs *vfs = s->vfs;
+    char byte;
+    assert_int_equal(mkfifo(s->file, 0600), 0);
+    int fd = vfs->open(vfs->ctx, s->file, CCCC_O_READ);
+    assert_true(fd >= 0);
+    assert_int_equal(vfs->pread(vfs->ctx, fd, &byte, 1, 0), -ESPIPE);
+    assert_int_equal(vfs->close(vfs->ctx, fd), 0);
+    assert_int_equal(vfs->open(vfs->ctx, s->file, CCCC_O_WRITE), -ENXIO);
+    assert_int_equal(vfs->unlink(vfs->ctx, s->file), 0);
+}
+
 /* A lock has one holder, and goes with its descriptor. */
 static void a_lock_has_one_holder(void **state)
 {
@@ -212,6 +228,7 @@ int main(void)
         cmocka_unit_test(overlong_paths_are_refused),
         cmocka_unit_test_setup_teardown(bytes_written_come_back, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(refusals_are_errnos_and_links_are_not_followed, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(a_named_pipe_holds_nobody_up, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(a_lock_has_one_holder, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(names_are_listed, scratch_make, scratch_remove),
     };
