@@ -29,7 +29,7 @@ extern const struct cccc_dressed_key cccc_keys[CCCC_KEY_COUNT];
 /* The key as a cccc_str_t. */
 #define CCCC_KEY_STR(name) ((cccc_str_t){cccc_keys[CCCC_KEY_##name].line + 1, sizeof(#name) - 1})
 
-/* Is `name` one of these? Then the bytes of its cccc_dressed_key may be copied from name - 1. */
+/* Is `name` one of these, whole? Then the bytes of its cccc_dressed_key may be copied from name - 1. */
 static inline bool cccc_key_is_dressed(const char *name)
 {
     return (uintptr_t)name - (uintptr_t)cccc_keys < sizeof cccc_keys;
