@@ -407,8 +407,6 @@ void cccc_ledgers_refold(struct cccc_bus *bus, cccc_slot_t slot)
     write_mark(bus, shelf); /* what is known durable must outlive the fold: somebody may have cut the file below it */
     if (shelf->leaving == STAYS)
         shelf->leaving = TO_REFOLD;
-    /* What is known durable must be known to the recovery too, or a file somebody cut short would look merely torn. */
-    write_mark(bus, shelf);
     settle(bus, shelf);
 }
 

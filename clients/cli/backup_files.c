@@ -109,7 +109,8 @@ static void add_file(struct walk *self, const char *path, const struct cccc_stat
     if (files->count == files->room) {
         size_t room = files->room ? 2 * files->room : 256;
         struct backup_file *items = cccc_arena_alloc(self->cli->arena, room * sizeof *items);
-        memcpy(items, files->items, files->count * sizeof *items);
+        if (files->count > 0)
+            memcpy(items, files->items, files->count * sizeof *items);
         files->items = items;
         files->room = room;
     }

@@ -128,23 +128,3 @@ def test_failure_of_one_group_leaves_the_others_alone(served):
             time.sleep(0.05)
     assert served.stop() == 0
     assert len(texts(served, good)) == 20
-
-
-def test_a_ledger_cut_short_behind_the_daemons_back_is_not_taken_for_a_torn_one(served):
-    """Acknowledged events that somebody cut off are named as missing, and nothing is appended in their place."""
-    group_id = make_group(served)
-    with served.bus() as bus:
-        send(bus, group_id, "first")
-        last = bus.ask("send", group_id=group_id, text="second", to=["@all"])["event"]["seq"]
-        path = ledger_file(served, group_id)
-        whole = path.read_bytes().splitlines(keepends=True)
-        path.write_bytes(b"".join(whole[:-1]))
-        for _ in range(2):
-            with pytest.raises(busclient.BusError):
-                send(bus, group_id, "third")
-        deadline = time.monotonic() + 20
-        while not (degraded := bus.ask("status")["groups_degraded"]):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert degraded[0]["group_id"] == group_id and str(last) in degraded[0]["reason"], degraded
-    assert path.read_bytes() == b"".join(whole[:-1])
