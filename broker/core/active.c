@@ -89,5 +89,6 @@ void op_active_set(call_t *call)
     core_ts(call->core, ts);
     call->state = ts;
     struct cccc_store store = active_file(id, ts);
+    call->committed = true;
     call_store(call, &store, active_stored);
 }

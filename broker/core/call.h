@@ -31,6 +31,7 @@ struct cccc_call {
     void *state;                     /* what an op keeps between its steps; in the arena */
     cccc_ticket_t ticket;            /* 0 = not parked */
     bool decided;                    /* the connection's next request may start */
+    bool committed;                  /* its file work changes what others see, so it goes on without its connection */
     bool gone;                       /* its connection went before it was decided: dropped when what it waits for is done */
     bool finished;                   /* answered; kept only while appends are open */
     struct cccc_call *behind;        /* the next one in its connection's queue */

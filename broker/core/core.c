@@ -301,7 +301,7 @@ void cccc_core_gone(cccc_core_t *self, uint64_t id)
         call_drop(conn_dequeue(conn));
     /* The executor still works for this one, with what it borrowed from it. */
     if (conn->waiting)
-        conn->waiting->gone = true;
+        conn->waiting->gone = !conn->waiting->committed;
     conn_drop(self, conn);
 }
 

@@ -77,7 +77,7 @@ void cccc_core_read_done(cccc_core_t *self, const struct cccc_moment *now, cccc_
 /* A STORE is done. `value` (may be NULL) is what it yields, borrowed. */
 void cccc_core_store_done(cccc_core_t *self, const struct cccc_moment *now, cccc_ticket_t ticket, cccc_err_t err, const char *message,
                           const cccc_value_t *value);
-/* A connection is gone: its undecided requests are dropped, its decided ones go on without a reply. */
+/* A connection is gone: its undecided requests are dropped, those that are decided or change files go on without a reply. */
 void cccc_core_gone(cccc_core_t *self, uint64_t conn);
 /* Once a second, or when cccc_core_next_us says. */
 void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const struct cccc_daemon_facts *facts);

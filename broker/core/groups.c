@@ -449,6 +449,7 @@ void op_group_delete(call_t *call)
     struct cccc_store store = {.kind = CCCC_STORE_TRASH, .arena = cccc_arena_new(256)};
     store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
     group->folding = true; /* takes nothing until the folder is moved, or found again */
+    call->committed = true;
     call_store(call, &store, delete_trashed);
 }
 

@@ -415,6 +415,7 @@ static void reconcile_scanned(call_t *call)
         return;
     }
     reconcile_remove(call, r);
+    call->committed = true;
     struct cccc_store store;
     registry_store(core, &store);
     call_store(call, &store, reconcile_stored);

@@ -395,6 +395,20 @@ static void deleting_waits_for_a_quiet_group(void **state)
     expect_code(b, bench_reply(b, 2), "busy");
 }
 
+/* Who asked may leave before the folder is moved: the deletion comes to its end all the same, and so does the choice of an active group. */
+static void a_deletion_does_not_need_its_connection(void **state)
+{
+    bench_t *b = *state;
+    const char *id = team(b), *other = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    bench_request(b, 1, "group_delete", "{'group_id': '%s'}", id);
+    bench_gone(b, 1);
+    bench_request(b, 2, "active_set", "{'group_id': '%s'}", other);
+    bench_gone(b, 2);
+    bench_settle(b);
+    EXPECT(b, "group_not_found", "group_show", "{'group_id': '%s'}", id);
+    expect_text(b, bench_do(b, "active_get", "{}"), "active_group_id", other);
+}
+
 /* The folder could not be moved: the ledger, which was closed for it, is read again and the group goes on. */
 static void a_group_that_cannot_be_moved_goes_on(void **state)
 {
@@ -515,6 +529,7 @@ int main(void)
         T(deleting_leaves_nothing_behind_but_the_trash),
         T(a_group_made_for_a_client_id_can_be_made_again_after_its_deletion),
         T(deleting_waits_for_a_quiet_group),
+        T(a_deletion_does_not_need_its_connection),
         T(a_group_that_cannot_be_moved_goes_on),
         T(a_file_that_cannot_be_written_is_a_warning),
         T(a_document_behind_its_ledger_is_brought_up),
