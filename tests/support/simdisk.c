@@ -738,11 +738,10 @@ void simdisk_poke(simdisk_t *self, const char *path, const char *bytes, size_t l
     struct inode *inode = walk(self, path, &dir, name);
     if (!dir)
         abort();
-    if (!inode) {
+    if (!inode)
         inode = inode_new(self, false);
-        set(&dir->now, name, inode);
-        set(&dir->synced, name, inode);
-    }
+    set(&dir->now, name, inode);
+    set(&dir->synced, name, inode);
     become(inode, bytes, len);
 }
 

@@ -55,7 +55,7 @@ uint64_t simdisk_syncs(const simdisk_t *self);
 
 /* A file as processes see it; false when there is none. Borrowed until the next change. */
 bool simdisk_peek(simdisk_t *self, const char *path, const char **bytes, size_t *len);
-/* Make the file's cache and disk these bytes, keeping its inode; its folder must be there. */
+/* Make the file's cache and disk these bytes, keeping its inode, and its name durable; its folder must be there. */
 void simdisk_poke(simdisk_t *self, const char *path, const char *bytes, size_t len);
 /* The same as a new inode, as a restored copy has. */
 void simdisk_restore(simdisk_t *self, const char *path, const char *bytes, size_t len);
