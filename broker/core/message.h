@@ -115,6 +115,7 @@ struct cccc_message {
     cccc_str_t by, text, priority, path, client_id, reply_to;
     cccc_str_t src_group_id, src_event_id, dst_group_id;
     const cccc_value_t *to, *dst_to, *attachments;
+    cccc_value_t ignored; /* names of arguments nobody knows, of an item of a batch; nil when there are none */
     bool reply_required;
     bool relays; /* the source record of send_cross_group */
 

@@ -30,6 +30,7 @@ static struct cccc_message *message_of_send(call_t *call, const struct cccc_args
     m->dst_to = cccc_arg(args, CCCC_A_send_dst_to);
     m->attachments = cccc_arg(args, CCCC_A_send_attachments);
     m->reply_required = cccc_arg_bool(args, CCCC_A_send_reply_required, false);
+    m->ignored = args->ignored;
     return m;
 }
 
@@ -154,7 +155,8 @@ static void pack_result(const struct cccc_message *m, cccc_buf_t *out)
         return;
     }
     const struct cccc_event *event = m->duplicate ? &m->repeated : &m->pending->event;
-    cccc_pack_map(out, m->duplicate ? 4 : 3);
+    bool ignored = cccc_is_array(&m->ignored);
+    cccc_pack_map(out, 3u + m->duplicate + ignored);
     cccc_pack_text(out, "ok");
     cccc_pack_bool(out, true);
     cccc_pack_text(out, "event_id");
@@ -164,6 +166,10 @@ static void pack_result(const struct cccc_message *m, cccc_buf_t *out)
     if (m->duplicate) {
         cccc_pack_text(out, "duplicate");
         cccc_pack_bool(out, true);
+    }
+    if (ignored) {
+        cccc_pack_text(out, "ignored");
+        cccc_pack_value(out, &m->ignored);
     }
 }
 
@@ -218,6 +224,13 @@ static void batch_step(call_t *call)
     batch_decide(call);
 }
 
+/* An item need not name its group; when it does, it must be the batch's. */
+static bool is_of_group(const call_t *call, const cccc_value_t *item)
+{
+    const cccc_value_t *named = cccc_get(item, "group_id");
+    return named == NULL || cccc_is_nil(named) || cccc_str_is(cccc_get_str(item, "group_id"), call->group->id);
+}
+
 /* One item, checked against the arguments of op send. */
 static struct cccc_message *batch_item(call_t *call, const cccc_value_t *item)
 {
@@ -229,6 +242,8 @@ static struct cccc_message *batch_item(call_t *call, const cccc_value_t *item)
         struct cccc_message *m = message_of_send(call, &args);
         if (by.len > 0 && !cccc_str_eq(by, call->by))
             message_refuse(call, m, CCCC_E_INVALID_REQUEST, "`by` is given once, for the whole batch");
+        else if (!is_of_group(call, item))
+            message_refuse(call, m, CCCC_E_INVALID_REQUEST, "`group_id` is given once, for the whole batch");
         return m;
     }
     struct cccc_message *m = message_new(call, "send");

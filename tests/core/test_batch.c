@@ -55,6 +55,22 @@ static void items_are_independent_and_in_order(void **state)
     team_end(&b);
 }
 
+/* A misspelled argument of an item shows, and an item cannot be meant for another group than the one it would go to. */
+static void items_with_strange_arguments_show(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    const cccc_value_t *results = batch(b, "[{'text':'a','too':['peer-1']},{'text':'b','group_id':'g_ffffffffffff'},"
+                                           "{'text':'c','group_id':'" TEAM "'},{'text':'d','group_id':null}]");
+    assert_json(b, bench_at(&results->via.array.ptr[0], "ignored"), "['too']");
+    assert_string_equal(bench_str_at(b, &results->via.array.ptr[1], "error.code"), "invalid_request");
+    for (uint32_t i = 2; i < 4; i++) {
+        assert_int_equal(bench_uint_at(&results->via.array.ptr[i], "seq"), i);
+        assert_null(bench_at(&results->via.array.ptr[i], "ignored"));
+    }
+    team_end(&b);
+}
+
 /* Nothing good in it, or nothing at all: answered at once. */
 static void batch_without_a_good_item_is_answered_at_once(void **state)
 {
@@ -189,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_are_independent_and_in_order),
+        cmocka_unit_test(items_with_strange_arguments_show),
         cmocka_unit_test(batch_without_a_good_item_is_answered_at_once),
         cmocka_unit_test(repeats_in_a_batch_are_the_same_events),
         cmocka_unit_test(lookups_come_before_the_first_decision),

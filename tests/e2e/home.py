@@ -32,13 +32,13 @@ class Home:
         env["CCCC_HOME"] = str(self.path)
         return env
 
-    def start(self, *prefix, wait=True, extra_env=None):
+    def start(self, *prefix, wait=True, extra_env=None, program=BIN / "ccccd"):
         """Start ccccd in the foreground of its own process (behind `prefix`, e.g. strace ...) and wait until it serves."""
         assert self.process is None or self.process.poll() is not None
         before = self.stamp()
         env = self.environment()
         env.update(extra_env or {})
-        self.process = subprocess.Popen([*prefix, str(BIN / "ccccd")], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*prefix, str(program)], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 30
         while wait and self.stamp() == before:

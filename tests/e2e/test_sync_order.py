@@ -1,4 +1,5 @@
-"""I3, seen from the kernel: no reply and no publication leaves before the fdatasync of its line has returned."""
+"""I3, seen from the kernel: no reply and no publication leaves before the fdatasync of its line has returned. A daemon built without that sync
+(CCCC_NO_SYNC names it) does not pass."""
 
 import os
 import re
@@ -9,6 +10,7 @@ import pytest
 import zmq
 
 import busclient
+from home import BIN
 
 CALLS = "write,pwrite64,fdatasync,sendto,sendmsg,openat,close"
 LINE = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)(?: resumed>)?(.*)$")
@@ -35,10 +37,12 @@ def parse(trace):
             yield call, rest, None
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_nothing_is_sent_before_its_sync_returned(home, tmp_path):
+pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+def check_order(home, tmp_path, program):
     trace = tmp_path / "trace"
-    home.start("strace", "-f", "-y", "-s", "2000000", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", str(trace))
+    home.start("strace", "-f", "-y", "-s", "2000000", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", str(trace), program=program)
     pid = daemon_pid(home)
     markers = []
     with home.bus() as bus:
@@ -80,3 +84,13 @@ def test_nothing_is_sent_before_its_sync_returned(home, tmp_path):
     assert synced >= set(markers)
     # Each at least twice: in its reply and in its publication (a message cut between two writes is seen in one of them).
     assert sum(count >= 2 for count in sent.values()) >= 290
+
+
+def test_nothing_is_sent_before_its_sync_returned(home, tmp_path):
+    check_order(home, tmp_path, BIN / "ccccd")
+
+
+@pytest.mark.skipif("CCCC_NO_SYNC" not in os.environ, reason="CCCC_NO_SYNC names no daemon that leaves the sync out")
+def test_a_daemon_that_leaves_the_sync_out_is_found_out(home, tmp_path):
+    with pytest.raises(AssertionError, match="was sent before its line was synced"):
+        check_order(home, tmp_path, os.environ["CCCC_NO_SYNC"])
