@@ -4,6 +4,7 @@
  * Invariants: recursion is at most CCCC_DECODE_DEPTH_MAX deep; every item is counted against CCCC_DECODE_ITEMS_MAX before memory is taken for it. */
 #include "proto/json.h"
 
+#include "proto/keys.h"
 #include "proto/limits.h"
 #include "proto/text.h"
 
@@ -524,6 +525,19 @@ __attribute__((noinline)) static char *write_array(cccc_buf_t *b, char *p, const
     return room(b, p, 8);
 }
 
+/* `"name":` */
+static char *write_key(cccc_buf_t *b, char *p, const msgpack_object_str *key)
+{
+    if (cccc_key_is_dressed(key->ptr)) {
+        p = room(b, p, sizeof *cccc_keys + 16);
+        memcpy(p, key->ptr - 1, sizeof *cccc_keys);
+        return p + key->size + 3;
+    }
+    p = text_string(b, p, key->ptr, key->size);
+    *p++ = ':';
+    return p;
+}
+
 __attribute__((noinline)) static char *write_object(cccc_buf_t *b, char *p, const msgpack_object_map *map)
 {
     p = room(b, p, 8);
@@ -531,8 +545,7 @@ __attribute__((noinline)) static char *write_object(cccc_buf_t *b, char *p, cons
     for (uint32_t i = 0; i < map->size; i++) {
         if (i > 0)
             *p++ = ',';
-        p = text_string(b, p, map->ptr[i].key.via.str.ptr, map->ptr[i].key.via.str.size);
-        *p++ = ':';
+        p = write_key(b, p, &map->ptr[i].key.via.str);
         p = cccc_text_value(b, p, &map->ptr[i].val);
     }
     *p++ = '}';

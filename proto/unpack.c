@@ -84,7 +84,8 @@ static bool enter(struct unpacker *u, uint64_t items)
     return true;
 }
 
-static bool unpack_array(struct unpacker *u, uint64_t count, cccc_value_t *out)
+/* Containers and the rarer forms are kept out of unpack, so that the many values that are neither cost it little of a stack frame. */
+__attribute__((noinline)) static bool unpack_array(struct unpacker *u, uint64_t count, cccc_value_t *out)
 {
     if (!enter(u, count))
         return false;
@@ -97,7 +98,7 @@ static bool unpack_array(struct unpacker *u, uint64_t count, cccc_value_t *out)
     return true;
 }
 
-static bool unpack_map(struct unpacker *u, uint64_t count, cccc_value_t *out)
+__attribute__((noinline)) static bool unpack_map(struct unpacker *u, uint64_t count, cccc_value_t *out)
 {
     const unsigned char *begin = u->at;
     if (!enter(u, count * 2))
@@ -171,7 +172,7 @@ static bool unpack_counted(struct unpacker *u, unsigned bytes, unpack_counted_fn
 }
 
 /* The forms with a type byte of their own: 0xc0..0xdf. */
-static bool unpack_typed(struct unpacker *u, unsigned char type, cccc_value_t *out)
+__attribute__((noinline)) static bool unpack_typed(struct unpacker *u, unsigned char type, cccc_value_t *out)
 {
     switch (type) {
     case 0xc0:

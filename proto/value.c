@@ -4,6 +4,7 @@
 #include "proto/value.h"
 
 #include "proto/err.h"
+#include "proto/keys.h"
 #include "proto/text.h"
 
 #include <ctype.h>
@@ -111,12 +112,17 @@ static uint32_t find_key(const cccc_value_t *map, cccc_str_t key)
     return i;
 }
 
-const cccc_value_t *cccc_get(const cccc_value_t *map, const char *key)
+const cccc_value_t *cccc_get_key(const cccc_value_t *map, cccc_str_t key)
 {
     if (!cccc_is_map(map))
         return NULL;
-    uint32_t i = find_key(map, cccc_str(key));
+    uint32_t i = find_key(map, key);
     return i < map->via.map.size ? &map->via.map.ptr[i].val : NULL;
+}
+
+const cccc_value_t *cccc_get(const cccc_value_t *map, const char *key)
+{
+    return cccc_get_key(map, cccc_str(key));
 }
 
 cccc_str_t cccc_get_str(const cccc_value_t *map, const char *key)
@@ -493,13 +499,22 @@ void cccc_pack_bin(cccc_buf_t *b, const void *bytes, size_t len)
     cccc_buf_put(b, bytes, len);
 }
 
+/* There is room for 64 bytes. */
+static char *pack_key(cccc_buf_t *b, char *p, const msgpack_object_str *key)
+{
+    if (!cccc_key_is_dressed(key->ptr))
+        return pack_string(b, p, (cccc_str_t){key->ptr, key->size});
+    *p++ = (char)(0xa0 | key->size);
+    memcpy(p, key->ptr, CCCC_KEY_BYTES_MAX);
+    return p + key->size;
+}
+
 /* Maps and arrays are kept out of cccc_pack_value_at, so that the many values that are neither cost it no stack frame. */
 __attribute__((noinline)) static char *pack_map_at(cccc_buf_t *b, char *p, const msgpack_object_map *map)
 {
     PACK_WITH(p, msgpack_pack_map(&pk, map->size));
     for (uint32_t i = 0; i < map->size; i++) {
-        const msgpack_object_str *key = &map->ptr[i].key.via.str;
-        p = pack_string(b, p, (cccc_str_t){key->ptr, key->size});
+        p = pack_key(b, p, &map->ptr[i].key.via.str);
         p = cccc_pack_value_at(b, p, &map->ptr[i].val);
     }
     return room(b, p, 64);

@@ -119,6 +119,7 @@ static inline bool cccc_is_nil(const cccc_value_t *v)
 
 /* The value under `key`, or NULL when `map` is NULL, not a map, or lacks it. */
 const cccc_value_t *cccc_get(const cccc_value_t *map, const char *key);
+const cccc_value_t *cccc_get_key(const cccc_value_t *map, cccc_str_t key);
 /* Shorthands with a default for a missing or mistyped member. */
 cccc_str_t cccc_get_str(const cccc_value_t *map, const char *key);
 uint64_t cccc_get_uint(const cccc_value_t *map, const char *key, uint64_t otherwise);

@@ -7,6 +7,7 @@
 #include "broker/core/message.h"
 
 #include "broker/core/change.h"
+#include "proto/keys.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -487,31 +488,26 @@ static cccc_value_t string_or_nil(cccc_str_t s)
     return s.len ? cccc_string(s) : cccc_nil();
 }
 
-#define KEY(z)                                                                                                                             \
-    {                                                                                                                                      \
-        .type = MSGPACK_OBJECT_STR, .via.str = { sizeof(z) - 1, z }                                                                        \
-    }
-
 /* Every field of reference 2.3, in its order, then ours; the last two only where they say something. */
 static const msgpack_object_kv message_template[] = {
-    [MESSAGE_TEXT] = {.key = KEY("text")},
-    [MESSAGE_FORMAT] = {.key = KEY("format"), .val = KEY("plain")},
-    [MESSAGE_PRIORITY] = {.key = KEY("priority")},
-    [MESSAGE_REPLY_REQUIRED] = {.key = KEY("reply_required")},
-    [MESSAGE_TO] = {.key = KEY("to")},
-    [MESSAGE_REPLY_TO] = {.key = KEY("reply_to")},
-    [MESSAGE_QUOTE_TEXT] = {.key = KEY("quote_text")},
-    [MESSAGE_SRC_GROUP_ID] = {.key = KEY("src_group_id")},
-    [MESSAGE_SRC_EVENT_ID] = {.key = KEY("src_event_id")},
-    [MESSAGE_DST_GROUP_ID] = {.key = KEY("dst_group_id")},
-    [MESSAGE_DST_TO] = {.key = KEY("dst_to")},
-    [MESSAGE_REFS] = {.key = KEY("refs"), .val = {.type = MSGPACK_OBJECT_ARRAY}},
-    [MESSAGE_ATTACHMENTS] = {.key = KEY("attachments"), .val = {.type = MSGPACK_OBJECT_ARRAY}},
-    [MESSAGE_THREAD] = {.key = KEY("thread"), .val = KEY("")},
-    [MESSAGE_CLIENT_ID] = {.key = KEY("client_id")},
-    [MESSAGE_AUDIENCE] = {.key = KEY("audience")},
-    [MESSAGE_CLIENT_DIGEST] = {.key = KEY("client_digest")},
-    [MESSAGE_RELAY] = {.key = KEY("relay"), .val = {.type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = true}},
+    [MESSAGE_TEXT] = {.key = CCCC_KEY_VALUE(text)},
+    [MESSAGE_FORMAT] = {.key = CCCC_KEY_VALUE(format), .val = {.type = MSGPACK_OBJECT_STR, .via.str = {5, "plain"}}},
+    [MESSAGE_PRIORITY] = {.key = CCCC_KEY_VALUE(priority)},
+    [MESSAGE_REPLY_REQUIRED] = {.key = CCCC_KEY_VALUE(reply_required)},
+    [MESSAGE_TO] = {.key = CCCC_KEY_VALUE(to)},
+    [MESSAGE_REPLY_TO] = {.key = CCCC_KEY_VALUE(reply_to)},
+    [MESSAGE_QUOTE_TEXT] = {.key = CCCC_KEY_VALUE(quote_text)},
+    [MESSAGE_SRC_GROUP_ID] = {.key = CCCC_KEY_VALUE(src_group_id)},
+    [MESSAGE_SRC_EVENT_ID] = {.key = CCCC_KEY_VALUE(src_event_id)},
+    [MESSAGE_DST_GROUP_ID] = {.key = CCCC_KEY_VALUE(dst_group_id)},
+    [MESSAGE_DST_TO] = {.key = CCCC_KEY_VALUE(dst_to)},
+    [MESSAGE_REFS] = {.key = CCCC_KEY_VALUE(refs), .val = {.type = MSGPACK_OBJECT_ARRAY}},
+    [MESSAGE_ATTACHMENTS] = {.key = CCCC_KEY_VALUE(attachments), .val = {.type = MSGPACK_OBJECT_ARRAY}},
+    [MESSAGE_THREAD] = {.key = CCCC_KEY_VALUE(thread), .val = {.type = MSGPACK_OBJECT_STR, .via.str = {0, ""}}},
+    [MESSAGE_CLIENT_ID] = {.key = CCCC_KEY_VALUE(client_id)},
+    [MESSAGE_AUDIENCE] = {.key = CCCC_KEY_VALUE(audience)},
+    [MESSAGE_CLIENT_DIGEST] = {.key = CCCC_KEY_VALUE(client_digest)},
+    [MESSAGE_RELAY] = {.key = CCCC_KEY_VALUE(relay), .val = {.type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = true}},
 };
 
 const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field)
@@ -522,7 +518,7 @@ const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_fi
         if (kv->key.via.str.size == key->via.str.size && memcmp(kv->key.via.str.ptr, key->via.str.ptr, key->via.str.size) == 0)
             return &kv->val;
     }
-    return cccc_get(data, key->via.str.ptr);
+    return cccc_get_key(data, (cccc_str_t){key->via.str.ptr, key->via.str.size});
 }
 
 static cccc_value_t message_data(call_t *call, const struct cccc_message *m)

@@ -4,6 +4,7 @@
  * the group; a connection nobody could place is nobody. Roles are computed from the configuration at hand at each use.
  * Thread: the core's. */
 #include "broker/core/change.h"
+#include "proto/keys.h"
 
 #include <stdio.h>
 
@@ -126,9 +127,9 @@ cccc_value_t permit_attest(const call_t *call)
         return cccc_nil();
     bool actor = peer->standing == CCCC_PEER_ACTOR;
     cccc_builder_t b = cccc_map_builder(call->arena, 5);
-    cccc_map_add(&b, "as", cccc_text(actor ? "actor" : "operator"));
-    cccc_map_add(&b, "uid", cccc_uint(peer->uid));
-    cccc_map_add(&b, "pid", cccc_int(peer->pid));
+    cccc_map_add_key(&b, CCCC_KEY_STR(as), cccc_text(actor ? "actor" : "operator"));
+    cccc_map_add_key(&b, CCCC_KEY_STR(uid), cccc_uint(peer->uid));
+    cccc_map_add_key(&b, CCCC_KEY_STR(pid), cccc_int(peer->pid));
     /* `by` names an actor of the event's group; elsewhere it must be said whose actor it is. */
     if (actor && (call->group == NULL || !cccc_str_is(peer->group_id, call->group->id))) {
         cccc_map_add(&b, "group_id", cccc_string(peer->group_id));
