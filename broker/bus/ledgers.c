@@ -3,6 +3,7 @@
 
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/mutant.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -219,6 +220,8 @@ void cccc_ledgers_commit(struct cccc_bus *bus)
         shelf->commit.batch = cccc_ledger_take(shelf->ledger);
         if (!shelf->commit.batch)
             continue;
+        if (CCCC_MUTANT_IS(ACK_BEFORE_COMMIT))
+            cccc_core_durable(bus->core, cccc_bus_moment(bus), shelf->slot, cccc_ledger_head(shelf->ledger));
         shelf->commit.work.run = run_commit;
         shelf->commit.work.finish = finish_commit;
         self->commits_out++;

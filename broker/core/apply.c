@@ -6,6 +6,7 @@
  * time, chance or what is pending.
  * Thread: the core's. */
 #include "broker/core/message.h"
+#include "broker/mutant.h"
 
 #include <stdlib.h>
 
@@ -62,7 +63,7 @@ static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_
                         cccc_str_t updated_at)
 {
     struct cccc_cursor *cursor = &reader->cursor[lane];
-    if (seq <= cursor->seq)
+    if (seq <= cursor->seq && !CCCC_MUTANT_IS(CURSOR_BACK))
         return;
     cursor->seq = seq;
     copy_text(cursor->event_id, sizeof cursor->event_id, event_id);
@@ -222,12 +223,13 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
 {
     /* Live, the table has the client_id since the event was decided. */
     cccc_str_t client_id = group->folding ? field_str(event, MESSAGE_CLIENT_ID) : CCCC_STR("");
-    if (client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
+    bool forgotten = CCCC_MUTANT_IS(DEDUPE_FORGOTTEN) && group->folding;
+    if (!forgotten && client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
     bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;
     bool attention = cccc_str_is(field_str(event, MESSAGE_PRIORITY), "attention");
     apply_to_audience(group, event, CCCC_LANE_CHAT, attention && !source_record);
-    if (source_record)
+    if (source_record && !(CCCC_MUTANT_IS(RELAY_FORGOTTEN) && group->folding))
         relay_apply(group, event, kind);
 }
 

@@ -4,6 +4,7 @@
  * Invariants: each call is answered exactly once; an event gets its seq when it is decided, in the order of decisions.
  * Thread: the core's. */
 #include "broker/core/message.h"
+#include "broker/mutant.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,6 +38,11 @@ static void reply_send(call_t *call, const cccc_buf_t *bytes)
     struct cccc_effect *effect = core_effect(call->core, CCCC_DO_REPLY);
     effect->reply.conn = call->conn;
     effect->reply.bytes = cccc_bytes_new(bytes->data, bytes->size);
+    if (CCCC_MUTANT_IS(REPLY_TWICE)) {
+        struct cccc_effect *again = core_effect(call->core, CCCC_DO_REPLY);
+        again->reply.conn = call->conn;
+        again->reply.bytes = cccc_bytes_new(bytes->data, bytes->size);
+    }
 }
 
 static cccc_buf_t *scratch(struct cccc_core *core)
@@ -196,6 +202,8 @@ static void pend(struct cccc_core *core, struct cccc_group *group, struct cccc_p
     effect->append.create = !group->created;
     effect->append.group_id = cccc_str(group->id);
     group->created = true;
+    if (CCCC_MUTANT_IS(PUBLISH_BEFORE_COMMIT))
+        publish_event(core, group, p);
 }
 
 cccc_err_t call_append(call_t *call, struct cccc_group *group, cccc_kind_t kind, cccc_str_t by, cccc_str_t scope_key, cccc_value_t data,

@@ -5,6 +5,7 @@
  * Thread: the core's. */
 #include "broker/core/change.h"
 #include "broker/core/message.h"
+#include "broker/mutant.h"
 
 #define STORE_CHUNK_BYTES 8192
 
@@ -70,7 +71,7 @@ void config_store(call_t *call, struct cccc_group *group, call_next_fn next)
 {
     call->group = group;
     call->after_store = next;
-    if (group->deleted || !cccc_is_map(&group->document) || config_is_unrecorded(group)) {
+    if (group->deleted || !cccc_is_map(&group->document) || (config_is_unrecorded(group) && !CCCC_MUTANT_IS(EDIT_OVERWRITTEN))) {
         files_done(call);
         return;
     }
@@ -98,7 +99,7 @@ void config_tick(struct cccc_core *core)
         if (group->deleted || group->folding)
             continue;
         /* A file that holds what the ledger does not is not written over: it would look like ours, and the next fold would miss it. */
-        bool unrecorded = config_is_unrecorded(group);
+        bool unrecorded = config_is_unrecorded(group) && !CCCC_MUTANT_IS(EDIT_OVERWRITTEN);
         if (unrecorded && !group->pending && !group->offline && !group->read_only)
             config_resume(core, group); /* the event was lost to a full disk */
         else if (!unrecorded && group->unstored)

@@ -7,6 +7,7 @@
  * Thread: the loop's. */
 #include "broker/core/call.h"
 #include "broker/core/message.h"
+#include "broker/mutant.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -439,7 +440,8 @@ void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_sl
     while (group->pending && group->pending->event.seq <= seq) {
         struct cccc_pending *p = pending_pop(self, group);
         apply_event(self, group, &p->event, p->kind);
-        publish_event(self, group, p);
+        if (!CCCC_MUTANT_IS(PUBLISH_BEFORE_COMMIT))
+            publish_event(self, group, p);
         pending_done(p);
     }
     run_connections(self);
@@ -449,10 +451,11 @@ static void call_lost(call_t *call, cccc_err_t err, bool unknown, const char *me
 {
     if (call->finished)
         return;
+    bool partly = call->partly_stored && !CCCC_MUTANT_IS(NEVER_PARTLY);
+    unknown = (unknown && !CCCC_MUTANT_IS(NEVER_UNKNOWN)) || partly;
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
-    cccc_map_add(&details, "outcome", cccc_text(unknown || call->partly_stored ? "unknown" : "not_stored"));
-    call_fail_details(call, err, details.value, "%s%s",
-                      call->partly_stored ? "a part of the request is stored, the rest was refused: " : "", message);
+    cccc_map_add(&details, "outcome", cccc_text(unknown ? "unknown" : "not_stored"));
+    call_fail_details(call, err, details.value, "%s%s", partly ? "a part of the request is stored, the rest was refused: " : "", message);
 }
 
 static void pending_lost(struct cccc_pending *p, cccc_err_t err, bool unknown, const char *message)

@@ -4,6 +4,7 @@
  * memory (unread.c), the events are read by seq.
  * Thread: the core's. */
 #include "broker/core/message.h"
+#include "broker/mutant.h"
 
 #define LIST_DEFAULT 50
 /* read_cursors.json of one group is exported at most this often. */
@@ -202,6 +203,11 @@ static bool read_decide(call_t *call, const bool lanes[CCCC_LANES])
         return false;
     }
     inbox->read = call->appended;
+    struct cccc_reader *reader = CCCC_MUTANT_IS(CURSOR_BEFORE_COMMIT) ? reader_find(call->group, inbox->reader_id) : NULL;
+    for (int lane = 0; reader && lane < CCCC_LANES; lane++) {
+        if (lanes[lane])
+            reader->cursor[lane].seq = inbox->event.seq;
+    }
     return true;
 }
 

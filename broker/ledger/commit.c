@@ -4,7 +4,7 @@
  * it is the batch CCCC_OK. A failed sync is never tried again: the kernel may have dropped the pages and call the next one a success.
  * Thread: any; the batch is the caller's. Nothing here touches the ledger object. */
 #include "broker/ledger/ledger_private.h"
-#include "broker/ledger/mutant.h"
+#include "broker/mutant.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -172,7 +172,7 @@ static bool file_is_ours(cccc_batch_t *batch)
 /* The disk is full: back to the last good size, durably, so that "nothing was stored" is true. */
 static void cut_back(cccc_batch_t *batch, int full)
 {
-    int rc = batch->vfs->truncate(batch->vfs->ctx, batch->fd, batch->offset);
+    int rc = CCCC_MUTANT_IS(NO_CUT_BACK) ? 0 : batch->vfs->truncate(batch->vfs->ctx, batch->fd, batch->offset);
     if (rc == 0)
         rc = batch->vfs->sync(batch->vfs->ctx, batch->fd);
     if (rc == 0)

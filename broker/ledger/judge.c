@@ -4,7 +4,7 @@
  * final, that is, after the `dur` of every sound line up to the end of the stretch has been looked at. */
 #include "broker/ledger/judge.h"
 
-#include "broker/ledger/mutant.h"
+#include "broker/mutant.h"
 
 enum { SURVEY_BLOCK = 256 * 1024 };
 
@@ -132,7 +132,7 @@ static enum link link_of(const struct cccc_judge *self, const struct looked *loo
     if (looked->state == CCCC_LINE_SOUND) {
         if (f->seq != self->head + 1)
             return f->seq > self->head ? LINK_JUMP : LINK_STALE;
-        return !self->crc_known || f->seal.prev == self->crc ? LINK_NEXT : LINK_FORK;
+        return !self->crc_known || f->seal.prev == self->crc || CCCC_MUTANT_IS(NO_PREV_CHECK) ? LINK_NEXT : LINK_FORK;
     }
     if (self->sealed || self->legacy_last == 0)
         return LINK_BROKEN;
@@ -176,7 +176,7 @@ static void answer(struct cccc_judge *self, const struct cccc_finding *f, uint64
     bool bad = self->hurt.open;
     uint64_t from_seq = bad ? self->hurt.from_seq : self->head + 1;
     self->hurt.open = false;
-    if (!bad && from_seq > to_seq) {
+    if ((!bad && from_seq > to_seq) || CCCC_MUTANT_IS(SILENT_HOLE)) {
         *out = *f;
         return;
     }
@@ -235,7 +235,7 @@ static bool below_floor(struct cccc_judge *self, const struct cccc_raw_line *lin
 {
     if (self->head >= self->floor && !self->floor_final)
         survey(self, line, false);
-    return self->head < self->floor;
+    return self->head < self->floor && !CCCC_MUTANT_IS(CUT_AT_DAMAGE);
 }
 
 /* One line. True when it yields a finding. */

@@ -4,6 +4,7 @@
  * (3) a line's `dur` is `durable` at the moment it is sealed, so it never promises too much.
  * Thread: the owner's. No function here does I/O but open and close. */
 #include "broker/ledger/ledger_private.h"
+#include "broker/mutant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +114,7 @@ void cccc_ledger_append(cccc_ledger_t *self, const struct cccc_event *event)
         self->end++;
     }
     size_t start = bytes->size;
-    struct cccc_seal seal = {.epoch = self->epoch, .dur = self->durable, .prev = self->crc};
+    struct cccc_seal seal = {.epoch = self->epoch, .dur = CCCC_MUTANT_IS(DUR_TOO_HIGH) ? self->head : self->durable, .prev = self->crc};
     cccc_line_write(event, &seal, bytes);
     size_t len = bytes->size - start;
     CCCC_ASSERT(len <= CCCC_LINE_BYTES_MAX, ": a line of %zu bytes would be taken for damage", len);
@@ -200,7 +201,10 @@ static void forget_pending(cccc_ledger_t *self)
     self->waiting_end = &self->waiting;
     batch_destroy(&self->open);
     self->head = self->durable;
-    self->crc = self->durable_crc;
+    if (!CCCC_MUTANT_IS(CHAIN_RESUMED))
+        self->crc = self->durable_crc;
+    if (CCCC_MUTANT_IS(STALE_INDEX))
+        return;
     self->end = self->size;
     cccc_index_cut(&self->active.index, self->durable);
 }

@@ -4,6 +4,7 @@
 #include "broker/ledger/mark.h"
 
 #include "broker/ledger/ledger_private.h"
+#include "broker/mutant.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -89,6 +90,10 @@ cccc_mark_t *cccc_ledger_take_mark(cccc_ledger_t *self)
                                            .birth_ns = self->birth_ns,
                                            .seq = self->durable,
                                            .offset = self->size};
+    if (CCCC_MUTANT_IS(MARK_TOO_HIGH)) {
+        mark->value.seq = self->head;
+        mark->value.offset = self->end;
+    }
     self->mark_out = true;
     return mark;
 }

@@ -6,7 +6,7 @@
  * Thread: the owner's. */
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
-#include "broker/ledger/mutant.h"
+#include "broker/mutant.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -3,6 +3,7 @@
  * Owns nothing. Thread: any. */
 #include "broker/ledger/vfs.h"
 
+#include "broker/mutant.h"
 #include "proto/limits.h"
 
 #include <errno.h>
@@ -171,7 +172,7 @@ static int write_synced(const struct cccc_vfs *vfs, const char *path, const void
     if (fd < 0)
         return fd;
     int rc = cccc_vfs_write_all(vfs, fd, buf, len);
-    if (rc == 0)
+    if (rc == 0 && !CCCC_MUTANT_IS(NO_REPLACE_SYNC))
         rc = vfs->sync(vfs->ctx, fd);
     vfs->close(vfs->ctx, fd);
     return rc;
@@ -191,7 +192,7 @@ int cccc_vfs_replace(const struct cccc_vfs *vfs, const char *path, const void *b
         vfs->unlink(vfs->ctx, draft);
         return rc;
     }
-    return cccc_vfs_sync_parent(vfs, path);
+    return CCCC_MUTANT_IS(NO_REPLACE_DIR_SYNC) ? 0 : cccc_vfs_sync_parent(vfs, path);
 }
 
 static int slurp_fd(const struct cccc_vfs *vfs, int fd, size_t max, char **out, size_t *len)

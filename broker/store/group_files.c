@@ -7,6 +7,7 @@
  * Invariants: (1) group.yaml is there and whole at every instant. (2) nothing is written there that cccc_yaml_read would refuse. (3) a hand
  * edit that a change overwrites stays as group.yaml.edited.
  * Thread: the store thread; start-up before it runs. */
+#include "broker/mutant.h"
 #include "broker/store/files.h"
 
 #include <errno.h>
@@ -175,13 +176,14 @@ static int write_group(const struct cccc_store_call *call, const cccc_buf_t *tex
     int ours = rc < 0 ? rc : current_is_ours(vfs, path.z, &sums, change.settled);
     if (ours < 0)
         return ours;
-    if (!ours && (rc = keep_edit(vfs, path.z, cccc_group_path(call->home, id, "/group.yaml.edited").z)) < 0)
+    if (!ours && !CCCC_MUTANT_IS(NO_EDIT_COPY) &&
+        (rc = keep_edit(vfs, path.z, cccc_group_path(call->home, id, "/group.yaml.edited").z)) < 0)
         return rc;
     sum_of(text->data, text->size, change.next);
     /* After a crash before the replacement an edit must still be seen as one: no sum of it is written. */
     if (ours == 0 || !change.settled[0])
         snprintf(change.settled, sizeof change.settled, "%0*d", SUM_HEX, 0);
-    rc = write_sums(vfs, sum_path.z, &change);
+    rc = CCCC_MUTANT_IS(SUM_AFTER_FILE) ? 0 : write_sums(vfs, sum_path.z, &change);
     if (rc == 0)
         rc = cccc_vfs_replace(vfs, path.z, text->data, text->size, ours == 1);
     memcpy(change.settled, change.next, sizeof change.next);
@@ -289,6 +291,8 @@ cccc_err_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *
         if (looks_like_group(vfs, home, (cccc_str_t){found->ptr[i].via.str.ptr, found->ptr[i].via.str.size}))
             cccc_array_add(&groups, found->ptr[i]);
     *ids = groups.value;
+    if (CCCC_MUTANT_IS(GUESSED_GROUPS))
+        return CCCC_OK;
     return rc < 0 && rc != -ENOENT ? cccc_file_fail(m, rc, "list", path.z) : CCCC_OK;
 }
 

@@ -2,6 +2,7 @@
  *
  * Owns trash/: groups/<gid> becomes trash/<gid>.<stamp>, and "-2", "-3" ... is added when the same group is deleted again within a second.
  * Thread: the store thread. */
+#include "broker/mutant.h"
 #include "broker/store/files.h"
 
 #include <errno.h>
@@ -39,6 +40,8 @@ cccc_err_t cccc_store_trash(const struct cccc_store_call *call)
     cccc_builder_t result = cccc_map_builder(call->arena, 1);
     cccc_map_add(&result, "moved", cccc_bool(true));
     *call->value = result.value;
+    if (CCCC_MUTANT_IS(NO_TRASH_SYNC))
+        return CCCC_OK;
     rc = cccc_vfs_sync_dir(vfs, trash.z);
     if (rc == 0)
         rc = cccc_vfs_sync_dir(vfs, groups.z);

@@ -82,13 +82,25 @@ static void count_message(struct audit *a, const struct cccc_event *event)
     bool source = here == message->group;
     if (!source && !(message->verb == VERB_CROSS && here == message->dst))
         BROKEN(a, "I1", "%s has m%u, which was sent to another group", a->group->id, number);
+    if (source)
+        snprintf(message->source_id, sizeof message->source_id, "%.*s", CCCC_STR_FMT(event->id));
     unsigned *times = source ? &message->in_source : &message->in_destination;
     if (++*times > 1)
         BROKEN(a, "I5", "%s has m%u (client_id %s) twice", a->group->id, number, message->client_id);
     if (!message->ok && !message->maybe && message->open == 0)
         BROKEN(a, "I1", "%s has m%u, whose sender was told that it was not stored", a->group->id, number);
-    if (source && message->ok && !cccc_str_is(event->id, message->id))
+    if (source && message->ok && !oracle_lost(a->oracle, message) && !cccc_str_is(event->id, message->id))
         BROKEN(a, "I1", "m%u is event %.*s in %s, and was acknowledged as %s", number, CCCC_STR_FMT(event->id), a->group->id, message->id);
+}
+
+/* The end of a cross-group send's second step, in its source. */
+static void note_relay(struct audit *a, const struct cccc_event *event)
+{
+    if (!cccc_str_is(event->kind, "chat.relayed") && !cccc_str_is(event->kind, "chat.relay_refused"))
+        return;
+    for (unsigned i = 0; i < a->oracle->message_count; i++)
+        if (cccc_str_is(cccc_get_str(&event->data, "src_event_id"), a->oracle->messages[i].source_id))
+            a->oracle->messages[i].relay_over = true;
 }
 
 static void compare_witnessed(struct audit *a, const struct cccc_event *event)
@@ -138,6 +150,7 @@ static void audit_event(struct audit *a, const char *line, size_t len, const str
     a->oracle->events_audited++;
     compare_witnessed(a, &event);
     count_message(a, &event);
+    note_relay(a, &event);
     note_audience(a, &event);
     cccc_core_fold(a->fold, a->slot, &event);
 }
@@ -291,7 +304,7 @@ static void audit_group(oracle_t *oracle, struct known_group *group, cccc_core_t
 
 /* ---- all ---- */
 
-static void audit_message(oracle_t *self, unsigned number)
+static void audit_message(oracle_t *self, unsigned number, bool at_peace)
 {
     struct message *message = &self->messages[number];
     const struct known_group *source = &self->groups[message->group];
@@ -303,14 +316,18 @@ static void audit_message(oracle_t *self, unsigned number)
     if (cross && !hurt && message->in_destination > 0 && message->in_source == 0)
         sim_broken(self->sim, "I1", "m%u is in %s, and %s, where it came from, has no record of it", number, self->groups[message->dst].id,
                    source->id);
+    if (cross && at_peace && !hurt && message->in_source > 0 && !message->relay_over && !oracle_may_be_deleted(source))
+        sim_broken(self->sim, "liveness", "m%u is on its way from %s to %s for ever", number, source->id, self->groups[message->dst].id);
 }
 
-void oracle_audit(oracle_t *self, cccc_core_t *live)
+void oracle_audit(oracle_t *self, cccc_core_t *live, bool at_peace)
 {
-    for (unsigned i = 0; i < self->message_count; i++)
+    for (unsigned i = 0; i < self->message_count; i++) {
         self->messages[i].in_source = self->messages[i].in_destination = 0;
+        self->messages[i].relay_over = false;
+    }
     for (unsigned i = 0; i < self->group_count; i++)
         audit_group(self, &self->groups[i], live);
     for (unsigned i = 0; i < self->message_count; i++)
-        audit_message(self, i);
+        audit_message(self, i, at_peace);
 }

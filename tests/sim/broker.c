@@ -309,11 +309,17 @@ void cccc_sync_times_add(struct cccc_sync_times *self, uint64_t us, uint64_t now
 
 /* ---- the world: sockets ---- */
 
+/* When the power is gone nothing leaves the machine any more, although the simulation takes a moment to notice. */
+static bool is_heard(const struct broker *self)
+{
+    return !self->silent && !simdisk_is_down(self->sim->disk);
+}
+
 void cccc_peers_reply(cccc_peers_t *peers, uint64_t conn, cccc_bytes_t *bytes, bool answers)
 {
     struct broker *self = peers->broker;
     (void)answers;
-    if (!self->silent)
+    if (is_heard(self))
         self->ears.reply(self->ears.arg, conn, bytes->data, bytes->len);
     cccc_bytes_release(bytes);
 }
@@ -328,7 +334,7 @@ bool cccc_peers_next_gone(cccc_peers_t *self, uint64_t *conn)
 void cccc_bus_publish(struct cccc_bus *bus, struct cccc_effect *effect)
 {
     struct broker *self = of_bus(bus);
-    if (!self->silent)
+    if (is_heard(self))
         self->ears.publication(self->ears.arg, effect->publish.topic, effect->publish.topic_len, effect->publish.bytes->data,
                                effect->publish.bytes->len);
     cccc_bytes_release(effect->publish.bytes);

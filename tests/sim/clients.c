@@ -733,13 +733,12 @@ static bool in_gap(const cccc_value_t *gaps, uint64_t seq)
     return false;
 }
 
-/* A page of the ledger: every seq is an event or lies in a row that says why not; and only what was damaged does. The last seq it covers. */
-static uint64_t check_page(clients_t *self, struct known_group *group, const cccc_value_t *page, uint64_t after)
+/* A page of the ledger: every seq from `from` to `to` is an event or lies in a row that says why not; and only what was damaged does. */
+static void check_page(clients_t *self, struct known_group *group, const cccc_value_t *page, uint64_t from, uint64_t to)
 {
     const cccc_value_t *events = cccc_get(page, "events"), *gaps = cccc_get(page, "gaps");
-    uint64_t checked = cccc_get_uint(page, "checked_seq", 0);
     uint32_t at = 0;
-    for (uint64_t seq = after + 1; seq <= checked; seq++) {
+    for (uint64_t seq = from; seq <= to; seq++) {
         bool there = at < events->via.array.size && cccc_get_uint(&events->via.array.ptr[at], "seq", 0) == seq;
         at += there;
         if (there == in_gap(gaps, seq))
@@ -748,20 +747,44 @@ static uint64_t check_page(clients_t *self, struct known_group *group, const ccc
         if (!there && !oracle_was_flipped(group, seq))
             sim_broken(self->sim, "I1", "event %llu of %s is in a gap, and nothing has damaged it", (unsigned long long)seq, group->id);
     }
-    return checked;
+    if (at != events->via.array.size)
+        sim_broken(self->sim, "I4", "%s lists an event that is not between %llu and %llu", group->id, (unsigned long long)from,
+                   (unsigned long long)to);
 }
 
-static void read_ledger(clients_t *self, struct known_group *group)
+static const cccc_value_t *read_page(clients_t *self, struct known_group *group, const char *where, uint64_t seq)
+{
+    say_anew(self);
+    say(self, "{'group_id':'%s','%s':%llu,'limit':%llu}", group->id, where, (unsigned long long)seq,
+        sim_once_in(self->sim, 2) ? 1000ull : 1 + (unsigned long long)roll(self, 30));
+    return fetch(self, "ledger_read");
+}
+
+static void read_forwards(clients_t *self, struct known_group *group)
 {
     for (uint64_t after = 0, head = 1; after < head;) {
-        say_anew(self);
-        say(self, "{'group_id':'%s','after_seq':%llu,'limit':1000}", group->id, (unsigned long long)after);
-        const cccc_value_t *page = fetch(self, "ledger_read");
-        uint64_t checked = check_page(self, group, page, after);
+        const cccc_value_t *page = read_page(self, group, "after_seq", after);
+        uint64_t checked = cccc_get_uint(page, "checked_seq", 0);
+        check_page(self, group, page, after + 1, checked);
         head = cccc_get_uint(page, "head_seq", 0);
         if (checked <= after && checked < head)
             sim_broken(self->sim, "I4", "reading %s behind event %llu does not come on", group->id, (unsigned long long)after);
         after = checked;
+    }
+}
+
+static void read_backwards(clients_t *self, struct known_group *group)
+{
+    for (uint64_t before = 0; before != 1;) {
+        const cccc_value_t *page = read_page(self, group, "before_seq", before);
+        uint64_t checked = cccc_get_uint(page, "checked_seq", 0), head = cccc_get_uint(page, "head_seq", 0);
+        uint64_t to = before ? before - 1 : head;
+        if (to == 0)
+            return;
+        if (checked == 0 || checked > to)
+            sim_broken(self->sim, "I4", "reading %s before event %llu does not come on", group->id, (unsigned long long)before);
+        check_page(self, group, page, checked, to);
+        before = checked;
     }
 }
 
@@ -809,7 +832,8 @@ void clients_read_all(clients_t *self)
         bool in_trash;
         if (group->head == 0 || !oracle_ledger(self->oracle, group, &bytes, &len, &in_trash) || in_trash)
             continue;
-        read_ledger(self, group);
+        read_forwards(self, group);
+        read_backwards(self, group);
         read_cursors(self, group);
         read_title(self, group);
     }

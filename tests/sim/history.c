@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIVES_MAX = 3, STEPS_MAX = 70, HEAL_S = 400 };
+enum { LIVES_MAX = 3, STEPS_MAX = 70, HEAL_S = 400, PEACE_S = 30 };
 
 struct history {
     struct sim sim;
@@ -28,12 +28,15 @@ static void arm(struct history *h, uint64_t within)
 {
     static const int errors[] = {EIO, EIO, ENOSPC, ENOSPC, EDQUOT, EROFS};
     struct simdisk_fault fault = {
-        .kind = (enum simdisk_fault_kind)sim_roll(&h->sim, 3),
+        .kind = (enum simdisk_fault_kind)sim_roll(&h->sim, 4),
         .at = 1 + sim_roll(&h->sim, within),
         .error = errors[sim_roll(&h->sim, 6)],
         .for_ever = sim_once_in(&h->sim, 6),
     };
-    static const char *const words[] = {[SIMDISK_FAIL] = "fail", [SIMDISK_SHORT] = "transfer a part", [SIMDISK_CRASH] = "crash"};
+    static const char *const words[] = {
+        [SIMDISK_FAIL] = "fail", [SIMDISK_SHORT] = "transfer a part", [SIMDISK_CRASH] = "crash", [SIMDISK_FILL] = "be full"};
+    if (fault.kind == SIMDISK_FILL)
+        fault.error = sim_once_in(&h->sim, 4) ? EDQUOT : ENOSPC;
     sim_tell(&h->sim, "the disk will %s at its call %llu%s (%s)", words[fault.kind], (unsigned long long)fault.at,
              fault.for_ever ? " and from then on" : "", strerror(fault.error));
     simdisk_arm(h->sim.disk, &fault);
@@ -235,11 +238,11 @@ static void step(struct history *h)
 }
 
 /* Everything comes to rest, and is compared. */
-static void check(struct history *h)
+static void check(struct history *h, unsigned idle_s)
 {
     broker_settle(h->broker);
-    broker_idle(h->broker, 2);
-    oracle_audit(h->oracle, broker_core(h->broker));
+    broker_idle(h->broker, idle_s);
+    oracle_audit(h->oracle, broker_core(h->broker), idle_s >= PEACE_S);
     clients_read_all(h->clients);
 }
 
@@ -257,8 +260,7 @@ static void heal(struct history *h)
 {
     sim_tell(&h->sim, "the disk is sound again");
     disarm(h);
-    broker_idle(h->broker, HEAL_S);
-    check(h);
+    check(h, HEAL_S);
 }
 
 static void end_life(struct history *h)
@@ -297,7 +299,7 @@ static void recover(struct history *h)
     if (!start(h))
         sim_broken(&h->sim, "I6", "the daemon does not start on a sound disk");
     h->counts->recoveries++;
-    check(h);
+    check(h, 2);
 }
 
 static void make_home(struct history *h)
@@ -325,6 +327,7 @@ void history_run(uint64_t seed, bool traced, struct history_counts *counts)
         while_down(&h);
         recover(&h);
     }
+    check(&h, PEACE_S);
     broker_stop(&h.broker);
     if (simdisk_open_files(h.sim.disk) > 0)
         sim_broken(&h.sim, "I7", "%u descriptors are open after the end", simdisk_open_files(h.sim.disk));

@@ -234,11 +234,15 @@ unsigned oracle_message(oracle_t *self, const struct message *draft)
     return n;
 }
 
+bool oracle_lost(const oracle_t *self, const struct message *message)
+{
+    return message->ok && oracle_was_flipped(&self->groups[message->group], cccc_event_id_seq(cccc_str(message->id)));
+}
+
 void oracle_acknowledged_as(oracle_t *self, unsigned number, cccc_str_t id)
 {
     struct message *message = &self->messages[number];
-    bool lost = message->ok && oracle_was_flipped(&self->groups[message->group], cccc_event_id_seq(cccc_str(message->id)));
-    if (message->ok && !lost && !cccc_str_is(id, message->id))
+    if (message->ok && !oracle_lost(self, message) && !cccc_str_is(id, message->id))
         sim_broken(self->sim, "I5", "message m%u (client_id %s) was event %s, and is now %.*s", number, message->client_id, message->id,
                    CCCC_STR_FMT(id));
     message->ok = true;

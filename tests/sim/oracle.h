@@ -61,6 +61,8 @@ struct message {
     bool ok, maybe;                     /* was acknowledged; one of its requests ended in the unknown */
     char id[33];                        /* of its event, when ok */
     unsigned in_source, in_destination; /* times it was found, of one audit */
+    bool relay_over;                    /* the source says how the second step ended */
+    char source_id[33];                 /* of the event in the source */
 };
 
 typedef struct oracle {
@@ -93,6 +95,8 @@ void oracle_published(oracle_t *self, const char *topic, size_t topic_len, const
 /* A daemon has started: its epoch, and followers begin anew. */
 void oracle_started(oracle_t *self, uint64_t epoch);
 
+/* The event it was acknowledged with has been damaged on purpose: a repeat makes another one. */
+bool oracle_lost(const oracle_t *self, const struct message *message);
 /* A new message; its number. */
 unsigned oracle_message(oracle_t *self, const struct message *draft);
 /* It was acknowledged with this event. */
@@ -101,7 +105,8 @@ void oracle_acknowledged_as(oracle_t *self, unsigned message, cccc_str_t id);
 
 /* ---- audit.c ---- */
 
-/* What is on the disk against all that is known. With `live` (the slot's dump after everything came to rest) also I11. */
-void oracle_audit(oracle_t *self, cccc_core_t *live);
+/* What is on the disk against all that is known. With `live` (everything has come to rest) also I11; when long enough has passed on a sound disk
+ * (`at_peace`), every cross-group send has come to its end. */
+void oracle_audit(oracle_t *self, cccc_core_t *live, bool at_peace);
 /* Where the ledger of a group lies: in groups/ or in trash/. False: nowhere. */
 bool oracle_ledger(const oracle_t *self, const struct known_group *group, const char **bytes, size_t *len, bool *in_trash);

@@ -6,9 +6,11 @@
 #include "tests/sim/history.h"
 #include "tests/sim/sim.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,13 +74,21 @@ _Noreturn static void work(struct job *job, const struct arguments *a, uint64_t 
     _exit(0);
 }
 
+static double cpu_s_of_jobs(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_CHILDREN, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
 static void print_counts(const struct job *all, double seconds)
 {
-    printf("%llu histories in %.1f s (%.0f a minute): %llu crashes, %llu recoveries checked, %llu faults met, %llu requests, %llu events "
-           "audited\n",
-           (unsigned long long)all->histories, seconds, (double)all->histories * 60 / seconds, (unsigned long long)all->counts.crashes,
-           (unsigned long long)all->counts.recoveries, (unsigned long long)all->counts.faults, (unsigned long long)all->counts.requests,
-           (unsigned long long)all->counts.events);
+    const struct history_counts *n = &all->counts;
+    printf("%llu histories in %.1f s: %.0f a minute, and %.0f a minute of one core's time\n", (unsigned long long)all->histories, seconds,
+           (double)all->histories * 60 / seconds, (double)all->histories * 60 / cpu_s_of_jobs());
+    printf("%llu crashes, %llu recoveries checked, %llu faults met, %llu requests, %llu events audited\n", (unsigned long long)n->crashes,
+           (unsigned long long)n->recoveries, (unsigned long long)n->faults, (unsigned long long)n->requests,
+           (unsigned long long)n->events);
 }
 
 static void add(struct job *all, const struct job *job)
@@ -91,33 +101,55 @@ static void add(struct job *all, const struct job *job)
     all->counts.events += job->counts.events;
 }
 
+/* Wait for one of the jobs; true when it ended well. The others of a job that failed are ended too. */
+static bool one_job_ends(const struct job *jobs, pid_t *pids, uint64_t count)
+{
+    int status = 0;
+    uint64_t i = 0;
+    pid_t pid = wait(&status);
+    while (i < count && pids[i] != pid)
+        i++;
+    if (i == count)
+        return true;
+    pids[i] = 0;
+    if (jobs[i].done && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    printf("the history of seed %llu failed (%s %d)\n", (unsigned long long)jobs[i].seed, WIFSIGNALED(status) ? "signal" : "status",
+           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    for (uint64_t j = 0; j < count; j++)
+        if (pids[j] > 0) {
+            kill(pids[j], SIGKILL);
+            waitpid(pids[j], NULL, 0);
+            pids[j] = 0;
+        }
+    return false;
+}
+
 /* Histories side by side, each job in a process of its own. The first one that fails ends the run. */
 static int run_jobs(const struct arguments *a)
 {
     struct job *jobs = mmap(NULL, JOBS_MAX * sizeof *jobs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pids[JOBS_MAX];
     struct job all = {0};
-    int failed = 0;
+    bool well = true;
+    if (jobs == MAP_FAILED) {
+        perror("mmap");
+        return 1;
+    }
     double begin = now_s();
     printf("histories from seed %llu on, in %llu processes\n", (unsigned long long)a->first, (unsigned long long)a->jobs);
     fflush(stdout);
-    for (uint64_t i = 0; i < a->jobs; i++) {
+    for (uint64_t i = 0; well && i < a->jobs; i++) {
         pids[i] = fork();
         if (pids[i] == 0)
             work(&jobs[i], a, i);
     }
-    for (uint64_t i = 0; i < a->jobs; i++) {
-        int status = 0;
-        waitpid(pids[i], &status, 0);
+    for (uint64_t i = 0; well && i < a->jobs; i++)
+        well = one_job_ends(jobs, pids, a->jobs);
+    for (uint64_t i = 0; i < a->jobs; i++)
         add(&all, &jobs[i]);
-        if (jobs[i].done && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-            continue;
-        failed = 1;
-        printf("the history of seed %llu failed (%s %d)\n", (unsigned long long)jobs[i].seed, WIFSIGNALED(status) ? "signal" : "status",
-               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    }
     print_counts(&all, now_s() - begin);
-    return failed;
+    return well ? 0 : 1;
 }
 
 /* Histories that once broke a promise. */

@@ -58,7 +58,7 @@ struct simdisk {
     uint64_t last_number, last_pair, pair_fate, dice, calls, syncs;
     struct descriptor fds[FDS];
     struct simdisk_fault fault;
-    bool armed, fired, down, crashing, shortening;
+    bool armed, fired, down, crashing, shortening, filling;
 };
 
 static void *room(void *old, size_t bytes)
@@ -312,6 +312,9 @@ static int enter(simdisk_t *self)
         return -EIO;
     self->calls++;
     self->crashing = self->shortening = false;
+    self->filling = self->armed && self->fault.kind == SIMDISK_FILL && self->calls >= self->fault.at;
+    if (self->filling)
+        return 0;
     if (!self->armed || (self->fault.for_ever ? self->calls < self->fault.at : self->calls != self->fault.at))
         return 0;
     self->fired = true;
@@ -412,7 +415,10 @@ static ssize_t put(simdisk_t *self, int fd, const void *buf, size_t len, size_t 
     struct inode *inode = inode_of(self, fd);
     if (!(self->fds[fd - 100].flags & CCCC_O_WRITE))
         return leave(self, -EBADF);
-    len = portion(self, len);
+    if (self->filling && self->fired)
+        return -self->fault.error;
+    len = self->filling ? (size_t)simdisk_roll(self, len + 1) : portion(self, len);
+    self->fired |= self->filling;
     if (len == 0)
         return leave(self, 0);
     size_t old = inode->cache.size;

@@ -13,7 +13,8 @@ typedef struct simdisk simdisk_t;
 enum simdisk_fault_kind {
     SIMDISK_FAIL,  /* the call does nothing and answers -error; a sync loses pages */
     SIMDISK_SHORT, /* a transfer moves only a part; other calls are spared */
-    SIMDISK_CRASH  /* the call happens in part or not at all, and every later one answers -EIO until simdisk_kill or simdisk_power_cut */
+    SIMDISK_CRASH, /* the call happens in part or not at all, and every later one answers -EIO until simdisk_kill or simdisk_power_cut */
+    SIMDISK_FILL   /* the disk is full: the first write from then on moves only a part, and all later ones answer -error until disarmed */
 };
 
 struct simdisk_fault {

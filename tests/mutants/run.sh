@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# run.sh BINARIES - every mistake of broker/mutants.def is planted in turn and the suites are run until one fails: prints which one noticed. Exit 1
+# when a mistake survives all of them, or a suite fails without any.
+#
+# BINARIES has mutant_<suite> programs (tests/mutants/CMakeLists.txt). One mutant: CCCC_MUTANT=NO_SYNC BINARIES/mutant_sim --seconds 60
+set -u
+binaries=$1
+table=$(dirname "$0")/../../broker/mutants.def
+suites=(ledger_crash ledger_damage ledger_read store_crash sim)
+
+# run_suite SUITE MUTANT: 0 when the suite passes.
+run_suite() {
+    local arguments=()
+    [ "$1" != sim ] || arguments=(--seconds 30 --jobs 1)
+    [ "$1" != ledger_crash ] || arguments=(--histories 2000)
+    CCCC_MUTANT=$2 timeout 120 "$binaries/mutant_$1" ${arguments[@]+"${arguments[@]}"} >/dev/null 2>&1
+}
+
+# hunt NAME FIRST: print who noticed the mutant.
+hunt() {
+    local suite
+    for suite in "$2" "${suites[@]}"; do
+        if ! run_suite "$suite" "$1"; then
+            printf '%-24s killed by %s\n' "$1" "$suite"
+            return
+        fi
+    done
+    printf '%-24s SURVIVED\n' "$1"
+}
+
+# Without a mistake every suite passes, or its failures would mean nothing.
+for suite in "${suites[@]}"; do
+    arguments=NONE
+    if [ "$suite" = sim ]; then
+        CCCC_MUTANT=NONE timeout 60 "$binaries/mutant_sim" --seconds 5 --jobs 1 >/dev/null || arguments=
+    else
+        run_suite "$suite" NONE || arguments=
+    fi
+    [ -n "$arguments" ] || {
+        echo "the suite $suite fails without any mistake"
+        exit 1
+    }
+done
+
+export -f hunt run_suite
+export binaries
+result=$(
+    export suites_text="${suites[*]}"
+    sed -n 's/^CCCC_MUTANT(\([A-Z_]*\), *\([a-z_]*\),.*/\1 \2/p' "$table" |
+        xargs -P 2 -n 2 bash -c 'read -r -a suites <<<"$suites_text"; hunt "$1" "$2"' hunt
+)
+sort <<<"$result"
+count=$(grep -c . <<<"$result")
+expected=$(grep -c '^CCCC_MUTANT(' "$table")
+survivors=$(grep -c SURVIVED <<<"$result")
+printf '%d mutants, %d survived\n' "$count" "$survivors"
+[ "$survivors" = 0 ] && [ "$count" = "$expected" ] && [ "$count" -gt 0 ]
