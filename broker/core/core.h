@@ -121,11 +121,8 @@ enum cccc_effect_kind {
 typedef struct cccc_bytes {
     _Atomic uint32_t refs;
     uint32_t len;
-    bool roomy; /* allocated larger than `len`, as all of the usual size */
     char data[];
 } cccc_bytes_t;
-/* As cccc_arena_keep_spare: a thread that makes and releases bytes all the time may keep up to `max` released ones; 0, as at first: none. */
-void cccc_bytes_keep_spare(unsigned max);
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
