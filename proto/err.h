@@ -33,9 +33,9 @@ cccc_err_t cccc_fail(struct cccc_errmsg *m, cccc_err_t err, const char *fmt, ...
 cccc_err_t cccc_wrap(struct cccc_errmsg *m, cccc_err_t err, const char *prefix);
 
 /* A bug: prints file, line and the message to stderr and aborts. Always on. */
-#define CCCC_ASSERT(cond, ...)                                       \
-    do {                                                             \
-        if (__builtin_expect(!(cond), 0))                            \
-            cccc_assert_failed(__FILE__, __LINE__, #cond, " " __VA_ARGS__); \
+#define CCCC_ASSERT(cond, ...)                                                                                                             \
+    do {                                                                                                                                   \
+        if (__builtin_expect(!(cond), 0))                                                                                                  \
+            cccc_assert_failed(__FILE__, __LINE__, #cond, " " __VA_ARGS__);                                                                \
     } while (0)
 _Noreturn void cccc_assert_failed(const char *file, int line, const char *cond, const char *fmt, ...) __attribute__((format(printf, 4, 5)));

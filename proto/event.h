@@ -12,10 +12,10 @@
 #define CCCC_EVENT_VERSION 1
 
 struct cccc_event {
-    cccc_str_t id;        /* 32 lower-case hex; see cccc_event_id_make */
-    cccc_str_t ts;        /* UTC, YYYY-MM-DDTHH:MM:SS.ffffffZ */
-    uint64_t seq;         /* 1.. per group; 0 = a line of an older format that has none */
-    cccc_str_t kind;      /* kinds.def, or unknown and kept */
+    cccc_str_t id;   /* 32 lower-case hex; see cccc_event_id_make */
+    cccc_str_t ts;   /* UTC, YYYY-MM-DDTHH:MM:SS.ffffffZ */
+    uint64_t seq;    /* 1.. per group; 0 = a line of an older format that has none */
+    cccc_str_t kind; /* kinds.def, or unknown and kept */
     cccc_str_t group_id;
     cccc_str_t scope_key; /* "" where the kind has none */
     cccc_str_t by;        /* the principal, as the broker knows it */
@@ -47,9 +47,9 @@ cccc_err_t cccc_line_read(const char *bytes, size_t len, cccc_arena_t *arena, st
                           struct cccc_errmsg *m);
 
 enum cccc_line_state {
-    CCCC_LINE_SOUND,   /* our format, checksum holds */
-    CCCC_LINE_LEGACY,  /* a JSON object without seq and crc, as CCCC 0.4.0 writes */
-    CCCC_LINE_BROKEN   /* anything else */
+    CCCC_LINE_SOUND,  /* our format, checksum holds */
+    CCCC_LINE_LEGACY, /* a JSON object without seq and crc, as CCCC 0.4.0 writes */
+    CCCC_LINE_BROKEN  /* anything else */
 };
 
 /* Judge one line (no newline) without decoding its data: finds seq at the head and epoch, dur, prev, crc at the tail by the fixed

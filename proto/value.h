@@ -20,7 +20,7 @@ typedef msgpack_sbuffer cccc_buf_t;
 cccc_arena_t *cccc_arena_new(size_t chunk_bytes);
 /* A thread that makes and destroys arenas all the time may keep up to `max` destroyed ones of the usual size for its next ones; 0, as at first: none. Fewer than
  * before gives the surplus back. Call with 0 before the thread ends. */
-#define CCCC_ARENA_SPARE_BYTES 8192
+#define CCCC_ARENA_SPARE_BYTES 5120
 void cccc_arena_keep_spare(unsigned max);
 /* Frees everything in it; takes and nulls. NULL is fine. */
 void cccc_arena_destroy(cccc_arena_t **self);

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 enum { TICK_US = 1000000, RETRY_MS = 5 };
-/* Memory of requests, events and replies kept for the next ones, while there are many and otherwise. */
-enum { SPARE_KEPT_BUSY = 1024, SPARE_KEPT_IDLE = 32 };
+/* Arenas of requests kept for the next ones, while there are many and otherwise. */
+enum { ARENAS_KEPT_BUSY = 1024, ARENAS_KEPT_IDLE = 32 };
 
 static uint64_t clock_us(clockid_t id)
 {
@@ -94,9 +94,7 @@ static void tick(struct cccc_bus *bus)
         return;
     bus->next_tick_us = bus->now.mono_us + TICK_US;
     cccc_peers_sweep(bus->peers, bus->now.mono_us);
-    unsigned spare = bus->stats.requests - bus->requests_at_tick > SPARE_KEPT_BUSY ? SPARE_KEPT_BUSY : SPARE_KEPT_IDLE;
-    cccc_arena_keep_spare(spare);
-    cccc_bytes_keep_spare(spare);
+    cccc_arena_keep_spare(bus->stats.requests - bus->requests_at_tick > ARENAS_KEPT_BUSY ? ARENAS_KEPT_BUSY : ARENAS_KEPT_IDLE);
     bus->requests_at_tick = bus->stats.requests;
     if (bus->phase == CCCC_SERVING)
         cccc_ledgers_retry_offline(bus);

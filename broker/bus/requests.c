@@ -15,7 +15,7 @@ struct incoming {
 };
 
 /* Room for what the core makes of a usual request, behind its bytes. */
-enum { VALUES_BYTES = 7 * 1024 };
+enum { VALUES_BYTES = 4 * 1024 };
 
 static void incoming_init(struct incoming *in)
 {

@@ -16,26 +16,31 @@ struct cccc_call {
     uint64_t conn;
     struct cccc_peer peer;
     struct cccc_request request;
-    cccc_arena_t *arena;             /* owns the frame, the arguments and all that handlers make */
-    cccc_str_t by;                   /* set by permit_by(): the attested principal */
-    struct cccc_group *group;        /* set by call_group() */
-    call_next_fn next;               /* continuation */
+    cccc_arena_t *arena;                 /* owns the frame, the arguments and all that handlers make */
+    cccc_str_t by;                       /* set by permit_by(): the attested principal */
+    struct cccc_group *group;            /* set by call_group() */
+    call_next_fn next;                   /* continuation */
     const struct cccc_read_result *read; /* in a continuation after a read */
-    struct { cccc_err_t err; const char *message; const cccc_value_t *value; } stored; /* after a store */
-    struct cccc_pending *appended;   /* the event the last call_append decided; in the continuation it is applied. Valid as long as the call */
+    struct {
+        cccc_err_t err;
+        const char *message;
+        const cccc_value_t *value;
+    } stored; /* after a store */
+    struct cccc_pending
+        *appended; /* the event the last call_append decided; in the continuation it is applied. Valid as long as the call */
     struct cccc_pending *decided_events; /* all its appends, newest first, by sibling */
-    uint32_t appends_open;           /* appends not yet durable; the continuation runs when the last one is */
-    bool partly_stored;              /* some of its events, or of those it waits for or repeats, are durable */
-    call_next_fn after_store;        /* config_store's: what runs after both files */
-    cccc_str_t store_warning;        /* config_store's: why a file could not be written; "" */
-    void *state;                     /* what an op keeps between its steps; in the arena */
-    cccc_ticket_t ticket;            /* 0 = not parked */
-    bool decided;                    /* the connection's next request may start */
-    bool committed;                  /* its file work changes what others see, so it goes on without its connection */
-    bool gone;                       /* its connection went before it was decided: dropped when what it waits for is done */
-    bool finished;                   /* answered; kept only while appends are open */
-    struct cccc_call *behind;        /* the next one in its connection's queue */
-    UT_hash_handle hh;               /* by ticket, while parked */
+    uint32_t appends_open;               /* appends not yet durable; the continuation runs when the last one is */
+    bool partly_stored;                  /* some of its events, or of those it waits for or repeats, are durable */
+    call_next_fn after_store;            /* config_store's: what runs after both files */
+    cccc_str_t store_warning;            /* config_store's: why a file could not be written; "" */
+    void *state;                         /* what an op keeps between its steps; in the arena */
+    cccc_ticket_t ticket;                /* 0 = not parked */
+    bool decided;                        /* the connection's next request may start */
+    bool committed;                      /* its file work changes what others see, so it goes on without its connection */
+    bool gone;                           /* its connection went before it was decided: dropped when what it waits for is done */
+    bool finished;                       /* answered; kept only while appends are open */
+    struct cccc_call *behind;            /* the next one in its connection's queue */
+    UT_hash_handle hh;                   /* by ticket, while parked */
 };
 
 /* One function per op of ops.def; a missing one does not link. */
@@ -142,9 +147,7 @@ const struct cccc_scope *config_scope(const struct cccc_group *group, cccc_str_t
 
 /* ---- permit.c: the decision table of reference 3.3 ---- */
 
-enum cccc_action {
-    CCCC_MAY_ACTOR_ADD, CCCC_MAY_ACTOR_UPDATE, CCCC_MAY_ACTOR_REMOVE, CCCC_MAY_MANAGE_GROUP, CCCC_MAY_READ_INBOX
-};
+enum cccc_action { CCCC_MAY_ACTOR_ADD, CCCC_MAY_ACTOR_UPDATE, CCCC_MAY_ACTOR_REMOVE, CCCC_MAY_MANAGE_GROUP, CCCC_MAY_READ_INBOX };
 /* Who speaks: checks the claimed `by` ("" = default, `otherwise`) against the peer and the group, sets call->by. An operator may name user, an actor of the
  * group or svc:<name>; an actor only itself; an unknown peer nothing. False: the call was failed (permission_denied, sender_unknown, unknown_actor). */
 bool permit_by(call_t *call, struct cccc_group *group, cccc_str_t claimed, const char *otherwise);
@@ -158,15 +161,15 @@ cccc_value_t permit_attest(const call_t *call);
 /* Canonical tokens of `to`, in order, without duplicates: array in the call's arena. CCCC_E_INVALID_RECIPIENT with a message. */
 cccc_err_t recipients_resolve(call_t *call, struct cccc_group *group, const cccc_value_t *to, cccc_value_t *out, struct cccc_errmsg *m);
 /* ---- unread.c ---- */
-void unread_push(struct cccc_unread *u, uint64_t seq);              /* seq > u->last */
-void unread_drop_through(struct cccc_unread *u, uint64_t seq);       /* forget all <= seq */
+void unread_push(struct cccc_unread *u, uint64_t seq);                           /* seq > u->last */
+void unread_drop_through(struct cccc_unread *u, uint64_t seq);                   /* forget all <= seq */
 uint32_t unread_peek(const struct cccc_unread *u, uint64_t *seqs, uint32_t max); /* the oldest, in order; how many */
 void unread_fini(struct cccc_unread *u);
 
 /* ---- dedupe.c: (group, by, client_id) -> seq, for as long as the event is in the ledger ---- */
 struct cccc_dedupe *dedupe_new(void);
 void dedupe_destroy(struct cccc_dedupe **self);
-uint64_t dedupe_hash(cccc_str_t by, cccc_str_t client_id);           /* never 0 */
+uint64_t dedupe_hash(cccc_str_t by, cccc_str_t client_id); /* never 0 */
 /* Adding the same pair again changes nothing. */
 void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
 /* Forget the pair; a missing one is fine. */

@@ -32,8 +32,8 @@ struct cccc_peer {
 
 /* Time and chance of one input. */
 struct cccc_moment {
-    int64_t unix_us;   /* wall clock */
-    uint64_t mono_us;  /* monotonic */
+    int64_t unix_us;  /* wall clock */
+    uint64_t mono_us; /* monotonic */
     uint64_t random[2];
 };
 
@@ -41,7 +41,7 @@ struct cccc_moment {
 
 /* A request that passed cccc_request_read. Takes `arena`, which holds the frame's bytes too, also on error. */
 struct cccc_call_input {
-    uint64_t conn;         /* the executor's name for where the reply goes; not 0, never used twice */
+    uint64_t conn; /* the executor's name for where the reply goes; not 0, never used twice */
     struct cccc_peer peer;
     struct cccc_request request;
     cccc_arena_t *arena;
@@ -50,7 +50,7 @@ struct cccc_call_input {
 /* Daemon facts for status and ping, filled by the executor before each tick and borrowed until the next. All counters since start. */
 struct cccc_daemon_facts {
     const char *version;
-    const char *home;      /* absolute path of the home; "" unknown */
+    const char *home; /* absolute path of the home; "" unknown */
     int32_t pid;
     int64_t started_unix_us;
     uint64_t epoch;
@@ -58,7 +58,7 @@ struct cccc_daemon_facts {
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
     uint64_t fds, rss_bytes;
     const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
-    cccc_str_t degraded;   /* one sentence, or "" */
+    cccc_str_t degraded;                 /* one sentence, or "" */
 };
 
 cccc_core_t *cccc_core_new(void);
@@ -106,14 +106,14 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
 /* ---- effects ---- */
 
 enum cccc_effect_kind {
-    CCCC_DO_APPEND,    /* seal `event` into the ledger of `slot` (a new slot: its ledger is opened with create) */
-    CCCC_DO_READ,      /* run the query on the ledger of `slot`; then cccc_core_read_done(ticket) */
-    CCCC_DO_REPLY,     /* send `bytes` to `conn`; takes them */
-    CCCC_DO_PUBLISH,   /* publish `bytes` under `topic`; shares them (cccc_bytes) */
-    CCCC_DO_STORE,     /* do the file work `store`; then cccc_core_store_done(ticket) when ticket != 0 */
-    CCCC_DO_REFOLD,    /* close the ledger of `slot`, open it again, fold it */
-    CCCC_DO_LOG,       /* write a log record */
-    CCCC_DO_SHUTDOWN   /* stop once replies are out */
+    CCCC_DO_APPEND,  /* seal `event` into the ledger of `slot` (a new slot: its ledger is opened with create) */
+    CCCC_DO_READ,    /* run the query on the ledger of `slot`; then cccc_core_read_done(ticket) */
+    CCCC_DO_REPLY,   /* send `bytes` to `conn`; takes them */
+    CCCC_DO_PUBLISH, /* publish `bytes` under `topic`; shares them (cccc_bytes) */
+    CCCC_DO_STORE,   /* do the file work `store`; then cccc_core_store_done(ticket) when ticket != 0 */
+    CCCC_DO_REFOLD,  /* close the ledger of `slot`, open it again, fold it */
+    CCCC_DO_LOG,     /* write a log record */
+    CCCC_DO_SHUTDOWN /* stop once replies are out */
 };
 
 /* Bytes shared by a reply, a publication and the pending list; immutable; counted (single-threaded count: the core's and loop's thread; libzmq's
@@ -121,31 +121,28 @@ enum cccc_effect_kind {
 typedef struct cccc_bytes {
     _Atomic uint32_t refs;
     uint32_t len;
-    bool roomy; /* allocated larger than `len`, as all of the usual size */
     char data[];
 } cccc_bytes_t;
-/* As cccc_arena_keep_spare: a thread that makes and releases bytes all the time may keep up to `max` released ones; 0, as at first: none. */
-void cccc_bytes_keep_spare(unsigned max);
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
 
 enum cccc_store_kind {
-    CCCC_STORE_GROUP,     /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */
-    CCCC_STORE_SCOPE,     /* scopes/<name>/scope.yaml <- document; nil removes it */
-    CCCC_STORE_REGISTRY,  /* registry.json <- document */
-    CCCC_STORE_ACTIVE,    /* active.json <- document */
-    CCCC_STORE_CURSORS,   /* state/read_cursors.json <- document (an export) */
-    CCCC_STORE_TRASH,     /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first; yields {moved: true}, also with an error when
+    CCCC_STORE_GROUP,    /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */
+    CCCC_STORE_SCOPE,    /* scopes/<name>/scope.yaml <- document; nil removes it */
+    CCCC_STORE_REGISTRY, /* registry.json <- document */
+    CCCC_STORE_ACTIVE,   /* active.json <- document */
+    CCCC_STORE_CURSORS,  /* state/read_cursors.json <- document (an export) */
+    CCCC_STORE_TRASH, /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first; yields {moved: true}, also with an error when
                              only the sync failed */
-    CCCC_STORE_SCAN,      /* yields {present:[ids], corrupt:[ids]} of groups/ */
-    CCCC_STORE_GIT,       /* yields {root, git_remote} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
-    CCCC_STORE_BLOB_PIECE,/* `data` at `offset` of upload `name` (a sha256), total `total` */
-    CCCC_STORE_BLOB_END,  /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
-    CCCC_STORE_BLOB_DROP, /* forget upload `name` */
-    CCCC_STORE_BLOB_STAT, /* yields {bytes} of state/blobs/`name`; BLOB_NOT_FOUND */
-    CCCC_STORE_BLOB_READ, /* yields {data: bin, bytes: whole size} from `offset`, at most `total` */
-    CCCC_STORE_BLOB_TEXT  /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
+    CCCC_STORE_SCAN, /* yields {present:[ids], corrupt:[ids]} of groups/ */
+    CCCC_STORE_GIT,  /* yields {root, git_remote} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
+    CCCC_STORE_BLOB_PIECE, /* `data` at `offset` of upload `name` (a sha256), total `total` */
+    CCCC_STORE_BLOB_END,   /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
+    CCCC_STORE_BLOB_DROP,  /* forget upload `name` */
+    CCCC_STORE_BLOB_STAT,  /* yields {bytes} of state/blobs/`name`; BLOB_NOT_FOUND */
+    CCCC_STORE_BLOB_READ,  /* yields {data: bin, bytes: whole size} from `offset`, at most `total` */
+    CCCC_STORE_BLOB_TEXT   /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
 };
 
 struct cccc_store {
@@ -155,7 +152,7 @@ struct cccc_store {
     cccc_value_t document;
     cccc_str_t data;
     uint64_t offset, total;
-    cccc_arena_t *arena;   /* owns all of the above; goes with the effect */
+    cccc_arena_t *arena; /* owns all of the above; goes with the effect */
 };
 
 struct cccc_effect {
@@ -163,13 +160,31 @@ struct cccc_effect {
     cccc_slot_t slot;
     cccc_ticket_t ticket;
     union {
-        struct { const struct cccc_event *event; bool create; cccc_str_t group_id; } append; /* borrowed until effects are taken again */
-        struct { struct cccc_read_query query; cccc_arena_t *arena; } read; /* arena (may be NULL) owns the query's pointers; without one they are
+        struct {
+            const struct cccc_event *event;
+            bool create;
+            cccc_str_t group_id;
+        } append; /* borrowed until effects are taken again */
+        struct {
+            struct cccc_read_query query;
+            cccc_arena_t *arena;
+        } read; /* arena (may be NULL) owns the query's pointers; without one they are
                                                                                borrowed until the read is done */
-        struct { uint64_t conn; cccc_bytes_t *bytes; } reply;
-        struct { char topic[200]; uint32_t topic_len; cccc_bytes_t *bytes; } publish;
+        struct {
+            uint64_t conn;
+            cccc_bytes_t *bytes;
+        } reply;
+        struct {
+            char topic[200];
+            uint32_t topic_len;
+            cccc_bytes_t *bytes;
+        } publish;
         struct cccc_store store;
-        struct { int level; const char *id; char text[400]; } log; /* level as syslog; id static ("GROUP-EDITED") */
+        struct {
+            int level;
+            const char *id;
+            char text[400];
+        } log; /* level as syslog; id static ("GROUP-EDITED") */
     };
 };
 

@@ -28,7 +28,7 @@ struct cccc_config {
     cccc_str_t title, topic, created_at, updated_at;
     enum cccc_group_state state;
     bool running;
-    bool broadcast_by_default;  /* messaging.default_send_to */
+    bool broadcast_by_default; /* messaging.default_send_to */
     cccc_str_t active_scope_key;
     struct cccc_actor *actors;
     uint32_t actor_count;
@@ -49,7 +49,7 @@ struct cccc_unread {
 };
 
 struct cccc_cursor {
-    uint64_t seq;         /* 0 = none */
+    uint64_t seq; /* 0 = none */
     char event_id[33];
     char ts[28];
     char updated_at[28];
@@ -57,10 +57,10 @@ struct cccc_cursor {
 
 /* A principal that reads: an actor, or user. Kept by id. */
 struct cccc_reader {
-    char *id;             /* key; heap */
+    char *id; /* key; heap */
     struct cccc_cursor cursor[CCCC_LANES];
     struct cccc_unread unread[CCCC_LANES];
-    uint64_t published;   /* last seq published under i/<gid>/<id>/ */
+    uint64_t published; /* last seq published under i/<gid>/<id>/ */
     UT_hash_handle hh;
 };
 
@@ -80,12 +80,12 @@ struct cccc_pending {
     struct cccc_pending *next;    /* of its group, by seq */
     struct cccc_pending *sibling; /* of its call, newest first */
     struct cccc_event event;
-    cccc_bytes_t *wire;       /* the wire form, encoded once: reply, publication and pending share it */
-    cccc_arena_t *arena;      /* what the event's values live in, when no call owns it; may be NULL */
-    struct cccc_call *call;   /* who waits for it; NULL when nobody does */
+    cccc_bytes_t *wire;          /* the wire form, encoded once: reply, publication and pending share it */
+    cccc_arena_t *arena;         /* what the event's values live in, when no call owns it; may be NULL */
+    struct cccc_call *call;      /* who waits for it; NULL when nobody does */
     struct cccc_waiter *waiters; /* repeats of the same client_id that wait for the same durability */
-    uint64_t client_hash;     /* 0 = no client_id */
-    cccc_kind_t kind;         /* of `event` */
+    uint64_t client_hash;        /* 0 = no client_id */
+    cccc_kind_t kind;            /* of `event` */
 };
 
 /* ---- a group ---- */
@@ -95,20 +95,20 @@ struct cccc_group {
     cccc_slot_t slot;
     cccc_arena_t *document_arena;
     cccc_value_t document;
-    uint64_t document_seq;       /* ledger_seq of the document: the last config event in it */
-    char created_ts[28];         /* when its first configuration event was; "" = none seen */
+    uint64_t document_seq; /* ledger_seq of the document: the last config event in it */
+    char created_ts[28];   /* when its first configuration event was; "" = none seen */
     cccc_arena_t *config_arena;
     struct cccc_config config;
     struct cccc_reader *readers; /* uthash by id */
 
-    uint64_t first_seq;          /* of the first event applied; 0 = none */
-    uint64_t head_seq;           /* last applied (durable) seq */
+    uint64_t first_seq; /* of the first event applied; 0 = none */
+    uint64_t head_seq;  /* last applied (durable) seq */
     char head_id[33];
     char head_ts[28];
-    uint64_t next_seq;           /* what the next decided event gets */
+    uint64_t next_seq; /* what the next decided event gets */
     struct cccc_pending *pending, **pending_end;
     uint32_t pending_count;
-    uint32_t pending_config;     /* of them, events that change the document */
+    uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
     struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
     struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
@@ -116,54 +116,54 @@ struct cccc_group {
     struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
     struct cccc_legacy *legacy;      /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;              /* read_cursors.json is older than the cursors */
-    uint64_t changed_mono_us;    /* for heads */
+    uint64_t changed_mono_us;        /* for heads */
 
-    bool created;                /* its ledger exists or an append with create was issued */
-    bool deleted;                /* moved to trash; slot never used again */
-    bool folding;                /* takes no requests but is about to */
-    bool unstored;               /* group.yaml is older than the document: a write failed, or nobody asked yet; the tick does */
-    bool store_failed;           /* the last write of it failed, and the log has been told */
-    bool edited;                 /* the document was changed by hand: group.edit follows the fold */
-    char *offline, *read_only;   /* heap; NULL = no */
-    UT_hash_handle hh;           /* by id */
+    bool created;              /* its ledger exists or an append with create was issued */
+    bool deleted;              /* moved to trash; slot never used again */
+    bool folding;              /* takes no requests but is about to */
+    bool unstored;             /* group.yaml is older than the document: a write failed, or nobody asked yet; the tick does */
+    bool store_failed;         /* the last write of it failed, and the log has been told */
+    bool edited;               /* the document was changed by hand: group.edit follows the fold */
+    char *offline, *read_only; /* heap; NULL = no */
+    UT_hash_handle hh;         /* by id */
 };
 
 /* ---- the home ---- */
 
-struct cccc_conn;     /* core.c: what a connection waits for, and who waits behind it */
-struct cccc_upload;   /* blobs.c */
+struct cccc_conn;   /* core.c: what a connection waits for, and who waits behind it */
+struct cccc_upload; /* blobs.c */
 
 struct cccc_core {
-    struct cccc_group *groups_by_id;     /* uthash */
-    struct cccc_group **groups;          /* by slot */
+    struct cccc_group *groups_by_id; /* uthash */
+    struct cccc_group **groups;      /* by slot */
     uint32_t group_count, group_capacity;
     cccc_arena_t *registry_arena;
-    cccc_value_t registry;               /* the document; groups and defaults as reference 1.1 */
+    cccc_value_t registry;                      /* the document; groups and defaults as reference 1.1 */
     const msgpack_object_kv **registry_entries; /* of its groups, by id; in the arena */
     uint32_t registry_entry_count;
-    bool registry_failed;                /* as store_failed of a group */
-    bool registry_dirty;                 /* newer than the file */
-    uint64_t registry_stored_mono_us;    /* when it was last handed over to be written; 0 = never */
+    bool registry_failed;             /* as store_failed of a group */
+    bool registry_dirty;              /* newer than the file */
+    uint64_t registry_stored_mono_us; /* when it was last handed over to be written; 0 = never */
     char active_group_id[16];
     char active_updated_at[28];
-    struct cccc_conn *conns;             /* uthash by conn */
-    struct cccc_conn *runnable;          /* of them, those whose next request may start */
-    struct cccc_call *parked;            /* uthash by ticket */
+    struct cccc_conn *conns;    /* uthash by conn */
+    struct cccc_conn *runnable; /* of them, those whose next request may start */
+    struct cccc_call *parked;   /* uthash by ticket */
     cccc_ticket_t last_ticket;
     struct cccc_upload *uploads;
     const struct cccc_daemon_facts *facts;
-    struct cccc_moment moment;           /* of the last input */
-    const struct cccc_moment *now;       /* &moment */
-    uint64_t random_state[2];            /* refilled from each input's moment */
+    struct cccc_moment moment;     /* of the last input */
+    const struct cccc_moment *now; /* &moment */
+    uint64_t random_state[2];      /* refilled from each input's moment */
     uint64_t last_second;
     bool stopping;
-    uint64_t pending_count, pending_bytes; /* of all groups */
+    uint64_t pending_count, pending_bytes;  /* of all groups */
     bool events_followed, inboxes_followed; /* cccc_core_followed */
-    cccc_buf_t scratch;                  /* for one encoding at a time */
-    char ts[28];                         /* ts_us as text */
+    cccc_buf_t scratch;                     /* for one encoding at a time */
+    char ts[28];                            /* ts_us as text */
     int64_t ts_us;
-    struct cccc_effect *effects;         /* collected */
+    struct cccc_effect *effects; /* collected */
     size_t effect_count, effect_capacity;
-    struct cccc_effect *taken;           /* out with the executor */
+    struct cccc_effect *taken; /* out with the executor */
     size_t taken_capacity;
 };

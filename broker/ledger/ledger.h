@@ -24,25 +24,25 @@ typedef enum cccc_ledger_health {
 /* A damaged or missing stretch, as readers and doctor are told about it. */
 struct cccc_gap {
     uint64_t from_seq;
-    uint64_t to_seq;   /* inclusive; 0 = unknown */
-    uint64_t offset;   /* in `file` */
-    uint64_t length;   /* bytes, 0 when missing */
+    uint64_t to_seq;    /* inclusive; 0 = unknown */
+    uint64_t offset;    /* in `file` */
+    uint64_t length;    /* bytes, 0 when missing */
     const char *reason; /* "damaged", "missing", "truncated", "retired"; static */
 };
 
 /* What opening found and did. */
 struct cccc_recovery {
-    uint64_t events;       /* sound and legacy lines folded */
-    uint64_t legacy;       /* of them without integrity fields */
-    uint64_t head_seq;     /* last seq */
-    uint64_t torn_bytes;   /* cut from the tail; kept aside under state/ledger/torn/ */
+    uint64_t events;        /* sound and legacy lines folded */
+    uint64_t legacy;        /* of them without integrity fields */
+    uint64_t head_seq;      /* last seq */
+    uint64_t torn_bytes;    /* cut from the tail; kept aside under state/ledger/torn/ */
     uint64_t foreign_bytes; /* of another program's lines: left in place amid ours, cut and kept aside behind ours */
-    uint64_t epoch;        /* highest instance epoch of any line; 0 = none */
+    uint64_t epoch;         /* highest instance epoch of any line; 0 = none */
     uint32_t gap_count;
     struct cccc_gap gaps[16]; /* the first ones */
     bool read_only;
-    bool restored;         /* another file than the mark's: a restored copy */
-    char note[256];        /* one sentence for the log and for doctor; "" when all is well */
+    bool restored;  /* another file than the mark's: a restored copy */
+    char note[256]; /* one sentence for the log and for doctor; "" when all is well */
 };
 
 /* Called for every accepted line in order while opening; borrows `event`. */
@@ -52,11 +52,11 @@ typedef void (*cccc_fold_gap_fn)(void *arg, const struct cccc_gap *gap);
 
 struct cccc_ledger_options {
     const struct cccc_vfs *vfs;
-    const char *group_dir;  /* absolute */
+    const char *group_dir; /* absolute */
     const char *group_id;
-    uint64_t epoch;         /* of this instance; rises at each start */
-    bool create;            /* a new group: files are made by the first commit */
-    cccc_fold_fn fold;      /* may be NULL */
+    uint64_t epoch;            /* of this instance; rises at each start */
+    bool create;               /* a new group: files are made by the first commit */
+    cccc_fold_fn fold;         /* may be NULL */
     cccc_fold_gap_fn fold_gap; /* may be NULL */
     void *arg;
 };
@@ -94,8 +94,8 @@ uint64_t cccc_batch_sync_us(const cccc_batch_t *batch);
 uint32_t cccc_batch_lines(const cccc_batch_t *batch);
 
 struct cccc_commit {
-    cccc_err_t err;        /* CCCC_OK: durable up to `durable` */
-    bool outcome_unknown;  /* with an error: true = unknown, false = not stored */
+    cccc_err_t err;       /* CCCC_OK: durable up to `durable` */
+    bool outcome_unknown; /* with an error: true = unknown, false = not stored */
     uint64_t durable;
     struct cccc_errmsg message;
 };
@@ -115,8 +115,8 @@ void cccc_ledger_mark_done(cccc_ledger_t *self, cccc_mark_t **mark);
 /* Reading. A plan is made by the owner (it knows offsets), run by any thread, and then holds its results. */
 struct cccc_read_query {
     enum { CCCC_READ_AFTER, CCCC_READ_BEFORE, CCCC_READ_SEQS } mode;
-    uint64_t seq;              /* AFTER: events > seq; BEFORE: the last ones < seq (0 = from the durable head) */
-    const uint64_t *seqs;      /* SEQS: rising; copied into the plan */
+    uint64_t seq;         /* AFTER: events > seq; BEFORE: the last ones < seq (0 = from the durable head) */
+    const uint64_t *seqs; /* SEQS: rising; copied into the plan */
     uint32_t seq_count;
     uint32_t limit;            /* events; 0 = none */
     uint32_t bytes_max;        /* packed bytes; at least one event is always given */
@@ -130,14 +130,14 @@ void cccc_read_run(cccc_read_t *self);
 struct cccc_read_result {
     cccc_err_t err;
     struct cccc_errmsg message;
-    const char *events;      /* packed wire forms, back to back */
+    const char *events; /* packed wire forms, back to back */
     size_t events_len;
     uint32_t event_count;
     const uint64_t *event_seqs; /* event_count of them */
     const uint32_t *event_ends; /* event i is events[ends[i-1]..ends[i]) */
     const struct cccc_gap *gaps;
     uint32_t gap_count;
-    uint64_t checked_seq;    /* every event up to here (AFTER) or from here (BEFORE) has been considered */
+    uint64_t checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered */
     bool more;
 };
 /* Events rise in seq in every mode. To go on: AFTER and BEFORE with seq = checked_seq, SEQS with those above checked_seq. A run looks at no more than
@@ -153,11 +153,12 @@ uint64_t cccc_ledger_first(const cccc_ledger_t *self);
  * done and in all. */
 struct cccc_verify_report {
     uint64_t bytes, lines, sound, legacy, broken, head_seq, first_seq;
-    uint64_t torn_bytes;   /* tail above every mark: would be cut at the next start */
+    uint64_t torn_bytes; /* tail above every mark: would be cut at the next start */
     uint64_t chain_breaks, seq_breaks;
     char head_id[33];
     uint32_t head_crc; /* 0: the last line is of the older format */
 };
-cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir, void (*each_gap)(void *arg, const char *file, uint64_t line,
-                              const struct cccc_gap *gap, const char *what), void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg,
-                              struct cccc_verify_report *report, struct cccc_errmsg *m);
+cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir,
+                              void (*each_gap)(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what),
+                              void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg, struct cccc_verify_report *report,
+                              struct cccc_errmsg *m);

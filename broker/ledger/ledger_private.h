@@ -51,7 +51,7 @@ struct cccc_ledger {
     const struct cccc_vfs *vfs;
     char *group_dir, *path, *state_dir, *lock_path, *mark_path;
     uint64_t epoch;
-    int lock_fd;            /* -1 until a new group's first commit */
+    int lock_fd;                      /* -1 until a new group's first commit */
     uint64_t device, inode, birth_ns; /* of ledger.jsonl */
     struct cccc_segment active;
 

@@ -15,8 +15,8 @@ struct cccc_mark_value {
     uint64_t device; /* of ledger.jsonl */
     uint64_t inode;
     uint64_t birth_ns; /* 0 = not known */
-    uint64_t seq;    /* highest durable one */
-    uint64_t offset; /* end of its line */
+    uint64_t seq;      /* highest durable one */
+    uint64_t offset;   /* end of its line */
 };
 
 /* Is the mark about the file `st` is of? The device number does not matter: it changes with the order in which disks are found. The inode alone is

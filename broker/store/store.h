@@ -51,7 +51,7 @@ struct cccc_group_files {
     bool edited;           /* group.yaml is not what cccc last wrote (state/group.sum) */
     bool from_prev;
     bool unreachable; /* the disk would not give group.yaml; what it says is not known, and nothing may take its place */
-    char note[256]; /* "" or why */
+    char note[256];   /* "" or why */
 };
 void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
                            struct cccc_group_files *out);

@@ -102,7 +102,6 @@ static double run(uint64_t messages, bool with_core, bool with_client_id)
 int main(int argc, char **argv)
 {
     cccc_arena_keep_spare(1024); /* as the loop does */
-    cccc_bytes_keep_spare(1024);
     uint64_t messages = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
     messages -= messages % 125;
     for (int with_client_id = 0; with_client_id < 2; with_client_id++) {

@@ -474,7 +474,7 @@ static void ask_state(clients_t *self, struct client *client, struct known_group
 static void ask_attach(clients_t *self, struct client *client, struct known_group *group)
 {
     struct call call = about(self, ABOUT_OTHER, group);
-    say(self, "{'group_id':'%s','path':'/work/p%llu'}", group->id, (unsigned long long)roll(self, 4));
+    say(self, "{'group_id':'%s','path':'/srv/p%llu'}", group->id, (unsigned long long)roll(self, 4));
     ask(self, client, "attach", &call);
 }
 
