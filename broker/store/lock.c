@@ -45,16 +45,18 @@ static int32_t wait_for_pid(const struct cccc_vfs *vfs, int fd)
     }
 }
 
+/* ccccd.pid first: a loser who reads our pid in the lock file leaves at once, and whoever started it then looks for us in ccccd.pid. */
 static int write_pid(const struct cccc_vfs *vfs, const struct cccc_home *home, int fd)
 {
     char text[24];
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    int rc = vfs->truncate(vfs->ctx, fd, 0);
-    if (rc == 0) {
-        ssize_t n = vfs->pwrite(vfs->ctx, fd, text, (size_t)len, 0);
-        rc = n == len ? 0 : n < 0 ? (int)n : -EIO;
-    }
-    return rc < 0 ? rc : cccc_vfs_replace(vfs, cccc_path(home, "/daemon/ccccd.pid").z, text, (size_t)len, false);
+    int rc = cccc_vfs_replace(vfs, cccc_path(home, "/daemon/ccccd.pid").z, text, (size_t)len, false);
+    if (rc == 0)
+        rc = vfs->truncate(vfs->ctx, fd, 0);
+    if (rc < 0)
+        return rc;
+    ssize_t n = vfs->pwrite(vfs->ctx, fd, text, (size_t)len, 0);
+    return n == len ? 0 : n < 0 ? (int)n : -EIO;
 }
 
 /* Is the file behind `fd` still the one at `path`? */
