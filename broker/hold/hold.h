@@ -52,6 +52,8 @@ struct hold {
     size_t read_in_window;
 
     bool stopping;          /* the agent is to end */
+    bool stop_asked;        /* ... because somebody wanted it */
+    int64_t hung_up_ms;     /* when everybody had closed the terminal; 0 = not */
     int64_t stop_until_ms;  /* then it is killed */
     cccc_buf_t last_screen; /* after the exit */
 };
