@@ -56,6 +56,7 @@ struct cccc_daemon_facts {
     uint64_t epoch;
     uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
+    uint64_t publication_bytes, withheld_publications, dropped_followers;
     uint64_t fds, rss_bytes;
     const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
     cccc_str_t degraded;                 /* one sentence, or "" */
@@ -118,8 +119,7 @@ enum cccc_effect_kind {
     CCCC_DO_SHUTDOWN /* stop once replies are out */
 };
 
-/* Bytes shared by a reply, a publication and the pending list; immutable; counted (single-threaded count: the core's and loop's thread; libzmq's
- * free callback goes through cccc_bytes_release_any). */
+/* Bytes shared by a reply, a publication and the pending list; immutable; the count may be changed by any thread. */
 typedef struct cccc_bytes {
     _Atomic uint32_t refs;
     uint32_t len;

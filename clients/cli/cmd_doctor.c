@@ -219,15 +219,14 @@ static void check_ledger(struct doctor *self, const char *group)
     cli_size(size, sizeof size, report->bytes);
     for (uint32_t i = 0; i < cli_count(list); i++) {
         const cccc_value_t *item = cli_item(list, i);
-        found(self, name, DAMAGED, "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s", CCCC_STR_FMT(cccc_get_str(item, "file")),
-              cccc_get_uint(item, "line", 0), cccc_get_uint(item, "offset", 0), CCCC_STR_FMT(cccc_get_str(item, "what")));
+        found(self, name, offline_is_damage(item) ? DAMAGED : NOTE, "%s", offline_finding_text(self->cli, item));
     }
     if (ledger.err != CCCC_OK)
         found(self, name, DAMAGED, "%s", ledger.message.text);
     else if (offline_is_damaged(&ledger))
         found(self, name, DAMAGED,
-              "%" PRIu64 " of %" PRIu64 " lines are damaged; the others are served; restore a backup, or go on without them",
-              report->broken, report->lines);
+              "%" PRIu64 " of %" PRIu64 " lines are damaged; the others are served; restore a backup, or `cccc ledger repair --group %s`",
+              report->broken, report->lines, group);
     else if (report->torn_bytes > 0 && !self->running)
         found(self, name, NOTE, "%" PRIu64 " bytes at the end were never acknowledged; the next start keeps them aside",
               report->torn_bytes);
