@@ -122,6 +122,16 @@ static cccc_err_t env_value(cccc_arena_t *arena, const cccc_value_t *v, cccc_val
     return CCCC_OK;
 }
 
+static cccc_err_t refuse_word(enum field field, cccc_str_t got, struct cccc_errmsg *m)
+{
+    char allowed[160];
+    size_t at = 0;
+    for (const char *const *choice = fields[field].choices; *choice != NULL && at < sizeof allowed; choice++)
+        at += (size_t)snprintf(allowed + at, sizeof allowed - at, "%s%s", at > 0 ? ", " : "", *choice);
+    cccc_str_t shown = cccc_str_cut(got, 40);
+    return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "invalid %s: %.*s; allowed are %s", fields[field].name, CCCC_STR_FMT(shown), allowed);
+}
+
 static cccc_err_t word_value(enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
 {
     cccc_str_t s;
@@ -135,7 +145,7 @@ static cccc_err_t word_value(enum field field, const cccc_value_t *v, cccc_value
     while (choice != NULL && *choice != NULL && !cccc_str_is(s, *choice))
         choice++;
     if (choice != NULL && *choice == NULL)
-        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "invalid %s: %.*s", fields[field].name, CCCC_STR_FMT(s));
+        return refuse_word(field, s, m);
     *out = cccc_string(s);
     return CCCC_OK;
 }

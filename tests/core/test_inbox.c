@@ -216,7 +216,6 @@ static void lanes_are_read_apart(void **state)
     assert_string_equal(inbox_seqs(b, TEAM, "peer-1", "all"), "1 2 3 4");
     assert_string_equal(inbox_seqs(b, TEAM, "peer-1", "chat"), "1 3");
     assert_string_equal(inbox_seqs(b, TEAM, "peer-1", "notify"), "2 4");
-    assert_string_equal(inbox_seqs(b, TEAM, "peer-1", "nonsense"), "1 2 3 4");
     assert_string_equal(inbox_seqs(b, TEAM, "lead", "all"), "4");
     const cccc_value_t *result = mark_all(b, "peer-1", "notify");
     assert_json(b, bench_at(result, "event.data.lanes"), "['notify']");
@@ -387,12 +386,30 @@ static void cursors_are_exported(void **state)
     team_end(&b);
 }
 
+/* A filter that is no word of ours is refused with the words that are, and marks nothing. */
+static void unknown_filter_is_refused(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    say(b, "user", "['peer-1']", "normal");
+    static const char *const ops[] = {"inbox_list", "inbox_mark_all_read"};
+    for (size_t i = 0; i < 2; i++) {
+        const cccc_value_t *reply = bench_ask(b, ops[i], "{'group_id':'%s','actor_id':'peer-1','kind_filter':'bogus'}", TEAM);
+        assert_string_equal(bench_code(reply), "invalid_request");
+        assert_string_equal(bench_str_at(b, reply, "error.details.expected"), "all, chat or notify");
+        assert_non_null(strstr(bench_str_at(b, reply, "error.message"), "\"bogus\""));
+    }
+    assert_int_equal(bench_uint_at(bench_do(b, "inbox_list", "{'group_id':'%s','actor_id':'peer-1'}", TEAM), "unread_total"), 1);
+    team_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(list_is_oldest_first_and_says_what_is_left),
         cmocka_unit_test(list_limit_has_a_default_and_a_maximum),
         cmocka_unit_test(list_is_cut_at_a_whole_event),
+        cmocka_unit_test(unknown_filter_is_refused),
         cmocka_unit_test(only_readers_have_an_inbox_and_only_some_may_look),
         cmocka_unit_test(damaged_ledger_is_said),
         cmocka_unit_test(mark_read_moves_forward_only_and_writes_once),
