@@ -259,6 +259,8 @@ void cli_print_event(struct cli *cli, const cccc_value_t *event, bool raw);
 /* A stretch of the ledger that cannot be had; to_seq 0: nobody knows how far. `reason` is a word of the protocol. */
 void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const char *reason);
 
+/* What a daemon's `status` answer says is not well, one fact each. */
+void cli_print_degraded(struct cli *cli, const cccc_value_t *status);
 /* The groups table of `status` and `groups`; `active` (may be "") is marked. */
 void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active);
 /* "12" of an event map, as text in the arena. */

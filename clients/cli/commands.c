@@ -96,6 +96,11 @@
         .name = "title", .arg = "TEXT", .help = "display name; may be used as a recipient"                                                 \
     }
 
+#define OPT_FORGET_MISSING                                                                                                                 \
+    {                                                                                                                                      \
+        .name = "forget-missing", .help = "remove groups whose folder is gone from the registry"                                           \
+    }
+
 #define ARG_GROUP                                                                                                                          \
     {                                                                                                                                      \
         .name = "GROUP", .help = "id, unique prefix or unique title"                                                                       \
@@ -197,7 +202,9 @@ const struct cli_command cli_commands[] = {
      .run = cmd_status},
     {.name = "groups",
      .summary = "list the groups, newest activity first",
-     .examples = EXAMPLES("cccc groups", "cccc groups --json"),
+     .about = "A registered group whose folder is gone is named too.",
+     .examples = EXAMPLES("cccc groups", "cccc groups --json", "cccc groups --forget-missing  # of groups whose folder is gone for good"),
+     .options = OPTIONS(OPT_FORGET_MISSING),
      .run = cmd_groups},
     {.name = "doctor",
      .summary = "check home, daemon, disk, sockets, groups and ledgers",
@@ -256,6 +263,7 @@ const struct cli_command cli_commands[] = {
      .name = "list",
      .summary = "list the groups, newest activity first",
      .examples = EXAMPLES("cccc group list"),
+     .options = OPTIONS(OPT_FORGET_MISSING),
      .run = cmd_groups},
     {.noun = "group",
      .name = "show",
