@@ -50,6 +50,7 @@ struct cccc_shelf {
     uint64_t quiet_since_us;
     struct cccc_errmsg why_broken;
     char offline[256]; /* "" or why the ledger is not open */
+    char refused[640]; /* "" or why an edit of group.yaml does not count */
     uint64_t retry_at_us, retry_after_us;
 };
 
@@ -95,6 +96,12 @@ void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_
     shelf->retry_at_us = bus->now.mono_us + shelf->retry_after_us;
 }
 
+void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    snprintf(shelf->refused, sizeof shelf->refused, "%s", why);
+}
+
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena)
 {
     cccc_builder_t list = cccc_array_builder(arena, 0);
@@ -105,6 +112,8 @@ cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t
         const char *why = shelf->offline;
         if (shelf->ledger && cccc_ledger_health(shelf->ledger) != CCCC_LEDGER_OK)
             why = cccc_ledger_note(shelf->ledger);
+        if (!why[0])
+            why = shelf->refused;
         if (!why[0])
             continue;
         cccc_builder_t group = cccc_map_builder(arena, 2);

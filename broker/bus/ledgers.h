@@ -24,7 +24,10 @@ struct cccc_ledgers {
 
 /* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. */
 void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why);
-/* The groups that cannot be written or read now: an array of {group_id, reason} in the arena, nil when there is none. */
+/* Say of a group, as long as the daemon runs, that an edit of its configuration was refused. `why` is copied. After put. */
+void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why);
+/* The groups that cannot be written or read now, or whose edited configuration was refused: an array of {group_id, reason} in the arena, nil when there
+ * is none. */
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena);
 /* An APPEND: seal the event into its ledger, opened first when it is new. */
 void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cccc_event *event, cccc_str_t group_id, bool create);

@@ -70,10 +70,9 @@ static void refused_actors_change_nothing(void **state)
         {"'actor_id': '-x'", "begin"},
         {"'actor_id': 'user'", "reserved"},
         {"'actor_id': 'a/b'", "/"},
-        {"'actor_id': 'x', 'runtime': 'hal9000'", "invalid runtime: hal9000; allowed are amp, auggie, claude, codex, cursor, droid, "
-                                                  "gemini, kilocode, neovate, opencode, copilot, custom"},
-        {"'actor_id': 'x', 'runner': 'ssh'", "invalid runner: ssh; allowed are pty, headless"},
-        {"'actor_id': 'x', 'submit': 'maybe'", "invalid submit: maybe; allowed are enter, newline, none"},
+        {"'actor_id': 'x', 'runtime': 'hal9000'", "invalid runtime: hal9000 (there are: amp, auggie, claude"},
+        {"'actor_id': 'x', 'runner': 'ssh'", "invalid runner: ssh (there are: pty"},
+        {"'actor_id': 'x', 'submit': 'maybe'", "invalid submit: maybe (there are: enter"},
         {"'actor_id': 'x', 'runtime': 'custom'", "needs one"},
         {"'actor_id': 'x', 'default_scope_key': 's_000000000000'", "scope not attached"},
         {"'actor_id': 'x', 'env': {'1A': 'x'}", "environment"},
