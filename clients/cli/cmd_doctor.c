@@ -229,6 +229,17 @@ static void check_archive(struct doctor *self, const char *group)
               archive.lines, archive.files, archive.dir);
 }
 
+/* Is the folder what a group that could not be made has left? Then no file tells of anything: no configuration, no mark, not a byte of ledger. */
+static bool is_unborn(struct doctor *self, const char *group)
+{
+    static const char *const traces[] = {"group.yaml", "group.yaml.prev", "state/ledger/mark"};
+    struct stat st;
+    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
+        if (lstat(cli_printf(self->cli, "%s/groups/%s/%s", self->cli->home.root, group, traces[i]), &st) == 0 || errno != ENOENT)
+            return false;
+    return lstat(cli_printf(self->cli, "%s/groups/%s/ledger.jsonl", self->cli->home.root, group), &st) == 0 && st.st_size == 0;
+}
+
 static void check_groups(struct doctor *self)
 {
     struct cli *cli = self->cli;
@@ -242,7 +253,9 @@ static void check_groups(struct doctor *self)
         cccc_as_str(cli_item(&ids, i), &id);
         cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
         const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
-        if (cccc_is_nil(&files.document))
+        if (cccc_is_nil(&files.document) && is_unborn(self, group))
+            found(self, name, NOTE, "the disk refused when it was made, and nothing was stored; its folder may be removed");
+        else if (cccc_is_nil(&files.document))
             found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
         else if (files.from_prev)
             found(self, name, NOTE, "group.yaml cannot be read, its previous version is used: %s", files.note);
