@@ -54,6 +54,7 @@ struct cccc_shelf {
     char offline[256]; /* "" or why the ledger is not open */
     bool unborn;       /* begun for a new group, and nothing of it is durable yet: its folder may be missing */
     bool again;        /* opening it is tried again: it is offline, or takes no appends for a reason that may pass */
+    char refused[640]; /* "" or why an edit of group.yaml does not count */
     uint64_t retry_at_us, retry_after_us;
 };
 
@@ -103,6 +104,12 @@ void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_
     shelf->retry_at_us = bus->now.mono_us + shelf->retry_after_us;
 }
 
+void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    snprintf(shelf->refused, sizeof shelf->refused, "%s", why);
+}
+
 bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot)
 {
     const struct cccc_shelf *shelf = shelf_at(self, slot);
@@ -119,8 +126,10 @@ static cccc_str_t ailment(const struct cccc_shelf *shelf, cccc_arena_t *arena)
         [CCCC_LEDGER_READ_ONLY] = "",
     };
     cccc_ledger_health_t health = shelf->ledger ? cccc_ledger_health(shelf->ledger) : CCCC_LEDGER_OK;
-    if (shelf->unborn || (health == CCCC_LEDGER_OK && !shelf->offline[0]))
+    if (shelf->unborn)
         return CCCC_STR("");
+    if (health == CCCC_LEDGER_OK && !shelf->offline[0])
+        return cccc_str(shelf->refused);
     const char *why = shelf->offline[0] ? shelf->offline : cccc_ledger_note(shelf->ledger);
     const char *remedy = shelf->again ? "; cccc tries again by itself" : remedies[health];
     return cccc_arena_printf(arena, "%s%s", why, remedy);

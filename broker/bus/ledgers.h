@@ -24,7 +24,10 @@ struct cccc_ledgers {
 
 /* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. `again`: opening it is to be tried again. */
 void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why, bool again);
-/* The groups that cannot be written or read now: an array of {group_id, reason} in the arena, nil when there is none. */
+/* Say of a group, as long as the daemon runs, that an edit of its configuration was refused. `why` is copied. After put. */
+void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why);
+/* The groups that cannot be written or read now, or whose edited configuration was refused: an array of {group_id, reason} in the arena, nil when there
+ * is none. */
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena);
 /* Is the ledger in `slot` one of a new group, of which nothing has become durable yet? Then a missing folder is no loss: nothing was stored. */
 bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot);

@@ -584,6 +584,11 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
     return group->slot;
 }
 
+void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot)
+{
+    self->groups[slot]->unstored = true;
+}
+
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event)
 {
     struct cccc_group *group = self->groups[slot];
