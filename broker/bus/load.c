@@ -75,6 +75,7 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
                                           .group_dir = dir,
                                           .group_id = group_id,
                                           .epoch = bus->epoch,
+                                          .create = cccc_ledgers_is_unborn(&bus->ledgers, folding.slot),
                                           .fold = fold_event,
                                           .fold_gap = fold_gap,
                                           .arg = &folding};
@@ -87,7 +88,8 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
         cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", m.text, group_id);
     else
         log_recovery(group_id, &report);
-    cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL);
+    bool again = err != CCCC_OK || read_only || report.may_pass;
+    cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL, again);
     if (files.refused)
         note_refusal(bus, folding.slot, &files);
     if (err == CCCC_OK && report.read_only)

@@ -603,13 +603,20 @@ void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_g
              (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq, gap->reason);
 }
 
+static char *text_kept(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    CCCC_ASSERT(copy || !text, "(out of memory)");
+    return copy;
+}
+
 void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only)
 {
     begin_input(self, now);
     struct cccc_group *group = self->groups[slot];
     group->folding = false;
-    group->offline = offline ? strdup(offline) : NULL;
-    group->read_only = read_only ? strdup(read_only) : NULL;
+    group->offline = text_kept(offline);
+    group->read_only = text_kept(read_only);
     group->next_seq = group->head_seq + 1;
     group->created = group->head_seq > 0 || !cccc_is_nil(&group->document);
     /* A document that is taken over by a group.edit brings its readers with that event. */

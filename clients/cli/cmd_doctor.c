@@ -265,6 +265,17 @@ static void check_archive(struct doctor *self, const char *group)
               archive.lines, archive.files, archive.dir);
 }
 
+/* Is the folder what a group that could not be made has left? Then no file tells of anything: no configuration, no mark, not a byte of ledger. */
+static bool is_unborn(struct doctor *self, const char *group)
+{
+    static const char *const traces[] = {"group.yaml", "group.yaml.prev", "state/ledger/mark"};
+    struct stat st;
+    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
+        if (lstat(cli_printf(self->cli, "%s/groups/%s/%s", self->cli->home.root, group, traces[i]), &st) == 0 || errno != ENOENT)
+            return false;
+    return lstat(cli_printf(self->cli, "%s/groups/%s/ledger.jsonl", self->cli->home.root, group), &st) == 0 && st.st_size == 0;
+}
+
 /* An edit that did not become the configuration: a mistake in it, or a change that came first. */
 static void check_edit(struct doctor *self, cccc_str_t id, const char *name)
 {
@@ -291,6 +302,8 @@ static void check_group(struct doctor *self, cccc_str_t id)
     cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
     if (files.refused && !cccc_is_nil(&files.document))
         found(self, name, FAILED, "%s. Mend group.yaml before the next start", files.note);
+    else if (cccc_is_nil(&files.document) && is_unborn(self, group))
+        found(self, name, NOTE, "the disk refused when it was made, and nothing was stored; its folder may be removed");
     else if (cccc_is_nil(&files.document))
         found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
     else if (files.note[0])
