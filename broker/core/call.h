@@ -104,6 +104,7 @@ struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind ki
 /* What every input of the core begins and ends with. */
 void core_begin_input(struct cccc_core *core, const struct cccc_moment *now);
 void core_end_input(struct cccc_core *core);
+/* One record of the log: a sentence, then ` key=` fields, as cccc_log has them. `id` and `fmt` are static. */
 void core_log(struct cccc_core *core, int level, const char *id, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 uint64_t core_random(struct cccc_core *core);
 /* Wall time of the input being worked on. */

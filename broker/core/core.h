@@ -194,9 +194,9 @@ struct cccc_effect {
         struct cccc_store store;
         struct {
             int level;
-            const char *id;
+            const char *id, *fmt;
             char text[400];
-        } log; /* level as syslog; id static ("GROUP-EDITED") */
+        } log; /* level as syslog; id and fmt static ("GROUP-EDITED"); text is fmt with its values in place (broker/bus/log.h) */
     };
 };
 

@@ -229,7 +229,7 @@ static bool take_exit(call_t *call, struct cccc_runtime *runtime, const struct s
         cccc_map_add(&data, "screen", cccc_string(screen));
     if (call_append(call, call->group, CCCC_KIND_RUNTIME_EXITED, CCCC_STR("system"), CCCC_STR(""), data.value, next, &m) == CCCC_OK)
         return true;
-    core_log(call->core, 4, "EXIT-NOT-RECORDED", "group=%s actor=%s why=%s", call->group->id, runtime->id, m.text);
+    core_log(call->core, 4, "EXIT-NOT-RECORDED", "the end of an actor's program could not be recorded group=%s actor=%s why=%s", call->group->id, runtime->id, m.text);
     return false;
 }
 

@@ -229,7 +229,7 @@ static const char *const why_words[] = {
 void runtime_start_failed(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why)
 {
     copy_text(runtime->failure, sizeof runtime->failure, cccc_str(why));
-    core_log(core, 4, "ACTOR-START-FAILED", "group=%s actor=%s why=%s", group->id, runtime->id, runtime->failure);
+    core_log(core, 4, "ACTOR-START-FAILED", "an actor did not start group=%s actor=%s why=%s", group->id, runtime->id, runtime->failure);
     runtime->given_up = true;
     runtime->restart = false;
     runtime_set_phase(core, runtime, RUNTIME_ABSENT);
@@ -357,7 +357,7 @@ static void back_off(struct cccc_core *core, struct cccc_group *group, struct cc
     runtime->given_up = true;
     snprintf(runtime->failure, sizeof runtime->failure, "it exited %u times within 10 s of its start; see `cccc actor show %s`",
              runtime->quick_exits, runtime->id);
-    core_log(core, 4, "ACTOR-GIVEN-UP", "group=%s actor=%s exits=%u", group->id, runtime->id, runtime->quick_exits);
+    core_log(core, 4, "ACTOR-GIVEN-UP", "an actor keeps exiting and is not started again by itself group=%s actor=%s exits=%u", group->id, runtime->id, runtime->quick_exits);
 }
 
 void runtime_ended(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, bool asked)
@@ -393,7 +393,7 @@ static void record_loss(struct cccc_core *core, struct cccc_group *group, const 
     cccc_map_add(&data, "asked", cccc_bool(runtime->phase == RUNTIME_STOPPING));
     cccc_map_add(&data, "holder_lost", cccc_bool(true));
     if (core_append(core, group, CCCC_KIND_RUNTIME_EXITED, CCCC_STR("system"), CCCC_STR(""), data.value, &arena, &m) != CCCC_OK)
-        core_log(core, 4, "EXIT-NOT-RECORDED", "group=%s actor=%s why=%s", group->id, runtime->id, m.text);
+        core_log(core, 4, "EXIT-NOT-RECORDED", "the end of an actor's program could not be recorded group=%s actor=%s why=%s", group->id, runtime->id, m.text);
     cccc_arena_destroy(&arena);
 }
 
