@@ -358,6 +358,7 @@ void delivery_lost(struct cccc_core *core, struct cccc_group *group, struct cccc
     cccc_arena_t *arena = cccc_arena_new(512);
     cccc_value_t data = outcome_data(arena, runtime, "ambiguous", cccc_str(why), CCCC_STR(""));
     if (core_append(core, group, CCCC_KIND_RUNTIME_DELIVERY, CCCC_STR("system"), CCCC_STR(""), data, &arena, &m) != CCCC_OK)
-        core_log(core, 4, "DELIVERY-NOT-RECORDED", "the outcome of a delivery could not be recorded group=%s actor=%s why=%s", group->id, runtime->id, m.text);
+        core_log(core, 4, "DELIVERY-NOT-RECORDED", "the outcome of a delivery could not be recorded group=%s actor=%s why=%s", group->id,
+                 runtime->id, m.text);
     cccc_arena_destroy(&arena);
 }

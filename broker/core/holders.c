@@ -119,7 +119,7 @@ void holder_answer(struct cccc_core *core, struct cccc_runtime *runtime)
         answer_with_orders(runtime);
 }
 
-void holder_kill(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+void holder_kill(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime, bool hard)
 {
     struct cccc_store store = {.kind = CCCC_STORE_HOLDER_KILL,
                                .arena = cccc_arena_new(512),
@@ -127,7 +127,9 @@ void holder_kill(struct cccc_core *core, const struct cccc_group *group, const s
                                .total = (uint64_t)runtime->holder_pid};
     store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
     store.name = cccc_arena_str(store.arena, cccc_str(runtime->id));
-    store.document = cccc_nil();
+    cccc_builder_t how = cccc_map_builder(store.arena, 1);
+    cccc_map_add(&how, "hard", cccc_bool(hard));
+    store.document = how.value;
     core_store(core, &store);
 }
 
@@ -229,7 +231,8 @@ static bool take_exit(call_t *call, struct cccc_runtime *runtime, const struct s
         cccc_map_add(&data, "screen", cccc_string(screen));
     if (call_append(call, call->group, CCCC_KIND_RUNTIME_EXITED, CCCC_STR("system"), CCCC_STR(""), data.value, next, &m) == CCCC_OK)
         return true;
-    core_log(call->core, 4, "EXIT-NOT-RECORDED", "the end of an actor's program could not be recorded group=%s actor=%s why=%s", call->group->id, runtime->id, m.text);
+    core_log(call->core, 4, "EXIT-NOT-RECORDED", "the end of an actor's program could not be recorded group=%s actor=%s why=%s",
+             call->group->id, runtime->id, m.text);
     return false;
 }
 

@@ -327,7 +327,7 @@ static void stop(struct cccc_core *core, struct cccc_group *group, struct cccc_r
     if (runtime->phase == RUNTIME_RUNNING) {
         order_stop(core, runtime);
     } else if (runtime->phase == RUNTIME_STARTING || runtime->phase == RUNTIME_UNREGISTERED) {
-        holder_kill(core, group, runtime);
+        holder_kill(core, group, runtime, false);
         runtime_set_phase(core, runtime, RUNTIME_STOPPING);
     }
 }
@@ -357,7 +357,8 @@ static void back_off(struct cccc_core *core, struct cccc_group *group, struct cc
     runtime->given_up = true;
     snprintf(runtime->failure, sizeof runtime->failure, "it exited %u times within 10 s of its start; see `cccc actor show %s`",
              runtime->quick_exits, runtime->id);
-    core_log(core, 4, "ACTOR-GIVEN-UP", "an actor keeps exiting and is not started again by itself group=%s actor=%s exits=%u", group->id, runtime->id, runtime->quick_exits);
+    core_log(core, 4, "ACTOR-GIVEN-UP", "an actor keeps exiting and is not started again by itself group=%s actor=%s exits=%u", group->id,
+             runtime->id, runtime->quick_exits);
 }
 
 void runtime_ended(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, bool asked)
@@ -393,7 +394,8 @@ static void record_loss(struct cccc_core *core, struct cccc_group *group, const 
     cccc_map_add(&data, "asked", cccc_bool(runtime->phase == RUNTIME_STOPPING));
     cccc_map_add(&data, "holder_lost", cccc_bool(true));
     if (core_append(core, group, CCCC_KIND_RUNTIME_EXITED, CCCC_STR("system"), CCCC_STR(""), data.value, &arena, &m) != CCCC_OK)
-        core_log(core, 4, "EXIT-NOT-RECORDED", "the end of an actor's program could not be recorded group=%s actor=%s why=%s", group->id, runtime->id, m.text);
+        core_log(core, 4, "EXIT-NOT-RECORDED", "the end of an actor's program could not be recorded group=%s actor=%s why=%s", group->id,
+                 runtime->id, m.text);
     cccc_arena_destroy(&arena);
 }
 
@@ -454,11 +456,11 @@ static void tick_one(struct cccc_core *core, struct cccc_group *group, struct cc
 {
     uint64_t in_phase = core->now->mono_us - runtime->phase_us;
     if (runtime->phase == RUNTIME_STARTING && in_phase > CCCC_HOLD_START_MS_MAX * 1000ULL) {
-        holder_kill(core, group, runtime);
+        holder_kill(core, group, runtime, in_phase > 2 * CCCC_HOLD_START_MS_MAX * 1000ULL);
         copy_text(runtime->failure, sizeof runtime->failure, cccc_str("its holder did not register in time and was ended"));
     }
     if (runtime->phase == RUNTIME_STOPPING && in_phase > (CCCC_HOLD_STOP_GRACE_MS + 7000) * 1000ULL)
-        holder_kill(core, group, runtime);
+        holder_kill(core, group, runtime, true);
     holder_expire(core, runtime);
     delivery_step(core, group, runtime);
     runtime_tell(runtime);

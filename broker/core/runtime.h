@@ -144,7 +144,7 @@ void holder_forget_orders(struct cccc_runtime *runtime);
 /* Answer the parked wait now, with or without orders. */
 void holder_answer(struct cccc_core *core, struct cccc_runtime *runtime);
 /* Ask the executor to end the holder's process. */
-void holder_kill(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime);
+void holder_kill(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime, bool hard);
 void holder_expire(struct cccc_core *core, struct cccc_runtime *runtime);
 
 /* ---- delivery.c ---- */
