@@ -127,6 +127,8 @@ void cccc_bus_take_requests(struct cccc_bus *bus)
     for (int i = 0; i < CCCC_REQUESTS_PER_TURN_MAX && receive(bus->sockets.router, &in); i++) {
         take_in(bus, &in);
         in.frames = 0;
+        if (i % CCCC_LOT_EVENTS == CCCC_LOT_EVENTS - 1)
+            cccc_bus_carry_out(bus);
     }
     incoming_fini(&in);
 }
