@@ -109,14 +109,14 @@ static void take_wire(call_t *call, struct cccc_message *m, const char *bytes, s
 /* The acknowledgement that a reply implies is decided right behind it. */
 static bool is_implied_ack(const struct cccc_message *m, const struct cccc_event *event)
 {
-    return cccc_kind_find(event->kind) == CCCC_KIND_CHAT_ACK && event->seq == m->repeated.seq + 1 && cccc_str_eq(event->by, m->by) &&
+    return cccc_kind_find(event->kind) == CCCC_KIND_CHAT_ACK && event->seq == m->repeated->seq + 1 && cccc_str_eq(event->by, m->by) &&
            cccc_str_eq(cccc_get_str(&event->data, "event_id"), m->reply_to);
 }
 
 /* The repeat of a reply is answered with the acknowledgement of the first one, too: here when that is not durable yet. */
 static void take_pending_ack(call_t *call, struct cccc_message *m)
 {
-    struct cccc_pending *p = m->reply_to.len > 0 ? group_pending(m->group, m->repeated.seq + 1) : NULL;
+    struct cccc_pending *p = m->reply_to.len > 0 ? group_pending(m->group, m->repeated->seq + 1) : NULL;
     if (!p || !is_implied_ack(m, &p->event))
         return;
     m->ack = p;
