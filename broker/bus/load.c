@@ -75,6 +75,7 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
                                           .group_dir = dir,
                                           .group_id = group_id,
                                           .epoch = bus->epoch,
+                                          .create = cccc_ledgers_is_unborn(&bus->ledgers, folding.slot),
                                           .fold = fold_event,
                                           .fold_gap = fold_gap,
                                           .arg = &folding};
@@ -87,7 +88,8 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
         cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", m.text, group_id);
     else
         log_recovery(group_id, &report);
-    cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL);
+    bool again = err != CCCC_OK || read_only || report.may_pass;
+    cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL, again);
     if (files.refused)
         note_refusal(bus, folding.slot, &files);
     if (err == CCCC_OK && report.read_only)
@@ -102,9 +104,12 @@ static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_a
     snprintf(path, sizeof path, "%s/%s", bus->home.root, name);
     struct cccc_errmsg m = {""};
     struct cccc_stat st;
-    cccc_value_t document = cccc_json_file(bus->vfs, path, arena, &m);
+    enum cccc_written by;
+    cccc_value_t document = cccc_json_document(bus->vfs, path, arena, &by, &m);
     if (cccc_is_nil(&document) && bus->vfs->stat(bus->vfs->ctx, path, &st) == 0)
         cccc_log(LOG_WARNING, "DOCUMENT", "%s; it is made anew from the group folders", m.text);
+    else if (by == CCCC_WRITTEN_CHANGED)
+        cccc_log(LOG_WARNING, "DOCUMENT", "%s was changed since cccc last wrote it; it counts as it is", path);
     return document;
 }
 
