@@ -229,6 +229,25 @@ static void check_archive(struct doctor *self, const char *group)
               archive.lines, archive.files, archive.dir);
 }
 
+/* A crash between a group's first event and its first group.yaml leaves neither file; the ledger has what would stand there. */
+static bool has_no_configuration(struct doctor *self, const char *group)
+{
+    const char *path = cli_printf(self->cli, "%s/groups/%s/group.yaml", self->cli->home.root, group);
+    struct stat st;
+    return lstat(path, &st) != 0 && errno == ENOENT && lstat(cli_printf(self->cli, "%s.prev", path), &st) != 0 && errno == ENOENT;
+}
+
+static void explain_no_configuration(struct doctor *self, const char *name, const char *group)
+{
+    struct offline_ledger ledger;
+    offline_judge(self->cli, group, &ledger);
+    if (ledger.report.sound + ledger.report.legacy > 0)
+        found(self, name, NOTE, "there is no group.yaml; the daemon writes it from the ledger when it starts");
+    else
+        found(self, name, NOTE,
+              "its creation was interrupted before anything was stored: there is no such group, and its folder may be removed");
+}
+
 static void check_groups(struct doctor *self)
 {
     struct cli *cli = self->cli;
@@ -242,7 +261,9 @@ static void check_groups(struct doctor *self)
         cccc_as_str(cli_item(&ids, i), &id);
         cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
         const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
-        if (cccc_is_nil(&files.document))
+        if (cccc_is_nil(&files.document) && has_no_configuration(self, group))
+            explain_no_configuration(self, name, group);
+        else if (cccc_is_nil(&files.document))
             found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
         else if (files.from_prev)
             found(self, name, NOTE, "group.yaml cannot be read, its previous version is used: %s", files.note);
