@@ -7,9 +7,11 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
-/* A group whose ledger could not be opened is tried again after RETRY_US, each time after twice as long, at most RETRY_US_MAX. */
-enum { QUIET_US = 1000000, RETRY_US = 5000000, RETRY_US_MAX = 320000000 };
+/* A group whose ledger could not be opened, or only to be read because the disk was full or read-only, is tried again after RETRY_US, each time after
+ * twice as long, at most RETRY_US_MAX. Opening may take its time, and the loop waits for it: the next one of a round only within RETRY_ROUND_US. */
+enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000, RETRY_ROUND_US = 20000 };
 
 /* What happens to a ledger once everything of it is back. */
 enum leaving { STAYS, TO_REFOLD, TO_TRASH };
@@ -50,6 +52,9 @@ struct cccc_shelf {
     uint64_t quiet_since_us;
     struct cccc_errmsg why_broken;
     char offline[256]; /* "" or why the ledger is not open */
+    bool unborn;       /* begun for a new group, and nothing of it is durable yet: its folder may be missing */
+    bool again;        /* opening it is tried again: it is offline, or takes no appends for a reason that may pass */
+    char refused[640]; /* "" or why an edit of group.yaml does not count */
     uint64_t retry_at_us, retry_after_us;
 };
 
@@ -81,7 +86,7 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     return shelf;
 }
 
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why)
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why, bool again)
 {
     struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
     if (!shelf)
@@ -89,10 +94,45 @@ void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_
     CCCC_ASSERT(!shelf->ledger, "slot %u has a ledger", slot);
     snprintf(shelf->group_id, sizeof shelf->group_id, "%s", group_id);
     shelf->ledger = ledger;
+    shelf->unborn = shelf->unborn && !(ledger && cccc_ledger_durable(ledger) > 0);
     snprintf(shelf->offline, sizeof shelf->offline, "%s", why ? why : "");
+    if (shelf->again && !again)
+        cccc_log(LOG_NOTICE, "GROUP-BACK", "the group is served again group=%s", shelf->group_id);
+    shelf->again = again;
     uint64_t after = shelf->retry_after_us ? 2 * shelf->retry_after_us : RETRY_US;
-    shelf->retry_after_us = !why ? 0 : after < RETRY_US_MAX ? after : RETRY_US_MAX;
+    shelf->retry_after_us = !again ? 0 : after < RETRY_US_MAX ? after : RETRY_US_MAX;
     shelf->retry_at_us = bus->now.mono_us + shelf->retry_after_us;
+}
+
+void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    snprintf(shelf->refused, sizeof shelf->refused, "%s", why);
+}
+
+bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot)
+{
+    const struct cccc_shelf *shelf = shelf_at(self, slot);
+    return shelf && shelf->unborn;
+}
+
+/* Why a group is not written or read now, and what ends that; "" when all is well with it, or when it never came to be. */
+static cccc_str_t ailment(const struct cccc_shelf *shelf, cccc_arena_t *arena)
+{
+    static const char *const remedies[] = {
+        [CCCC_LEDGER_OK] = "",
+        [CCCC_LEDGER_NO_SPACE] = "; make room, and the next message is taken",
+        [CCCC_LEDGER_FAILED] = "; it is being opened again",
+        [CCCC_LEDGER_READ_ONLY] = "",
+    };
+    cccc_ledger_health_t health = shelf->ledger ? cccc_ledger_health(shelf->ledger) : CCCC_LEDGER_OK;
+    if (shelf->unborn)
+        return CCCC_STR("");
+    if (health == CCCC_LEDGER_OK && !shelf->offline[0])
+        return cccc_str(shelf->refused);
+    const char *why = shelf->offline[0] ? shelf->offline : cccc_ledger_note(shelf->ledger);
+    const char *remedy = shelf->again ? "; cccc tries again by itself" : remedies[health];
+    return cccc_arena_printf(arena, "%s%s", why, remedy);
 }
 
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena)
@@ -100,16 +140,12 @@ cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t
     cccc_builder_t list = cccc_array_builder(arena, 0);
     for (uint32_t i = 0; i < self->count; i++) {
         const struct cccc_shelf *shelf = self->shelves[i];
-        if (!shelf)
-            continue;
-        const char *why = shelf->offline;
-        if (shelf->ledger && cccc_ledger_health(shelf->ledger) != CCCC_LEDGER_OK)
-            why = cccc_ledger_note(shelf->ledger);
-        if (!why[0])
+        cccc_str_t why = shelf ? ailment(shelf, arena) : CCCC_STR("");
+        if (why.len == 0)
             continue;
         cccc_builder_t group = cccc_map_builder(arena, 2);
         cccc_map_add(&group, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(shelf->group_id))));
-        cccc_map_add(&group, "reason", cccc_string(cccc_arena_str(arena, cccc_str(why))));
+        cccc_map_add(&group, "reason", cccc_string(why));
         cccc_array_add(&list, group.value);
     }
     return list.value.via.array.size > 0 ? list.value : cccc_nil();
@@ -130,6 +166,7 @@ static void open_new(struct cccc_bus *bus, struct cccc_shelf *shelf)
     struct cccc_ledger_options options = {
         .vfs = bus->vfs, .group_dir = dir, .group_id = shelf->group_id, .epoch = bus->epoch, .create = true};
     struct cccc_recovery report;
+    shelf->unborn = true;
     if (cccc_ledger_open(&options, &shelf->ledger, &report, &shelf->why_broken) != CCCC_OK)
         shelf->ledger = NULL;
 }
@@ -201,6 +238,7 @@ static void finish_commit(struct cccc_work *work, void *loop)
     cccc_ledger_done(shelf->ledger, &job->batch, &result);
     if (result.err == CCCC_OK) {
         bus->stats.acked += lines;
+        shelf->unborn = false;
         if (cccc_ledger_backlog(shelf->ledger) > 0)
             become_dirty(&bus->ledgers, shelf);
         become_quiet(bus, shelf);
@@ -420,6 +458,7 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
         if (!shelf || !cccc_str_is(group_id, shelf->group_id))
             continue;
         shelf->offline[0] = '\0';
+        shelf->again = false;
         if (!shelf->ledger)
             continue;
         shelf->leaving = TO_TRASH;
@@ -430,17 +469,31 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
     cccc_pool_put(bus->filer, then);
 }
 
+static uint64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (shelf->ledger) {
+        shelf->leaving = TO_REFOLD;
+        settle(bus, shelf);
+    } else {
+        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
+    }
+    cccc_bus_carry_out(bus);
+}
+
 void cccc_ledgers_retry_offline(struct cccc_bus *bus)
 {
-    for (uint32_t i = 0; i < bus->ledgers.count; i++) {
+    uint64_t began = clock_us();
+    for (uint32_t i = 0; i < bus->ledgers.count && clock_us() - began <= RETRY_ROUND_US; i++) {
         struct cccc_shelf *shelf = bus->ledgers.shelves[i];
-        if (!shelf || shelf->ledger || !shelf->offline[0] || bus->now.mono_us < shelf->retry_at_us)
-            continue;
-        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
-        if (shelf->ledger)
-            cccc_log(LOG_NOTICE, "GROUP-BACK", "the group is served again group=%s", shelf->group_id);
-        cccc_bus_carry_out(bus);
-        return; /* one a second: opening may take its time */
+        if (shelf && shelf->again && shelf->leaving == STAYS && bus->now.mono_us >= shelf->retry_at_us)
+            open_again(bus, shelf);
     }
 }
 

@@ -43,8 +43,11 @@ static long timeout_ms(const struct cccc_bus *bus, bool retry)
     if (retry || bus->phase != CCCC_SERVING)
         return RETRY_MS;
     uint64_t due = bus->next_tick_us, mark = cccc_ledgers_next_mark_us(&bus->ledgers), now = clock_us(CLOCK_MONOTONIC);
+    uint64_t look = cccc_followers_next_look_us(&bus->followers);
     if (mark < due)
         due = mark;
+    if (look < due)
+        due = look;
     return due <= now ? 0 : (long)((due - now + 999) / 1000);
 }
 
@@ -94,6 +97,7 @@ static void tick(struct cccc_bus *bus)
         return;
     bus->next_tick_us = bus->now.mono_us + TICK_US;
     cccc_peers_sweep(bus->peers, bus->now.mono_us);
+    cccc_followers_trim(&bus->followers);
     cccc_arena_keep_spare(bus->stats.requests - bus->requests_at_tick > ARENAS_KEPT_BUSY ? ARENAS_KEPT_BUSY : ARENAS_KEPT_IDLE);
     bus->requests_at_tick = bus->stats.requests;
     if (bus->phase == CCCC_SERVING)
@@ -125,6 +129,7 @@ void cccc_bus_serve(struct cccc_bus *bus)
             cccc_bus_take_requests(bus);
         }
         cccc_bus_carry_out(bus);
+        cccc_followers_tend(&bus->followers, bus->now.mono_us);
         tick(bus);
         cccc_ledgers_commit(bus);
         cccc_ledgers_write_marks(bus);

@@ -102,6 +102,7 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     if (err != CCCC_OK)
         return err;
     bus->peers = cccc_peers_new(bus->sockets.router);
+    cccc_followers_init(&bus->followers, bus->sockets.events);
     cccc_stats_gather(bus);
     cccc_core_tick(bus->core, cccc_bus_moment(bus), &bus->stats.facts);
     cccc_bus_carry_out(bus);

@@ -101,6 +101,7 @@ bool call_read_event(call_t *call, uint32_t index, struct cccc_event *out);
 /* ---- effects and helpers ---- */
 
 struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind);
+/* One record of the log: a sentence, then ` key=` fields, as cccc_log has them. `id` and `fmt` are static. */
 void core_log(struct cccc_core *core, int level, const char *id, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 uint64_t core_random(struct cccc_core *core);
 /* Wall time of the input being worked on. */

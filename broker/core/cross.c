@@ -119,8 +119,9 @@ static void record_relayed(call_t *call)
     struct cccc_errmsg why;
     /* When it is not taken now, the relay stays open: the next attempt finds the message sent and records that. */
     if (core_append(call->core, cross->src_group, CCCC_KIND_CHAT_RELAYED, CCCC_STR("system"), CCCC_STR(""), data.value, &arena, &why))
-        core_log(call->core, 4, "RELAY-NOT-RECORDED", "group=%s event=%.*s why=%s", cross->src_group->id, CCCC_STR_FMT(cross->source.id),
-                 why.text);
+        core_log(call->core, 4, "RELAY-NOT-RECORDED",
+                 "a message reached the other group, and that could not be recorded yet group=%s event=%.*s why=%s", cross->src_group->id,
+                 CCCC_STR_FMT(cross->source.id), why.text);
 }
 
 static void second_done(call_t *call)

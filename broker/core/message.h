@@ -129,6 +129,7 @@ struct cccc_message {
     struct cccc_event original;    /* of a reply */
     uint64_t client_hash;          /* 0: no client_id */
     uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
+    uint64_t repeats_read_head;    /* the group's head when they were asked for */
     struct cccc_reach reach;
     enum cccc_message_wait awaits;
 
@@ -138,6 +139,7 @@ struct cccc_message {
     struct cccc_pending *ack;     /* a reply's implicit acknowledgement */
     struct cccc_event repeated;
     cccc_str_t repeated_wire;
+    cccc_str_t repeated_ack; /* the wire form of the acknowledgement that the repeated reply implied; "" = none */
     bool duplicate;
     bool woke;       /* an idle group became active */
     char digest[17]; /* of what was asked */
