@@ -265,34 +265,22 @@ static void check_archive(struct doctor *self, const char *group)
               archive.lines, archive.files, archive.dir);
 }
 
-<<<<<<< HEAD
-/* A crash between a group's first event and its first group.yaml leaves neither file; the ledger has what would stand there. */
-static bool has_no_configuration(struct doctor *self, const char *group)
+/* Neither group.yaml nor its previous version: the disk refused when the group was made, or a crash came between its first event and its first
+ * group.yaml. Then the ledger has all that would stand there. False when it has not. */
+static bool explain_no_configuration(struct doctor *self, const char *name, const char *group)
 {
     const char *path = cli_printf(self->cli, "%s/groups/%s/group.yaml", self->cli->home.root, group);
-    struct stat st;
-    return lstat(path, &st) != 0 && errno == ENOENT && lstat(cli_printf(self->cli, "%s.prev", path), &st) != 0 && errno == ENOENT;
-}
-
-static void explain_no_configuration(struct doctor *self, const char *name, const char *group)
-{
     struct offline_ledger ledger;
-    offline_judge(self->cli, group, &ledger);
-    if (ledger.report.sound + ledger.report.legacy > 0)
-        found(self, name, NOTE, "there is no group.yaml; the daemon writes it from the ledger when it starts");
-    else
-        found(self, name, NOTE,
-              "its creation was interrupted before anything was stored: there is no such group, and its folder may be removed");
-=======
-/* Is the folder what a group that could not be made has left? Then no file tells of anything: no configuration, no mark, not a byte of ledger. */
-static bool is_unborn(struct doctor *self, const char *group)
-{
-    static const char *const traces[] = {"group.yaml", "group.yaml.prev", "state/ledger/mark"};
     struct stat st;
-    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
-        if (lstat(cli_printf(self->cli, "%s/groups/%s/%s", self->cli->home.root, group, traces[i]), &st) == 0 || errno != ENOENT)
-            return false;
-    return lstat(cli_printf(self->cli, "%s/groups/%s/ledger.jsonl", self->cli->home.root, group), &st) == 0 && st.st_size == 0;
+    if (lstat(path, &st) == 0 || errno != ENOENT || lstat(cli_printf(self->cli, "%s.prev", path), &st) == 0 || errno != ENOENT)
+        return false;
+    offline_judge(self->cli, group, &ledger);
+    if (ledger.err != CCCC_OK || offline_is_damaged(&ledger))
+        return false;
+    found(self, name, NOTE, "%s",
+          ledger.report.sound + ledger.report.legacy > 0 ? "there is no group.yaml; the daemon writes it from the ledger when it starts"
+                                                         : "it was never made, and nothing was stored; its folder may be removed");
+    return true;
 }
 
 /* An edit that did not become the configuration: a mistake in it, or a change that came first. */
@@ -319,12 +307,11 @@ static void check_group(struct doctor *self, cccc_str_t id)
     struct cccc_group_files files;
     const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
     cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
-    if (files.refused && !cccc_is_nil(&files.document))
+    if (cccc_is_nil(&files.document)) {
+        if (!explain_no_configuration(self, name, group))
+            found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
+    } else if (files.refused)
         found(self, name, FAILED, "%s. Mend group.yaml before the next start", files.note);
-    else if (cccc_is_nil(&files.document) && is_unborn(self, group))
-        found(self, name, NOTE, "the disk refused when it was made, and nothing was stored; its folder may be removed");
-    else if (cccc_is_nil(&files.document))
-        found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
     else if (files.note[0])
         found(self, name, NOTE, "%s", files.note);
     else
@@ -336,7 +323,6 @@ static void check_group(struct doctor *self, cccc_str_t id)
     check_ledger(self, group);
     check_archive(self, group);
     check_blobs(self, id);
->>>>>>> main
 }
 
 static void check_groups(struct doctor *self)
@@ -348,24 +334,8 @@ static void check_groups(struct doctor *self)
         found(self, "groups", DAMAGED, "%s", m.text);
     for (uint32_t i = 0; i < cli_count(&ids); i++) {
         cccc_str_t id = {0};
-<<<<<<< HEAD
-        cccc_as_str(cli_item(&ids, i), &id);
-        cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
-        const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
-        if (cccc_is_nil(&files.document) && has_no_configuration(self, group))
-            explain_no_configuration(self, name, group);
-        else if (cccc_is_nil(&files.document))
-            found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
-        else if (files.from_prev)
-            found(self, name, NOTE, "group.yaml cannot be read, its previous version is used: %s", files.note);
-        else
-            found(self, name, WELL, "%.*s", CCCC_STR_FMT(cccc_get_str(&files.document, "title")));
-        check_ledger(self, group);
-        check_archive(self, group);
-=======
         if (cccc_as_str(cli_item(&ids, i), &id))
             check_group(self, id);
->>>>>>> main
     }
 }
 

@@ -14,7 +14,7 @@ def test_doctor_does_not_take_an_interrupted_creation_for_damage():
         (folder / "state/ledger").mkdir(parents=True, mode=0o700)
         (folder / "ledger.jsonl").touch(mode=0o600)
         done = home.cli("doctor", check=False)
-        assert done.returncode == 0 and "its creation was interrupted" in done.stdout
+        assert done.returncode == 0 and "it was never made, and nothing was stored" in done.stdout
 
 
 def test_doctor_says_that_a_missing_group_yaml_is_written_from_the_ledger():
