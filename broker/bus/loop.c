@@ -100,8 +100,10 @@ static void tick(struct cccc_bus *bus)
     cccc_followers_trim(&bus->followers);
     cccc_arena_keep_spare(bus->stats.requests - bus->requests_at_tick > ARENAS_KEPT_BUSY ? ARENAS_KEPT_BUSY : ARENAS_KEPT_IDLE);
     bus->requests_at_tick = bus->stats.requests;
-    if (bus->phase == CCCC_SERVING)
+    if (bus->phase == CCCC_SERVING) {
         cccc_ledgers_retry_offline(bus);
+        cccc_ledgers_look_for_folders(bus);
+    }
     cccc_stats_gather(bus);
     cccc_core_tick(bus->core, cccc_bus_moment(bus), &bus->stats.facts);
     cccc_bus_carry_out(bus);
