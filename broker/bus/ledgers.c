@@ -227,6 +227,16 @@ static void take_failure(struct cccc_bus *bus, struct cccc_shelf *shelf, const s
                             refold);
 }
 
+/* The last `lines` events up to `durable` are on the disk. */
+static void tell_durable(struct cccc_bus *bus, cccc_slot_t slot, uint64_t durable, uint32_t lines)
+{
+    for (uint64_t seq = durable - lines; seq < durable;) {
+        seq = durable - seq > CCCC_LOT_EVENTS ? seq + CCCC_LOT_EVENTS : durable;
+        cccc_core_durable(bus->core, cccc_bus_moment(bus), slot, seq);
+        cccc_bus_carry_out(bus);
+    }
+}
+
 static void finish_commit(struct cccc_work *work, void *loop)
 {
     struct cccc_bus *bus = loop;
@@ -245,7 +255,7 @@ static void finish_commit(struct cccc_work *work, void *loop)
         if (cccc_ledger_backlog(shelf->ledger) > 0)
             become_dirty(&bus->ledgers, shelf);
         become_quiet(bus, shelf);
-        cccc_core_durable(bus->core, cccc_bus_moment(bus), shelf->slot, result.durable);
+        tell_durable(bus, shelf->slot, result.durable, lines);
     } else {
         take_failure(bus, shelf, &result);
     }
