@@ -189,6 +189,8 @@ void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
 /* Forget the pair; a missing one is fine. */
 void dedupe_remove(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
 uint64_t dedupe_count(const struct cccc_dedupe *self);
+/* `hash` will be asked for soon: begins to load where it is. The table of a large ledger is in no cache. */
+void dedupe_prepare(const struct cccc_dedupe *self, uint64_t hash);
 /* Candidates for `hash` (a hit must be confirmed on the line); returns how many were written to `seqs`. */
 uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max);
 

@@ -590,6 +590,8 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 {
     struct cccc_group *group = core_group_make(self, group_id);
     CCCC_ASSERT(!group->pending, "(a fold with events pending)");
+    if (cccc_is_map(&group->document))
+        registry_remember(self, group);
     group_reset(group);
     group->folding = true;
     group->edited = edited;
@@ -601,6 +603,11 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot)
 {
     self->groups[slot]->unstored = true;
+}
+
+void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot)
+{
+    self->groups[slot]->missing = true;
 }
 
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event)

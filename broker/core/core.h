@@ -105,6 +105,8 @@ void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_valu
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 /* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there. Before fold_end; at start only. */
 void cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
+/* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
+void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash
@@ -124,7 +126,7 @@ enum cccc_effect_kind {
     CCCC_DO_SHUTDOWN /* stop once replies are out */
 };
 
-/* Bytes shared by a reply, a publication and the pending list; immutable; the count may be changed by any thread. */
+/* Bytes shared by a reply, a publication and the pending list; immutable; counted. Any thread may keep and release them. */
 typedef struct cccc_bytes {
     _Atomic uint32_t refs;
     uint32_t len;
@@ -133,6 +135,9 @@ typedef struct cccc_bytes {
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
+/* Keep up to `max` released ones of the usual size for the next ones, of all threads; 0, as at first: none. Fewer than before gives the surplus back.
+ * Call with 0 at the end. */
+void cccc_bytes_keep_spare(unsigned max);
 
 enum cccc_store_kind {
     CCCC_STORE_GROUP,    /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */

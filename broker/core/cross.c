@@ -110,7 +110,7 @@ static void cross_answer(call_t *call)
 static void record_relayed(call_t *call)
 {
     struct cross *cross = call->state;
-    const struct cccc_event *dst = cross->dst.duplicate ? &cross->dst.repeated : &cross->dst.pending->event;
+    const struct cccc_event *dst = cross->dst.duplicate ? cross->dst.repeated : &cross->dst.pending->event;
     cccc_arena_t *arena = cccc_arena_new(1024);
     cccc_builder_t data = cccc_map_builder(arena, 3);
     cccc_map_add(&data, "src_event_id", cccc_string(cccc_arena_str(arena, cross->source.id)));
@@ -266,7 +266,7 @@ static void source_durable(call_t *call)
     struct cross *cross = call->state;
     call->partly_stored = true;
     message_settle(call, &cross->src);
-    cross->source = cross->src.duplicate ? cross->src.repeated : cross->src.pending->event;
+    cross->source = cross->src.duplicate ? *cross->src.repeated : cross->src.pending->event;
     second_begin(call, cross->src.text);
 }
 

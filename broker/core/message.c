@@ -101,21 +101,22 @@ static void take_wire(call_t *call, struct cccc_message *m, const char *bytes, s
 {
     struct cccc_errmsg why;
     m->repeated_wire = cccc_arena_str(call->arena, (cccc_str_t){bytes, len});
-    cccc_err_t err = cccc_event_unpack(m->repeated_wire.ptr, len, call->arena, &m->repeated, &why);
+    m->repeated = cccc_arena_alloc(call->arena, sizeof *m->repeated);
+    cccc_err_t err = cccc_event_unpack(m->repeated_wire.ptr, len, call->arena, m->repeated, &why);
     CCCC_ASSERT(err == CCCC_OK, "(an event of ours: %s)", why.text);
 }
 
 /* The acknowledgement that a reply implies is decided right behind it. */
 static bool is_implied_ack(const struct cccc_message *m, const struct cccc_event *event)
 {
-    return cccc_kind_find(event->kind) == CCCC_KIND_CHAT_ACK && event->seq == m->repeated.seq + 1 && cccc_str_eq(event->by, m->by) &&
+    return cccc_kind_find(event->kind) == CCCC_KIND_CHAT_ACK && event->seq == m->repeated->seq + 1 && cccc_str_eq(event->by, m->by) &&
            cccc_str_eq(cccc_get_str(&event->data, "event_id"), m->reply_to);
 }
 
 /* The repeat of a reply is answered with the acknowledgement of the first one, too: here when that is not durable yet. */
 static void take_pending_ack(call_t *call, struct cccc_message *m)
 {
-    struct cccc_pending *p = m->reply_to.len > 0 ? group_pending(m->group, m->repeated.seq + 1) : NULL;
+    struct cccc_pending *p = m->reply_to.len > 0 ? group_pending(m->group, m->repeated->seq + 1) : NULL;
     if (!p || !is_implied_ack(m, &p->event))
         return;
     m->ack = p;
@@ -144,6 +145,7 @@ static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, 
         return CCCC_MESSAGE_READY;
     if (m->client_hash == 0) {
         m->client_hash = dedupe_hash(m->by, m->client_id);
+        dedupe_prepare(m->group->dedupe, m->client_hash);
         digest_make(call, m);
     }
     uint64_t seqs[REPEAT_CANDIDATES_MAX];
@@ -217,7 +219,7 @@ static void take_repeat(call_t *call, struct cccc_message *m)
 
 static enum cccc_message_step find_original(call_t *call, struct cccc_message *m, call_next_fn next)
 {
-    if (m->reply_to.len == 0 || m->original_known)
+    if (m->reply_to.len == 0 || m->original)
         return CCCC_MESSAGE_READY;
     uint64_t seq = group_event_seq(m->group, m->reply_to);
     if (seq == 0 || seq > m->group->head_seq) {
@@ -234,12 +236,13 @@ static enum cccc_message_step find_original(call_t *call, struct cccc_message *m
 
 static void take_original(call_t *call, struct cccc_message *m)
 {
+    struct cccc_event *original = cccc_arena_alloc(call->arena, sizeof *original);
     if (call->read->err)
         message_refuse(call, m, call->read->err, "event %.*s could not be read: %s", CCCC_STR_FMT(m->reply_to), call->read->message.text);
-    else if (!call_read_event(call, 0, &m->original) || !cccc_str_eq(m->original.id, m->reply_to))
+    else if (!call_read_event(call, 0, original) || !cccc_str_eq(original->id, m->reply_to))
         message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s to reply to", CCCC_STR_FMT(m->reply_to), m->group->id);
     else
-        m->original_known = true;
+        m->original = original;
 }
 
 /* ---- recipients ---- */
@@ -247,10 +250,10 @@ static void take_original(call_t *call, struct cccc_message *m)
 /* The list a reply without one goes to; NULL: the policy decides. */
 static const cccc_value_t *reply_recipients(call_t *call, const struct cccc_message *m)
 {
-    if (cccc_str_eq(m->original.by, m->by))
-        return cccc_get(&m->original.data, "to");
+    if (cccc_str_eq(m->original->by, m->by))
+        return cccc_get(&m->original->data, "to");
     cccc_builder_t one = cccc_array_builder(call->arena, 1);
-    cccc_array_add(&one, cccc_string(m->original.by));
+    cccc_array_add(&one, cccc_string(m->original->by));
     cccc_value_t *list = cccc_arena_alloc(call->arena, sizeof *list);
     *list = one.value;
     return list;
@@ -266,11 +269,11 @@ static cccc_err_t resolve(call_t *call, struct cccc_message *m, struct cccc_grou
     cccc_err_t err = recipients_resolve(call, view, m->to, &m->tokens, why);
     if (err || !is_empty(&m->tokens))
         return err;
-    if (m->original_known) {
+    if (m->original) {
         err = recipients_resolve(call, view, reply_recipients(call, m), &m->tokens, why);
         if (err) {
             cccc_fail(why, err, "the original is by %.*s, who cannot be answered in this group; name the recipients (`to`)",
-                      CCCC_STR_FMT(m->original.by));
+                      CCCC_STR_FMT(m->original->by));
             return err;
         }
     } else if (m->reply_to.len == 0) {
@@ -352,7 +355,8 @@ static bool check_scope(call_t *call, struct cccc_message *m, const struct cccc_
             best = scope;
     }
     if (!best) {
-        message_refuse(call, m, CCCC_E_SCOPE_NOT_ATTACHED, "%.*s is in no scope of group %s", CCCC_STR_FMT(m->path), view->id);
+        message_refuse(call, m, CCCC_E_SCOPE_NOT_ATTACHED, "%.*s is in no scope of group %s (%.*s)", CCCC_STR_FMT(m->path), view->id,
+                       CCCC_STR_FMT(scopes_said(call->arena, view)));
         refuse_detail(call, m, "hint",
                       cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(m->path), view->id)));
         return false;
@@ -513,7 +517,7 @@ enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, cal
 /* The first QUOTE_CHARS_MAX characters of the original's text, or nil. */
 static cccc_value_t quote(call_t *call, const struct cccc_message *m)
 {
-    cccc_str_t text = m->original_known ? cccc_get_str(&m->original.data, "text") : CCCC_STR("");
+    cccc_str_t text = m->original ? cccc_get_str(&m->original->data, "text") : CCCC_STR("");
     while (text.len > 0 && strchr(" \t\r\n\v\f", text.ptr[0])) {
         text.ptr++;
         text.len--;
@@ -653,8 +657,8 @@ bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next)
     m->pending->client_hash = m->client_hash;
     if (m->client_hash)
         dedupe_add(m->group->dedupe, m->client_hash, m->pending->event.seq);
-    if (m->original_known)
-        m->ack = ack_decide(call, m->group, m->by, m->original.id, next);
+    if (m->original)
+        m->ack = ack_decide(call, m->group, m->by, m->original->id, next);
     return true;
 }
 

@@ -160,7 +160,7 @@ static void pack_result(const struct cccc_message *m, cccc_buf_t *out)
         pack_refusal(m->refusal, out);
         return;
     }
-    const struct cccc_event *event = m->duplicate ? &m->repeated : &m->pending->event;
+    const struct cccc_event *event = m->duplicate ? m->repeated : &m->pending->event;
     bool ignored = cccc_is_array(&m->ignored);
     cccc_pack_map(out, 3u + m->duplicate + ignored);
     cccc_pack_text(out, "ok");
