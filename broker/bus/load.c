@@ -69,8 +69,7 @@ struct finding {
 static void found_holder(void *arg, const cccc_value_t *record, bool lives)
 {
     struct finding *finding = arg;
-    cccc_core_fold_holder(finding->bus->core, finding->slot, record, lives);
-    if (lives)
+    if (cccc_core_fold_holder(finding->bus->core, finding->slot, record, lives) && lives)
         cccc_bus_watch_holder(finding->bus, finding->slot, finding->group_id, cccc_get_str(record, "actor_id"),
                               cccc_get_uint(record, "generation", 0), record);
 }
@@ -96,8 +95,6 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
     cccc_arena_t *arena = cccc_arena_new(4096);
     struct cccc_group_files files = {0};
     cccc_group_files_read(bus->vfs, &bus->home, cccc_str(group_id), arena, &files);
-    cccc_slot_t known;
-    bool again_folded = cccc_core_slot(bus->core, id, &known);
     struct folding folding = {bus, cccc_core_fold_begin(bus->core, cccc_str(group_id), &files.document, files.edited)};
     log_files(group_id, &files);
     if (files.refused)
@@ -128,8 +125,7 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
     if (err == CCCC_OK && report.read_only)
         read_only = report.note;
     struct finding finding = {bus, folding.slot, cccc_str(group_id)};
-    if (!again_folded)
-        cccc_holders_find(bus->vfs, &bus->home, finding.group_id, arena, found_holder, &finding);
+    cccc_holders_find(bus->vfs, &bus->home, finding.group_id, arena, found_holder, &finding);
     cccc_core_fold_end(bus->core, cccc_bus_moment(bus), folding.slot, err != CCCC_OK ? m.text : NULL, err != CCCC_OK ? NULL : read_only);
     cccc_arena_destroy(&arena);
 }

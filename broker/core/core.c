@@ -597,6 +597,7 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
     group->edited = edited;
     if (cccc_is_map(document))
         config_set_document(group, document);
+    runtimes_sync(group);
     return group->slot;
 }
 

@@ -103,8 +103,9 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *cursors);
 /* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
-/* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there. Before fold_end; at start only. */
-void cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
+/* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there. Before fold_end. False: it is about nothing new, as
+ * in every fold but the first. */
+bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
 /* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);

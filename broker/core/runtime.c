@@ -438,6 +438,8 @@ void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
     HASH_ITER(hh, group->runtimes, runtime, next)
     {
         bool wanted = is_wanted(group, runtime);
+        if (runtime->phase_us == 0)
+            runtime->phase_us = core->now->mono_us; /* found by a fold, which has no time */
         if (runtime->lost)
             lose(core, group, runtime, true);
         if (runtime->phase == RUNTIME_ABSENT) {
@@ -504,19 +506,21 @@ void runtimes_end(struct cccc_core *core, struct cccc_group *group)
 
 /* ---- start-up ---- */
 
-void cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive)
+bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive)
 {
     struct cccc_group *group = self->groups[slot];
     struct cccc_runtime *runtime = runtime_find(group, cccc_get_str(record, "actor_id"));
-    if (!runtime || runtime_lives(runtime))
-        return;
-    runtime->current = cccc_get_uint(record, "generation", 0);
+    uint64_t generation = cccc_get_uint(record, "generation", 0);
+    if (!runtime || runtime_lives(runtime) || runtime->current >= generation)
+        return false;
+    runtime->current = generation;
     runtime->holder_pid = (int32_t)cccc_get_uint(record, "hold_pid", 0);
     runtime->holder_started = cccc_get_uint(record, "hold_started", 0);
     runtime->pid = (int32_t)cccc_get_uint(record, "pid", 0);
     runtime->why = RUNTIME_BOOT;
     runtime_set_phase(self, runtime, RUNTIME_UNREGISTERED);
     runtime->lost = !alive;
+    return true;
 }
 
 /* ---- showing ---- */
