@@ -1,6 +1,6 @@
 """A stand-in for an agent's terminal program: alternate screen, bracketed paste, a composer line, and a word for every message it got.
 
-Shows `got N: <the text, line feeds as |>` for the N-th submitted text. Not a test; tests start it."""
+Shows `got N: <the text, line feeds as |>` for the N-th submitted text, and appends the same line to the file it was given. Not a test; tests start it."""
 
 import os
 import re
@@ -32,6 +32,9 @@ def main():
             composer = rest
             got += 1
             words = MARKS.sub(b"", text).decode(errors="replace").replace("\n", "|")
+            for path in sys.argv[1:]:
+                with open(path, "a") as file:
+                    file.write(f"got {got}: {words}\n")
             show(f"\r\x1b[Kgot {got}: {words}\r\n> ")
     finally:
         termios.tcsetattr(0, termios.TCSANOW, saved)
