@@ -129,12 +129,18 @@ static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_a
     return document;
 }
 
+static void forget_deleted(void *arg, cccc_str_t group_id)
+{
+    cccc_core_load_deleted(arg, group_id);
+}
+
 cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     cccc_arena_t *arena = cccc_arena_new(16 * 1024);
     cccc_value_t registry = read_document(bus, "registry.json", arena);
     cccc_value_t active = read_document(bus, "active.json", arena);
     cccc_core_load_home(bus->core, &registry, &active);
+    cccc_trash_scan(bus->vfs, &bus->home, forget_deleted, bus->core);
     cccc_value_t groups;
     cccc_err_t err = cccc_groups_scan(bus->vfs, &bus->home, arena, &groups, m);
     for (uint32_t i = 0; !err && i < groups.via.array.size; i++) {

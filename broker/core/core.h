@@ -93,6 +93,9 @@ bool cccc_core_is_quiet(const cccc_core_t *self);
 
 /* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
+/* The folder of this group is in the trash and no longer in groups/, so what the registry still says of it is forgotten: a stop came between the two.
+ * Behind load_home. */
+void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id);
 /* Begin a group: returns its slot. `document` is group.yaml's map as found, or nil; `edited` when it differs from what cccc last wrote there:
  * it is then taken over by a group.edit event once the fold has ended. Folding again (after a failed append) uses the same slot. */
 cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const cccc_value_t *document, bool edited);
