@@ -107,6 +107,9 @@ void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
+/* Take over a group that was begun and folded in a core of its own (`from`, which is destroyed): its slot here, to be ended here. That core may have
+ * been used by another thread, so that reading a large ledger keeps nobody waiting. */
+cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from);
 /* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash
  * interrupted (second step of send_cross_group, group.yaml older than the ledger). */
 void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only);
