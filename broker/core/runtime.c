@@ -105,6 +105,39 @@ void runtimes_forget_ledger(struct cccc_group *group)
         forget_ledger(runtime);
 }
 
+static void exchange_ledger(struct cccc_runtime *a, struct cccc_runtime *b)
+{
+    struct cccc_runtime was = *a;
+    a->generation = b->generation;
+    a->exit = b->exit;
+    a->delivery = b->delivery;
+    memcpy(a->started_ts, b->started_ts, sizeof a->started_ts);
+    memcpy(a->queue, b->queue, sizeof a->queue);
+    b->generation = was.generation;
+    b->exit = was.exit;
+    b->delivery = was.delivery;
+    memcpy(b->started_ts, was.started_ts, sizeof b->started_ts);
+    memcpy(b->queue, was.queue, sizeof b->queue);
+}
+
+void runtimes_carry(struct cccc_group *group, struct cccc_group *folded)
+{
+    struct cccc_runtime *fresh, *next;
+    HASH_ITER(hh, folded->runtimes, fresh, next)
+    {
+        struct cccc_runtime *known = runtime_find(group, cccc_str(fresh->id));
+        if (known) {
+            exchange_ledger(known, fresh);
+            continue;
+        }
+        HASH_DELETE(hh, folded->runtimes, fresh);
+        link_runtime(group, fresh, strlen(fresh->id));
+    }
+    struct cccc_runtime *kept = group->runtimes;
+    group->runtimes = folded->runtimes;
+    folded->runtimes = kept;
+}
+
 void runtimes_fini(struct cccc_group *group)
 {
     struct cccc_runtime *runtime, *next;

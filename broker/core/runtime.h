@@ -104,6 +104,8 @@ void runtimes_sync(struct cccc_group *group);
 void runtime_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
 /* Forget what is of the ledger: a fold begins anew. What runs goes on running. */
 void runtimes_forget_ledger(struct cccc_group *group);
+/* `folded` was folded anew and is about to take the place of `group`: what runs goes along, with the ledger's part as folded. */
+void runtimes_carry(struct cccc_group *group, struct cccc_group *folded);
 void runtimes_fini(struct cccc_group *group);
 cccc_value_t runtimes_dump(const struct cccc_group *group, cccc_arena_t *arena);
 /* Start and stop what the configuration wants started and stopped. */

@@ -140,6 +140,7 @@ void child_close_terminal(struct child *self)
 
 struct process {
     pid_t pid, parent, session;
+    unsigned long long ticks; /* of processor time */
     char state;
 };
 
@@ -155,9 +156,13 @@ static bool read_process(pid_t pid, struct process *out)
         return false;
     text[n] = '\0';
     const char *behind_name = strrchr(text, ')'); /* the name may hold anything */
-    int parent, group, session;
-    if (!behind_name || sscanf(behind_name + 1, " %c %d %d %d", &out->state, &parent, &group, &session) != 4)
+    int parent, session;
+    unsigned long long user, system;
+    /* Fields 3, 4, 6, 14 and 15 of proc(5). */
+    if (!behind_name ||
+        sscanf(behind_name + 1, " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &out->state, &parent, &session, &user, &system) != 5)
         return false;
+    out->ticks = user + system;
     out->pid = pid;
     out->parent = parent;
     out->session = session;
@@ -208,6 +213,16 @@ bool child_is_stopped(const struct child *self)
 {
     struct process agent;
     return self->pid > 0 && read_process(self->pid, &agent) && agent.state == 'T';
+}
+
+bool child_is_at_rest(struct child *self)
+{
+    struct process agent;
+    if (self->pid <= 0 || !read_process(self->pid, &agent))
+        return false;
+    bool rests = agent.state == 'S' && agent.ticks == self->ticks;
+    self->ticks = agent.ticks;
+    return rests;
 }
 
 void child_signal(const struct child *self, int signal)

@@ -11,9 +11,10 @@
 #include <sys/types.h>
 
 struct child {
-    int terminal;  /* PTY master, non-blocking; -1 once closed */
-    pid_t pid;     /* of the agent; 0 after it was collected */
-    pid_t session; /* its session's id */
+    int terminal;   /* PTY master, non-blocking; -1 once closed */
+    pid_t pid;      /* of the agent; 0 after it was collected */
+    pid_t session;  /* its session's id */
+    uint64_t ticks; /* of processor time, when last asked */
     bool exited;
     int status; /* as waitpid(2) gives it */
 };
@@ -34,6 +35,8 @@ bool child_collect(struct child *self);
 void child_resize(struct child *self, uint16_t rows, uint16_t cols);
 /* Is it stopped (SIGSTOP, SIGTSTP), so that nothing typed is read? */
 bool child_is_stopped(const struct child *self);
+/* Does the agent wait for something, and since the last call has used no processor time? A program that is still starting does. */
+bool child_is_at_rest(struct child *self);
 /* Send `signal` to the agent's session: every process below us that is in it. */
 void child_signal(const struct child *self, int signal);
 /* SIGKILL to every process below us until none is left; at most a second. False when some could not be ended (they are in the kernel). */

@@ -13,7 +13,8 @@
 /* Milliseconds. */
 enum {
     READY_QUIET = 200,   /* after the first output */
-    READY_SILENT = 1000, /* a program that prints nothing */
+    READY_SILENT = 1000, /* a program that prints nothing, and is at rest */
+    REST_INTERVAL = 300, /* ... between two looks */
     HUNG_UP_MAX = 500,   /* everybody closed the terminal: the agent, if it has not exited by then, can be reached no more and is ended */
     TURN_MAX = 1000,
     WINDOW = 100
@@ -76,7 +77,11 @@ static void note_readiness(struct hold *self)
 {
     if (self->ready || self->child.terminal < 0 || self->now_ms - self->started_ms < self->launch.ready_ms)
         return;
-    bool silent = !self->output_ms && self->now_ms - self->started_ms >= READY_SILENT;
+    bool silent = !self->output_ms && self->now_ms - self->started_ms >= READY_SILENT && self->now_ms - self->rest_ms >= REST_INTERVAL;
+    if (silent) {
+        self->rest_ms = self->now_ms;
+        silent = child_is_at_rest(&self->child);
+    }
     bool quiet = self->output_ms && self->now_ms - self->output_ms >= READY_QUIET;
     self->ready = silent || quiet || screen_wants_brackets(self->screen);
 }
@@ -188,6 +193,11 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* How long this turn may wait. */
 static int turn_ms(struct hold *self)
 {
@@ -197,7 +207,8 @@ static int turn_ms(struct hold *self)
     if (self->stopping && !hold_agent_is_gone(self))
         due = earlier(due, self->stop_until_ms);
     if (!self->ready && self->child.terminal >= 0)
-        due = earlier(due, (self->output_ms ? self->output_ms + READY_QUIET : self->started_ms + READY_SILENT));
+        due = earlier(due, self->output_ms ? self->output_ms + READY_QUIET
+                                           : later(self->started_ms + READY_SILENT, self->rest_ms + REST_INTERVAL));
     if (self->child.terminal >= 0 && !may_read(self))
         due = earlier(due, self->read_window_ms + WINDOW);
     return due > self->now_ms ? (int)(due - self->now_ms) : 1;

@@ -43,6 +43,7 @@ struct hold {
     int64_t now_ms, started_ms;
     int64_t output_ms; /* of the last output; 0 = none yet */
     bool ready;
+    int64_t rest_ms; /* when it was last looked whether a silent program is at rest */
 
     cccc_buf_t keys; /* what a person typed and the program has not read yet */
     int64_t keys_ms; /* when a person typed last */
