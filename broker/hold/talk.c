@@ -73,7 +73,7 @@ static cccc_args_t *who(const struct hold *self)
 
 static bool is_final(const struct cccc_error *err)
 {
-    return strcmp(err->code, "superseded") == 0;
+    return strcmp(err->code, "superseded") == 0 || strcmp(err->code, "group_not_found") == 0;
 }
 
 static void on_failure(struct hold *self, const struct asked *asked, const struct cccc_error *err)

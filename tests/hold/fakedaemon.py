@@ -52,10 +52,14 @@ class FakeDaemon:
 
     def close(self):
         self.close_bus()
-        if self.process and self.process.poll() is None:
-            self.process.kill()
         if self.process:
-            self.process.wait()
+            self.process.terminate()  # it ends its program first
+            shutil.rmtree(self.home / "daemon")  # nobody is left to hear of it
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
         self.context.term()
         shutil.rmtree(self.home)
 
