@@ -89,6 +89,7 @@ static void take_finished(struct cccc_bus *bus)
         work->finish(work, bus);
         cccc_bus_carry_out(bus);
     }
+    cccc_peers_flush(bus->peers);
 }
 
 static void tick(struct cccc_bus *bus)
