@@ -102,9 +102,12 @@ static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_a
     snprintf(path, sizeof path, "%s/%s", bus->home.root, name);
     struct cccc_errmsg m = {""};
     struct cccc_stat st;
-    cccc_value_t document = cccc_json_file(bus->vfs, path, arena, &m);
+    enum cccc_written by;
+    cccc_value_t document = cccc_json_document(bus->vfs, path, arena, &by, &m);
     if (cccc_is_nil(&document) && bus->vfs->stat(bus->vfs->ctx, path, &st) == 0)
         cccc_log(LOG_WARNING, "DOCUMENT", "%s; it is made anew from the group folders", m.text);
+    else if (by == CCCC_WRITTEN_CHANGED)
+        cccc_log(LOG_WARNING, "DOCUMENT", "%s was changed since cccc last wrote it; it counts as it is", path);
     return document;
 }
 

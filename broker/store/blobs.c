@@ -271,3 +271,43 @@ cccc_err_t cccc_store_blob_text(const struct cccc_store_call *call)
         rc = cccc_vfs_replace(call->vfs, path.z, call->store->data.ptr, call->store->data.len, false);
     return rc < 0 ? cccc_file_fail(call->m, rc, "write", path.z) : CCCC_OK;
 }
+
+/* ---- checking ---- */
+
+struct blobs_check {
+    const struct cccc_vfs *vfs;
+    const char *dir;
+    cccc_blob_fn each;
+    void *arg;
+    uint64_t *count;
+};
+
+static void check_blob(void *arg, const char *name)
+{
+    struct blobs_check *check = arg;
+    struct cccc_path path;
+    char hex[65], why[160] = "";
+    if (strlen(name) < 66 || name[64] != '_' || !cccc_is_sha256((cccc_str_t){name, 64}))
+        return;
+    ++*check->count;
+    snprintf(path.z, sizeof path.z, "%s/%s", check->dir, name);
+    int fd = check->vfs->open(check->vfs->ctx, path.z, CCCC_O_READ);
+    int rc = fd < 0 ? fd : hash_file(check->vfs, fd, hex);
+    if (fd >= 0)
+        check->vfs->close(check->vfs->ctx, fd);
+    if (rc < 0)
+        snprintf(why, sizeof why, "%s", strerror(-rc));
+    else if (memcmp(hex, name, 64) != 0)
+        snprintf(why, sizeof why, "its bytes have the SHA-256 %s", hex);
+    if (why[0])
+        check->each(check->arg, path.z, why);
+}
+
+void cccc_blobs_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_blob_fn each, void *arg,
+                      uint64_t *count)
+{
+    struct cccc_path dir = cccc_group_path(home, group_id, "/state/blobs");
+    struct blobs_check check = {vfs, dir.z, each, arg, count};
+    *count = 0;
+    vfs->list(vfs->ctx, dir.z, check_blob, &check);
+}

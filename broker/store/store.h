@@ -48,6 +48,22 @@ size_t cccc_yaml_line(const char *text, size_t len, const struct cccc_schema_ste
 /* A JSON document of at most STATE_FILE_BYTES_MAX, nil when missing, unreadable or not an object (reference 0.4); *m then says so. */
 cccc_value_t cccc_json_file(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, struct cccc_errmsg *m);
 
+/* Who wrote a document last. */
+enum cccc_written {
+    CCCC_WRITTEN_BY_US,
+    CCCC_WRITTEN_CHANGED,   /* cccc, and then somebody or something changed it */
+    CCCC_WRITTEN_UNSUMMED,  /* CCCC 0.4.0 or another program: it has no checksum */
+    CCCC_WRITTEN_UNREADABLE /* there is none, or it is no document any more */
+};
+/* The same for registry.json and active.json, which carry a checksum; it is no member of the value. */
+cccc_value_t cccc_json_document(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, enum cccc_written *by,
+                                struct cccc_errmsg *m);
+
+/* Compare every blob of a group with the SHA-256 in its name: `each` is told of one that differs or cannot be read, and why. *count is how many there are. */
+typedef void (*cccc_blob_fn)(void *arg, const char *path, const char *why);
+void cccc_blobs_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_blob_fn each, void *arg,
+                      uint64_t *count);
+
 /* What start-up finds of one group. */
 struct cccc_group_files {
     cccc_value_t document; /* group.yaml or, when it cannot be read, group.yaml.prev; nil when neither can */

@@ -194,18 +194,24 @@ static bool check_registered(struct doctor *self, const cccc_value_t *registry)
     return gone;
 }
 
-static void check_registry(struct doctor *self)
+static void check_document(struct doctor *self, const char *name)
 {
+    static const char *const states[] = {
+        [CCCC_WRITTEN_BY_US] = "",
+        [CCCC_WRITTEN_CHANGED] = ", changed since cccc last wrote it; it counts as it is",
+        [CCCC_WRITTEN_UNSUMMED] = ", without a checksum: CCCC 0.4.0 or another program wrote it",
+    };
     struct cli *cli = self->cli;
     struct cccc_errmsg m = {""};
-    const char *path = cli_printf(cli, "%s/registry.json", cli->home.root);
+    enum cccc_written by;
+    const char *path = cli_printf(cli, "%s/%s.json", cli->home.root, name);
     if (access(path, F_OK) != 0)
         return;
-    cccc_value_t registry = cccc_json_file(&cccc_vfs_posix, path, cli->arena, &m);
-    if (!cccc_is_map(&registry))
-        found(self, "registry", NOTE, "%s; the daemon rebuilds it from the group folders", m.text);
-    else if (!check_registered(self, &registry))
-        found(self, "registry", WELL, "%s", path);
+    cccc_value_t document = cccc_json_document(&cccc_vfs_posix, path, cli->arena, &by, &m);
+    if (by == CCCC_WRITTEN_UNREADABLE)
+        found(self, name, NOTE, "%s; the daemon makes it anew from the group folders", m.text);
+    else if (!check_registered(self, &document) || by != CCCC_WRITTEN_BY_US)
+        found(self, name, by == CCCC_WRITTEN_BY_US ? WELL : NOTE, "%s%s", path, states[by]);
 }
 
 static void check_ledger(struct doctor *self, const char *group)
@@ -234,6 +240,17 @@ static void check_ledger(struct doctor *self, const char *group)
         found(self, name, WELL, "%" PRIu64 " events, %s%s", report->sound + report->legacy, size,
               report->legacy > 0 ? cli_printf(self->cli, "; the first %" PRIu64 " are of CCCC 0.4.0, without checksums", report->legacy)
                                  : "");
+}
+
+static void bad_blob(void *arg, const char *path, const char *why)
+{
+    found(arg, "blobs", DAMAGED, "%s: %s; restore it from a backup", path, why);
+}
+
+static void check_blobs(struct doctor *self, cccc_str_t group)
+{
+    uint64_t count;
+    cccc_blobs_check(&cccc_vfs_posix, &self->cli->home, group, bad_blob, self, &count);
 }
 
 /* Events that CCCC 0.4.0 had moved out of a ledger before it became ours. */
@@ -279,12 +296,14 @@ static void check_group(struct doctor *self, cccc_str_t id)
     else if (files.note[0])
         found(self, name, NOTE, "%s", files.note);
     else
-        found(self, name, WELL, "%.*s", CCCC_STR_FMT(cccc_get_str(&files.document, "title")));
+        found(self, name, files.edited ? NOTE : WELL, "%.*s%s", CCCC_STR_FMT(cccc_get_str(&files.document, "title")),
+              files.edited ? "; group.yaml was changed since cccc last wrote it; the next start takes the change over" : "");
     if (files.kept[0])
         found(self, name, NOTE, "group.yaml: %s; kept as it is", files.kept);
     check_edit(self, id, name);
     check_ledger(self, group);
     check_archive(self, group);
+    check_blobs(self, id);
 }
 
 static void check_groups(struct doctor *self)
@@ -315,7 +334,8 @@ int cmd_doctor(struct cli *cli)
         check_disk(&self);
         check_daemon(&self);
         check_sockets(&self);
-        check_registry(&self);
+        check_document(&self, "registry");
+        check_document(&self, "active");
         check_groups(&self);
     }
     if (cli->json) {

@@ -51,21 +51,73 @@ static const char *title(const struct cccc_group_files *files)
 
 /* ---- JSON ---- */
 
+/* `text` with its last member, the sum, taken out; it must have one. */
+static const char *without_sum(const char *text)
+{
+    static char out[4096];
+    const char *tail = strstr(text, ",\n  \"sum\": \"");
+    assert_non_null(tail);
+    assert_int_equal(strlen(tail), strlen(",\n  \"sum\": \"\"\n}\n") + 64);
+    snprintf(out, sizeof out, "%.*s\n}\n", (int)(tail - text), text);
+    return out;
+}
+
 /* Documents are written for people: two spaces, a final newline; and read back the same. */
 static void json_documents_survive(void **state)
 {
     (void)state;
     struct cccc_errmsg m = {""};
+    enum cccc_written by;
     assert_int_equal(run(CCCC_STORE_REGISTRY, "", "{'v': 1, 'groups': {'" GROUP "': {'title': '\xc3\xa9'}}}"), CCCC_OK);
-    assert_string_equal(scratch_read(&s, "registry.json"),
+    assert_string_equal(without_sum(scratch_read(&s, "registry.json")),
                         "{\n  \"v\": 1,\n  \"groups\": {\n    \"" GROUP "\": {\n      \"title\": \"\xc3\xa9\"\n    }\n  }\n}\n");
-    cccc_value_t registry = cccc_json_file(&cccc_vfs_posix, scratch_path(&s, "registry.json"), s.arena, &m),
+    cccc_value_t registry = cccc_json_document(&cccc_vfs_posix, scratch_path(&s, "registry.json"), s.arena, &by, &m),
                  v = scratch_json(&s, "{'v': 1, 'groups': {'" GROUP "': {'title': '\xc3\xa9'}}}");
+    assert_int_equal(by, CCCC_WRITTEN_BY_US);
     assert_true(cccc_value_eq(&registry, &v));
     assert_int_equal(run(CCCC_STORE_ACTIVE, "", "{'v': 1}"), CCCC_OK);
-    assert_string_equal(scratch_read(&s, "active.json"), "{\n  \"v\": 1\n}\n");
+    assert_string_equal(without_sum(scratch_read(&s, "active.json")), "{\n  \"v\": 1\n}\n");
     assert_int_equal(run(CCCC_STORE_CURSORS, "", "{}"), CCCC_OK);
     assert_string_equal(scratch_read(&s, FOLDER "state/read_cursors.json"), "{}\n");
+}
+
+static enum cccc_written active_written_by(void)
+{
+    enum cccc_written by;
+    cccc_json_document(&cccc_vfs_posix, scratch_path(&s, "active.json"), s.arena, &by, NULL);
+    return by;
+}
+
+/* No flipped bit and no cut leaves a document that passes for what cccc wrote; and what is not ours is kept when it is written over. */
+static void a_changed_document_is_known_and_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_ACTIVE, "", "{'v': 1, 'active_group_id': '" GROUP "'}"), CCCC_OK);
+    char *ours = strdup(scratch_read(&s, "active.json")), *hurt = strdup(ours);
+    size_t len = strlen(ours);
+    for (size_t at = 0; at < len; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            hurt[at] = (char)(ours[at] ^ (1 << bit));
+            if (hurt[at] == '\0')
+                continue;
+            scratch_write(&s, "active.json", hurt);
+            assert_int_not_equal(active_written_by(), CCCC_WRITTEN_BY_US);
+            hurt[at] = ours[at];
+        }
+    for (size_t cut = 0; cut < len; cut++) {
+        hurt[cut] = '\0';
+        scratch_write(&s, "active.json", hurt);
+        assert_int_not_equal(active_written_by(), CCCC_WRITTEN_BY_US);
+        hurt[cut] = ours[cut];
+    }
+    assert_int_equal(run(CCCC_STORE_ACTIVE, "", "{'v': 1}"), CCCC_OK);
+    hurt[len - 1] = '\0';
+    assert_string_equal(scratch_read(&s, "active.json.edited"), hurt);
+    assert_int_equal(active_written_by(), CCCC_WRITTEN_BY_US);
+    scratch_write(&s, "active.json", "{\"v\": 1}");
+    assert_int_equal(active_written_by(), CCCC_WRITTEN_UNSUMMED);
+    free(ours);
+    free(hurt);
 }
 
 /* Missing, unreadable, no JSON and no object are all nothing, and the message says which it was. */
@@ -423,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
         TEST(json_documents_survive),
+        TEST(a_changed_document_is_known_and_kept),
         TEST(bad_json_documents_read_as_missing),
         TEST(a_document_that_cannot_be_written_is_an_error),
         TEST(what_cccc_wrote_is_no_edit),
