@@ -7,9 +7,14 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
-/* A group whose ledger could not be opened is tried again after RETRY_US, each time after twice as long, at most RETRY_US_MAX. */
-enum { QUIET_US = 1000000, RETRY_US = 5000000, RETRY_US_MAX = 320000000 };
+/* A group whose ledger could not be opened, or only to be read because the disk was full or read-only, is tried again after RETRY_US, each time after
+ * twice as long, at most RETRY_US_MAX. Opening may take its time, and the loop waits for it: the next one of a round only within RETRY_ROUND_US. */
+enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000, RETRY_ROUND_US = 20000 };
+
+/* How many groups' folders are looked for each second. */
+enum { FOLDERS_PER_SECOND = 256 };
 
 /* What happens to a ledger once everything of it is back. */
 enum leaving { STAYS, TO_REFOLD, TO_TRASH };
@@ -50,6 +55,8 @@ struct cccc_shelf {
     uint64_t quiet_since_us;
     struct cccc_errmsg why_broken;
     char offline[256]; /* "" or why the ledger is not open */
+    bool unborn;       /* begun for a new group, and nothing of it is durable yet: its folder may be missing */
+    bool again;        /* opening it is tried again: it is offline, or takes no appends for a reason that may pass */
     char refused[640]; /* "" or why an edit of group.yaml does not count */
     uint64_t retry_at_us, retry_after_us;
 };
@@ -82,7 +89,7 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     return shelf;
 }
 
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why)
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why, bool again)
 {
     struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
     if (!shelf)
@@ -90,9 +97,13 @@ void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_
     CCCC_ASSERT(!shelf->ledger, "slot %u has a ledger", slot);
     snprintf(shelf->group_id, sizeof shelf->group_id, "%s", group_id);
     shelf->ledger = ledger;
+    shelf->unborn = shelf->unborn && !(ledger && cccc_ledger_durable(ledger) > 0);
     snprintf(shelf->offline, sizeof shelf->offline, "%s", why ? why : "");
+    if (shelf->again && !again)
+        cccc_log(LOG_NOTICE, "GROUP-BACK", "the group is served again group=%s", shelf->group_id);
+    shelf->again = again;
     uint64_t after = shelf->retry_after_us ? 2 * shelf->retry_after_us : RETRY_US;
-    shelf->retry_after_us = !why ? 0 : after < RETRY_US_MAX ? after : RETRY_US_MAX;
+    shelf->retry_after_us = !again ? 0 : after < RETRY_US_MAX ? after : RETRY_US_MAX;
     shelf->retry_at_us = bus->now.mono_us + shelf->retry_after_us;
 }
 
@@ -102,23 +113,42 @@ void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *wh
     snprintf(shelf->refused, sizeof shelf->refused, "%s", why);
 }
 
+bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot)
+{
+    const struct cccc_shelf *shelf = shelf_at(self, slot);
+    return shelf && shelf->unborn;
+}
+
+/* Why a group is not written or read now, and what ends that; "" when all is well with it, or when it never came to be. */
+static cccc_str_t ailment(const struct cccc_shelf *shelf, cccc_arena_t *arena)
+{
+    static const char *const remedies[] = {
+        [CCCC_LEDGER_OK] = "",
+        [CCCC_LEDGER_NO_SPACE] = "; make room, and the next message is taken",
+        [CCCC_LEDGER_FAILED] = "; it is being opened again",
+        [CCCC_LEDGER_READ_ONLY] = "",
+    };
+    cccc_ledger_health_t health = shelf->ledger ? cccc_ledger_health(shelf->ledger) : CCCC_LEDGER_OK;
+    if (shelf->unborn)
+        return CCCC_STR("");
+    if (health == CCCC_LEDGER_OK && !shelf->offline[0])
+        return cccc_str(shelf->refused);
+    const char *why = shelf->offline[0] ? shelf->offline : cccc_ledger_note(shelf->ledger);
+    const char *remedy = shelf->again ? "; cccc tries again by itself" : remedies[health];
+    return cccc_arena_printf(arena, "%s%s", why, remedy);
+}
+
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena)
 {
     cccc_builder_t list = cccc_array_builder(arena, 0);
     for (uint32_t i = 0; i < self->count; i++) {
         const struct cccc_shelf *shelf = self->shelves[i];
-        if (!shelf)
-            continue;
-        const char *why = shelf->offline;
-        if (shelf->ledger && cccc_ledger_health(shelf->ledger) != CCCC_LEDGER_OK)
-            why = cccc_ledger_note(shelf->ledger);
-        if (!why[0])
-            why = shelf->refused;
-        if (!why[0])
+        cccc_str_t why = shelf ? ailment(shelf, arena) : CCCC_STR("");
+        if (why.len == 0)
             continue;
         cccc_builder_t group = cccc_map_builder(arena, 2);
         cccc_map_add(&group, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(shelf->group_id))));
-        cccc_map_add(&group, "reason", cccc_string(cccc_arena_str(arena, cccc_str(why))));
+        cccc_map_add(&group, "reason", cccc_string(why));
         cccc_array_add(&list, group.value);
     }
     return list.value.via.array.size > 0 ? list.value : cccc_nil();
@@ -139,6 +169,7 @@ static void open_new(struct cccc_bus *bus, struct cccc_shelf *shelf)
     struct cccc_ledger_options options = {
         .vfs = bus->vfs, .group_dir = dir, .group_id = shelf->group_id, .epoch = bus->epoch, .create = true};
     struct cccc_recovery report;
+    shelf->unborn = true;
     if (cccc_ledger_open(&options, &shelf->ledger, &report, &shelf->why_broken) != CCCC_OK)
         shelf->ledger = NULL;
 }
@@ -196,6 +227,16 @@ static void take_failure(struct cccc_bus *bus, struct cccc_shelf *shelf, const s
                             refold);
 }
 
+/* The last `lines` events up to `durable` are on the disk. */
+static void tell_durable(struct cccc_bus *bus, cccc_slot_t slot, uint64_t durable, uint32_t lines)
+{
+    for (uint64_t seq = durable - lines; seq < durable;) {
+        seq = durable - seq > CCCC_LOT_EVENTS ? seq + CCCC_LOT_EVENTS : durable;
+        cccc_core_durable(bus->core, cccc_bus_moment(bus), slot, seq);
+        cccc_bus_carry_out(bus);
+    }
+}
+
 static void finish_commit(struct cccc_work *work, void *loop)
 {
     struct cccc_bus *bus = loop;
@@ -210,10 +251,11 @@ static void finish_commit(struct cccc_work *work, void *loop)
     cccc_ledger_done(shelf->ledger, &job->batch, &result);
     if (result.err == CCCC_OK) {
         bus->stats.acked += lines;
+        shelf->unborn = false;
         if (cccc_ledger_backlog(shelf->ledger) > 0)
             become_dirty(&bus->ledgers, shelf);
         become_quiet(bus, shelf);
-        cccc_core_durable(bus->core, cccc_bus_moment(bus), shelf->slot, result.durable);
+        tell_durable(bus, shelf->slot, result.durable, lines);
     } else {
         take_failure(bus, shelf, &result);
     }
@@ -429,6 +471,7 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
         if (!shelf || !cccc_str_is(group_id, shelf->group_id))
             continue;
         shelf->offline[0] = '\0';
+        shelf->again = false;
         if (!shelf->ledger)
             continue;
         shelf->leaving = TO_TRASH;
@@ -439,17 +482,83 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
     cccc_pool_put(bus->filer, then);
 }
 
+static uint64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+/* The group was deleted, or forgotten because its folder is gone. */
+static bool is_forgotten(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
+{
+    cccc_slot_t slot;
+    return !cccc_core_slot(bus->core, cccc_str(shelf->group_id), &slot) || slot != shelf->slot;
+}
+
+static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (is_forgotten(bus, shelf)) {
+        shelf->again = false;
+        shelf->offline[0] = '\0';
+        return;
+    }
+    if (shelf->ledger) {
+        shelf->leaving = TO_REFOLD;
+        settle(bus, shelf);
+    } else {
+        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
+    }
+    cccc_bus_carry_out(bus);
+}
+
 void cccc_ledgers_retry_offline(struct cccc_bus *bus)
 {
-    for (uint32_t i = 0; i < bus->ledgers.count; i++) {
+    uint64_t began = clock_us();
+    for (uint32_t i = 0; i < bus->ledgers.count && clock_us() - began <= RETRY_ROUND_US; i++) {
         struct cccc_shelf *shelf = bus->ledgers.shelves[i];
-        if (!shelf || shelf->ledger || !shelf->offline[0] || bus->now.mono_us < shelf->retry_at_us)
-            continue;
-        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
-        if (shelf->ledger)
-            cccc_log(LOG_NOTICE, "GROUP-BACK", "the group is served again group=%s", shelf->group_id);
-        cccc_bus_carry_out(bus);
-        return; /* one a second: opening may take its time */
+        if (shelf && shelf->again && shelf->leaving == STAYS && bus->now.mono_us >= shelf->retry_at_us)
+            open_again(bus, shelf);
+    }
+}
+
+/* Nothing of it is away, and nothing waits for the disk: then nothing of the group is pending either. */
+static bool is_at_rest(const struct cccc_shelf *shelf)
+{
+    return shelf->ledger && !shelf->dirty.in_list && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0 &&
+           shelf->leaving == STAYS;
+}
+
+static bool folder_is_gone(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
+{
+    char dir[sizeof bus->home.root + 64];
+    struct cccc_stat st;
+    snprintf(dir, sizeof dir, "%s/groups/%s", bus->home.root, shelf->group_id);
+    return bus->vfs->stat(bus->vfs->ctx, dir, &st) == -ENOENT;
+}
+
+/* What is written next would be refused; who only reads would never learn that there is nothing behind the open file any more. */
+static void look_for_folder(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (!is_at_rest(shelf) || shelf->unborn || !folder_is_gone(bus, shelf))
+        return;
+    if (is_forgotten(bus, shelf)) {
+        cccc_ledger_close(&shelf->ledger);
+        return;
+    }
+    cccc_log(LOG_ERR, "GROUP-FOLDER-GONE", "somebody removed the folder of a group while it was served group=%s", shelf->group_id);
+    cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, false, "the folder of the group is gone", true);
+    cccc_bus_carry_out(bus);
+}
+
+void cccc_ledgers_look_for_folders(struct cccc_bus *bus)
+{
+    struct cccc_ledgers *self = &bus->ledgers;
+    for (uint32_t i = 0; i < self->count && i < FOLDERS_PER_SECOND; i++) {
+        self->looked_at = (self->looked_at + 1) % self->count;
+        struct cccc_shelf *shelf = self->shelves[self->looked_at];
+        if (shelf)
+            look_for_folder(bus, shelf);
     }
 }
 

@@ -20,15 +20,19 @@ struct cccc_ledgers {
     struct cccc_list quiet;  /* committed and not marked yet, longest quiet first */
     struct cccc_list broken; /* could not be opened: the core is told once its effects are carried out */
     uint32_t commits_out, marks_out, reads_out;
+    uint32_t looked_at; /* the slot whose folder was looked for last */
 };
 
-/* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. */
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why);
+/* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. `again`: opening it is to be tried again. */
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why, bool again);
 /* Say of a group, as long as the daemon runs, that an edit of its configuration was refused. `why` is copied. After put. */
 void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why);
 /* The groups that cannot be written or read now, or whose edited configuration was refused: an array of {group_id, reason} in the arena, nil when there
  * is none. */
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena);
+/* Is the ledger in `slot` one of a new group, of which nothing has become durable yet? Then a missing folder is no loss: nothing was stored. */
+bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot);
+
 /* An APPEND: seal the event into its ledger, opened first when it is new. */
 void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cccc_event *event, cccc_str_t group_id, bool create);
 /* A READ. Takes `arena`. */
@@ -45,8 +49,10 @@ void cccc_ledgers_commit(struct cccc_bus *bus);
 /* Write the marks of ledgers that have been quiet for a second; or of all. */
 void cccc_ledgers_write_marks(struct cccc_bus *bus);
 void cccc_ledgers_write_all_marks(struct cccc_bus *bus);
-/* Try a group again whose ledger could not be opened, now and then. */
+/* Open groups again that are offline, or take no appends for a reason that may pass, now and then. */
 void cccc_ledgers_retry_offline(struct cccc_bus *bus);
+/* Once a second: a group whose folder somebody removed goes offline, and everybody hears of it. */
+void cccc_ledgers_look_for_folders(struct cccc_bus *bus);
 /* When the next mark is due, in monotonic microseconds; UINT64_MAX: none. */
 uint64_t cccc_ledgers_next_mark_us(const struct cccc_ledgers *self);
 /* Nothing dirty, nothing away. */

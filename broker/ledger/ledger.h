@@ -41,6 +41,7 @@ struct cccc_recovery {
     uint32_t gap_count;
     struct cccc_gap gaps[16]; /* the first ones */
     bool read_only;
+    bool may_pass;  /* with read_only: the disk is full or read-only; opening again later may do better */
     bool restored;  /* another file than the mark's: a restored copy */
     char note[256]; /* one sentence for the log and for doctor; "" when all is well */
 };

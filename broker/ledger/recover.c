@@ -237,6 +237,7 @@ static cccc_err_t judge_file(struct recovery *r)
 
 static void refuse_appends(struct recovery *r, const char *why)
 {
+    r->report->may_pass = r->ledger->health == CCCC_LEDGER_OK;
     r->ledger->health = CCCC_LEDGER_READ_ONLY;
     note(r->report, "%s, so nothing is appended", why);
 }

@@ -71,17 +71,6 @@ static cccc_err_t check_piece(const struct cccc_store_call *call)
     return CCCC_OK;
 }
 
-static int write_at(const struct cccc_vfs *vfs, int fd, cccc_str_t data, uint64_t offset)
-{
-    for (size_t done = 0; done < data.len;) {
-        ssize_t n = vfs->pwrite(vfs->ctx, fd, data.ptr + done, data.len - done, offset + done);
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 /* Pieces come in order; one may be repeated. The first empties what an abandoned upload left. */
 cccc_err_t cccc_store_blob_piece(const struct cccc_store_call *call)
 {
@@ -103,7 +92,7 @@ cccc_err_t cccc_store_blob_piece(const struct cccc_store_call *call)
         err = cccc_fail(call->m, CCCC_E_BLOB_CONFLICT, "the upload has %" PRIu64 " bytes; the next piece begins there, not at %" PRIu64,
                         st.size, s->offset);
     else if (rc == 0)
-        rc = write_at(vfs, fd, s->data, s->offset);
+        rc = cccc_vfs_pwrite_all(vfs, fd, s->data.ptr, s->data.len, s->offset);
     vfs->close(vfs->ctx, fd);
     return rc < 0 ? cccc_file_fail(call->m, rc, "write", path.z) : err;
 }
