@@ -30,8 +30,8 @@ static size_t format_slot(const struct cccc_mark_value *mark, char out[MARK_TEXT
 static bool parse_slot(const char *text, struct cccc_mark_value *out)
 {
     unsigned long long turn, device, inode, seq, offset, birth = 0;
-    /* Numbers sscanf cannot hold are no concern: what it made of them is compared with the text. */
-    if (sscanf(text, /* NOLINT(cert-err34-c) */ "cccc-mark 1 turn=%llu device=%llu inode=%llu seq=%llu offset=%llu birth=%llu", &turn, &device, &inode, &seq, &offset,
+    /* NOLINTNEXTLINE(cert-err34-c): what it makes of a number that is too large is not what the text says, which is compared below. */
+    if (sscanf(text, "cccc-mark 1 turn=%llu device=%llu inode=%llu seq=%llu offset=%llu birth=%llu", &turn, &device, &inode, &seq, &offset,
                &birth) < 5)
         return false;
     struct cccc_mark_value mark = {.turn = turn, .device = device, .inode = inode, .seq = seq, .offset = offset, .birth_ns = birth};

@@ -2,6 +2,7 @@
 #include "broker/ledger/scan.h"
 
 #include "broker/ledger/file.h"
+#include "proto/err.h"
 #include "proto/limits.h"
 
 #include <stdlib.h>
