@@ -456,7 +456,7 @@ static void call_lost(call_t *call, cccc_err_t err, bool unknown, const char *me
     unknown = (unknown && !CCCC_MUTANT_IS(NEVER_UNKNOWN)) || partly;
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
     cccc_map_add(&details, "outcome", cccc_text(unknown ? "unknown" : "not_stored"));
-    call_fail_details(call, err, details.value, "%s%s", partly ? "a part of the request is stored, the rest was refused: " : "", message);
+    call_fail_details(call, err, details.value, "%s%s", partly ? "a part of the request is stored; of the rest: " : "", message);
 }
 
 static void pending_lost(struct cccc_pending *p, cccc_err_t err, bool unknown, const char *message)

@@ -228,6 +228,9 @@ cccc_args_t *cli_args(struct cli *cli, const char *group);
 int cli_ask(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result);
 /* The same for commands that ask again and again: the answer is not kept, free the reply (which may be NULL when it is not wanted). */
 int cli_ask_once(struct cli *cli, const char *op, cccc_args_t **args, cccc_reply_t **reply);
+/* The second step of commands that have just done `done` ("made group g_1"): make the group the active one. When that fails, the report says that the
+ * first step stays done. 0, or the exit status. */
+int cli_make_active(struct cli *cli, const char *group, const char *done);
 /* cli_ask without reporting: false and *error. */
 bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result, struct cccc_error *error);
 

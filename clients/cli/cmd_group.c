@@ -31,13 +31,6 @@ static int change(struct cli *cli, const char *op, cccc_args_t **args, const cha
     return 0;
 }
 
-static int make_active(struct cli *cli, const char *group)
-{
-    const cccc_value_t *result;
-    cccc_args_t *args = cli_args(cli, group);
-    return cli_ask(cli, "active_set", &args, &result);
-}
-
 int cmd_group_create(struct cli *cli)
 {
     const char *word = cli_arg(cli, 0), *option = cli_option(cli, "title");
@@ -55,7 +48,7 @@ int cmd_group_create(struct cli *cli)
     if (status)
         return status;
     const char *group = cccc_arena_str(cli->arena, cccc_get_str(result, "group_id")).ptr;
-    status = make_active(cli, group);
+    status = cli_make_active(cli, group, cli_printf(cli, "made group %s", group));
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "group", "%s", group);

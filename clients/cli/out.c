@@ -178,7 +178,7 @@ static const struct {
     {CCCC_E_GROUP_OFFLINE, "`cccc doctor` says what is wrong with its files"},
     {CCCC_E_GROUP_READ_ONLY, "`cccc doctor` says what is wrong with its ledger"},
     {CCCC_E_STORAGE, "`cccc doctor` checks the disk; repeat with the same --client-id"},
-    {CCCC_E_NO_SPACE, "free some space, then repeat: nothing was stored"},
+    {CCCC_E_NO_SPACE, "free some space, then repeat"},
     {CCCC_E_NOT_RUNNING, "`cccc daemon start`"},
     {CCCC_E_UNREACHABLE, "`cccc daemon status`, then `cccc daemon restart`"},
     {CCCC_E_SHUTTING_DOWN, "try again in a moment, or `cccc daemon start`"},

@@ -199,3 +199,22 @@ def test_deletion_is_logged_with_its_group(served):
         bus.ask("group_delete", group_id=group_id)
     [record] = log_records(served, "GROUP-DELETED")
     assert (record["group"], record["by"]) == (group_id, "user") and "=" not in record["msg"]
+
+
+def test_what_a_command_has_done_before_it_failed_is_said(served, tmp_path):
+    """attach and group create have two steps; when the second one fails, the first one stays."""
+    (served.path / "active.json").mkdir()
+    done = served.cli("attach", str(tmp_path), check=False)
+    with served.bus() as bus:
+        [group] = bus.ask("groups")["groups"]
+        assert [row["kind"] for row in served.ledger(group["group_id"])] == ["group.create", "group.attach"]
+        assert done.returncode != 0 and f"{tmp_path} is attached to group {group['group_id']}, and that is recorded" in done.stderr
+        assert f"cccc use {group['group_id']}" in done.stderr and "nothing was stored" not in done.stderr
+        with pytest.raises(busclient.BusError) as failed:
+            bus.ask("active_set", group_id=group["group_id"])
+        assert failed.value.code == "storage_failed" and failed.value.details["outcome"] == "not_stored"
+        done = served.cli("group", "create", "Second", check=False)
+        made = next(row["group_id"] for row in bus.ask("groups")["groups"] if row["title"] == "Second")
+        assert done.returncode != 0 and f"made group {made}, and that is recorded" in done.stderr
+        (served.path / "active.json").rmdir()
+        assert made in served.cli("use", made).stdout
