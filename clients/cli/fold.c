@@ -36,16 +36,16 @@ static size_t line_bytes(cccc_str_t text, size_t room, bool hard)
 static void print_line(struct cli *cli, cccc_str_t line, size_t column, size_t used, bool hard)
 {
     size_t room = (size_t)cli->width > column + ROOM_MIN ? (size_t)cli->width - column : SIZE_MAX;
-    bool full = used + 1 >= room && used > 0;
     while (line.len > 0) {
-        size_t n = full ? 0 : line_bytes(line, room - used, hard);
+        size_t n = used < room ? line_bytes(line, room - used, hard) : 0;
+        if (used > 0 && n < line.len && line.ptr[n] != ' ')
+            n = 0; /* a word is cut only where a whole line is too short for it */
         fwrite(line.ptr, 1, n, stdout);
         if (n > 0 && n < line.len && line.ptr[n] == ' ')
             n++;
         line = (cccc_str_t){line.ptr + n, line.len - n};
         if (line.len > 0)
             printf("\n%*s", (int)column, "");
-        full = false;
         used = 0;
     }
 }
