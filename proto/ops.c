@@ -303,11 +303,14 @@ static const cccc_value_t *check_bool(struct check *c, const cccc_value_t *v)
         return v;
     if (v->type == MSGPACK_OBJECT_ARRAY || v->type == MSGPACK_OBJECT_MAP || v->type == MSGPACK_OBJECT_BIN)
         return refuse_type(c, v);
-    if (cccc_as_str(v, &s) && trim(s).len == 0)
+    bool is_text = cccc_as_str(v, &s);
+    if (is_text && trim(s).len == 0)
         return NULL;
     bool known = cccc_coerce_bool(v, false) == cccc_coerce_bool(v, true);
-    if (!known)
+    if (!known && is_text)
         return refuse_content(c, CCCC_E_INVALID_REQUEST, "a boolean (true, false, 1, 0, yes, no, on, off)", s);
+    if (!known)
+        return refuse_type(c, v);
     return keep(c, cccc_bool(cccc_coerce_bool(v, false)));
 }
 
