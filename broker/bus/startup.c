@@ -79,7 +79,7 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     *bus = (struct cccc_bus){.vfs = &cccc_vfs_posix, .lock_fd = -1, .signal_fd = -1};
     uint64_t descriptors = cccc_accept_guard_init();
     cccc_bus_new_turn(bus);
-    bus->stats.started_unix_us = bus->now.unix_us;
+    bus->stats.started_mono_us = bus->now.mono_us;
     cccc_err_t err = take_home(bus, home, m);
     if (err == CCCC_OK)
         err = open_signals(bus, m);

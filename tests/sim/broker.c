@@ -72,7 +72,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
     bus->committers = &self->committers;
     bus->readers = &self->readers;
     bus->filer = &self->filer;
-    self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_unix_us = sim->unix_us};
+    self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_mono_us = sim->mono_us};
     return self;
 }
 
