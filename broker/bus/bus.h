@@ -23,6 +23,10 @@ enum cccc_phase {
     CCCC_STOPPED
 };
 
+/* Requests decided, and events told durable, before their effects are carried out: few, so that what was just touched is still in the
+ * processor's cache. */
+enum { CCCC_LOT_EVENTS = 16 };
+
 /* The publication sent last, kept while the same bytes go out under more topics. */
 struct cccc_publication {
     cccc_bytes_t *bytes; /* NULL: none */

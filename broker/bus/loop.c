@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 enum { TICK_US = 1000000, RETRY_MS = 5 };
-/* Arenas of requests kept for the next ones, while there are many and otherwise. */
-enum { ARENAS_KEPT_BUSY = 1024, ARENAS_KEPT_IDLE = 32 };
+/* Arenas of requests, and twice as many bytes of events and replies, kept for the next ones: while there are many and otherwise. */
+enum { SPARES_BUSY = 1024, SPARES_IDLE = 32 };
 
 static uint64_t clock_us(clockid_t id)
 {
@@ -97,11 +97,15 @@ static void tick(struct cccc_bus *bus)
         return;
     bus->next_tick_us = bus->now.mono_us + TICK_US;
     cccc_peers_sweep(bus->peers, bus->now.mono_us);
+    unsigned spares = bus->stats.requests - bus->requests_at_tick > SPARES_BUSY ? SPARES_BUSY : SPARES_IDLE;
+    cccc_arena_keep_spare(spares);
+    cccc_bytes_keep_spare(2 * spares);
     cccc_followers_trim(&bus->followers);
-    cccc_arena_keep_spare(bus->stats.requests - bus->requests_at_tick > ARENAS_KEPT_BUSY ? ARENAS_KEPT_BUSY : ARENAS_KEPT_IDLE);
     bus->requests_at_tick = bus->stats.requests;
-    if (bus->phase == CCCC_SERVING)
+    if (bus->phase == CCCC_SERVING) {
         cccc_ledgers_retry_offline(bus);
+        cccc_ledgers_look_for_folders(bus);
+    }
     cccc_stats_gather(bus);
     cccc_core_tick(bus->core, cccc_bus_moment(bus), &bus->stats.facts);
     cccc_bus_carry_out(bus);

@@ -86,6 +86,7 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_core_destroy(&bus->core);
     cccc_stats_fini(&bus->stats);
     cccc_arena_keep_spare(0);
+    cccc_bytes_keep_spare(0);
     cccc_subscriptions_fini(&bus->subscriptions);
     cccc_followers_fini(&bus->followers);
     cccc_outbox_fini(&bus->outbox);

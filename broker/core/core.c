@@ -112,6 +112,7 @@ void core_log(struct cccc_core *core, int level, const char *id, const char *fmt
     struct cccc_effect *effect = core_effect(core, CCCC_DO_LOG);
     effect->log.level = level;
     effect->log.id = id;
+    effect->log.fmt = fmt;
     va_list args;
     va_start(args, fmt);
     vsnprintf(effect->log.text, sizeof effect->log.text, fmt, args);
@@ -455,7 +456,7 @@ static void call_lost(call_t *call, cccc_err_t err, bool unknown, const char *me
     unknown = (unknown && !CCCC_MUTANT_IS(NEVER_UNKNOWN)) || partly;
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
     cccc_map_add(&details, "outcome", cccc_text(unknown ? "unknown" : "not_stored"));
-    call_fail_details(call, err, details.value, "%s%s", partly ? "a part of the request is stored, the rest was refused: " : "", message);
+    call_fail_details(call, err, details.value, "%s%s", partly ? "a part of the request is stored; of the rest: " : "", message);
 }
 
 static void pending_lost(struct cccc_pending *p, cccc_err_t err, bool unknown, const char *message)
@@ -576,6 +577,8 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 {
     struct cccc_group *group = core_group_make(self, group_id);
     CCCC_ASSERT(!group->pending, "(a fold with events pending)");
+    if (cccc_is_map(&group->document))
+        registry_remember(self, group);
     group_reset(group);
     group->folding = true;
     group->edited = edited;
@@ -589,6 +592,11 @@ void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot)
     self->groups[slot]->unstored = true;
 }
 
+void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot)
+{
+    self->groups[slot]->missing = true;
+}
+
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event)
 {
     struct cccc_group *group = self->groups[slot];
@@ -598,8 +606,8 @@ void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap)
 {
     struct cccc_group *group = self->groups[slot];
-    core_log(self, 4, "LEDGER-GAP", "group=%s from_seq=%llu to_seq=%llu reason=%s", group->id, (unsigned long long)gap->from_seq,
-             (unsigned long long)gap->to_seq, gap->reason);
+    core_log(self, 4, "LEDGER-GAP", "the ledger has a gap; cccc doctor says more group=%s from_seq=%llu to_seq=%llu reason=%s", group->id,
+             (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq, gap->reason);
 }
 
 static char *text_kept(const char *text)

@@ -100,6 +100,8 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *cursors);
 /* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
+/* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
+void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash
@@ -119,7 +121,7 @@ enum cccc_effect_kind {
     CCCC_DO_SHUTDOWN /* stop once replies are out */
 };
 
-/* Bytes shared by a reply, a publication and the pending list; immutable; the count may be changed by any thread. */
+/* Bytes shared by a reply, a publication and the pending list; immutable; counted. Any thread may keep and release them. */
 typedef struct cccc_bytes {
     _Atomic uint32_t refs;
     uint32_t len;
@@ -128,6 +130,9 @@ typedef struct cccc_bytes {
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
+/* Keep up to `max` released ones of the usual size for the next ones, of all threads; 0, as at first: none. Fewer than before gives the surplus back.
+ * Call with 0 at the end. */
+void cccc_bytes_keep_spare(unsigned max);
 
 enum cccc_store_kind {
     CCCC_STORE_GROUP,    /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */
@@ -184,9 +189,9 @@ struct cccc_effect {
         struct cccc_store store;
         struct {
             int level;
-            const char *id;
+            const char *id, *fmt;
             char text[400];
-        } log; /* level as syslog; id static ("GROUP-EDITED") */
+        } log; /* level as syslog; id and fmt static ("GROUP-EDITED"); text is fmt with its values in place (broker/bus/log.h) */
     };
 };
 

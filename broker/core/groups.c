@@ -233,8 +233,10 @@ void op_group_show(call_t *call)
 {
     if (!call_group(call, CCCC_A_group_show_group_id))
         return;
-    cccc_builder_t result = cccc_map_builder(call->arena, 2);
+    cccc_builder_t result = cccc_map_builder(call->arena, 4);
     cccc_map_add(&result, "group", shown(call));
+    cccc_map_add(&result, "settings", settings_effective(call->arena, &call->group->document));
+    cccc_map_add(&result, "settings_set", settings_set(call->arena, &call->group->document));
     cccc_map_add(&result, "as_of_seq", cccc_uint(call->group->head_seq));
     call_reply(call, &result.value);
 }
@@ -401,7 +403,8 @@ static void delete_unsynced(call_t *call)
     struct cccc_group *group = call->group;
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
     cccc_map_add(&details, "outcome", cccc_text("unknown"));
-    core_log(call->core, 4, "GROUP-DELETED-UNSYNCED", "group=%s why=%s", group->id, call->stored.message);
+    core_log(call->core, 4, "GROUP-DELETED-UNSYNCED", "a deleted group is in the trash, but the disk did not confirm it group=%s why=%s",
+             group->id, call->stored.message);
     group_forget(call->core, group);
     call->core->registry_dirty = true;
     call_fail_details(call, CCCC_E_GROUP_DELETE_FAILED, details.value,
@@ -423,7 +426,7 @@ static void delete_trashed(call_t *call)
                   group->id, call->stored.message);
         return;
     }
-    core_log(call->core, 5, "GROUP-DELETED", "group=%s by=%.*s", group->id, CCCC_STR_FMT(call->by));
+    core_log(call->core, 5, "GROUP-DELETED", "the group is in the trash group=%s by=%.*s", group->id, CCCC_STR_FMT(call->by));
     group_forget(call->core, group);
     struct cccc_store store;
     registry_store(call->core, &store);

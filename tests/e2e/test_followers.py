@@ -61,7 +61,7 @@ def test_stopped_follower_costs_little_memory_and_others_miss_nothing(served, tm
         still = stopped_follower(served, bus, group_id)
         try:
             send_all(bus, group_id)
-            wait_for(bus, lambda now: now["dropped_followers"] > 0 and now["publication_bytes"] < 1 << 20)
+            wait_for(bus, lambda now: now["dropped_followers"] > 0 and now["withheld_publications"] > 0 and now["publication_bytes"] < 1 << 20)
             last = bus.ask("send", group_id=group_id, text="the end", to=["lead"])["event"]
             deadline = time.monotonic() + 120
             while last["id"].encode() not in (tmp_path / "tail").read_bytes()[-4096:]:

@@ -365,6 +365,12 @@ void cccc_log(int level, const char *id, const char *fmt, ...)
     sim_tell(running->sim, "  log %s %s", id, text);
 }
 
+void cccc_log_rendered(int level, const char *id, const char *fmt, const char *text)
+{
+    (void)fmt;
+    cccc_log(level, id, "%s", text);
+}
+
 /* No repositories here: a directory is its own root. */
 cccc_err_t cccc_store_git(const struct cccc_store_call *call)
 {

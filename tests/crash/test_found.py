@@ -1,0 +1,36 @@
+"""What the crash tests found once, each as a small test of its own."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from home import Home  # noqa: E402
+
+
+def test_doctor_does_not_take_an_interrupted_creation_for_damage():
+    """A power cut between a new group's folders and its first event leaves an empty ledger and no group.yaml: nothing was acknowledged."""
+    with Home() as home:
+        folder = home.path / "groups/g_0123456789ab"
+        (folder / "state/ledger").mkdir(parents=True, mode=0o700)
+        (folder / "ledger.jsonl").touch(mode=0o600)
+        done = home.cli("doctor", check=False)
+        assert done.returncode == 0 and "it was never made, and nothing was stored" in done.stdout
+
+
+def test_doctor_says_that_a_missing_group_yaml_is_written_from_the_ledger():
+    """A power cut between a group's first event and its first group.yaml; the advice was to restore a backup."""
+    with Home() as home:
+        home.start()
+        with home.bus() as bus:
+            group_id = bus.ask("group_create", title="kept")["group_id"]
+        home.kill()
+        for name in ("group.yaml", "group.yaml.prev"):
+            (home.path / "groups" / group_id / name).unlink(missing_ok=True)
+        done = home.cli("doctor", check=False)
+        assert done.returncode == 0 and "the daemon writes it from the ledger" in done.stdout
+        home.start()
+        with home.bus() as bus:
+            assert bus.ask("group_show", group_id=group_id)["group"]["title"] == "kept"
+        assert "kept" in home.cli("doctor").stdout
+
+
