@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COMMIT_THREADS_AT_START = 2, READ_THREADS = 2, DESCRIPTORS_ENOUGH = 4096 };
+enum { COMMIT_THREADS_AT_START = 2, READ_THREADS = 2 };
+/* With fewer than NEEDED there would be none left for connections, and CZMQ aborts where it gets none. */
+enum { DESCRIPTORS_NEEDED = 128, DESCRIPTORS_ENOUGH = 4096 };
 
 /* ---- the lock ---- */
 
@@ -78,6 +80,10 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
 {
     *bus = (struct cccc_bus){.vfs = &cccc_vfs_posix, .lock_fd = -1, .signal_fd = -1};
     uint64_t descriptors = cccc_accept_guard_init();
+    if (descriptors < DESCRIPTORS_NEEDED)
+        return cccc_fail(m, CCCC_E_INTERNAL,
+                         "only %" PRIu64 " descriptors are allowed, and serving takes %d; raise the limit: ulimit -n %d", descriptors,
+                         DESCRIPTORS_NEEDED, DESCRIPTORS_ENOUGH);
     cccc_bus_new_turn(bus);
     bus->stats.started_mono_us = bus->now.mono_us;
     cccc_err_t err = take_home(bus, home, m);
