@@ -19,7 +19,7 @@ enum { DESCRIPTORS_NEEDED = 128, DESCRIPTORS_ENOUGH = 4096 };
 
 /* ---- the lock ---- */
 
-/* cccc_home_lock waits a little for the owner's pid, which may not be written yet. */
+/* cccc_home_lock waits a little for the owner's pid, which may not be written yet. Paths come last, because they may be longer than a message. */
 static cccc_err_t take_lock(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     int32_t pid = 0;
@@ -27,9 +27,10 @@ static cccc_err_t take_lock(struct cccc_bus *bus, struct cccc_errmsg *m)
     if (err != CCCC_E_LOCKED)
         return err;
     if (pid > 0)
-        return cccc_fail(m, err, "%s is served by pid %d; nothing to do, or stop that one first: cccc daemon stop", bus->home.root, pid);
-    return cccc_fail(m, err, "%s is served by another process that does not say its pid; find it with: fuser %s/daemon/ccccd.lock",
-                     bus->home.root, bus->home.root);
+        return cccc_fail(m, err, "served by pid %d; nothing to do, or stop that one first: cccc daemon stop (home %s)", pid,
+                         bus->home.root);
+    return cccc_fail(m, err, "served by another process that does not say its pid; find it with: fuser %s/daemon/ccccd.lock",
+                     bus->home.root);
 }
 
 /* ---- serving ---- */

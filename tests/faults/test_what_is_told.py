@@ -271,7 +271,7 @@ STARTS = {
     "open lock": ("open_to_write", "{home}/daemon/ccccd.lock", "EROFS", "ccccd.lock"),
     "lock": ("lock", "{home}/daemon/ccccd.lock", "ENOLCK", "ccccd.lock"),
     "write lock": ("write", "{home}/daemon/ccccd.lock", "ENOSPC", "ccccd.lock"),
-    "write pid": ("write", "{home}/daemon/ccccd.pid*", "EIO", "ccccd.lock"),
+    "write pid": ("write", "{home}/daemon/ccccd.pid*", "EIO", "ccccd.pid"),
     "read epoch": ("read", "{home}/daemon/epoch", "EIO", "epoch"),
     "write epoch": ("write", "{home}/daemon/epoch*", "ENOSPC", "epoch"),
     "sync epoch": ("sync", "{home}/daemon/epoch*", "EIO", "epoch"),
