@@ -9,7 +9,7 @@ import time
 import busclient
 from faults import Home, Stage
 
-STOPPED_S = float(os.environ.get("CCCC_STOPPED_S", "3"))
+STOPPED_S = float(os.environ.get("CCCC_STOPPED_S", "2"))
 
 
 class Sender(threading.Thread):

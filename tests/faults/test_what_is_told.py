@@ -199,7 +199,7 @@ def test_configuration_files_that_cannot_be_written_are_a_warning_and_written_la
                 until(lambda: rule.struck > 2, "it is tried again")
         yaml, registry = stage.path / "groups" / group / "group.yaml", stage.path / "registry.json"
         until(lambda: "title registry.json" in yaml.read_text() and "title registry.json" in registry.read_text(), "both are written")
-        assert any(record["id"] == "CONFIG-STORE-FAILED" and group in record["msg"] for record in log(stage))
+        assert any(record["id"] == "CONFIG-STORE-FAILED" and group in str(record) for record in log(stage))
 
 
 def test_log_on_a_full_disk_costs_records_and_says_how_many(stage):
