@@ -7,17 +7,16 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* A group whose ledger could not be opened, or only to be read because the disk was full or read-only, is tried again after RETRY_US, each time after
- * twice as long, at most RETRY_US_MAX. Opening may take its time, and the loop waits for it: the next one of a round only within RETRY_ROUND_US. */
-enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000, RETRY_ROUND_US = 20000 };
+ * twice as long, at most RETRY_US_MAX. */
+enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000 };
 
 /* How many groups' folders are looked for each second. */
 enum { FOLDERS_PER_SECOND = 256 };
 
-/* What happens to a ledger once everything of it is back. */
-enum leaving { STAYS, TO_REFOLD, TO_TRASH };
+/* What happens to a ledger once everything of it is back. OPENING: it is being read again. */
+enum leaving { STAYS, TO_REFOLD, TO_TRASH, OPENING };
 
 struct commit_job {
     struct cccc_work work;
@@ -41,12 +40,19 @@ struct read_job {
     struct cccc_link held;
 };
 
+struct open_job {
+    struct cccc_work work;
+    struct cccc_shelf *shelf;
+    struct cccc_folding *folding; /* NULL: none is out */
+};
+
 struct cccc_shelf {
     cccc_slot_t slot;
     char group_id[16];
     cccc_ledger_t *ledger; /* NULL: the group is offline, or gone */
     struct commit_job commit;
     struct mark_job mark;
+    struct open_job open;
     uint32_t reads_out;
     struct cccc_list held; /* reads wanted while the ledger is leaving */
     enum leaving leaving;
@@ -84,7 +90,7 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     struct cccc_shelf *shelf = calloc(1, sizeof *shelf);
     CCCC_ASSERT(shelf, "out of memory");
     shelf->slot = slot;
-    shelf->commit.shelf = shelf->mark.shelf = shelf;
+    shelf->commit.shelf = shelf->mark.shelf = shelf->open.shelf = shelf;
     self->shelves[slot] = shelf;
     return shelf;
 }
@@ -129,7 +135,7 @@ static cccc_str_t ailment(const struct cccc_shelf *shelf, cccc_arena_t *arena)
         [CCCC_LEDGER_READ_ONLY] = "",
     };
     cccc_ledger_health_t health = shelf->ledger ? cccc_ledger_health(shelf->ledger) : CCCC_LEDGER_OK;
-    if (shelf->unborn)
+    if (shelf->unborn && !shelf->offline[0])
         return CCCC_STR("");
     if (health == CCCC_LEDGER_OK && !shelf->offline[0])
         return cccc_str(shelf->refused);
@@ -431,26 +437,78 @@ void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t tic
 
 /* ---- leaving ---- */
 
-static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
+/* The group was deleted, or forgotten because its folder is gone. */
+static bool is_forgotten(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
 {
-    enum leaving how = shelf->leaving;
-    shelf->leaving = STAYS;
-    cccc_list_remove(&bus->ledgers.dirty, &shelf->dirty);
-    cccc_list_remove(&bus->ledgers.quiet, &shelf->quiet);
-    cccc_ledger_close(&shelf->ledger);
-    if (how == TO_REFOLD)
-        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
-    if (how == TO_TRASH)
-        cccc_pool_put(bus->filer, shelf->then);
+    cccc_slot_t slot;
+    return !cccc_core_slot(bus->core, cccc_str(shelf->group_id), &slot) || slot != shelf->slot;
+}
+
+static void start_held(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
     for (struct read_job *job; (job = CCCC_FIRST(&shelf->held, struct read_job, held));) {
         cccc_list_remove(&shelf->held, &job->held);
         start_read(bus, shelf, job);
     }
 }
 
+static void trash(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    cccc_pool_put(bus->filer, shelf->then);
+    shelf->then = NULL;
+}
+
+static void run_open(struct cccc_work *work)
+{
+    cccc_folding_run(((struct open_job *)work)->folding);
+}
+
+static void finish_open(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    struct open_job *job = (struct open_job *)work;
+    struct cccc_shelf *shelf = job->shelf;
+    bus->ledgers.opens_out--;
+    shelf->leaving = STAYS;
+    if (shelf->then || is_forgotten(bus, shelf))
+        cccc_folding_drop(&job->folding);
+    else
+        cccc_folding_finish(bus, &job->folding);
+    if (shelf->then)
+        trash(bus, shelf);
+    start_held(bus, shelf);
+}
+
+/* Read the group again, on a thread of its own: that takes as long as its ledger is, and the others go on. */
+static void begin_open(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    shelf->leaving = OPENING;
+    shelf->open.folding = cccc_folding_new(bus, cccc_str(shelf->group_id));
+    shelf->open.work.run = run_open;
+    shelf->open.work.finish = finish_open;
+    bus->ledgers.opens_out++;
+    cccc_pool_put(bus->openers, &shelf->open.work);
+}
+
+static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    enum leaving how = shelf->leaving;
+    cccc_list_remove(&bus->ledgers.dirty, &shelf->dirty);
+    cccc_list_remove(&bus->ledgers.quiet, &shelf->quiet);
+    cccc_ledger_close(&shelf->ledger);
+    if (how == TO_REFOLD) {
+        begin_open(bus, shelf);
+        return;
+    }
+    shelf->leaving = STAYS;
+    trash(bus, shelf);
+    start_held(bus, shelf);
+}
+
 static void settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
-    if (shelf->leaving != STAYS && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0)
+    bool leaves = shelf->leaving == TO_REFOLD || shelf->leaving == TO_TRASH;
+    if (leaves && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0)
         leave(bus, shelf);
 }
 
@@ -472,28 +530,15 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
             continue;
         shelf->offline[0] = '\0';
         shelf->again = false;
-        if (!shelf->ledger)
+        if (!shelf->ledger && shelf->leaving != OPENING)
             continue;
-        shelf->leaving = TO_TRASH;
+        if (shelf->leaving != OPENING)
+            shelf->leaving = TO_TRASH;
         shelf->then = then;
         settle(bus, shelf);
         return;
     }
     cccc_pool_put(bus->filer, then);
-}
-
-static uint64_t clock_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
-/* The group was deleted, or forgotten because its folder is gone. */
-static bool is_forgotten(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
-{
-    cccc_slot_t slot;
-    return !cccc_core_slot(bus->core, cccc_str(shelf->group_id), &slot) || slot != shelf->slot;
 }
 
 static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
@@ -503,19 +548,13 @@ static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
         shelf->offline[0] = '\0';
         return;
     }
-    if (shelf->ledger) {
-        shelf->leaving = TO_REFOLD;
-        settle(bus, shelf);
-    } else {
-        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
-    }
-    cccc_bus_carry_out(bus);
+    shelf->leaving = TO_REFOLD;
+    settle(bus, shelf);
 }
 
 void cccc_ledgers_retry_offline(struct cccc_bus *bus)
 {
-    uint64_t began = clock_us();
-    for (uint32_t i = 0; i < bus->ledgers.count && clock_us() - began <= RETRY_ROUND_US; i++) {
+    for (uint32_t i = 0; i < bus->ledgers.count; i++) {
         struct cccc_shelf *shelf = bus->ledgers.shelves[i];
         if (shelf && shelf->again && shelf->leaving == STAYS && bus->now.mono_us >= shelf->retry_at_us)
             open_again(bus, shelf);
@@ -564,7 +603,7 @@ void cccc_ledgers_look_for_folders(struct cccc_bus *bus)
 
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)
 {
-    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0;
+    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 && self->opens_out == 0;
 }
 
 void cccc_ledgers_close_all(struct cccc_ledgers *self)

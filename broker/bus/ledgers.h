@@ -19,7 +19,7 @@ struct cccc_ledgers {
     struct cccc_list dirty;  /* oldest first */
     struct cccc_list quiet;  /* committed and not marked yet, longest quiet first */
     struct cccc_list broken; /* could not be opened: the core is told once its effects are carried out */
-    uint32_t commits_out, marks_out, reads_out;
+    uint32_t commits_out, marks_out, reads_out, opens_out;
     uint32_t looked_at; /* the slot whose folder was looked for last */
 };
 

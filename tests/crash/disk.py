@@ -15,9 +15,11 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import stat
 
 SECTOR, PAGE = 512, 4096
+SOCKETS = shutil.ignore_patterns("*.bus", "*.events", "*.sock")  # what copytree cannot copy
 
 
 class File:
@@ -88,22 +90,22 @@ class Disk:
         self.descriptors, self.syncs = {}, {}
 
     @classmethod
-    def from_folder(cls, folder):
-        """A disk on which everything in `folder` is certain."""
+    def from_folder(cls, folder, inodes=None):
+        """A disk on which everything in `folder` is certain. `inodes`: {path: inode} where they are to be other ones."""
         disk = cls()
-        disk._load(pathlib.Path(folder), disk.root)
+        disk._load(pathlib.Path(folder), "", disk.root, inodes or {})
         return disk
 
-    def _load(self, folder, directory):
+    def _load(self, folder, prefix, directory, inodes):
         for entry in os.scandir(folder):
-            status = entry.stat(follow_symlinks=False)
+            status, path = entry.stat(follow_symlinks=False), prefix + entry.name
             if stat.S_ISDIR(status.st_mode):
                 node = Directory()
-                self._load(entry.path, node)
+                self._load(entry.path, path + "/", node, inodes)
             elif stat.S_ISSOCK(status.st_mode):
                 node = Socket()
             else:
-                node = File(status.st_ino, pathlib.Path(entry.path).read_bytes())
+                node = File(inodes.get(path, status.st_ino), pathlib.Path(entry.path).read_bytes())
             directory.entries[entry.name] = directory.base[entry.name] = node
 
     # ---- replaying ----

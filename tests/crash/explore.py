@@ -9,6 +9,7 @@ A failure keeps its recording and its folder and prints the command that repeats
 
 import argparse
 import concurrent.futures
+import itertools
 import os
 import pathlib
 import random
@@ -21,6 +22,9 @@ import disk
 import oracle
 import recording
 import workload
+
+RECOVERIES = 2  # recorded for each recording of the usual workload
+LOG_FULL = 10 * 1024 * 1024 - 10  # LOG_FILE_BYTES_MAX, and no room for another record
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -74,7 +78,7 @@ class States:
 
     def walk(self, wanted, chance):
         """At least one state per sync: the most that can be lost, as late as that holds, when the most has been told. The rest at random."""
-        model = disk.Disk.from_folder(self.taken.folder / "base")
+        model = self.taken.model()
         told_at = [fact[0] for fact in self.taken.facts if fact[1] != "deleting"]
         worst, made, told = None, 0, 0
         for cut, record in enumerate(self.taken.records, 1):
@@ -100,7 +104,7 @@ class States:
 
 
 def rebuild(taken, cut, seed):
-    model = disk.Disk.from_folder(taken.folder / "base")
+    model = taken.model()
     for record in taken.records[:cut]:
         model.replay(record)
     return model.crash(seed)
@@ -141,6 +145,24 @@ def check_complete(taken):
         raise SystemExit(f"the recording in {taken.folder} is not complete: replaying it does not give its home")
 
 
+def torn(tree):
+    """Does a ledger end within a line? Then a recovery has something to cut."""
+    return any(path.endswith("/ledger.jsonl") and leaf.content and not leaf.content.endswith(b"\n") for path, leaf in disk.leaves(tree))
+
+
+def record_recovery(folder, taken, chance, asked):
+    """Record what a start makes of a folder that a power cut left of another recording, most often one with a torn ledger, and with a full log."""
+    for _ in range(100):
+        cut, seed = chance.randrange(len(taken.records)), chance.randrange(1 << 20)
+        tree = rebuild(taken, cut, seed)
+        if torn(tree):
+            break
+    if "daemon" in tree and chance.random() < 0.3:
+        tree["daemon"]["ccccd.log"] = disk.Leaf(bytes(LOG_FULL), disk.File(0))
+    workload.record(folder, asked.daemon, asked.recorder, chance.random(), workload.recovery, tree, taken.expected(cut))
+    return recording.Recording(folder)
+
+
 def explore(taken, wanted, chance, asked, workers):
     """Judge `wanted` states of a recording: how many there were, and what is wrong with some."""
     check_complete(taken)
@@ -160,7 +182,7 @@ def explore(taken, wanted, chance, asked, workers):
 def report(taken, failures, asked):
     """Keep what is needed to look at it again."""
     kept = pathlib.Path(tempfile.mkdtemp(prefix="cccc-crash-kept-", dir=asked.keep)) / "recording"
-    shutil.copytree(taken.folder, kept, ignore=shutil.ignore_patterns("*.bus", "*.events", "*.sock"))
+    shutil.copytree(taken.folder, kept, ignore=disk.SOCKETS)
     for failure in failures:
         print("BROKEN", failure)
     state = failures[0].partition(":")[0]
@@ -179,31 +201,41 @@ def one_state(asked):
     return 1 if failure else 0
 
 
+def recordings(asked, chance, place):
+    """Recordings of the usual workload, and of recoveries from what power cuts left of each. (a recording, how many of its states)"""
+    if asked.recording:
+        yield recording.Recording(asked.recording), asked.states
+        return
+    for number in itertools.count():
+        workload.record(place / f"{number}", asked.daemon, asked.recorder, chance.random())
+        usual = recording.Recording(place / f"{number}")
+        yield usual, asked.per_recording
+        for again in range(RECOVERIES):
+            yield record_recovery(place / f"{number}.{again}", usual, chance, asked), asked.per_recording // 10
+            shutil.rmtree(place / f"{number}.{again}")
+        shutil.rmtree(usual.folder)
+
+
 def main(arguments=None):
     asked = options(arguments)
     if asked.state:
         return one_state(asked)
-    chance, begin, total, recordings, place = random.Random(asked.seed), time.monotonic(), 0, 0, scratch()
+    chance, begin, total, count_of_recordings, place = random.Random(asked.seed), time.monotonic(), 0, 0, scratch()
     print(f"seed {asked.seed} (--seed)", flush=True)
     try:
         with concurrent.futures.ProcessPoolExecutor(asked.jobs) as workers:
-            while total < asked.states and (recordings == 0 or time.monotonic() - begin < asked.seconds):
-                folder = pathlib.Path(asked.recording or place / str(recordings))
-                if not asked.recording:
-                    workload.record(folder, asked.daemon, asked.recorder, chance.random())
-                taken = recording.Recording(folder)
-                recordings += 1
-                count, failures = explore(taken, min(asked.per_recording, asked.states - total), chance, asked, workers)
-                total += count
+            for taken, wanted in recordings(asked, chance, place):
+                count, failures = explore(taken, min(wanted, asked.states - total), chance, asked, workers)
+                total, count_of_recordings = total + count, count_of_recordings + 1
                 if failures:
                     report(taken, failures, asked)
                     return 1
-                if not asked.recording:
-                    shutil.rmtree(folder)
+                if total >= asked.states or time.monotonic() - begin > asked.seconds:
+                    break
     finally:
         shutil.rmtree(place, ignore_errors=True)
     spent = time.monotonic() - begin
-    print(f"{total} folders that power cuts could leave, of {recordings} recordings, in {spent:.0f} s ({total / spent:.1f} a second): all sound")
+    print(f"{total} folders that power cuts could leave, of {count_of_recordings} recordings, in {spent:.0f} s ({total / spent:.1f} a second): all sound")
     return 0
 
 

@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 
+import disk
 import oracle
 import recording
 from daemon import Daemon, Refused
@@ -37,7 +38,6 @@ CALLS = ("openat,close,read,pread64,write,writev,pwrite64,ftruncate,fsync,fdatas
          "fchmod,fchmodat,flock,statx,newfstatat,fstat,getdents64,fadvise64,lseek,socket,bind,listen,accept4,connect,shutdown,sendto,sendmsg,recvfrom,recvmsg")
 WHOLE = "all"  # the thread of a scenario that is traced from its first call on
 NO_PTRACE = 77
-SOCKETS = shutil.ignore_patterns("*.bus", "*.events", "*.sock")  # which cannot be copied
 LOG_FULL = 10 * 1024 * 1024 - 10  # LOG_FILE_BYTES_MAX, and no room for another record
 
 Point = collections.namedtuple("Point", "scenario thread call number")
@@ -184,7 +184,7 @@ class Base:
 
     def copy(self, place, torn):
         home = place / "home"
-        shutil.copytree(self.home, home, ignore=SOCKETS)
+        shutil.copytree(self.home, home, ignore=disk.SOCKETS)
         if torn:
             ledger = home / "groups" / self.group_id / "ledger.jsonl"
             lines = ledger.read_bytes().splitlines(keepends=True)
@@ -315,7 +315,7 @@ def kill_at(point, base):
         return done.killed, None
     except oracle.Violation as violation:
         kept = pathlib.Path(tempfile.mkdtemp(prefix="cccc-kill-kept-", dir=base.asked.keep))
-        shutil.copytree(place / "home", kept / "home", ignore=SOCKETS)
+        shutil.copytree(place / "home", kept / "home", ignore=disk.SOCKETS)
         return done.killed, f"{name_of(point)}: {violation} (the home, as it is now: {kept})"
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -1,7 +1,7 @@
 """What the recorder (record.c) wrote down: the calls of a daemon in the order in which they took effect, and what it told whom at which point.
 
-Beside the recorder's log a recording has facts of the client that drove it, which hold whatever the moment (see workload.py): the configuration as it
-was shown behind an event, the cursor behind an event, and the points at which a deletion was asked for.
+Beside the recorder's log a recording has facts of the client that drove it (workload.py), which hold whatever the moment: the configuration as it was shown
+behind an event, the cursor behind an event; and the points at which a deletion was asked for.
 """
 
 import collections
@@ -9,6 +9,7 @@ import json
 import pathlib
 import struct
 
+import disk
 import msgpack
 
 OPS = ["START", "OPEN", "CLOSE", "WRITE", "TRUNCATE", "SYNC_BEGIN", "SYNC_END", "RENAME", "UNLINK", "MKDIR", "RMDIR", "BIND", "SEND", "CHMOD"]
@@ -138,12 +139,19 @@ class Expected:
         elif what == "blob":
             self.blobs[value[1]] = value[0]
 
+    def facts(self):
+        """All that was added, as [what, value], to begin another recording with."""
+        facts = [["event", event] for event in self.events.values()] + [["id", event_id] for event_id in self.ids]
+        facts += [["head", head] for head in self.heads.items()] + [["blob", [sha256, path]] for path, sha256 in self.blobs.items()]
+        return facts + [["deleted", group_id] for group_id in self.deleted] + [["deleting", group_id] for group_id in self.deleting]
+
     def groups(self):
         return {event["group_id"] for event in self.events.values()}
 
 
 class Recording:
-    """A folder with `log`, `base` (the home before) and `client.json` (what the client knows)."""
+    """A folder with `log`, `base` (a copy of the home as it was before) and `client.json`: what the client knows, what was told `before`, and the
+    `inodes` that the files of the base had in the home."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -157,7 +165,12 @@ class Recording:
             ends.append(at)
         for size, group_id in self.client["deleting"]:
             self.facts.append((sum(end <= size for end in ends), "deleting", group_id))
+        self.facts += [(-1, what, value) for what, value in self.client["before"]]
         self.facts.sort(key=lambda fact: fact[0])
+
+    def model(self):
+        """The disk as it was when the recording began."""
+        return disk.Disk.from_folder(self.folder / "base", self.client["inodes"])
 
     def expected(self, cut):
         """What must hold after the first `cut` records."""

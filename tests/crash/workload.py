@@ -12,8 +12,11 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import busclient  # noqa: E402
+import disk  # noqa: E402
 import zmq  # noqa: E402
 from daemon import Daemon  # noqa: E402
+
+SYNC_US = 1500  # so long does a sync take at least, so that other things happen meanwhile
 
 
 class Client:
@@ -154,17 +157,43 @@ def usual(client, daemon):
     assert daemon.stop() == 0
 
 
-def record(folder, program, recorder, seed, sync_us=1500):
-    """Run the workload on a home of its own, below `folder`; leaves `log`, `base`, `home` (as it was at the end) and `client.json`."""
+def recovery(client, daemon):
+    """A start on what a power cut left, some work, and another end."""
+    daemon.start()
+    client.connect()
+    group_ids = [row["group_id"] for row in client.ask("groups")["groups"]]
+    for group_id in group_ids:
+        client.ask("send", group_id=group_id, text=client.text(700), to=["user"], client_id="behind the recovery")
+    client.close()
+    if client.chance.random() < 0.5:
+        assert daemon.stop() == 0
+    else:
+        daemon.kill()
+
+
+def without_sockets(tree):
+    """Nobody misses them, and they cannot be copied."""
+    return {name: without_sockets(node) if isinstance(node, dict) else node for name, node in tree.items() if node is not None}
+
+
+def record(folder, program, recorder, seed, work=usual, tree=None, expected=None):
+    """Run `work` on a home of its own below `folder`, which begins as `tree` with what is `expected` of it. Leaves `log`, `base`, `home` (as it was at
+    the end) and `client.json`."""
     folder = pathlib.Path(folder)
     home = folder / "home"
-    home.mkdir(parents=True, mode=0o700)
+    folder.mkdir(parents=True)
+    tree = without_sockets(tree or {})
+    disk.write_tree(tree, home)
     shutil.copytree(home, folder / "base")
     daemon = Daemon(home, program, preload={"LD_PRELOAD": str(recorder), "CCCC_RECORD_HOME": str(home), "CCCC_RECORD_LOG": str(folder / "log"),
-                                            "CCCC_RECORD_SYNC_US": str(sync_us)})
+                                            "CCCC_RECORD_SYNC_US": str(SYNC_US)})
     client = Client(folder, home, random.Random(seed))
+    known = {"before": [], "inodes": {path: (home / path).stat().st_ino for path, leaf in disk.leaves(tree) if leaf}}
+    if expected:
+        known["before"] = expected.facts()
+        client.timeless.update(shown=expected.shown, cursors=expected.cursors)
     try:
-        usual(client, daemon)
+        work(client, daemon)
     finally:
         daemon.end()
-    (folder / "client.json").write_text(json.dumps(client.timeless))
+    (folder / "client.json").write_text(json.dumps({**client.timeless, **known}))

@@ -24,7 +24,7 @@ struct broker {
     struct cccc_bus bus;
     struct sim *sim;
     struct broker_ears ears;
-    struct cccc_pool committers, readers, filer;
+    struct cccc_pool committers, readers, filer, openers;
     struct cccc_work *finished, **finished_end;
     struct cccc_peers peers;
     struct cccc_daemon_facts facts;
@@ -65,6 +65,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
     pool_init(&self->committers, self, CCCC_POOL_THREADS_MAX);
     pool_init(&self->readers, self, 2);
     pool_init(&self->filer, self, 1);
+    pool_init(&self->openers, self, 1);
     struct cccc_bus *bus = &self->bus;
     bus->vfs = simdisk_vfs(sim->disk);
     snprintf(bus->home.root, sizeof bus->home.root, "/home");
@@ -72,6 +73,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
     bus->committers = &self->committers;
     bus->readers = &self->readers;
     bus->filer = &self->filer;
+    bus->openers = &self->openers;
     self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_mono_us = sim->mono_us};
     return self;
 }
@@ -169,9 +171,9 @@ static struct cccc_work *take(struct cccc_pool *pool, unsigned index)
 
 bool broker_work(broker_t *self)
 {
-    struct cccc_pool *pools[] = {&self->committers, &self->readers, &self->filer};
+    struct cccc_pool *pools[] = {&self->committers, &self->readers, &self->filer, &self->openers};
     unsigned in_all = 0;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         in_all += choices(pools[i]);
     if (in_all == 0)
         return false;
@@ -230,7 +232,8 @@ void broker_settle(broker_t *self)
         bool worked = broker_work(self);
         bool finished = self->finished != NULL;
         turn(self, UINT64_MAX);
-        if (!worked && !finished && !choices(&self->committers) && !choices(&self->readers) && !choices(&self->filer))
+        if (!worked && !finished && !choices(&self->committers) && !choices(&self->readers) && !choices(&self->filer) &&
+            !choices(&self->openers))
             return;
     }
     sim_broken(self->sim, "liveness", "the daemon has not come to rest after %d pieces of work", IDLE_WORK_MAX);
