@@ -6,13 +6,13 @@
 set -u
 binaries=$1
 table=$(dirname "$0")/../../broker/mutants.def
-suites=(ledger_crash ledger_damage ledger_read store_crash sim)
+suites=(ledger_crash ledger_damage ledger_read ledger_seal store_crash sim)
 
 # run_suite SUITE MUTANT: 0 when the suite passes.
 run_suite() {
     local arguments=()
     [ "$1" != sim ] || arguments=(--seconds 30 --jobs 1)
-    [ "$1" != ledger_crash ] || arguments=(--histories 2000)
+    case $1 in ledger_crash | ledger_seal) arguments=(--histories 2000) ;; esac
     CCCC_MUTANT=$2 timeout 120 "$binaries/mutant_$1" ${arguments[@]+"${arguments[@]}"} >/dev/null 2>&1
 }
 

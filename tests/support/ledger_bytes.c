@@ -1,0 +1,71 @@
+/* ledger_bytes.c - see ledger_bytes.h. */
+#include "tests/support/ledger_bytes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+/* The seq of the first line that has one; 1 for lines of the older format. */
+static unsigned long long first_seq(const char *bytes, size_t len)
+{
+    const char *newline = memchr(bytes, '\n', len);
+    const char *seq = memmem(bytes, newline ? (size_t)(newline - bytes) : len, "\"seq\":", 6);
+    return seq ? strtoull(seq + 6, NULL, 10) : 1;
+}
+
+static void add_segment(simdisk_t *disk, const char *path, unsigned long long raw, cccc_buf_t *out)
+{
+    const char *packed;
+    size_t len;
+    if (!simdisk_peek(disk, path, &packed, &len)) {
+        fprintf(stderr, "%s is named by a manifest and not there\n", path);
+        abort();
+    }
+    char *room = cccc_buf_reserve(out, raw);
+    size_t got = ZSTD_decompress(room, raw, packed, len);
+    if (ZSTD_isError(got) || got != raw) {
+        fprintf(stderr, "%s does not hold %llu bytes\n", path, raw);
+        abort();
+    }
+    out->size += raw;
+}
+
+static void add_segments(simdisk_t *disk, const char *dir, const char *manifest, unsigned long long before, cccc_buf_t *out)
+{
+    char path[256];
+    for (const char *row = strchr(manifest, '\n'); row; row = strchr(row + 1, '\n')) {
+        unsigned long long first, last, raw;
+        if (sscanf(row, "\nsegment first=%llu last=%llu raw=%llu", &first, &last, &raw) != 3 || first >= before)
+            continue;
+        snprintf(path, sizeof path, "%s/state/ledger/%013llu-%013llu.jsonl.zst", dir, first, last);
+        add_segment(disk, path, raw, out);
+    }
+}
+
+bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_t *sealed)
+{
+    char path[256];
+    const char *bytes, *manifest;
+    size_t len, manifest_len, before = out->size;
+    snprintf(path, sizeof path, "%s/ledger.jsonl", group_dir);
+    if (!simdisk_peek(disk, path, &bytes, &len))
+        return false;
+    char *active = malloc(len + 1);
+    if (!active)
+        abort();
+    memcpy(active, bytes, len);
+    snprintf(path, sizeof path, "%s/state/ledger/manifest", group_dir);
+    if (simdisk_peek(disk, path, &manifest, &manifest_len)) {
+        char *text = strndup(manifest, manifest_len);
+        if (!text)
+            abort();
+        add_segments(disk, group_dir, text, len > 0 ? first_seq(active, len) : 0, out);
+        free(text);
+    }
+    if (sealed)
+        *sealed = out->size - before;
+    cccc_buf_put(out, active, len);
+    free(active);
+    return true;
+}
