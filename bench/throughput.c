@@ -2,7 +2,7 @@
  *
  * usage: bench_throughput sizes BUS EVENTS GROUP TEXT_BYTES
  *        bench_throughput run HOME GROUP TEXT_BYTES [SENDERS IN_FLIGHT WARMUP_S SECONDS]
- *        bench_throughput send HOME GROUP TEXT_BYTES COUNT
+ *        bench_throughput send HOME GROUP TEXT_BYTES COUNT [IN_FLIGHT]
  * `sizes` sends messages with plain libzmq to the endpoints until it has seen one published, and prints the sizes of the frames: request,
  * reply, topic, event. `run` measures. `send` sends so many messages, for who counts what they cost elsewhere. The daemon must be there. */
 #include "bench/harness.h"
@@ -222,7 +222,7 @@ int main(int argc, char **argv)
         plan.group_id = argv[3];
         plan.text = text_of(argv[4]);
         status = run(&plan, argc, argv);
-    } else if (argc == 6 && strcmp(argv[1], "send") == 0) {
+    } else if ((argc == 6 || argc == 7) && strcmp(argv[1], "send") == 0) {
         plan.home = argv[2];
         plan.group_id = argv[3];
         plan.text = text_of(argv[4]);
@@ -230,7 +230,7 @@ int main(int argc, char **argv)
     } else {
         fprintf(stderr, "usage: bench_throughput sizes BUS EVENTS GROUP TEXT_BYTES\n"
                         "       bench_throughput run HOME GROUP TEXT_BYTES [SENDERS IN_FLIGHT WARMUP_S SECONDS]\n"
-                        "       bench_throughput send HOME GROUP TEXT_BYTES COUNT\n");
+                        "       bench_throughput send HOME GROUP TEXT_BYTES COUNT [IN_FLIGHT]\n");
     }
     free(plan.text);
     return status;

@@ -5,6 +5,7 @@
  * Thread: none; pure. */
 #pragma once
 
+#include "proto/err.h"
 #include "proto/str.h"
 
 #include <stdint.h>
@@ -14,4 +15,6 @@ uint64_t cccc_hash64(uint64_t seed, cccc_str_t bytes);
 
 /* What uthash hashes keys with in every file that includes this: its own hash is a page of code wherever a table is touched. */
 #define HASH_FUNCTION(key, len, hash) ((hash) = (unsigned)cccc_hash64(0, (cccc_str_t){(const char *)(key), (len)}))
+/* Its own way is to exit without a word. */
+#define uthash_fatal(what) CCCC_ASSERT(false, "uthash: %s", what)
 #include <uthash.h>

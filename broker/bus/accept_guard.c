@@ -23,6 +23,7 @@ enum { NOBODY = 0, UNSEEN = -1 };
 static _Atomic uint64_t taken, shed;
 static atomic_int highest_fd = INT32_MAX; /* connections above it are shed */
 static atomic_int spare_fd = -1;
+static atomic_int highest_taken = -1;
 
 /* The process behind each descriptor that was accepted last under that number. Used by the accepting thread alone. An entry may be
  * stale, because closing is libzmq's: it is checked before anybody is turned away for it. */
@@ -57,6 +58,11 @@ uint64_t cccc_accept_guard_taken(void)
 uint64_t cccc_accept_guard_shed(void)
 {
     return atomic_load_explicit(&shed, memory_order_relaxed);
+}
+
+int cccc_accept_guard_highest(void)
+{
+    return atomic_load_explicit(&highest_taken, memory_order_relaxed);
 }
 
 /* Tell libzmq that the newcomer gave up. */
@@ -146,5 +152,7 @@ int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict
         return aborted();
     }
     atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
+    if (s > atomic_load_explicit(&highest_taken, memory_order_relaxed))
+        atomic_store_explicit(&highest_taken, s, memory_order_relaxed);
     return s;
 }

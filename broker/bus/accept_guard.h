@@ -15,3 +15,5 @@ uint64_t cccc_accept_guard_init(void);
 /* Connections taken and shed since the start. */
 uint64_t cccc_accept_guard_taken(void);
 uint64_t cccc_accept_guard_shed(void);
+/* The highest descriptor a connection ever had; -1: there was none. */
+int cccc_accept_guard_highest(void);

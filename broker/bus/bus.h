@@ -6,6 +6,7 @@
  * after each of the first four, so that nothing it decided is older than what it is told next. */
 #pragma once
 
+#include "broker/bus/followers.h"
 #include "broker/bus/ledgers.h"
 #include "broker/bus/peers.h"
 #include "broker/bus/pool.h"
@@ -22,9 +23,14 @@ enum cccc_phase {
     CCCC_STOPPED
 };
 
+/* Requests decided, and events told durable, before their effects are carried out: few, so that what was just touched is still in the
+ * processor's cache. */
+enum { CCCC_LOT_EVENTS = 16 };
+
 /* The publication sent last, kept while the same bytes go out under more topics. */
 struct cccc_publication {
-    cccc_bytes_t *bytes; /* NULL: `msg` is not in use */
+    cccc_bytes_t *bytes; /* NULL: none */
+    bool withheld;       /* there is no room: `msg` is not in use */
     zmq_msg_t msg;
 };
 
@@ -37,12 +43,13 @@ struct cccc_bus {
     struct cccc_sockets sockets;
     cccc_peers_t *peers;
     struct cccc_subscriptions subscriptions;
+    struct cccc_followers followers;
     struct cccc_publication publication;
 
     cccc_core_t *core;
     struct cccc_ledgers ledgers;
     struct cccc_outbox outbox;
-    cccc_pool_t *committers, *readers, *filer;
+    cccc_pool_t *committers, *readers, *filer, *sealer;
     uint32_t stores_out;
 
     struct cccc_stats stats;
@@ -85,7 +92,7 @@ void cccc_bus_carry_out(struct cccc_bus *bus);
 
 /* ---- publications.c ---- */
 
-/* A PUBLISH: to the followers, if any asked for the topic. Releases the effect's bytes. */
+/* A PUBLISH: to the followers, if any asked for the topic and there is room for what it lends. Releases the effect's bytes. */
 void cccc_bus_publish(struct cccc_bus *bus, struct cccc_effect *effect);
 /* The effects of one lot are carried out: nothing is kept for the next topic. */
 void cccc_bus_end_publication(struct cccc_bus *bus);

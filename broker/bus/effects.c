@@ -86,7 +86,7 @@ static void do_refold(struct cccc_bus *bus, struct cccc_effect *effect)
 static void do_log(struct cccc_bus *bus, struct cccc_effect *effect)
 {
     (void)bus;
-    cccc_log(effect->log.level, effect->log.id, "%s", effect->log.text);
+    cccc_log_rendered(effect->log.level, effect->log.id, effect->log.fmt, effect->log.text);
 }
 
 static void do_shutdown(struct cccc_bus *bus, struct cccc_effect *effect)

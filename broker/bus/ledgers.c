@@ -3,57 +3,16 @@
 
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/shelf.h"
 #include "broker/mutant.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
-/* A group whose ledger could not be opened is tried again after RETRY_US, each time after twice as long, at most RETRY_US_MAX. */
-enum { QUIET_US = 1000000, RETRY_US = 5000000, RETRY_US_MAX = 320000000 };
-
-/* What happens to a ledger once everything of it is back. */
-enum leaving { STAYS, TO_REFOLD, TO_TRASH };
-
-struct commit_job {
-    struct cccc_work work;
-    struct cccc_shelf *shelf;
-    cccc_batch_t *batch; /* NULL: none is out */
-};
-
-struct mark_job {
-    struct cccc_work work;
-    struct cccc_shelf *shelf;
-    cccc_mark_t *mark; /* NULL: none is out */
-};
-
-struct read_job {
-    struct cccc_work work;
-    struct cccc_shelf *shelf;
-    cccc_read_t *read;
-    cccc_ticket_t ticket;
-    struct cccc_read_query query;
-    cccc_arena_t *arena;
-    struct cccc_link held;
-};
-
-struct cccc_shelf {
-    cccc_slot_t slot;
-    char group_id[16];
-    cccc_ledger_t *ledger; /* NULL: the group is offline, or gone */
-    struct commit_job commit;
-    struct mark_job mark;
-    uint32_t reads_out;
-    struct cccc_list held; /* reads wanted while the ledger is leaving */
-    enum leaving leaving;
-    struct cccc_work *then;
-    struct cccc_link dirty, quiet, broken;
-    uint64_t quiet_since_us;
-    struct cccc_errmsg why_broken;
-    char offline[256]; /* "" or why the ledger is not open */
-    uint64_t retry_at_us, retry_after_us;
-};
-
-static void settle(struct cccc_bus *bus, struct cccc_shelf *shelf);
+/* A group whose ledger could not be opened, or only to be read because the disk was full or read-only, is tried again after RETRY_US, each time after
+ * twice as long, at most RETRY_US_MAX. Opening may take its time, and the loop waits for it: the next one of a round only within RETRY_ROUND_US. */
+enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000, RETRY_ROUND_US = 20000 };
 
 /* ---- shelves ---- */
 
@@ -76,12 +35,12 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     struct cccc_shelf *shelf = calloc(1, sizeof *shelf);
     CCCC_ASSERT(shelf, "out of memory");
     shelf->slot = slot;
-    shelf->commit.shelf = shelf->mark.shelf = shelf;
+    shelf->commit.shelf = shelf->mark.shelf = shelf->sealing.shelf = shelf;
     self->shelves[slot] = shelf;
     return shelf;
 }
 
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why)
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why, bool again)
 {
     struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
     if (!shelf)
@@ -89,10 +48,45 @@ void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_
     CCCC_ASSERT(!shelf->ledger, "slot %u has a ledger", slot);
     snprintf(shelf->group_id, sizeof shelf->group_id, "%s", group_id);
     shelf->ledger = ledger;
+    shelf->unborn = shelf->unborn && !(ledger && cccc_ledger_durable(ledger) > 0);
     snprintf(shelf->offline, sizeof shelf->offline, "%s", why ? why : "");
+    if (shelf->again && !again)
+        cccc_log(LOG_NOTICE, "GROUP-BACK", "the group is served again group=%s", shelf->group_id);
+    shelf->again = again;
     uint64_t after = shelf->retry_after_us ? 2 * shelf->retry_after_us : RETRY_US;
-    shelf->retry_after_us = !why ? 0 : after < RETRY_US_MAX ? after : RETRY_US_MAX;
+    shelf->retry_after_us = !again ? 0 : after < RETRY_US_MAX ? after : RETRY_US_MAX;
     shelf->retry_at_us = bus->now.mono_us + shelf->retry_after_us;
+}
+
+void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    snprintf(shelf->refused, sizeof shelf->refused, "%s", why);
+}
+
+bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot)
+{
+    const struct cccc_shelf *shelf = shelf_at(self, slot);
+    return shelf && shelf->unborn;
+}
+
+/* Why a group is not written or read now, and what ends that; "" when all is well with it, or when it never came to be. */
+static cccc_str_t ailment(const struct cccc_shelf *shelf, cccc_arena_t *arena)
+{
+    static const char *const remedies[] = {
+        [CCCC_LEDGER_OK] = "",
+        [CCCC_LEDGER_NO_SPACE] = "; make room, and the next message is taken",
+        [CCCC_LEDGER_FAILED] = "; it is being opened again",
+        [CCCC_LEDGER_READ_ONLY] = "",
+    };
+    cccc_ledger_health_t health = shelf->ledger ? cccc_ledger_health(shelf->ledger) : CCCC_LEDGER_OK;
+    if (shelf->unborn)
+        return CCCC_STR("");
+    if (health == CCCC_LEDGER_OK && !shelf->offline[0])
+        return cccc_str(shelf->refused);
+    const char *why = shelf->offline[0] ? shelf->offline : cccc_ledger_note(shelf->ledger);
+    const char *remedy = shelf->again ? "; cccc tries again by itself" : remedies[health];
+    return cccc_arena_printf(arena, "%s%s", why, remedy);
 }
 
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena)
@@ -100,16 +94,12 @@ cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t
     cccc_builder_t list = cccc_array_builder(arena, 0);
     for (uint32_t i = 0; i < self->count; i++) {
         const struct cccc_shelf *shelf = self->shelves[i];
-        if (!shelf)
-            continue;
-        const char *why = shelf->offline;
-        if (shelf->ledger && cccc_ledger_health(shelf->ledger) != CCCC_LEDGER_OK)
-            why = cccc_ledger_note(shelf->ledger);
-        if (!why[0])
+        cccc_str_t why = shelf ? ailment(shelf, arena) : CCCC_STR("");
+        if (why.len == 0)
             continue;
         cccc_builder_t group = cccc_map_builder(arena, 2);
         cccc_map_add(&group, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(shelf->group_id))));
-        cccc_map_add(&group, "reason", cccc_string(cccc_arena_str(arena, cccc_str(why))));
+        cccc_map_add(&group, "reason", cccc_string(why));
         cccc_array_add(&list, group.value);
     }
     return list.value.via.array.size > 0 ? list.value : cccc_nil();
@@ -117,7 +107,7 @@ cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t
 
 /* ---- append and commit ---- */
 
-static void become_dirty(struct cccc_ledgers *self, struct cccc_shelf *shelf)
+void cccc_shelf_become_dirty(struct cccc_ledgers *self, struct cccc_shelf *shelf)
 {
     if (!shelf->dirty.in_list && !shelf->commit.batch)
         cccc_list_append(&self->dirty, &shelf->dirty);
@@ -130,6 +120,7 @@ static void open_new(struct cccc_bus *bus, struct cccc_shelf *shelf)
     struct cccc_ledger_options options = {
         .vfs = bus->vfs, .group_dir = dir, .group_id = shelf->group_id, .epoch = bus->epoch, .create = true};
     struct cccc_recovery report;
+    shelf->unborn = true;
     if (cccc_ledger_open(&options, &shelf->ledger, &report, &shelf->why_broken) != CCCC_OK)
         shelf->ledger = NULL;
 }
@@ -151,7 +142,7 @@ void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cc
         return;
     }
     cccc_ledger_append(shelf->ledger, event);
-    become_dirty(&bus->ledgers, shelf);
+    cccc_shelf_become_dirty(&bus->ledgers, shelf);
 }
 
 void cccc_ledgers_report_broken(struct cccc_bus *bus)
@@ -187,6 +178,16 @@ static void take_failure(struct cccc_bus *bus, struct cccc_shelf *shelf, const s
                             refold);
 }
 
+/* The last `lines` events up to `durable` are on the disk. */
+static void tell_durable(struct cccc_bus *bus, cccc_slot_t slot, uint64_t durable, uint32_t lines)
+{
+    for (uint64_t seq = durable - lines; seq < durable;) {
+        seq = durable - seq > CCCC_LOT_EVENTS ? seq + CCCC_LOT_EVENTS : durable;
+        cccc_core_durable(bus->core, cccc_bus_moment(bus), slot, seq);
+        cccc_bus_carry_out(bus);
+    }
+}
+
 static void finish_commit(struct cccc_work *work, void *loop)
 {
     struct cccc_bus *bus = loop;
@@ -201,14 +202,16 @@ static void finish_commit(struct cccc_work *work, void *loop)
     cccc_ledger_done(shelf->ledger, &job->batch, &result);
     if (result.err == CCCC_OK) {
         bus->stats.acked += lines;
+        shelf->unborn = false;
         if (cccc_ledger_backlog(shelf->ledger) > 0)
-            become_dirty(&bus->ledgers, shelf);
+            cccc_shelf_become_dirty(&bus->ledgers, shelf);
         become_quiet(bus, shelf);
-        cccc_core_durable(bus->core, cccc_bus_moment(bus), shelf->slot, result.durable);
+        cccc_sealing_look(bus, shelf);
+        tell_durable(bus, shelf->slot, result.durable, lines);
     } else {
         take_failure(bus, shelf, &result);
     }
-    settle(bus, shelf);
+    cccc_shelf_settle(bus, shelf);
 }
 
 void cccc_ledgers_commit(struct cccc_bus *bus)
@@ -242,7 +245,7 @@ static void finish_mark(struct cccc_work *work, void *loop)
     struct mark_job *job = (struct mark_job *)work;
     bus->ledgers.marks_out--;
     cccc_ledger_mark_done(job->shelf->ledger, &job->mark);
-    settle(bus, job->shelf);
+    cccc_shelf_settle(bus, job->shelf);
 }
 
 static void write_mark(struct cccc_bus *bus, struct cccc_shelf *shelf)
@@ -307,7 +310,7 @@ static void finish_read(struct cccc_work *work, void *loop)
     cccc_core_read_done(bus->core, cccc_bus_moment(bus), job->ticket, cccc_read_result(job->read));
     cccc_read_destroy(&job->read);
     end_read(job);
-    settle(bus, shelf);
+    cccc_shelf_settle(bus, shelf);
 }
 
 /* The ledger is not there to be read: the core hears it as the result. */
@@ -397,9 +400,10 @@ static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
     }
 }
 
-static void settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
+void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
-    if (shelf->leaving != STAYS && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0)
+    cccc_sealing_go_on(bus, shelf);
+    if (shelf->leaving != STAYS && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && shelf->reads_out == 0)
         leave(bus, shelf);
 }
 
@@ -410,7 +414,7 @@ void cccc_ledgers_refold(struct cccc_bus *bus, cccc_slot_t slot)
     write_mark(bus, shelf); /* what is known durable must outlive the fold: somebody may have cut the file below it */
     if (shelf->leaving == STAYS)
         shelf->leaving = TO_REFOLD;
-    settle(bus, shelf);
+    cccc_shelf_settle(bus, shelf);
 }
 
 void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct cccc_work *then)
@@ -420,33 +424,55 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
         if (!shelf || !cccc_str_is(group_id, shelf->group_id))
             continue;
         shelf->offline[0] = '\0';
+        shelf->again = false;
         if (!shelf->ledger)
             continue;
         shelf->leaving = TO_TRASH;
         shelf->then = then;
-        settle(bus, shelf);
+        cccc_shelf_settle(bus, shelf);
         return;
     }
     cccc_pool_put(bus->filer, then);
 }
 
+static uint64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (shelf->ledger) {
+        shelf->leaving = TO_REFOLD;
+        cccc_shelf_settle(bus, shelf);
+    } else {
+        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
+    }
+    cccc_bus_carry_out(bus);
+}
+
 void cccc_ledgers_retry_offline(struct cccc_bus *bus)
 {
-    for (uint32_t i = 0; i < bus->ledgers.count; i++) {
+    uint64_t began = clock_us();
+    for (uint32_t i = 0; i < bus->ledgers.count && clock_us() - began <= RETRY_ROUND_US; i++) {
         struct cccc_shelf *shelf = bus->ledgers.shelves[i];
-        if (!shelf || shelf->ledger || !shelf->offline[0] || bus->now.mono_us < shelf->retry_at_us)
-            continue;
-        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
-        if (shelf->ledger)
-            cccc_log(LOG_NOTICE, "GROUP-BACK", "the group is served again group=%s", shelf->group_id);
-        cccc_bus_carry_out(bus);
-        return; /* one a second: opening may take its time */
+        if (shelf && shelf->again && shelf->leaving == STAYS && bus->now.mono_us >= shelf->retry_at_us)
+            open_again(bus, shelf);
     }
+}
+
+void cccc_ledgers_cancel_seals(struct cccc_bus *bus)
+{
+    for (uint32_t i = 0; i < bus->ledgers.count; i++)
+        if (bus->ledgers.shelves[i])
+            cccc_shelf_settle(bus, bus->ledgers.shelves[i]);
 }
 
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)
 {
-    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0;
+    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 && self->seals_out == 0;
 }
 
 void cccc_ledgers_close_all(struct cccc_ledgers *self)
@@ -455,7 +481,7 @@ void cccc_ledgers_close_all(struct cccc_ledgers *self)
         struct cccc_shelf *shelf = self->shelves[i];
         if (!shelf)
             continue;
-        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0)
+        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && shelf->reads_out == 0)
             cccc_ledger_close(&shelf->ledger);
         free(shelf);
     }

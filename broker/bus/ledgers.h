@@ -9,6 +9,7 @@
 #include "broker/bus/list.h"
 #include "broker/bus/pool.h"
 #include "broker/core/core.h"
+#include "broker/ledger/seal.h"
 
 struct cccc_bus;
 struct cccc_shelf; /* one ledger's place */
@@ -19,13 +20,22 @@ struct cccc_ledgers {
     struct cccc_list dirty;  /* oldest first */
     struct cccc_list quiet;  /* committed and not marked yet, longest quiet first */
     struct cccc_list broken; /* could not be opened: the core is told once its effects are carried out */
-    uint32_t commits_out, marks_out, reads_out;
+    uint32_t commits_out, marks_out, reads_out, seals_out;
+    /* For tests: with seal_at, ledgers are sealed at that many bytes with these options, whatever their group's settings say. */
+    uint64_t seal_at;
+    struct cccc_seal_options seal_options;
 };
 
-/* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. */
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why);
-/* The groups that cannot be written or read now: an array of {group_id, reason} in the arena, nil when there is none. */
+/* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. `again`: opening it is to be tried again. */
+void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why, bool again);
+/* Say of a group, as long as the daemon runs, that an edit of its configuration was refused. `why` is copied. After put. */
+void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why);
+/* The groups that cannot be written or read now, or whose edited configuration was refused: an array of {group_id, reason} in the arena, nil when there
+ * is none. */
 cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena);
+/* Is the ledger in `slot` one of a new group, of which nothing has become durable yet? Then a missing folder is no loss: nothing was stored. */
+bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot);
+
 /* An APPEND: seal the event into its ledger, opened first when it is new. */
 void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cccc_event *event, cccc_str_t group_id, bool create);
 /* A READ. Takes `arena`. */
@@ -42,10 +52,12 @@ void cccc_ledgers_commit(struct cccc_bus *bus);
 /* Write the marks of ledgers that have been quiet for a second; or of all. */
 void cccc_ledgers_write_marks(struct cccc_bus *bus);
 void cccc_ledgers_write_all_marks(struct cccc_bus *bus);
-/* Try a group again whose ledger could not be opened, now and then. */
+/* Open groups again that are offline, or take no appends for a reason that may pass, now and then. */
 void cccc_ledgers_retry_offline(struct cccc_bus *bus);
 /* When the next mark is due, in monotonic microseconds; UINT64_MAX: none. */
 uint64_t cccc_ledgers_next_mark_us(const struct cccc_ledgers *self);
+/* Give up the seals that are under way: the daemon stops. */
+void cccc_ledgers_cancel_seals(struct cccc_bus *bus);
 /* Nothing dirty, nothing away. */
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self);
 void cccc_ledgers_close_all(struct cccc_ledgers *self);

@@ -31,6 +31,22 @@ static void log_recovery(const char *group_id, const struct cccc_recovery *repor
                  report->head_seq, report->torn_bytes, report->gap_count);
 }
 
+static void log_files(const char *group_id, const struct cccc_group_files *files)
+{
+    if (files->note[0])
+        cccc_log(LOG_WARNING, files->refused ? "GROUP-EDIT-REFUSED" : "GROUP-FILE", "%s group=%s", files->note, group_id);
+    if (files->kept[0])
+        cccc_log(LOG_NOTICE, "GROUP-FILE-ENTRIES", "group.yaml: %s group=%s", files->kept, group_id);
+}
+
+/* For status and doctor: the log is not where anybody looks first. */
+static void note_refusal(struct cccc_bus *bus, cccc_slot_t slot, const struct cccc_group_files *files)
+{
+    char why[sizeof files->note + 96];
+    snprintf(why, sizeof why, "%s; the edit does not count, and is kept as group.yaml.edited", files->note);
+    cccc_ledgers_refused(bus, slot, why);
+}
+
 /* A group that CCCC 0.4.0 wrote last: copies of what will be written over are kept, and its cursors handed to the fold. NULL, or why it takes no
  * writes. */
 static const char *begin_legacy(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, const cccc_value_t *document,
@@ -51,14 +67,15 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
     cccc_arena_t *arena = cccc_arena_new(4096);
     struct cccc_group_files files = {0};
     cccc_group_files_read(bus->vfs, &bus->home, cccc_str(group_id), arena, &files);
-    if (files.note[0])
-        cccc_log(LOG_WARNING, "GROUP-FILE", "%s group=%s", files.note, group_id);
-
     struct folding folding = {bus, cccc_core_fold_begin(bus->core, cccc_str(group_id), &files.document, files.edited)};
+    log_files(group_id, &files);
+    if (files.refused)
+        cccc_core_fold_rewrite(bus->core, folding.slot);
     struct cccc_ledger_options options = {.vfs = bus->vfs,
                                           .group_dir = dir,
                                           .group_id = group_id,
                                           .epoch = bus->epoch,
+                                          .create = cccc_ledgers_is_unborn(&bus->ledgers, folding.slot),
                                           .fold = fold_event,
                                           .fold_gap = fold_gap,
                                           .arg = &folding};
@@ -71,7 +88,10 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
         cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", m.text, group_id);
     else
         log_recovery(group_id, &report);
-    cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL);
+    bool again = err != CCCC_OK || read_only || report.may_pass;
+    cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL, again);
+    if (files.refused)
+        note_refusal(bus, folding.slot, &files);
     if (err == CCCC_OK && report.read_only)
         read_only = report.note;
     cccc_core_fold_end(bus->core, cccc_bus_moment(bus), folding.slot, err != CCCC_OK ? m.text : NULL, err != CCCC_OK ? NULL : read_only);
@@ -84,9 +104,12 @@ static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_a
     snprintf(path, sizeof path, "%s/%s", bus->home.root, name);
     struct cccc_errmsg m = {""};
     struct cccc_stat st;
-    cccc_value_t document = cccc_json_file(bus->vfs, path, arena, &m);
+    enum cccc_written by;
+    cccc_value_t document = cccc_json_document(bus->vfs, path, arena, &by, &m);
     if (cccc_is_nil(&document) && bus->vfs->stat(bus->vfs->ctx, path, &st) == 0)
         cccc_log(LOG_WARNING, "DOCUMENT", "%s; it is made anew from the group folders", m.text);
+    else if (by == CCCC_WRITTEN_CHANGED)
+        cccc_log(LOG_WARNING, "DOCUMENT", "%s was changed since cccc last wrote it; it counts as it is", path);
     return document;
 }
 

@@ -338,17 +338,11 @@ void cccc_log_set_level(int level)
     pthread_mutex_unlock(&log_state.lock);
 }
 
-void cccc_log(int level, const char *id, const char *fmt, ...)
+/* `text` is changed where it is no UTF-8 or too long. */
+static void log_text(int level, const char *id, const char *fmt, char *text)
 {
-    char text[TEXT_BYTES_MAX + 1];
     struct field fields[FIELDS_MAX];
     cccc_buf_t line;
-    va_list args;
-    va_start(args, fmt);
-    int full = vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    if (full >= (int)sizeof text)
-        cut_text(text, sizeof text - 4);
     size_t count = find_keys(fmt, fields);
     if (keys_clash(fields, count))
         count = 0;
@@ -360,6 +354,26 @@ void cccc_log(int level, const char *id, const char *fmt, ...)
         cccc_buf_fini(&line);
     }
     pthread_mutex_unlock(&log_state.lock);
+}
+
+void cccc_log(int level, const char *id, const char *fmt, ...)
+{
+    char text[TEXT_BYTES_MAX + 1];
+    va_list args;
+    va_start(args, fmt);
+    int full = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (full >= (int)sizeof text)
+        cut_text(text, sizeof text - 4);
+    log_text(level, id, fmt, text);
+}
+
+void cccc_log_rendered(int level, const char *id, const char *fmt, const char *text)
+{
+    char own[TEXT_BYTES_MAX + 1];
+    if (snprintf(own, sizeof own, "%s", text) >= (int)sizeof own)
+        cut_text(own, sizeof own - 4);
+    log_text(level, id, fmt, own);
 }
 
 uint64_t cccc_log_lost(void)

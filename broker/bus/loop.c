@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 enum { TICK_US = 1000000, RETRY_MS = 5 };
-/* Arenas of requests kept for the next ones, while there are many and otherwise. */
-enum { ARENAS_KEPT_BUSY = 1024, ARENAS_KEPT_IDLE = 32 };
+/* Arenas of requests, and twice as many bytes of events and replies, kept for the next ones: while there are many and otherwise. */
+enum { SPARES_BUSY = 1024, SPARES_IDLE = 32 };
 
 static uint64_t clock_us(clockid_t id)
 {
@@ -43,8 +43,11 @@ static long timeout_ms(const struct cccc_bus *bus, bool retry)
     if (retry || bus->phase != CCCC_SERVING)
         return RETRY_MS;
     uint64_t due = bus->next_tick_us, mark = cccc_ledgers_next_mark_us(&bus->ledgers), now = clock_us(CLOCK_MONOTONIC);
+    uint64_t look = cccc_followers_next_look_us(&bus->followers);
     if (mark < due)
         due = mark;
+    if (look < due)
+        due = look;
     return due <= now ? 0 : (long)((due - now + 999) / 1000);
 }
 
@@ -94,7 +97,10 @@ static void tick(struct cccc_bus *bus)
         return;
     bus->next_tick_us = bus->now.mono_us + TICK_US;
     cccc_peers_sweep(bus->peers, bus->now.mono_us);
-    cccc_arena_keep_spare(bus->stats.requests - bus->requests_at_tick > ARENAS_KEPT_BUSY ? ARENAS_KEPT_BUSY : ARENAS_KEPT_IDLE);
+    unsigned spares = bus->stats.requests - bus->requests_at_tick > SPARES_BUSY ? SPARES_BUSY : SPARES_IDLE;
+    cccc_arena_keep_spare(spares);
+    cccc_bytes_keep_spare(2 * spares);
+    cccc_followers_trim(&bus->followers);
     bus->requests_at_tick = bus->stats.requests;
     if (bus->phase == CCCC_SERVING)
         cccc_ledgers_retry_offline(bus);
@@ -125,6 +131,7 @@ void cccc_bus_serve(struct cccc_bus *bus)
             cccc_bus_take_requests(bus);
         }
         cccc_bus_carry_out(bus);
+        cccc_followers_tend(&bus->followers, bus->now.mono_us);
         tick(bus);
         cccc_ledgers_commit(bus);
         cccc_ledgers_write_marks(bus);

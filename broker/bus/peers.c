@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <zmq.h>
 
-/* Replies from this size on are lent to libzmq instead of copied, and counted until it has written them. */
-enum { LENT_BYTES_MIN = 2048 };
+/* Replies from this size on are counted until libzmq has written them: the high-water mark counts messages, not bytes. */
+enum { COUNTED_BYTES_MIN = 2048 };
 
 /* Bytes lent to libzmq for one connection. Outlives the entry until libzmq has given all back. */
 struct flow {
@@ -246,6 +246,12 @@ struct loan {
 };
 
 /* On libzmq's I/O thread. */
+static void release_lent(void *data, void *bytes)
+{
+    (void)data;
+    cccc_bytes_release(bytes);
+}
+
 static void give_back(void *data, void *hint)
 {
     (void)data;
@@ -256,7 +262,7 @@ static void give_back(void *data, void *hint)
     free(loan);
 }
 
-static void lend(zmq_msg_t *msg, cccc_bytes_t *bytes, struct flow *flow)
+static void lend_counted(zmq_msg_t *msg, cccc_bytes_t *bytes, struct flow *flow)
 {
     struct loan *loan = malloc(sizeof *loan);
     CCCC_ASSERT(loan, "out of memory");
@@ -267,12 +273,10 @@ static void lend(zmq_msg_t *msg, cccc_bytes_t *bytes, struct flow *flow)
     CCCC_ASSERT(rc == 0, "zmq_msg_init_data: %s", zmq_strerror(errno));
 }
 
-static void copy(zmq_msg_t *msg, cccc_bytes_t *bytes)
+static void lend(zmq_msg_t *msg, cccc_bytes_t *bytes)
 {
-    int rc = zmq_msg_init_size(msg, bytes->len);
-    CCCC_ASSERT(rc == 0, "zmq_msg_init_size: %s", zmq_strerror(errno));
-    memcpy(zmq_msg_data(msg), bytes->data, bytes->len);
-    cccc_bytes_release(bytes);
+    int rc = zmq_msg_init_data(msg, bytes->data, bytes->len, release_lent, bytes);
+    CCCC_ASSERT(rc == 0, "zmq_msg_init_data: %s", zmq_strerror(errno));
 }
 
 enum sent { SENT, FULL, GONE };
@@ -280,8 +284,8 @@ enum sent { SENT, FULL, GONE };
 /* Takes `bytes` when SENT or GONE. Once a ROUTER has taken the routing id, it takes the rest of the message too. */
 static enum sent try_send(cccc_peers_t *self, struct peer *p, bool delimited, cccc_bytes_t *bytes)
 {
-    bool lent = bytes->len >= LENT_BYTES_MIN;
-    uint64_t under_way = lent ? atomic_load_explicit(&p->flow->bytes, memory_order_relaxed) : 0;
+    bool counted = bytes->len >= COUNTED_BYTES_MIN;
+    uint64_t under_way = counted ? atomic_load_explicit(&p->flow->bytes, memory_order_relaxed) : 0;
     if (under_way > 0 && under_way + bytes->len > CCCC_REPLY_QUEUE_BYTES_MAX)
         return FULL;
     if (zmq_send(self->router, p->routing_id, p->routing_id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
@@ -293,10 +297,10 @@ static enum sent try_send(cccc_peers_t *self, struct peer *p, bool delimited, cc
     if (delimited)
         zmq_send(self->router, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE);
     zmq_msg_t msg;
-    if (lent)
-        lend(&msg, bytes, p->flow);
+    if (counted)
+        lend_counted(&msg, bytes, p->flow);
     else
-        copy(&msg, bytes);
+        lend(&msg, bytes);
     if (zmq_msg_send(&msg, self->router, ZMQ_DONTWAIT) < 0)
         zmq_msg_close(&msg);
     return SENT;

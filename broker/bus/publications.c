@@ -1,48 +1,66 @@
-/* publications.c - what followers get: one message object per event, however many topics it goes out under. */
+/* publications.c - what followers get: one message object per event, however many topics it goes out under.
+ *
+ * Events are lent to libzmq and counted (followers.h). Heads and figures are small, always go out, and are how followers learn what was withheld. */
 #include "broker/bus/bus.h"
-
-#include <errno.h>
-
-/* On libzmq's I/O thread or the loop's. */
-static void release_published(void *data, void *hint)
-{
-    (void)data;
-    cccc_bytes_release(hint);
-}
 
 static void end_publication(struct cccc_publication *self)
 {
-    if (self->bytes)
+    if (self->bytes && !self->withheld)
         zmq_msg_close(&self->msg);
     self->bytes = NULL;
 }
 
-/* One message object per event, however many topics it goes out under: libzmq counts its copies. */
-static void begin_publication(struct cccc_publication *self, cccc_bytes_t *bytes)
+static void begin_publication(struct cccc_bus *bus, cccc_bytes_t *bytes)
 {
+    struct cccc_publication *self = &bus->publication;
     if (self->bytes == bytes)
         return;
     end_publication(self);
     self->bytes = bytes;
-    int rc = zmq_msg_init_data(&self->msg, bytes->data, bytes->len, release_published, cccc_bytes_keep(bytes));
-    CCCC_ASSERT(rc == 0, "zmq_msg_init_data: %s", zmq_strerror(errno));
+    self->withheld = !cccc_followers_lend(&bus->followers, bytes, &self->msg);
+}
+
+/* An XPUB never refuses: it drops for followers that are behind, and they notice by the seqs of the topic. */
+static void send_one(struct cccc_bus *bus, const struct cccc_effect *effect, zmq_msg_t *body)
+{
+    zmq_send(bus->sockets.xpub, effect->publish.topic, effect->publish.topic_len, ZMQ_DONTWAIT | ZMQ_SNDMORE);
+    if (zmq_msg_send(body, bus->sockets.xpub, ZMQ_DONTWAIT) < 0)
+        zmq_msg_close(body);
+    bus->stats.published++;
+}
+
+static void publish_event(struct cccc_bus *bus, const struct cccc_effect *effect)
+{
+    begin_publication(bus, effect->publish.bytes);
+    if (bus->publication.withheld) {
+        bus->followers.withheld_since_start++;
+        return;
+    }
+    zmq_msg_t copy; /* libzmq counts its copies */
+    zmq_msg_init(&copy);
+    zmq_msg_copy(&copy, &bus->publication.msg);
+    send_one(bus, effect, &copy);
+}
+
+static void publish_figures(struct cccc_bus *bus, const struct cccc_effect *effect)
+{
+    zmq_msg_t body;
+    const cccc_bytes_t *bytes = effect->publish.bytes;
+    CCCC_ASSERT(zmq_msg_init_size(&body, bytes->len) == 0, "out of memory");
+    memcpy(zmq_msg_data(&body), bytes->data, bytes->len);
+    send_one(bus, effect, &body);
 }
 
 void cccc_bus_publish(struct cccc_bus *bus, struct cccc_effect *effect)
 {
-    if (cccc_subscriptions_match(&bus->subscriptions, effect->publish.topic, effect->publish.topic_len)) {
-        begin_publication(&bus->publication, effect->publish.bytes);
-        zmq_msg_t copy;
-        zmq_msg_init(&copy);
-        zmq_msg_copy(&copy, &bus->publication.msg);
-        /* An XPUB never refuses: it drops for followers that are behind, and they notice by the seqs of the topic. */
-        zmq_send(bus->sockets.xpub, effect->publish.topic, effect->publish.topic_len, ZMQ_DONTWAIT | ZMQ_SNDMORE);
-        if (zmq_msg_send(&copy, bus->sockets.xpub, ZMQ_DONTWAIT) < 0)
-            zmq_msg_close(&copy);
-        bus->stats.published++;
-    } else {
+    const char *topic = effect->publish.topic;
+    bool is_event = topic[0] == 'e' || topic[0] == 'i';
+    if (!cccc_subscriptions_match(&bus->subscriptions, topic, effect->publish.topic_len))
         bus->stats.filtered++;
-    }
+    else if (is_event)
+        publish_event(bus, effect);
+    else
+        publish_figures(bus, effect);
     cccc_bytes_release(effect->publish.bytes);
 }
 

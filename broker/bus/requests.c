@@ -97,8 +97,7 @@ static void take_in(struct cccc_bus *bus, struct incoming *in)
     bool delimited = in->frames > 1 && zmq_msg_size(&in->first) == 0;
     zmq_msg_t *body = in->frames > 1 ? &in->body : &in->first;
     struct cccc_call_input input = {.arena = cccc_arena_new(zmq_msg_size(body) + VALUES_BYTES)};
-    struct cccc_refusal refusal = {0};
-    refusal.details = cccc_nil();
+    struct cccc_refusal refusal; /* half a kilobyte: filled when there is one */
     struct cccc_peer_ref from;
     struct cccc_errmsg stranger;
     bus->stats.requests++;
@@ -127,6 +126,8 @@ void cccc_bus_take_requests(struct cccc_bus *bus)
     for (int i = 0; i < CCCC_REQUESTS_PER_TURN_MAX && receive(bus->sockets.router, &in); i++) {
         take_in(bus, &in);
         in.frames = 0;
+        if (i % CCCC_LOT_EVENTS == CCCC_LOT_EVENTS - 1)
+            cccc_bus_carry_out(bus);
     }
     incoming_fini(&in);
 }

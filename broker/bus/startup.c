@@ -96,12 +96,14 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     bus->committers = cccc_pool_new("ccccd-commit", COMMIT_THREADS_AT_START, CCCC_POOL_THREADS_MAX, &bus->outbox);
     bus->readers = cccc_pool_new("ccccd-read", 1, READ_THREADS, &bus->outbox);
     bus->filer = cccc_pool_new("ccccd-store", 1, 1, &bus->outbox);
+    bus->sealer = cccc_pool_new("ccccd-seal", 1, 1, &bus->outbox);
     err = cccc_bus_load(bus, m);
     if (err == CCCC_OK)
         err = cccc_sockets_open(&bus->sockets, &bus->home, m);
     if (err != CCCC_OK)
         return err;
     bus->peers = cccc_peers_new(bus->sockets.router);
+    cccc_followers_init(&bus->followers, bus->sockets.events);
     cccc_stats_gather(bus);
     cccc_core_tick(bus->core, cccc_bus_moment(bus), &bus->stats.facts);
     cccc_bus_carry_out(bus);

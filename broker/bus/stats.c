@@ -46,6 +46,9 @@ void cccc_stats_count(struct cccc_bus *bus)
     self->facts.dropped_peers = peers->dropped_peers + self->shed_subscribers;
     self->facts.shed_connections = cccc_accept_guard_shed();
     self->facts.subscriptions = bus->subscriptions.count;
+    self->facts.publication_bytes = cccc_followers_lent(&bus->followers);
+    self->facts.withheld_publications = bus->followers.withheld_since_start;
+    self->facts.dropped_followers = bus->followers.dropped;
 }
 
 void cccc_stats_gather(struct cccc_bus *bus)
@@ -70,6 +73,8 @@ void cccc_stats_gather(struct cccc_bus *bus)
         self->facts.degraded = CCCC_STR("a socket file was removed or replaced, so new clients cannot connect; restart the daemon");
     else if (bus->subscriptions.overflowed)
         self->facts.degraded = CCCC_STR("more topic prefixes are subscribed than are kept; publications are no longer filtered");
+    else if (bus->followers.withholding)
+        self->facts.degraded = CCCC_STR("followers are behind, so only heads are published; they read what they miss from the ledger");
     cccc_stats_count(bus);
 }
 

@@ -4,6 +4,7 @@
  * configuration; nothing is started or stopped.
  * Thread: the core's. */
 #include "broker/core/change.h"
+#include "broker/core/schema.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -28,27 +29,16 @@ static const struct {
     {"custom", ""},
 };
 
-static const char *const runtime_names[] = {"amp",      "auggie",  "claude",   "codex",   "cursor", "droid", "gemini",
-                                            "kilocode", "neovate", "opencode", "copilot", "custom", NULL};
-static const char *const runner_names[] = {"pty", "headless", NULL};
-static const char *const submit_names[] = {"enter", "newline", "none", NULL};
-
 /* The fields of an entry that callers set, in its order. */
 enum field { TITLE, COMMAND, ENV, SCOPE, SUBMIT, ENABLED, RUNNER, RUNTIME, FIELDS };
 
+/* What each may be is in the table of schema.c. */
 static const struct {
     const char *name;
-    const char *const *choices; /* the first is the default, unless `otherwise` names it */
-    const char *otherwise;
+    const char *otherwise; /* of those that are text: the default */
 } fields[FIELDS] = {
-    [TITLE] = {"title", NULL, ""},
-    [COMMAND] = {"command", NULL, NULL},
-    [ENV] = {"env", NULL, NULL},
-    [SCOPE] = {"default_scope_key", NULL, ""},
-    [SUBMIT] = {"submit", submit_names, "enter"},
-    [ENABLED] = {"enabled", NULL, NULL},
-    [RUNNER] = {"runner", runner_names, "pty"},
-    [RUNTIME] = {"runtime", runtime_names, "codex"},
+    [TITLE] = {"title", ""},        [COMMAND] = {"command", NULL}, [ENV] = {"env", NULL},        [SCOPE] = {"default_scope_key", ""},
+    [SUBMIT] = {"submit", "enter"}, [ENABLED] = {"enabled", NULL}, [RUNNER] = {"runner", "pty"}, [RUNTIME] = {"runtime", "codex"},
 };
 
 static cccc_value_t default_command(cccc_arena_t *arena, cccc_str_t runtime)
@@ -67,101 +57,52 @@ static cccc_value_t default_command(cccc_arena_t *arena, cccc_str_t runtime)
     return b.value;
 }
 
-static bool has_nul(cccc_str_t s)
+/* Every value a text: numbers as their decimals. */
+static cccc_value_t env_value(cccc_arena_t *arena, const cccc_value_t *v)
 {
-    return s.len > 0 && memchr(s.ptr, '\0', s.len) != NULL;
-}
-
-/* CCCC_E_INVALID_PATCH: of the wrong type. CCCC_E_ACTOR_UPDATE_FAILED: a value that is not allowed. */
-static cccc_err_t command_value(cccc_arena_t *arena, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
-{
-    if (!cccc_is_array(v))
-        return cccc_fail(m, CCCC_E_INVALID_PATCH, "command must be a list of texts");
-    cccc_builder_t b = cccc_array_builder(arena, v->via.array.size);
-    for (uint32_t i = 0; i < v->via.array.size; i++) {
-        cccc_str_t word;
-        if (!cccc_as_str(&v->via.array.ptr[i], &word) || has_nul(word))
-            return cccc_fail(m, CCCC_E_INVALID_PATCH, "command must be a list of texts without NUL");
-        cccc_array_add(&b, cccc_string(word));
-    }
-    *out = b.value;
-    return CCCC_OK;
-}
-
-static bool is_env_name(cccc_str_t s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
-        if (!letter && (i == 0 || c < '0' || c > '9'))
-            return false;
-    }
-    return s.len > 0;
-}
-
-static cccc_err_t env_value(cccc_arena_t *arena, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
-{
-    if (!cccc_is_map(v))
-        return cccc_fail(m, CCCC_E_INVALID_PATCH, "env must be a map of names to texts");
-    if (v->via.map.size > CCCC_ENV_KEYS_MAX)
-        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "env has %u names; at most %d are kept", v->via.map.size, CCCC_ENV_KEYS_MAX);
     cccc_builder_t b = cccc_map_builder(arena, v->via.map.size);
     for (uint32_t i = 0; i < v->via.map.size; i++) {
         const msgpack_object_kv *kv = &v->via.map.ptr[i];
-        cccc_str_t name = {0}, text;
+        cccc_str_t name = {0}, text = {0};
         int64_t number;
-        if (!cccc_as_str(&kv->key, &name) || !is_env_name(name))
-            return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "env: %.*s is no name of an environment variable", CCCC_STR_FMT(name));
+        cccc_as_str(&kv->key, &name);
         if (cccc_as_int(&kv->val, &number))
             text = cccc_arena_printf(arena, "%lld", (long long)number);
-        else if (!cccc_as_str(&kv->val, &text) || has_nul(text))
-            return cccc_fail(m, CCCC_E_INVALID_PATCH, "env: the value of %.*s must be text without NUL", CCCC_STR_FMT(name));
+        else
+            cccc_as_str(&kv->val, &text);
         cccc_map_add_key(&b, name, cccc_string(text));
     }
-    *out = b.value;
-    return CCCC_OK;
+    return b.value;
 }
 
-static cccc_err_t word_value(enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+static cccc_value_t default_value(cccc_arena_t *arena, enum field field)
 {
-    cccc_str_t s;
-    if (!cccc_as_str(v, &s))
-        return cccc_fail(m, CCCC_E_INVALID_PATCH, "%s must be text", fields[field].name);
-    if (s.len == 0)
-        s = cccc_str(fields[field].otherwise);
-    if (field == TITLE && s.len > CCCC_TITLE_BYTES_MAX)
-        return cccc_fail(m, CCCC_E_TOO_LARGE, "title has %zu bytes; at most %d are kept", s.len, CCCC_TITLE_BYTES_MAX);
-    const char *const *choice = fields[field].choices;
-    while (choice != NULL && *choice != NULL && !cccc_str_is(s, *choice))
-        choice++;
-    if (choice != NULL && *choice == NULL)
-        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "invalid %s: %.*s", fields[field].name, CCCC_STR_FMT(s));
-    *out = cccc_string(s);
-    return CCCC_OK;
+    if (field == COMMAND)
+        return cccc_array_builder(arena, 0).value;
+    if (field == ENV)
+        return cccc_map_builder(arena, 0).value;
+    return field == ENABLED ? cccc_bool(true) : cccc_text(fields[field].otherwise);
 }
 
-/* The canonical value of one field; nil resets it. */
+/* The canonical value of one field; nil resets it. CCCC_E_INVALID_PATCH: of the wrong type. CCCC_E_ACTOR_UPDATE_FAILED, CCCC_E_TOO_LARGE: a value that
+ * is not allowed. */
 static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
 {
-    bool reset = cccc_is_nil(v);
-    switch (field) {
-    case COMMAND:
-        *out = cccc_array_builder(arena, 0).value;
-        return reset ? CCCC_OK : command_value(arena, v, out, m);
-    case ENV:
-        *out = cccc_map_builder(arena, 0).value;
-        return reset ? CCCC_OK : env_value(arena, v, out, m);
-    case ENABLED: {
-        bool on = cccc_coerce_bool(v, false);
-        if (!reset && on != cccc_coerce_bool(v, true))
-            return cccc_fail(m, CCCC_E_INVALID_PATCH, "enabled must be true or false");
-        *out = cccc_bool(reset || on);
+    cccc_str_t s;
+    bool on;
+    *out = default_value(arena, field);
+    if (cccc_is_nil(v))
         return CCCC_OK;
-    }
-    default:
-        *out = cccc_text(fields[field].otherwise);
-        return reset ? CCCC_OK : word_value(field, v, out, m);
-    }
+    cccc_err_t err = cccc_schema_actor_field(fields[field].name, v, m);
+    if (err != CCCC_OK)
+        return err;
+    if (field == ENABLED)
+        *out = cccc_bool(cccc_schema_bool(v, &on) && on);
+    else if (field == ENV)
+        *out = env_value(arena, v);
+    else if (!cccc_as_str(v, &s) || s.len > 0) /* empty text: the default */
+        *out = *v;
+    return CCCC_OK;
 }
 
 /* ---- showing ---- */

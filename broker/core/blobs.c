@@ -256,8 +256,10 @@ void uploads_tick(struct cccc_core *core)
             at = &(*at)->next;
             continue;
         }
-        core_log(core, 6, "UPLOAD-DROPPED", "group=%s sha256=%s received=%llu total=%llu idle_s=%d", core->groups[upload->slot]->id,
-                 upload->sha256, (unsigned long long)upload->received, (unsigned long long)upload->total, CCCC_BLOB_UPLOAD_IDLE_S);
+        core_log(core, 6, "UPLOAD-DROPPED",
+                 "nobody continued an upload: it is dropped group=%s sha256=%s received=%llu total=%llu idle_s=%d",
+                 core->groups[upload->slot]->id, upload->sha256, (unsigned long long)upload->received, (unsigned long long)upload->total,
+                 CCCC_BLOB_UPLOAD_IDLE_S);
         upload_drop(core, at);
     }
 }

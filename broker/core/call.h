@@ -101,6 +101,7 @@ bool call_read_event(call_t *call, uint32_t index, struct cccc_event *out);
 /* ---- effects and helpers ---- */
 
 struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind);
+/* One record of the log: a sentence, then ` key=` fields, as cccc_log has them. `id` and `fmt` are static. */
 void core_log(struct cccc_core *core, int level, const char *id, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 uint64_t core_random(struct cccc_core *core);
 /* Wall time of the input being worked on. */
@@ -175,6 +176,8 @@ void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
 /* Forget the pair; a missing one is fine. */
 void dedupe_remove(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
 uint64_t dedupe_count(const struct cccc_dedupe *self);
+/* `hash` will be asked for soon: begins to load where it is. The table of a large ledger is in no cache. */
+void dedupe_prepare(const struct cccc_dedupe *self, uint64_t hash);
 /* Candidates for `hash` (a hit must be confirmed on the line); returns how many were written to `seqs`. */
 uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max);
 

@@ -25,7 +25,9 @@ static bool file_written(call_t *call, const char *file, bool *failed)
     bool written = call->stored.err == CCCC_OK;
     if (!written) {
         if (!*failed)
-            core_log(call->core, 4, "CONFIG-STORE-FAILED", "group=%s file=%s why=%s", call->group->id, file, call->stored.message);
+            core_log(call->core, 4, "CONFIG-STORE-FAILED",
+                     "a change is recorded, but a file could not be written; it is tried again every second group=%s file=%s why=%s",
+                     call->group->id, file, call->stored.message);
         call->store_warning =
             cccc_arena_printf(call->arena, "the change is recorded, but %s could not be written yet (%s); it is tried again every second",
                               file, call->stored.message);

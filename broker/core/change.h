@@ -41,10 +41,14 @@ void config_tick(struct cccc_core *core);
 
 /* ---- settings.c ---- */
 
-/* All 19 effective settings of a document, defaults filled in and values clamped; a map in the arena. */
+/* All 21 effective settings of a document, defaults filled in and values clamped; a map in the arena. */
 cccc_value_t settings_effective(cccc_arena_t *arena, const cccc_value_t *document);
 /* `document` with every acceptable setting of `patch` put in its place. */
 cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, const cccc_value_t *patch);
+
+/* May the setting kept under `key` in `section` of a document be `v`? *clamped: yes, but it counts as another, as *m says. CCCC_E_INVALID_PATCH: no.
+ * CCCC_E_NOT_FOUND: no setting is kept there. */
+cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t *v, bool *clamped, struct cccc_errmsg *m);
 
 /* ---- groups.c ---- */
 

@@ -445,10 +445,10 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
     cccc_err_t err = core_append(core, group, CCCC_KIND_GROUP_EDIT, CCCC_STR("user"), CCCC_STR(""), b.value, &arena, &m);
     if (err == CCCC_OK) {
         core_log(core, 5, "GROUP-EDITED",
-                 "group=%s group.yaml is not as cccc wrote it; it is taken over, and changes it has not seen are kept", group->id);
+                 "group.yaml is not as cccc wrote it; it is taken over, and changes it has not seen are kept group=%s", group->id);
         return;
     }
-    core_log(core, 4, "GROUP-EDIT-NOT-RECORDED", "group=%s why=%s", group->id, m.text);
+    core_log(core, 4, "GROUP-EDIT-NOT-RECORDED", "an edited group.yaml could not be recorded yet group=%s why=%s", group->id, m.text);
     readers_sync(group); /* no event will bring them */
 }
 

@@ -112,6 +112,7 @@ void core_log(struct cccc_core *core, int level, const char *id, const char *fmt
     struct cccc_effect *effect = core_effect(core, CCCC_DO_LOG);
     effect->log.level = level;
     effect->log.id = id;
+    effect->log.fmt = fmt;
     va_list args;
     va_start(args, fmt);
     vsnprintf(effect->log.text, sizeof effect->log.text, fmt, args);
@@ -584,6 +585,11 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
     return group->slot;
 }
 
+void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot)
+{
+    self->groups[slot]->unstored = true;
+}
+
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event)
 {
     struct cccc_group *group = self->groups[slot];
@@ -593,8 +599,15 @@ void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap)
 {
     struct cccc_group *group = self->groups[slot];
-    core_log(self, 4, "LEDGER-GAP", "group=%s from_seq=%llu to_seq=%llu reason=%s", group->id, (unsigned long long)gap->from_seq,
-             (unsigned long long)gap->to_seq, gap->reason);
+    core_log(self, 4, "LEDGER-GAP", "the ledger has a gap; cccc doctor says more group=%s from_seq=%llu to_seq=%llu reason=%s", group->id,
+             (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq, gap->reason);
+}
+
+static char *text_kept(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    CCCC_ASSERT(copy || !text, "(out of memory)");
+    return copy;
 }
 
 void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only)
@@ -602,8 +615,8 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     begin_input(self, now);
     struct cccc_group *group = self->groups[slot];
     group->folding = false;
-    group->offline = offline ? strdup(offline) : NULL;
-    group->read_only = read_only ? strdup(read_only) : NULL;
+    group->offline = text_kept(offline);
+    group->read_only = text_kept(read_only);
     group->next_seq = group->head_seq + 1;
     group->created = group->head_seq > 0 || !cccc_is_nil(&group->document);
     /* A document that is taken over by a group.edit brings its readers with that event. */

@@ -56,9 +56,16 @@ struct cccc_daemon_facts {
     uint64_t epoch;
     uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
+    uint64_t publication_bytes, withheld_publications, dropped_followers;
     uint64_t fds, rss_bytes;
     const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
     cccc_str_t degraded;                 /* one sentence, or "" */
+};
+
+/* How a group's ledger is kept (settings ledger_max_active_bytes and ledger_keep_tail_lines). */
+struct cccc_ledger_policy {
+    uint64_t max_active_bytes; /* ledger.jsonl is sealed when it has so many */
+    uint64_t keep_tail_lines;  /* so many of its newest lines stay in it */
 };
 
 cccc_core_t *cccc_core_new(void);
@@ -88,6 +95,8 @@ void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
 
+void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
+
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 
 /* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
@@ -97,6 +106,8 @@ void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const 
 cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const cccc_value_t *document, bool edited);
 /* Of a group as CCCC 0.4.0 left it (a document without ledger_seq): the map of its state/read_cursors.json, or nil. Between begin and the first event. */
 void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *cursors);
+/* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
+void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash
@@ -116,8 +127,7 @@ enum cccc_effect_kind {
     CCCC_DO_SHUTDOWN /* stop once replies are out */
 };
 
-/* Bytes shared by a reply, a publication and the pending list; immutable; counted (single-threaded count: the core's and loop's thread; libzmq's
- * free callback goes through cccc_bytes_release_any). */
+/* Bytes shared by a reply, a publication and the pending list; immutable; counted. Any thread may keep and release them. */
 typedef struct cccc_bytes {
     _Atomic uint32_t refs;
     uint32_t len;
@@ -126,6 +136,9 @@ typedef struct cccc_bytes {
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
+/* Keep up to `max` released ones of the usual size for the next ones, of all threads; 0, as at first: none. Fewer than before gives the surplus back.
+ * Call with 0 at the end. */
+void cccc_bytes_keep_spare(unsigned max);
 
 enum cccc_store_kind {
     CCCC_STORE_GROUP,    /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */
@@ -182,9 +195,9 @@ struct cccc_effect {
         struct cccc_store store;
         struct {
             int level;
-            const char *id;
+            const char *id, *fmt;
             char text[400];
-        } log; /* level as syslog; id static ("GROUP-EDITED") */
+        } log; /* level as syslog; id and fmt static ("GROUP-EDITED"); text is fmt with its values in place (broker/bus/log.h) */
     };
 };
 

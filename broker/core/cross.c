@@ -110,7 +110,7 @@ static void cross_answer(call_t *call)
 static void record_relayed(call_t *call)
 {
     struct cross *cross = call->state;
-    const struct cccc_event *dst = cross->dst.duplicate ? &cross->dst.repeated : &cross->dst.pending->event;
+    const struct cccc_event *dst = cross->dst.duplicate ? cross->dst.repeated : &cross->dst.pending->event;
     cccc_arena_t *arena = cccc_arena_new(1024);
     cccc_builder_t data = cccc_map_builder(arena, 3);
     cccc_map_add(&data, "src_event_id", cccc_string(cccc_arena_str(arena, cross->source.id)));
@@ -119,8 +119,9 @@ static void record_relayed(call_t *call)
     struct cccc_errmsg why;
     /* When it is not taken now, the relay stays open: the next attempt finds the message sent and records that. */
     if (core_append(call->core, cross->src_group, CCCC_KIND_CHAT_RELAYED, CCCC_STR("system"), CCCC_STR(""), data.value, &arena, &why))
-        core_log(call->core, 4, "RELAY-NOT-RECORDED", "group=%s event=%.*s why=%s", cross->src_group->id, CCCC_STR_FMT(cross->source.id),
-                 why.text);
+        core_log(call->core, 4, "RELAY-NOT-RECORDED",
+                 "a message reached the other group, and that could not be recorded yet group=%s event=%.*s why=%s", cross->src_group->id,
+                 CCCC_STR_FMT(cross->source.id), why.text);
 }
 
 static void second_done(call_t *call)
@@ -265,7 +266,7 @@ static void source_durable(call_t *call)
     struct cross *cross = call->state;
     call->partly_stored = true;
     message_settle(call, &cross->src);
-    cross->source = cross->src.duplicate ? cross->src.repeated : cross->src.pending->event;
+    cross->source = cross->src.duplicate ? *cross->src.repeated : cross->src.pending->event;
     second_begin(call, cross->src.text);
 }
 

@@ -54,6 +54,9 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
         {"dropped_peers", facts->dropped_peers},
         {"shed_connections", facts->shed_connections},
         {"subscriptions", facts->subscriptions},
+        {"publication_bytes", facts->publication_bytes},
+        {"withheld_publications", facts->withheld_publications},
+        {"dropped_followers", facts->dropped_followers},
         {"fds", facts->fds},
         {"rss_bytes", facts->rss_bytes},
         {"pending_events", core->pending_count},
@@ -154,7 +157,7 @@ void op_shutdown(call_t *call)
     struct cccc_core *core = call->core;
     if (!permit_by(call, NULL, cccc_arg_str(&call->request.args, CCCC_A_shutdown_by), "user"))
         return;
-    core_log(core, 5, "SHUTDOWN-ASKED", "by=%.*s pid=%d", CCCC_STR_FMT(call->by), (int)call->peer.pid);
+    core_log(core, 5, "SHUTDOWN-ASKED", "a client asked the daemon to stop by=%.*s pid=%d", CCCC_STR_FMT(call->by), (int)call->peer.pid);
     cccc_builder_t result = cccc_map_builder(call->arena, 1);
     cccc_map_add(&result, "message", cccc_text("the daemon stops once what it has accepted is on disk and answered"));
     call_reply(call, &result.value);

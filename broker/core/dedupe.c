@@ -149,6 +149,13 @@ void dedupe_remove(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
     self->used--;
 }
 
+void dedupe_prepare(const struct cccc_dedupe *self, uint64_t hash)
+{
+    struct entry probe = entry_make(hash, 0);
+    if (self->slots > 0)
+        __builtin_prefetch(&self->entries[entry_home(self, &probe)], 1);
+}
+
 uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max)
 {
     uint32_t n = 0;

@@ -401,7 +401,8 @@ static void delete_unsynced(call_t *call)
     struct cccc_group *group = call->group;
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
     cccc_map_add(&details, "outcome", cccc_text("unknown"));
-    core_log(call->core, 4, "GROUP-DELETED-UNSYNCED", "group=%s why=%s", group->id, call->stored.message);
+    core_log(call->core, 4, "GROUP-DELETED-UNSYNCED", "a deleted group is in the trash, but the disk did not confirm it group=%s why=%s",
+             group->id, call->stored.message);
     group_forget(call->core, group);
     call->core->registry_dirty = true;
     call_fail_details(call, CCCC_E_GROUP_DELETE_FAILED, details.value,
@@ -423,7 +424,7 @@ static void delete_trashed(call_t *call)
                   group->id, call->stored.message);
         return;
     }
-    core_log(call->core, 5, "GROUP-DELETED", "group=%s by=%.*s", group->id, CCCC_STR_FMT(call->by));
+    core_log(call->core, 5, "GROUP-DELETED", "the group is in the trash group=%s by=%.*s", group->id, CCCC_STR_FMT(call->by));
     group_forget(call->core, group);
     struct cccc_store store;
     registry_store(call->core, &store);

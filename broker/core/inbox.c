@@ -20,7 +20,7 @@ struct inbox {
     struct cccc_pending *read, *ack;
 };
 
-static void choose_lanes(struct inbox *inbox, cccc_str_t filter)
+static void use_lanes(struct inbox *inbox, cccc_str_t filter)
 {
     bool notify_only = cccc_str_is(filter, "notify");
     inbox->lanes[CCCC_LANE_CHAT] = !notify_only;
@@ -36,7 +36,7 @@ static bool inbox_begin(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg
     struct inbox *inbox = cccc_arena_alloc(call->arena, sizeof *inbox);
     memset(inbox, 0, sizeof *inbox);
     inbox->reader_id = cccc_arg_str(args, actor_id);
-    choose_lanes(inbox, CCCC_STR("all"));
+    use_lanes(inbox, CCCC_STR("all"));
     call->state = inbox;
     if (!cccc_str_is(inbox->reader_id, "user") && !config_actor(call->group, inbox->reader_id)) {
         call_fail(call, CCCC_E_UNKNOWN_ACTOR, "no actor %.*s in group %s; readers are its actors and user", CCCC_STR_FMT(inbox->reader_id),
@@ -49,6 +49,22 @@ static bool inbox_begin(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg
         return false;
     }
     return true;
+}
+
+/* CCCC 0.4.0 took a word it did not know for "all", which marked as read what nobody meant; here it is refused. */
+static bool choose_lanes(call_t *call, enum cccc_arg_slot kind_filter)
+{
+    static const char expected[] = "all, chat or notify";
+    cccc_str_t filter = cccc_arg_str(&call->request.args, kind_filter);
+    if (filter.len == 0 || cccc_str_is(filter, "all") || cccc_str_is(filter, "chat") || cccc_str_is(filter, "notify")) {
+        use_lanes(call->state, filter);
+        return true;
+    }
+    cccc_builder_t details = cccc_map_builder(call->arena, 2);
+    cccc_map_add(&details, "argument", cccc_text("kind_filter"));
+    cccc_map_add(&details, "expected", cccc_text(expected));
+    call_fail_details(call, CCCC_E_INVALID_REQUEST, details.value, "kind_filter must be %s, not \"%.*s\"", expected, CCCC_STR_FMT(filter));
+    return false;
 }
 
 static const struct cccc_reader *inbox_reader(const call_t *call)
@@ -138,11 +154,10 @@ static uint32_t list_seqs(call_t *call, uint64_t *seqs, uint32_t max)
 
 void op_inbox_list(call_t *call)
 {
-    if (!inbox_begin(call, CCCC_A_inbox_list_group_id, CCCC_A_inbox_list_actor_id, CCCC_A_inbox_list_by))
+    if (!inbox_begin(call, CCCC_A_inbox_list_group_id, CCCC_A_inbox_list_actor_id, CCCC_A_inbox_list_by) ||
+        !choose_lanes(call, CCCC_A_inbox_list_kind_filter))
         return;
-    const struct cccc_args *args = &call->request.args;
-    choose_lanes(call->state, cccc_arg_str(args, CCCC_A_inbox_list_kind_filter));
-    int64_t limit = cccc_arg_int(args, CCCC_A_inbox_list_limit, LIST_DEFAULT);
+    int64_t limit = cccc_arg_int(&call->request.args, CCCC_A_inbox_list_limit, LIST_DEFAULT);
     if (limit <= 0 || limit > CCCC_INBOX_LIST_MAX)
         limit = CCCC_INBOX_LIST_MAX;
     uint64_t *seqs = cccc_arena_alloc(call->arena, (size_t)limit * sizeof *seqs);
@@ -315,9 +330,9 @@ static void mark_all(call_t *call)
 
 void op_inbox_mark_all_read(call_t *call)
 {
-    if (!inbox_begin(call, CCCC_A_inbox_mark_all_read_group_id, CCCC_A_inbox_mark_all_read_actor_id, CCCC_A_inbox_mark_all_read_by))
+    if (!inbox_begin(call, CCCC_A_inbox_mark_all_read_group_id, CCCC_A_inbox_mark_all_read_actor_id, CCCC_A_inbox_mark_all_read_by) ||
+        !choose_lanes(call, CCCC_A_inbox_mark_all_read_kind_filter))
         return;
-    choose_lanes(call->state, cccc_arg_str(&call->request.args, CCCC_A_inbox_mark_all_read_kind_filter));
     uint64_t *newest = cccc_arena_alloc(call->arena, sizeof *newest);
     *newest = newest_unread(call->state, inbox_reader(call));
     if (*newest == 0) {

@@ -90,7 +90,8 @@ static void record(struct cccc_core *core, struct cccc_group *group, const struc
     cccc_map_add(&data, "lanes", lanes.value);
     struct cccc_errmsg m;
     if (core_append(core, group, CCCC_KIND_CHAT_READ, CCCC_STR("system"), CCCC_STR(""), data.value, &arena, &m))
-        core_log(core, 4, "CURSOR-NOT-TAKEN-OVER", "group=%s reader=%.*s why=%s", group->id, CCCC_STR_FMT(cursor->reader), m.text);
+        core_log(core, 4, "CURSOR-NOT-TAKEN-OVER", "a cursor of CCCC 0.4.0 was not taken over group=%s reader=%.*s why=%s", group->id,
+                 CCCC_STR_FMT(cursor->reader), m.text);
 }
 
 void legacy_take_over(struct cccc_core *core, struct cccc_group *group)

@@ -101,11 +101,42 @@ static void take_wire(call_t *call, struct cccc_message *m, const char *bytes, s
 {
     struct cccc_errmsg why;
     m->repeated_wire = cccc_arena_str(call->arena, (cccc_str_t){bytes, len});
-    cccc_err_t err = cccc_event_unpack(m->repeated_wire.ptr, len, call->arena, &m->repeated, &why);
+    m->repeated = cccc_arena_alloc(call->arena, sizeof *m->repeated);
+    cccc_err_t err = cccc_event_unpack(m->repeated_wire.ptr, len, call->arena, m->repeated, &why);
     CCCC_ASSERT(err == CCCC_OK, "(an event of ours: %s)", why.text);
 }
 
+/* The acknowledgement that a reply implies is decided right behind it. */
+static bool is_implied_ack(const struct cccc_message *m, const struct cccc_event *event)
+{
+    return cccc_kind_find(event->kind) == CCCC_KIND_CHAT_ACK && event->seq == m->repeated->seq + 1 && cccc_str_eq(event->by, m->by) &&
+           cccc_str_eq(cccc_get_str(&event->data, "event_id"), m->reply_to);
+}
+
+/* The repeat of a reply is answered with the acknowledgement of the first one, too: here when that is not durable yet. */
+static void take_pending_ack(call_t *call, struct cccc_message *m)
+{
+    struct cccc_pending *p = m->reply_to.len > 0 ? group_pending(m->group, m->repeated->seq + 1) : NULL;
+    if (!p || !is_implied_ack(m, &p->event))
+        return;
+    m->ack = p;
+    m->repeated_ack = cccc_arena_str(call->arena, (cccc_str_t){p->wire->data, p->wire->len});
+}
+
 #define REPEAT_CANDIDATES_MAX 8
+
+/* Put `seq` into its place of a rising list without doubles. */
+static uint32_t add_rising(uint64_t *list, uint32_t count, uint64_t seq)
+{
+    uint32_t at = count;
+    while (at > 0 && list[at - 1] > seq)
+        at--;
+    if (at > 0 && list[at - 1] == seq)
+        return count;
+    memmove(list + at + 1, list + at, (count - at) * sizeof *list);
+    list[at] = seq;
+    return count + 1;
+}
 
 /* Look for the client_id among what is decided. A candidate that is durable has to be read to be sure. */
 static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, call_next_fn next)
@@ -114,37 +145,47 @@ static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, 
         return CCCC_MESSAGE_READY;
     if (m->client_hash == 0) {
         m->client_hash = dedupe_hash(m->by, m->client_id);
+        dedupe_prepare(m->group->dedupe, m->client_hash);
         digest_make(call, m);
     }
     uint64_t seqs[REPEAT_CANDIDATES_MAX];
     uint32_t count = dedupe_find(m->group->dedupe, m->client_hash, seqs, REPEAT_CANDIDATES_MAX), to_read = 0;
+    uint64_t *rising = NULL, through = m->repeats_read_through;
     for (uint32_t i = 0; i < count; i++) {
         struct cccc_pending *p = seqs[i] > m->group->head_seq ? group_pending(m->group, seqs[i]) : NULL;
         if (p && is_same_client_id(m, &p->event)) {
             if (repeat_agrees(call, m, &p->event)) {
                 m->pending = p;
                 take_wire(call, m, p->wire->data, p->wire->len);
+                take_pending_ack(call, m);
             }
             return CCCC_MESSAGE_ENDED;
         }
-        if (!p && seqs[i] > m->repeats_read_through)
-            seqs[to_read++] = seqs[i];
+        if (p || seqs[i] <= m->repeats_read_through)
+            continue;
+        if (!rising)
+            rising = cccc_arena_alloc(call->arena, 2 * REPEAT_CANDIDATES_MAX * sizeof *rising);
+        to_read = add_rising(rising, to_read, seqs[i]);
+        if (m->reply_to.len > 0 && seqs[i] < m->group->head_seq)
+            to_read = add_rising(rising, to_read, seqs[i] + 1);
+        if (seqs[i] > through)
+            through = seqs[i];
     }
     if (to_read == 0)
         return CCCC_MESSAGE_READY;
-    uint64_t *rising = cccc_arena_alloc(call->arena, to_read * sizeof *rising);
-    for (uint32_t i = 0; i < to_read; i++) {
-        uint32_t at = i;
-        for (; at > 0 && rising[at - 1] > seqs[i]; at--)
-            rising[at] = rising[at - 1];
-        rising[at] = seqs[i];
-    }
-    m->repeats_read_through = rising[to_read - 1];
+    m->repeats_read_through = through;
+    m->repeats_read_head = m->group->head_seq;
     m->awaits = CCCC_AWAITS_REPEAT;
     struct cccc_read_query query = {
         .mode = CCCC_READ_SEQS, .seqs = rising, .seq_count = to_read, .limit = to_read, .bytes_max = CCCC_LEDGER_READ_BYTES_MAX};
     call_read(call, m->group, &query, next);
     return CCCC_MESSAGE_PARKED;
+}
+
+static cccc_str_t read_wire(const call_t *call, uint32_t index)
+{
+    uint32_t start = index ? call->read->event_ends[index - 1] : 0;
+    return (cccc_str_t){call->read->events + start, call->read->event_ends[index] - start};
 }
 
 static void take_repeat(call_t *call, struct cccc_message *m)
@@ -158,9 +199,18 @@ static void take_repeat(call_t *call, struct cccc_message *m)
     for (uint32_t i = 0; call_read_event(call, i, &event); i++) {
         if (!is_same_client_id(m, &event))
             continue;
-        uint32_t start = i ? call->read->event_ends[i - 1] : 0;
-        if (repeat_agrees(call, m, &event))
-            take_wire(call, m, call->read->events + start, call->read->event_ends[i] - start);
+        if (m->reply_to.len > 0 && event.seq == m->repeats_read_head && event.seq < m->group->head_seq) {
+            m->repeats_read_through = event.seq - 1; /* what stands behind it was not durable then and is now: read both */
+            return;
+        }
+        if (repeat_agrees(call, m, &event)) {
+            cccc_str_t wire = read_wire(call, i);
+            take_wire(call, m, wire.ptr, wire.len);
+            if (call_read_event(call, i + 1, &event) && is_implied_ack(m, &event))
+                m->repeated_ack = cccc_arena_str(call->arena, read_wire(call, i + 1));
+            else
+                take_pending_ack(call, m);
+        }
         return;
     }
 }
@@ -169,7 +219,7 @@ static void take_repeat(call_t *call, struct cccc_message *m)
 
 static enum cccc_message_step find_original(call_t *call, struct cccc_message *m, call_next_fn next)
 {
-    if (m->reply_to.len == 0 || m->original_known)
+    if (m->reply_to.len == 0 || m->original)
         return CCCC_MESSAGE_READY;
     uint64_t seq = group_event_seq(m->group, m->reply_to);
     if (seq == 0 || seq > m->group->head_seq) {
@@ -186,12 +236,13 @@ static enum cccc_message_step find_original(call_t *call, struct cccc_message *m
 
 static void take_original(call_t *call, struct cccc_message *m)
 {
+    struct cccc_event *original = cccc_arena_alloc(call->arena, sizeof *original);
     if (call->read->err)
         message_refuse(call, m, call->read->err, "event %.*s could not be read: %s", CCCC_STR_FMT(m->reply_to), call->read->message.text);
-    else if (!call_read_event(call, 0, &m->original) || !cccc_str_eq(m->original.id, m->reply_to))
+    else if (!call_read_event(call, 0, original) || !cccc_str_eq(original->id, m->reply_to))
         message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s to reply to", CCCC_STR_FMT(m->reply_to), m->group->id);
     else
-        m->original_known = true;
+        m->original = original;
 }
 
 /* ---- recipients ---- */
@@ -199,10 +250,10 @@ static void take_original(call_t *call, struct cccc_message *m)
 /* The list a reply without one goes to; NULL: the policy decides. */
 static const cccc_value_t *reply_recipients(call_t *call, const struct cccc_message *m)
 {
-    if (cccc_str_eq(m->original.by, m->by))
-        return cccc_get(&m->original.data, "to");
+    if (cccc_str_eq(m->original->by, m->by))
+        return cccc_get(&m->original->data, "to");
     cccc_builder_t one = cccc_array_builder(call->arena, 1);
-    cccc_array_add(&one, cccc_string(m->original.by));
+    cccc_array_add(&one, cccc_string(m->original->by));
     cccc_value_t *list = cccc_arena_alloc(call->arena, sizeof *list);
     *list = one.value;
     return list;
@@ -218,11 +269,11 @@ static cccc_err_t resolve(call_t *call, struct cccc_message *m, struct cccc_grou
     cccc_err_t err = recipients_resolve(call, view, m->to, &m->tokens, why);
     if (err || !is_empty(&m->tokens))
         return err;
-    if (m->original_known) {
+    if (m->original) {
         err = recipients_resolve(call, view, reply_recipients(call, m), &m->tokens, why);
         if (err) {
             cccc_fail(why, err, "the original is by %.*s, who cannot be answered in this group; name the recipients (`to`)",
-                      CCCC_STR_FMT(m->original.by));
+                      CCCC_STR_FMT(m->original->by));
             return err;
         }
     } else if (m->reply_to.len == 0) {
@@ -465,7 +516,7 @@ enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, cal
 /* The first QUOTE_CHARS_MAX characters of the original's text, or nil. */
 static cccc_value_t quote(call_t *call, const struct cccc_message *m)
 {
-    cccc_str_t text = m->original_known ? cccc_get_str(&m->original.data, "text") : CCCC_STR("");
+    cccc_str_t text = m->original ? cccc_get_str(&m->original->data, "text") : CCCC_STR("");
     while (text.len > 0 && strchr(" \t\r\n\v\f", text.ptr[0])) {
         text.ptr++;
         text.len--;
@@ -605,8 +656,8 @@ bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next)
     m->pending->client_hash = m->client_hash;
     if (m->client_hash)
         dedupe_add(m->group->dedupe, m->client_hash, m->pending->event.seq);
-    if (m->original_known)
-        m->ack = ack_decide(call, m->group, m->by, m->original.id, next);
+    if (m->original)
+        m->ack = ack_decide(call, m->group, m->by, m->original->id, next);
     return true;
 }
 

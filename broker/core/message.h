@@ -120,15 +120,15 @@ struct cccc_message {
     bool relays; /* the source record of send_cross_group */
 
     /* What was found; message.c's. */
-    bool original_known;
     bool text_stored;     /* the long text is a blob, the last of `files` */
     uint32_t files_known; /* attachments whose blob was found */
     cccc_value_t files;   /* their descriptors */
     cccc_value_t tokens, audience;
     cccc_str_t scope_key, stored_text;
-    struct cccc_event original;    /* of a reply */
+    struct cccc_event *original;   /* of a reply; NULL: not known yet, or none. In the arena, as is `repeated` */
     uint64_t client_hash;          /* 0: no client_id */
     uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
+    uint64_t repeats_read_head;    /* the group's head when they were asked for */
     struct cccc_reach reach;
     enum cccc_message_wait awaits;
 
@@ -136,8 +136,9 @@ struct cccc_message {
     struct cccc_refusal *refusal;
     struct cccc_pending *pending; /* decided by this message, or by the one it repeats */
     struct cccc_pending *ack;     /* a reply's implicit acknowledgement */
-    struct cccc_event repeated;
+    struct cccc_event *repeated;
     cccc_str_t repeated_wire;
+    cccc_str_t repeated_ack; /* the wire form of the acknowledgement that the repeated reply implied; "" = none */
     bool duplicate;
     bool woke;       /* an idle group became active */
     char digest[17]; /* of what was asked */

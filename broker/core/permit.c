@@ -126,7 +126,7 @@ cccc_value_t permit_attest(const call_t *call)
     if (peer->standing == CCCC_PEER_UNKNOWN)
         return cccc_nil();
     bool actor = peer->standing == CCCC_PEER_ACTOR;
-    cccc_builder_t b = cccc_map_builder(call->arena, 5);
+    cccc_builder_t b = cccc_map_builder(call->arena, 3);
     cccc_map_add_key(&b, CCCC_KEY_STR(as), cccc_text(actor ? "actor" : "operator"));
     cccc_map_add_key(&b, CCCC_KEY_STR(uid), cccc_uint(peer->uid));
     cccc_map_add_key(&b, CCCC_KEY_STR(pid), cccc_int(peer->pid));

@@ -265,7 +265,8 @@ static void registry_written(call_t *call)
 {
     bool failed = call->stored.err != CCCC_OK;
     if (failed && !call->core->registry_failed)
-        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "why=%s", call->stored.message);
+        core_log(call->core, 4, "REGISTRY-STORE-FAILED", "registry.json could not be written; it is tried again every second why=%s",
+                 call->stored.message);
     call->core->registry_failed = failed;
     call->core->registry_dirty |= failed;
 }

@@ -65,7 +65,9 @@ static void send_answer(call_t *call)
     message_pack_event(m, out);
     if (is_reply) {
         cccc_pack_text(out, "ack_event");
-        if (m->ack)
+        if (m->duplicate && m->repeated_ack.len > 0)
+            cccc_buf_put(out, m->repeated_ack.ptr, m->repeated_ack.len);
+        else if (m->ack && !m->duplicate)
             cccc_buf_put(out, m->ack->wire->data, m->ack->wire->len);
         else
             cccc_pack_nil(out);
@@ -87,11 +89,15 @@ static void send_step(call_t *call)
         return;
     if (step == CCCC_MESSAGE_READY && message_decide(call, m, send_answer))
         return;
-    if (m->refusal)
+    if (m->refusal) {
         message_fail(call, m);
-    else if (m->pending)
+        return;
+    }
+    if (m->pending)
         call_wait(call, m->pending, send_answer);
-    else
+    if (m->ack)
+        call_wait(call, m->ack, send_answer);
+    if (!m->pending && !m->ack)
         send_answer(call);
 }
 
@@ -154,7 +160,7 @@ static void pack_result(const struct cccc_message *m, cccc_buf_t *out)
         pack_refusal(m->refusal, out);
         return;
     }
-    const struct cccc_event *event = m->duplicate ? &m->repeated : &m->pending->event;
+    const struct cccc_event *event = m->duplicate ? m->repeated : &m->pending->event;
     bool ignored = cccc_is_array(&m->ignored);
     cccc_pack_map(out, 3u + m->duplicate + ignored);
     cccc_pack_text(out, "ok");

@@ -1,9 +1,10 @@
-/* settings.c - group_settings_update, and the 19 settings of a group: where each lives in group.yaml, its default, its range.
+/* settings.c - group_settings_update, and the 21 settings of a group: where each lives in group.yaml, its default, its range.
  *
  * Reading is lenient (whatever a hand wrote reads as the default or is clamped), writing is strict: a patch is refused whole, and events and
  * files carry canonical values only. Reference 1.4, 3.7, 7.2.
  * Thread: the core's. */
 #include "broker/core/change.h"
+#include "broker/core/schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,20 @@ static const struct setting settings[] = {
      .otherwise = 20,
      .min = 1,
      .max = 80},
+    {.name = "ledger_max_active_bytes",
+     .section = "ledger",
+     .key = "max_active_bytes",
+     .type = SETTING_INT,
+     .otherwise = CCCC_SEGMENT_BYTES,
+     .min = 1024 * 1024,
+     .max = 1ll << 40},
+    {.name = "ledger_keep_tail_lines",
+     .section = "ledger",
+     .key = "keep_tail_lines",
+     .type = SETTING_INT,
+     .otherwise = 2000,
+     .min = 1,
+     .max = 1000000},
 };
 #define SETTING_COUNT (sizeof settings / sizeof *settings)
 
@@ -100,12 +115,6 @@ static bool as_integer(const cccc_value_t *v, int64_t *out)
     return true;
 }
 
-static bool as_boolean(const cccc_value_t *v, bool *out)
-{
-    *out = cccc_coerce_bool(v, false);
-    return !cccc_is_nil(v) && *out == cccc_coerce_bool(v, true); /* what follows the caller's default is no answer */
-}
-
 static const char *as_choice(const struct setting *s, const cccc_value_t *v)
 {
     cccc_str_t word;
@@ -129,7 +138,7 @@ static bool canonical(const struct setting *s, const cccc_value_t *v, cccc_value
         *out = cccc_int(clamp(s, n));
         return true;
     case SETTING_BOOL:
-        if (!as_boolean(v, &b))
+        if (!cccc_schema_bool(v, &b))
             return false;
         *out = cccc_bool(b);
         return true;
@@ -178,6 +187,58 @@ static cccc_value_t effective(const struct setting *s, const cccc_value_t *docum
     return default_of(s, document);
 }
 
+static const char *wanted(const struct setting *s, char *text, size_t size)
+{
+    if (s->type == SETTING_BOOL)
+        return "true or false";
+    if (s->type == SETTING_INT) {
+        snprintf(text, size, "a whole number from %lld to %lld", (long long)s->min, (long long)s->max);
+        return text;
+    }
+    size_t at = 0;
+    for (size_t i = 0; s->choices[i] != NULL && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, "%s%s", i > 0 ? " or " : "", s->choices[i]);
+    return text;
+}
+
+/* ---- a file's ---- */
+
+cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t *v, bool *clamped, struct cccc_errmsg *m)
+{
+    const struct setting *s = settings, *end = settings + SETTING_COUNT;
+    while (s < end && !(cccc_str_is(section, s->section) && cccc_str_is(key, s->key)))
+        s++;
+    *clamped = false;
+    if (s == end)
+        return CCCC_E_NOT_FOUND;
+    cccc_value_t canon;
+    char text[96];
+    int64_t n, kept;
+    if (cccc_is_nil(v))
+        return CCCC_OK;
+    if (!canonical(s, v, &canon))
+        return cccc_fail(m, CCCC_E_INVALID_PATCH, "must be %s", wanted(s, text, sizeof text));
+    *clamped = s->type == SETTING_INT && as_integer(v, &n) && cccc_as_int(&canon, &kept) && n != kept;
+    if (*clamped)
+        cccc_fail(m, CCCC_OK, "%lld counts as %lld: it must be %s", (long long)n, (long long)kept, wanted(s, text, sizeof text));
+    return CCCC_OK;
+}
+
+static uint64_t number(const char *name, const cccc_value_t *document)
+{
+    cccc_value_t v = effective(setting_find(cccc_str(name)), document);
+    uint64_t n = 0;
+    cccc_as_uint(&v, &n);
+    return n;
+}
+
+void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out)
+{
+    const cccc_value_t *document = &self->groups[slot]->document;
+    *out = (struct cccc_ledger_policy){.max_active_bytes = number("ledger_max_active_bytes", document),
+                                       .keep_tail_lines = number("ledger_keep_tail_lines", document)};
+}
+
 /* ---- all of them ---- */
 
 cccc_value_t settings_effective(cccc_arena_t *arena, const cccc_value_t *document)
@@ -206,20 +267,6 @@ cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, c
 }
 
 /* ---- group_settings_update ---- */
-
-static const char *wanted(const struct setting *s, char *text, size_t size)
-{
-    if (s->type == SETTING_BOOL)
-        return "true or false";
-    if (s->type == SETTING_INT) {
-        snprintf(text, size, "a whole number from %lld to %lld", (long long)s->min, (long long)s->max);
-        return text;
-    }
-    size_t at = 0;
-    for (size_t i = 0; s->choices[i] != NULL && at < size; i++)
-        at += (size_t)snprintf(text + at, size - at, "%s%s", i > 0 ? " or " : "", s->choices[i]);
-    return text;
-}
 
 /* The patch in canonical values, or the call failed. */
 static bool canonical_patch(call_t *call, const cccc_value_t *patch, cccc_value_t *out)

@@ -153,6 +153,10 @@ static bool file_is_ours(cccc_batch_t *batch)
 {
     struct cccc_stat st;
     int rc = batch->vfs->stat(batch->vfs->ctx, batch->path, &st);
+    if (rc < 0 && rc != -ENOENT) {
+        fail_before_write(batch, rc, "cannot look at");
+        return false;
+    }
     if (rc < 0 || st.device != batch->device || st.inode != batch->inode) {
         fail(batch, CCCC_E_DAMAGED, true, rc < 0 ? rc : -ESTALE, "somebody removed or replaced");
         return false;

@@ -41,6 +41,7 @@ struct cccc_recovery {
     uint32_t gap_count;
     struct cccc_gap gaps[16]; /* the first ones */
     bool read_only;
+    bool may_pass;  /* with read_only: the disk is full or read-only; opening again later may do better */
     bool restored;  /* another file than the mark's: a restored copy */
     char note[256]; /* one sentence for the log and for doctor; "" when all is well */
 };
@@ -154,18 +155,50 @@ void cccc_read_destroy(cccc_read_t **self);
 /* First seq that can be read. */
 uint64_t cccc_ledger_first(const cccc_ledger_t *self);
 
-/* Offline: judge a ledger without changing anything (doctor, `cccc ledger verify`). `each_gap` per finding; `progress` (may be NULL) with bytes
- * done and in all. */
+/* Offline: judge a ledger without changing anything (doctor, `cccc ledger verify`). `each` per finding, in the order of the file, once all of it has been
+ * read; `progress` (may be NULL) with bytes done and in all. */
+enum cccc_verify_kind {
+    CCCC_VERIFY_DAMAGED,  /* events are damaged or missing; the ones behind them are served */
+    CCCC_VERIFY_LOST,     /* the same at the head: nothing is appended until `cccc ledger repair` */
+    CCCC_VERIFY_GIVEN_UP, /* damaged or lost once, and given up by the operator: a ledger.repair event says so */
+    CCCC_VERIFY_STRAY,    /* bytes that belong to no event */
+    CCCC_VERIFY_FORKED,   /* a sound line that does not continue the one before it */
+    CCCC_VERIFY_TORN,     /* a tail nobody was told of; the next start keeps it aside */
+    CCCC_VERIFY_MARK      /* the mark is unreadable: the next one takes its place, and until then only `dur` protects the tail */
+};
+struct cccc_verify_finding {
+    enum cccc_verify_kind kind;
+    const char *file; /* absolute */
+    uint64_t line;
+    struct cccc_gap gap;
+    const char *what; /* one phrase; static */
+};
+typedef void (*cccc_verify_fn)(void *arg, const struct cccc_verify_finding *finding);
 struct cccc_verify_report {
     uint64_t bytes, lines, sound, legacy, broken, head_seq, first_seq;
     uint64_t torn_bytes; /* tail above every mark: would be cut at the next start */
     uint64_t chain_breaks, seq_breaks;
+    uint64_t damaged;               /* findings DAMAGED, LOST, STRAY and FORKED */
     uint64_t sealed_bytes, retired; /* bytes of lines in sealed segments; events a retention rule removed */
     uint32_t segments;
     char head_id[33];
     uint32_t head_crc; /* 0: the last line is of the older format */
 };
-cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir,
-                              void (*each_gap)(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what),
+cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir, cccc_verify_fn each,
                               void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg, struct cccc_verify_report *report,
+                              struct cccc_errmsg *m);
+
+/* Offline, for an operator who has no backup: give up the events that are damaged or lost, so that the ledger is whole again in what it says. Needs the
+ * daemon's lock, which the caller holds. Bytes at a lost head are copied to state/ledger/torn/damaged.* and then cut; damage that sound lines
+ * follow stays where it is. Each stretch that no ledger.repair names yet gets one, behind the head; seqs are never used again.
+ * Stopped anywhere, it can be run again, and what was given up stays given up. Sealed lines are of `options->epoch`; `fold` and `fold_gap` are not called. */
+struct cccc_repair {
+    uint64_t given_up;    /* stretches that got an event now; 0: there was nothing to give up */
+    uint64_t bytes_aside; /* copied and cut at the head */
+    uint64_t head_seq;    /* afterwards */
+    struct cccc_gap head; /* what was lost at the head; reason NULL: nothing */
+};
+/* The event that gives `gap` up: fill in all but seq, which is given. Borrowed until the next call. */
+typedef void (*cccc_repair_event_fn)(void *arg, uint64_t seq, const struct cccc_gap *gap, struct cccc_event *out);
+cccc_err_t cccc_ledger_repair(const struct cccc_ledger_options *options, cccc_repair_event_fn describe, void *arg, struct cccc_repair *out,
                               struct cccc_errmsg *m);

@@ -250,7 +250,9 @@ static void lose_head(struct recovery *r, const struct cccc_gap *gap)
     if (r->st.size < l->mark.offset)
         l->lost.reason = "truncated";
     l->health = CCCC_LEDGER_READ_ONLY;
-    note(r->report, "ledger.jsonl is %s at byte %llu: events %llu to %llu are lost, so nothing is appended; restore a backup",
+    note(r->report,
+         "ledger.jsonl is %s at byte %llu: events %llu to %llu are lost, so nothing is appended; restore a backup, or give them "
+         "up: cccc ledger repair",
          l->lost.reason, (unsigned long long)gap->offset, (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq);
     fold_gap(r, &l->lost);
 }
@@ -351,6 +353,7 @@ static cccc_err_t judge_file(struct recovery *r)
 
 static void refuse_appends(struct recovery *r, const char *why)
 {
+    r->report->may_pass = r->ledger->health == CCCC_LEDGER_OK;
     r->ledger->health = CCCC_LEDGER_READ_ONLY;
     note(r->report, "%s, so nothing is appended", why);
 }
@@ -542,9 +545,10 @@ static cccc_err_t prepare_new(struct recovery *r)
     uint64_t sealed = cccc_archive_last(l->archive), last = l->mark.seq > sealed ? l->mark.seq : sealed + (sealed > 0);
     if (last > 0) {
         report_gap(r, &(struct cccc_gap){.from_seq = sealed + 1, .to_seq = last, .reason = "missing"});
-        note(r->report, "ledger.jsonl is gone, with events %llu to %llu; restore a backup", (unsigned long long)(sealed + 1),
-             (unsigned long long)last);
-        return cccc_fail(r->m, CCCC_E_DAMAGED, "%s is gone, with events %llu to %llu; restore a backup", l->path,
+        note(r->report, "ledger.jsonl is gone, with events %llu to %llu; restore a backup, or give them up: cccc ledger repair",
+             (unsigned long long)(sealed + 1), (unsigned long long)last);
+        return cccc_fail(r->m, CCCC_E_DAMAGED,
+                         "%s is gone, with events %llu to %llu; restore a backup, or give them up: cccc ledger repair", l->path,
                          (unsigned long long)(sealed + 1), (unsigned long long)last);
     }
     l->fresh = true;

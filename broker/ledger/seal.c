@@ -10,6 +10,7 @@
 #include "broker/mutant.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ struct cccc_sealing {
     int err;
     const char *what;
     bool unknown;
+    _Atomic bool cancelled;
 };
 
 static void fail(cccc_sealing_t *self, int err, const char *what)
@@ -62,6 +64,16 @@ uint64_t cccc_ledger_unsealed(const cccc_ledger_t *self)
     return self->size - self->begin;
 }
 
+/* The last indexed seq that has more than `bytes` behind it; 0 when there is none. */
+static uint64_t before_last_bytes(const cccc_ledger_t *self, uint64_t bytes)
+{
+    const struct cccc_index *index = &self->active.index;
+    for (size_t i = index->count; i-- > 0 && self->size > bytes;)
+        if (index->entries[i].seq <= self->durable && index->entries[i].offset < self->size - bytes)
+            return index->entries[i].seq - 1;
+    return 0;
+}
+
 cccc_sealing_t *cccc_ledger_take_seal(cccc_ledger_t *self, const struct cccc_seal_options *options)
 {
     uint64_t keep = options->keep_lines > 0 ? options->keep_lines : 1, last = cccc_archive_last(self->archive);
@@ -69,6 +81,9 @@ cccc_sealing_t *cccc_ledger_take_seal(cccc_ledger_t *self, const struct cccc_sea
     if (self->seal_out || self->health != CCCC_LEDGER_OK || self->fresh || !self->active.file || self->durable == 0)
         return NULL;
     uint64_t wanted = self->durable > keep ? self->durable - keep : 0;
+    uint64_t large = options->keep_bytes > 0 ? before_last_bytes(self, options->keep_bytes) : 0;
+    if (wanted < large)
+        wanted = large;
     if (wanted <= last && !overlap)
         return NULL;
     cccc_sealing_t *seal = cccc_room(sizeof *seal);
@@ -225,7 +240,7 @@ static int write_segments(cccc_sealing_t *self)
     cccc_scan_init(&scan, &source, self->begin, self->end, SEAL_BLOCK);
     cccc_judge_init(&judge, &scan, &self->start);
     int rc = begin_segment(&c, self->start.seq + 1, self->start.crc);
-    while (rc == 0 && !c.over) {
+    while (rc == 0 && !c.over && !atomic_load_explicit(&self->cancelled, memory_order_relaxed)) {
         cccc_judge_next(&judge, &f);
         rc = take_finding(&c, &f);
         if (f.kind == CCCC_FOUND_END || f.kind == CCCC_FOUND_TORN || f.kind == CCCC_FOUND_ERROR)
@@ -283,7 +298,7 @@ void cccc_seal_prepare(cccc_sealing_t *self)
 
 static bool is_over(const cccc_sealing_t *self)
 {
-    return self->err < 0 || self->cut == 0;
+    return self->err < 0 || self->cut == 0 || atomic_load_explicit(&self->cancelled, memory_order_relaxed);
 }
 
 uint64_t cccc_ledger_seal_behind(cccc_ledger_t *self, cccc_sealing_t *seal)
@@ -294,11 +309,11 @@ uint64_t cccc_ledger_seal_behind(cccc_ledger_t *self, cccc_sealing_t *seal)
     return seal->size - seal->copied;
 }
 
-static int copy_on(cccc_sealing_t *self)
+static int copy_on(cccc_sealing_t *self, bool in_switch)
 {
     char *block = cccc_room(SEAL_BLOCK);
     int rc = 0;
-    while (rc == 0 && self->copied < self->size) {
+    while (rc == 0 && self->copied < self->size && (in_switch || !atomic_load_explicit(&self->cancelled, memory_order_relaxed))) {
         size_t len = self->size - self->copied < SEAL_BLOCK ? (size_t)(self->size - self->copied) : SEAL_BLOCK;
         ssize_t n = cccc_vfs_read_all(self->vfs, self->file->fd, block, len, self->copied);
         rc = n < 0 ? (int)n : (size_t)n < len ? -EIO : cccc_vfs_write_all(self->vfs, self->new_fd, block, len);
@@ -310,7 +325,7 @@ static int copy_on(cccc_sealing_t *self)
 
 void cccc_seal_catch_up(cccc_sealing_t *self)
 {
-    int rc = copy_on(self);
+    int rc = copy_on(self, false);
     if (rc == 0)
         rc = self->vfs->sync(self->vfs->ctx, self->new_fd);
     if (rc < 0)
@@ -377,7 +392,7 @@ void cccc_seal_switch(cccc_sealing_t *self)
 {
     int rc = check_old(self);
     if (rc == 0)
-        rc = copy_on(self);
+        rc = copy_on(self, true);
     if (rc == 0 && !CCCC_MUTANT_IS(SWITCH_NO_SYNC))
         rc = self->vfs->sync(self->vfs->ctx, self->new_fd);
     if (rc == 0)
@@ -420,28 +435,35 @@ static void adopt_file(cccc_ledger_t *self, cccc_sealing_t *seal)
     self->archive = cccc_archive_keep(seal->archive);
 }
 
-static void seal_free(cccc_sealing_t *self)
+void cccc_seal_cancel(cccc_sealing_t *self)
 {
-    if (self->new_fd >= 0)
-        self->vfs->close(self->vfs->ctx, self->new_fd);
-    cccc_file_release(&self->file);
-    cccc_archive_release(&self->archive);
-    free(self->new_path);
-    free(self->parts);
-    free(self);
+    atomic_store_explicit(&self->cancelled, true, memory_order_relaxed);
 }
 
-void cccc_ledger_seal_done(cccc_ledger_t *self, cccc_sealing_t **seal, struct cccc_seal_result *result)
+void cccc_seal_destroy(cccc_sealing_t **self)
 {
-    cccc_sealing_t *done = *seal;
-    *seal = NULL;
+    cccc_sealing_t *seal = *self;
+    *self = NULL;
+    if (!seal)
+        return;
+    if (seal->new_fd >= 0) {
+        seal->vfs->unlink(seal->vfs->ctx, seal->new_path);
+        seal->vfs->close(seal->vfs->ctx, seal->new_fd);
+    }
+    cccc_file_release(&seal->file);
+    cccc_archive_release(&seal->archive);
+    free(seal->new_path);
+    free(seal->parts);
+    free(seal);
+}
+
+void cccc_ledger_seal_done(cccc_ledger_t *self, cccc_sealing_t *done, struct cccc_seal_result *result)
+{
     *result = (struct cccc_seal_result){.err = CCCC_OK};
     self->seal_out = false;
     self->switching = false;
     if (done->switched)
         adopt_file(self, done);
-    else if (done->new_fd >= 0)
-        done->vfs->unlink(done->vfs->ctx, done->new_path);
     if (done->err < 0)
         result->err = cccc_fail(&result->message, done->err == -ENOSPC || done->err == -EDQUOT ? CCCC_E_NO_SPACE : CCCC_E_STORAGE,
                                 "%s %s: %s", done->what, self->path, strerror(-done->err));
@@ -459,5 +481,4 @@ void cccc_ledger_seal_done(cccc_ledger_t *self, cccc_sealing_t **seal, struct cc
         result->segments = done->part_count;
         result->lines = done->lines;
     }
-    seal_free(done);
 }

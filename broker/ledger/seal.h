@@ -11,6 +11,7 @@ typedef struct cccc_sealing cccc_sealing_t;
 
 struct cccc_seal_options {
     uint64_t keep_lines;    /* so many of the newest stay in ledger.jsonl; at least one does */
+    uint64_t keep_bytes;    /* but no more than about so many bytes; 0: as many as they have */
     uint64_t segment_bytes; /* of lines in one segment, about; 0: CCCC_SEGMENT_BYTES */
     uint32_t frame_bytes;   /* of lines in one frame, about; 0: CCCC_SEGMENT_FRAME_BYTES */
 };
@@ -38,5 +39,9 @@ struct cccc_seal_result {
     uint64_t lines, raw_bytes, file_bytes;
     uint32_t segments;
 };
-/* Owner: take the result in. After an error the ledger goes on as it was, or its health is FAILED when nobody knows which file is there. Takes and nulls. */
-void cccc_ledger_seal_done(cccc_ledger_t *self, cccc_sealing_t **seal, struct cccc_seal_result *result);
+/* Owner: take the result in. After an error the ledger goes on as it was, or its health is FAILED when nobody knows which file is there. */
+void cccc_ledger_seal_done(cccc_ledger_t *self, cccc_sealing_t *seal, struct cccc_seal_result *result);
+/* Any thread, after seal_done: close and remove what is left over. Takes and nulls. */
+void cccc_seal_destroy(cccc_sealing_t **self);
+/* Any thread, while a stage runs or between stages: give it up, without an error. A switch that has begun is ended. */
+void cccc_seal_cancel(cccc_sealing_t *self);

@@ -1,6 +1,7 @@
 /* verify.c - judging a ledger without touching it: what the next start would find, in full.
  *
- * Needs no lock: of a ledger that is being written it sees a prefix, and a tail in flight looks torn. Thread: the caller's. */
+ * Findings are told at the end, because an event further on may say that the operator has given a stretch up; of a file with very many, the oldest are told
+ * earlier. Needs no lock: of a ledger that is being written it sees a prefix, and a tail in flight looks torn. Thread: the caller's. */
 #include "broker/ledger/join.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
@@ -10,27 +11,69 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERIFY_BLOCK = 1024 * 1024, PROGRESS_STEP = 16 * 1024 * 1024 };
+enum { VERIFY_BLOCK = 1024 * 1024, PROGRESS_STEP = 16 * 1024 * 1024, FINDINGS_MAX = 4096 };
 
 struct verification {
     const struct cccc_vfs *vfs;
-    void (*each_gap)(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what);
+    cccc_verify_fn each;
+    struct cccc_verify_finding *findings; /* not told yet */
+    size_t count, room;
     void (*progress)(void *arg, uint64_t done, uint64_t all);
     void *arg;
     struct cccc_verify_report *report;
     const char *path; /* of what is being judged */
-    uint64_t base;    /* where its first byte is in the source */
+    char **paths;     /* of segments; findings borrow them */
+    uint32_t path_count;
+    uint64_t base; /* where the first byte of it is in the source */
     struct cccc_source *source;
     uint64_t done, told, all;        /* bytes */
     uint64_t last_offset, last_size; /* of the last event's line, in `source` */
 };
 
-static void tell(struct verification *v, uint64_t number, const struct cccc_gap *gap, const char *what)
+static void tell_all(struct verification *v)
 {
-    struct cccc_gap here = *gap;
-    here.offset -= here.offset >= v->base ? v->base : here.offset;
-    if (v->each_gap)
-        v->each_gap(v->arg, v->path, number, &here, what);
+    for (size_t i = 0; i < v->count; i++) {
+        const struct cccc_verify_finding *finding = &v->findings[i];
+        v->report->damaged += finding->kind == CCCC_VERIFY_DAMAGED || finding->kind == CCCC_VERIFY_LOST ||
+                              finding->kind == CCCC_VERIFY_STRAY || finding->kind == CCCC_VERIFY_FORKED;
+        if (v->each)
+            v->each(v->arg, finding);
+    }
+    v->count = 0;
+}
+
+static void note(struct verification *v, enum cccc_verify_kind kind, uint64_t number, const struct cccc_gap *gap, const char *what)
+{
+    if (v->count == FINDINGS_MAX)
+        tell_all(v);
+    if (v->count == v->room) {
+        v->room = v->room ? v->room * 2 : 16;
+        v->findings = cccc_room_again(v->findings, v->room, sizeof *v->findings);
+    }
+    struct cccc_verify_finding *finding = &v->findings[v->count++];
+    *finding = (struct cccc_verify_finding){kind, v->path, number, *gap, what};
+    finding->gap.offset -= gap->offset >= v->base ? v->base : gap->offset;
+}
+
+/* What a ledger.repair gives up is no damage any more. Lines are read only where there is something to give up. */
+static void take_repair(struct verification *v, const struct cccc_finding *f, cccc_arena_t *arena)
+{
+    static const char member[] = "\"kind\":\"ledger.repair\"";
+    struct cccc_event event;
+    struct cccc_seal seal;
+    if (v->count == 0 || f->legacy || !memmem(f->line.ptr, f->line.len, member, sizeof member - 1))
+        return;
+    if (cccc_line_read(f->line.ptr, f->line.len, arena, &event, &seal, NULL) == CCCC_OK && cccc_str_is(event.kind, "ledger.repair")) {
+        uint64_t from = cccc_get_uint(&event.data, "from_seq", 0), to = cccc_get_uint(&event.data, "to_seq", 0);
+        for (size_t i = 0; i < v->count; i++) {
+            struct cccc_verify_finding *finding = &v->findings[i];
+            if (finding->kind == CCCC_VERIFY_DAMAGED && finding->gap.from_seq >= from && finding->gap.to_seq <= to) {
+                finding->kind = CCCC_VERIFY_GIVEN_UP;
+                finding->what = "events were damaged or lost, and given up with `cccc ledger repair`";
+            }
+        }
+    }
+    msgpack_zone_clear(arena);
 }
 
 static void check_event(struct verification *v, const struct cccc_finding *f, cccc_arena_t *arena)
@@ -46,7 +89,7 @@ static void check_event(struct verification *v, const struct cccc_finding *f, cc
     }
     if (!readable) {
         report->broken++;
-        tell(v, f->number, &here, "the line is not an event");
+        note(v, CCCC_VERIFY_DAMAGED, f->number, &here, "the line is not an event");
     } else if (f->legacy) {
         report->legacy++;
     } else {
@@ -54,8 +97,9 @@ static void check_event(struct verification *v, const struct cccc_finding *f, cc
     }
     if (f->forked) {
         report->chain_breaks++;
-        tell(v, f->number, &here, "the line does not continue the line before it");
+        note(v, CCCC_VERIFY_FORKED, f->number, &here, "the line does not continue the line before it");
     }
+    take_repair(v, f, arena);
     if (report->first_seq == 0)
         report->first_seq = f->seq;
     report->head_seq = f->seq;
@@ -73,17 +117,17 @@ static void check_finding(struct verification *v, const struct cccc_finding *f, 
         break;
     case CCCC_FOUND_GAP:
         v->report->seq_breaks += f->bad_lines == 0;
-        tell(v, f->number, &f->gap,
+        note(v, f->last ? CCCC_VERIFY_LOST : CCCC_VERIFY_DAMAGED, f->number, &f->gap,
              f->last            ? "the file ends, or cannot be read, below what was durable"
              : f->bad_lines > 0 ? "lines are damaged"
                                 : "lines are missing");
         break;
     case CCCC_FOUND_STRAY:
-        tell(v, f->number, &f->gap, "bytes that belong to no event");
+        note(v, CCCC_VERIFY_STRAY, f->number, &f->gap, "bytes that belong to no event");
         break;
     case CCCC_FOUND_TORN:
         v->report->torn_bytes = f->gap.length;
-        tell(v, f->number, &f->gap, "the tail was never known durable; the next start moves it to state/ledger/torn");
+        note(v, CCCC_VERIFY_TORN, f->number, &f->gap, "the tail was never known durable; the next start moves it to state/ledger/torn");
         break;
     default:
         break;
@@ -122,13 +166,13 @@ static int check_file(struct verification *v, const struct cccc_part *part)
     int rc = part->there ? cccc_hash_file(v->vfs, v->path, hash) : -ENOENT;
     if (rc == -ENOENT) {
         v->report->seq_breaks++;
-        tell(v, 0, &all, "the sealed segment is gone");
+        note(v, CCCC_VERIFY_DAMAGED, 0, &all, "the sealed segment is gone");
         return 1;
     }
     all.reason = "damaged";
     if (rc == 0 && memcmp(hash, part->hash, sizeof hash) != 0) {
         v->report->broken++;
-        tell(v, 0, &all, "the file is not the one that was sealed; what of it can be read is");
+        note(v, CCCC_VERIFY_DAMAGED, 0, &all, "the file is not the one that was sealed; what of it can be read is");
     }
     return rc;
 }
@@ -137,15 +181,13 @@ static int verify_part(struct verification *v, const struct cccc_archive *archiv
 {
     char name[CCCC_PART_NAME_ROOM];
     cccc_part_name(part, name);
-    char *path = cccc_path_join(archive->dir, name);
-    v->path = path;
+    v->path = v->paths[v->path_count++] = cccc_path_join(archive->dir, name);
     v->base = part->at;
     int rc = check_file(v, part);
     struct cccc_judge_start start = {
         .seq = part->first - 1, .crc = part->prev, .floor = part->last, .floor_final = true, .legacy_last = part->legacy_last};
     if (rc == 0)
         rc = judge_stretch(v, &start, part->at, part->at + part->raw);
-    free(path);
     return rc < 0 ? rc : 0;
 }
 
@@ -153,11 +195,13 @@ static int verify_parts(struct verification *v, const struct cccc_archive *archi
 {
     uint64_t next = 1;
     int rc = 0;
+    v->paths = cccc_room((archive->count + 1u) * sizeof *v->paths);
     for (uint32_t i = 0; rc == 0 && i < archive->count; i++) {
         const struct cccc_part *part = &archive->parts[i];
         if (part->first > next) {
             v->report->seq_breaks++;
-            tell(v, 0, &(struct cccc_gap){.from_seq = next, .to_seq = part->first - 1, .reason = "missing"}, "no sealed segment has them");
+            note(v, CCCC_VERIFY_DAMAGED, 0, &(struct cccc_gap){.from_seq = next, .to_seq = part->first - 1, .reason = "missing"},
+                 "no sealed segment has them");
         }
         next = part->last + 1;
         if (part->retired)
@@ -198,63 +242,88 @@ static int verify_active(struct verification *v, const struct cccc_archive *arch
     return rc < 0 ? rc : read_head_id(v);
 }
 
-static int verify_open(struct verification *v, const char *path, int fd, const char *state_dir)
+/* ledger.jsonl is gone: segments and mark remember it. A sealed ledger always has a line more than its segments. */
+static int miss_file(struct verification *v, uint64_t sealed, uint64_t marked)
 {
-    struct cccc_stat st;
-    struct cccc_mark_value mark;
-    unsigned slot;
-    bool damaged;
-    char note[256] = "";
-    struct cccc_archive *archive = NULL;
-    char *mark_path = cccc_path_join(state_dir, "mark");
-    int rc = v->vfs->fstat(v->vfs->ctx, fd, &st);
-    if (rc == 0)
-        rc = cccc_mark_read(v->vfs, mark_path, &st, &mark, &slot, &damaged);
-    if (rc == 0)
-        rc = cccc_archive_load(v->vfs, state_dir, &archive, note, sizeof note);
-    free(mark_path);
+    if (sealed == 0 && marked == 0)
+        return -ENOENT;
+    struct cccc_gap all = {.from_seq = sealed + 1, .to_seq = marked > sealed ? marked : sealed + 1, .reason = "missing"};
+    note(v, CCCC_VERIFY_LOST, 0, &all, "the file is gone");
+    return 0;
+}
+
+/* All of it: `fd` is ledger.jsonl, or -1 when it is gone. */
+static int verify_files(struct verification *v, const char *path, int fd, const struct cccc_stat *st, const char *state_dir,
+                        const struct cccc_mark_value *mark)
+{
+    char ignored[256] = "";
+    struct cccc_archive *archive;
+    uint64_t begin = 0, marked = fd >= 0 && !cccc_mark_is_about(mark, st) ? 0 : mark->seq;
+    int rc = cccc_archive_load(v->vfs, state_dir, &archive, ignored, sizeof ignored);
     if (rc < 0)
         return rc;
-    uint64_t begin;
     struct cccc_source active, sealed;
     cccc_source_init(&active, v->vfs, fd, NULL, 0);
-    rc = cccc_join(&archive, &active, st.size, &begin);
+    if (fd >= 0)
+        rc = cccc_join(&archive, &active, st->size, &begin);
     cccc_source_init(&sealed, v->vfs, -1, archive, 0);
+    v->report->segments = archive->count;
     v->report->sealed_bytes = archive->raw;
-    v->report->bytes = v->all = archive->raw + st.size - begin;
+    v->report->bytes = v->all = archive->raw + (fd >= 0 ? st->size - begin : 0);
     v->source = &sealed;
     if (rc == 0)
         rc = verify_parts(v, archive);
     v->source = &active;
     v->path = path;
     if (rc == 0)
-        rc = verify_active(v, archive, &st, begin, cccc_mark_is_about(&mark, &st) ? mark.seq : 0);
-    if (rc == 0 && v->progress)
-        v->progress(v->arg, v->all, v->all);
-    v->report->segments = archive->count;
+        rc = fd >= 0 ? verify_active(v, archive, st, begin, marked) : miss_file(v, cccc_archive_last(archive), marked);
     cccc_source_fini(&sealed);
     cccc_source_fini(&active);
     cccc_archive_release(&archive);
     return rc;
 }
 
-cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir,
-                              void (*each_gap)(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what),
+static int verify_all(struct verification *v, const char *path, const char *state_dir, const char *mark_path)
+{
+    struct cccc_stat st = {0};
+    struct cccc_mark_value mark;
+    unsigned slot;
+    bool damaged;
+    int fd = v->vfs->open(v->vfs->ctx, path, CCCC_O_READ);
+    int rc = fd >= 0 ? v->vfs->fstat(v->vfs->ctx, fd, &st) : fd == -ENOENT ? 0 : fd;
+    if (rc == 0)
+        rc = cccc_mark_read(v->vfs, mark_path, fd >= 0 ? &st : NULL, &mark, &slot, &damaged);
+    if (rc == 0)
+        rc = verify_files(v, path, fd, &st, state_dir, &mark);
+    tell_all(v);
+    if (rc == 0 && v->progress)
+        v->progress(v->arg, v->all, v->all);
+    if (rc == 0 && damaged && v->each)
+        v->each(v->arg, &(struct cccc_verify_finding){CCCC_VERIFY_MARK, mark_path, 1, {.reason = "damaged"}, "the mark is unreadable"});
+    if (fd >= 0)
+        v->vfs->close(v->vfs->ctx, fd);
+    return rc;
+}
+
+cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir, cccc_verify_fn each,
                               void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg, struct cccc_verify_report *report,
                               struct cccc_errmsg *m)
 {
     *report = (struct cccc_verify_report){0};
     char *path = cccc_path_join(group_dir, "ledger.jsonl");
     char *state_dir = cccc_path_join(group_dir, "state/ledger");
-    struct verification v = {.vfs = vfs, .each_gap = each_gap, .progress = progress, .arg = arg, .report = report};
-    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
-    int rc = fd < 0 ? fd : verify_open(&v, path, fd, state_dir);
-    if (fd >= 0)
-        vfs->close(vfs->ctx, fd);
+    char *mark_path = cccc_path_join(state_dir, "mark");
+    struct verification v = {.vfs = vfs, .each = each, .progress = progress, .arg = arg, .report = report, .path = path};
+    int rc = verify_all(&v, path, state_dir, mark_path);
     cccc_err_t err = CCCC_OK;
     if (rc < 0)
         err = cccc_fail(m, rc == -ENOENT ? CCCC_E_NOT_FOUND : CCCC_E_STORAGE, "cannot verify %s: %s", path, strerror(-rc));
-    free(path);
+    for (uint32_t i = 0; i < v.path_count; i++)
+        free(v.paths[i]);
+    free(v.paths);
+    free(v.findings);
+    free(mark_path);
     free(state_dir);
+    free(path);
     return err;
 }

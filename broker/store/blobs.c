@@ -71,17 +71,6 @@ static cccc_err_t check_piece(const struct cccc_store_call *call)
     return CCCC_OK;
 }
 
-static int write_at(const struct cccc_vfs *vfs, int fd, cccc_str_t data, uint64_t offset)
-{
-    for (size_t done = 0; done < data.len;) {
-        ssize_t n = vfs->pwrite(vfs->ctx, fd, data.ptr + done, data.len - done, offset + done);
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 /* Pieces come in order; one may be repeated. The first empties what an abandoned upload left. */
 cccc_err_t cccc_store_blob_piece(const struct cccc_store_call *call)
 {
@@ -103,7 +92,7 @@ cccc_err_t cccc_store_blob_piece(const struct cccc_store_call *call)
         err = cccc_fail(call->m, CCCC_E_BLOB_CONFLICT, "the upload has %" PRIu64 " bytes; the next piece begins there, not at %" PRIu64,
                         st.size, s->offset);
     else if (rc == 0)
-        rc = write_at(vfs, fd, s->data, s->offset);
+        rc = cccc_vfs_pwrite_all(vfs, fd, s->data.ptr, s->data.len, s->offset);
     vfs->close(vfs->ctx, fd);
     return rc < 0 ? cccc_file_fail(call->m, rc, "write", path.z) : err;
 }
@@ -270,4 +259,44 @@ cccc_err_t cccc_store_blob_text(const struct cccc_store_call *call)
     if (rc == 0)
         rc = cccc_vfs_replace(call->vfs, path.z, call->store->data.ptr, call->store->data.len, false);
     return rc < 0 ? cccc_file_fail(call->m, rc, "write", path.z) : CCCC_OK;
+}
+
+/* ---- checking ---- */
+
+struct blobs_check {
+    const struct cccc_vfs *vfs;
+    const char *dir;
+    cccc_blob_fn each;
+    void *arg;
+    uint64_t *count;
+};
+
+static void check_blob(void *arg, const char *name)
+{
+    struct blobs_check *check = arg;
+    struct cccc_path path;
+    char hex[65], why[160] = "";
+    if (strlen(name) < 66 || name[64] != '_' || !cccc_is_sha256((cccc_str_t){name, 64}))
+        return;
+    ++*check->count;
+    snprintf(path.z, sizeof path.z, "%s/%s", check->dir, name);
+    int fd = check->vfs->open(check->vfs->ctx, path.z, CCCC_O_READ);
+    int rc = fd < 0 ? fd : hash_file(check->vfs, fd, hex);
+    if (fd >= 0)
+        check->vfs->close(check->vfs->ctx, fd);
+    if (rc < 0)
+        snprintf(why, sizeof why, "%s", strerror(-rc));
+    else if (memcmp(hex, name, 64) != 0)
+        snprintf(why, sizeof why, "its bytes have the SHA-256 %s", hex);
+    if (why[0])
+        check->each(check->arg, path.z, why);
+}
+
+void cccc_blobs_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_blob_fn each, void *arg,
+                      uint64_t *count)
+{
+    struct cccc_path dir = cccc_group_path(home, group_id, "/state/blobs");
+    struct blobs_check check = {vfs, dir.z, each, arg, count};
+    *count = 0;
+    vfs->list(vfs->ctx, dir.z, check_blob, &check);
 }

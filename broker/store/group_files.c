@@ -5,7 +5,7 @@
  * "next <hex>" with that of the bytes to come. The order is: sum with `next`, group.yaml, sum alone. So after a crash anywhere group.yaml fits
  * one of the two lines, and its ledger_seq says which state it is.
  * Invariants: (1) group.yaml is there and whole at every instant. (2) nothing is written there that cccc_yaml_read would refuse. (3) a hand
- * edit that a change overwrites stays as group.yaml.edited.
+ * edit that a change overwrites, or that is refused, stays as group.yaml.edited.
  * Thread: the store thread; start-up before it runs. */
 #include "broker/mutant.h"
 #include "broker/store/files.h"
@@ -68,59 +68,156 @@ static bool is_about_the_file(int rc)
     return rc == -ENOENT || rc == -ENOTDIR || rc == -EFBIG || rc == -EINVAL || rc == -EISDIR || rc == -ELOOP || rc == -EACCES;
 }
 
-/* The map in the YAML file at `path`, nil and *m when there is none. *sum is that of its bytes, "" when they cannot be had. *unreachable (may be
- * NULL): the disk would not say. */
-static cccc_value_t read_document(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, char sum[SUM_HEX + 1],
-                                  bool *unreachable, struct cccc_errmsg *m)
+/* What a check found, as text. */
+struct found {
+    const char *text; /* of the file */
+    size_t len;
+    char refused[512]; /* the first thing refused, with its line; "" when nothing was */
+    uint32_t refusals, others;
+    char kept[256];
+};
+
+static void on_finding(void *arg, const struct cccc_schema_finding *finding)
 {
+    struct found *found = arg;
+    size_t line = cccc_yaml_line(found->text, found->len, finding->path, finding->depth);
+    size_t at = strlen(found->kept);
+    char place[32] = "";
+    if (line > 0)
+        snprintf(place, sizeof place, "line %zu: ", line);
+    if (finding->verdict == CCCC_SCHEMA_REFUSED && found->refusals++ == 0)
+        snprintf(found->refused, sizeof found->refused, "%s%s%s%s", place, finding->where, finding->where[0] ? ": " : "", finding->why);
+    if (finding->verdict == CCCC_SCHEMA_REFUSED)
+        return;
+    bool room = at + strlen(finding->where) + strlen(finding->why) + 32 < sizeof found->kept;
+    found->others += !room;
+    if (room)
+        snprintf(found->kept + at, sizeof found->kept - at, "%s%s%s%s", at > 0 ? "; " : "", finding->where,
+                 finding->verdict == CCCC_SCHEMA_UNKNOWN ? " is unknown" : ": ", finding->why);
+}
+
+/* Is `document`, read from `found->text`, one of that group? */
+static bool check_content(const cccc_value_t *document, cccc_str_t group_id, struct found *found)
+{
+    bool fits = cccc_schema_check(document, group_id, on_finding, found);
+    size_t at = strlen(found->refused);
+    if (found->refusals > 1)
+        snprintf(found->refused + at, sizeof found->refused - at, " (and %u more)", found->refusals - 1);
+    at = strlen(found->kept);
+    if (found->others > 0)
+        snprintf(found->kept + at, sizeof found->kept - at, "; and %u more", found->others);
+    return fits;
+}
+
+/* A YAML file and what is in it. */
+struct file {
+    int rc; /* of reading it: 0 or -errno */
     char *text;
     size_t len;
-    cccc_value_t document = cccc_nil();
-    sum[0] = '\0';
-    int rc = cccc_vfs_slurp(vfs, path, CCCC_CONFIG_BYTES_MAX, &text, &len);
-    if (unreachable)
-        *unreachable = rc < 0 && !is_about_the_file(rc);
-    if (rc == -EFBIG)
+    char sum[SUM_HEX + 1]; /* of its bytes; "" when they cannot be had */
+    cccc_value_t document; /* nil when it is no map, and *m says why */
+};
+
+/* Read it; free file->text afterwards. */
+static void read_file(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, struct file *file, struct cccc_errmsg *m)
+{
+    *file = (struct file){.document = cccc_nil()};
+    file->rc = cccc_vfs_slurp(vfs, path, CCCC_CONFIG_BYTES_MAX, &file->text, &file->len);
+    if (file->rc == -EFBIG)
         cccc_fail(m, CCCC_E_TOO_LARGE, "larger than %d bytes (CONFIG_BYTES_MAX)", CCCC_CONFIG_BYTES_MAX);
-    else if (rc < 0)
-        cccc_fail(m, CCCC_E_STORAGE, "%s", strerror(-rc));
-    if (rc < 0)
-        return document;
-    sum_of(text, len, sum);
-    if (cccc_yaml_read(text, len, arena, &document, m) == CCCC_OK && !cccc_is_map(&document)) {
-        cccc_fail(m, CCCC_E_BAD_YAML, "not a map");
-        document = cccc_nil();
+    else if (file->rc < 0)
+        cccc_fail(m, CCCC_E_STORAGE, "%s", strerror(-file->rc));
+    if (file->rc < 0) {
+        file->text = NULL;
+        return;
     }
-    free(text);
-    return document;
+    sum_of(file->text, file->len, file->sum);
+    if (cccc_yaml_read(file->text, file->len, arena, &file->document, m) == CCCC_OK && !cccc_is_map(&file->document)) {
+        cccc_fail(m, CCCC_E_BAD_YAML, "not a map");
+        file->document = cccc_nil();
+    }
+}
+
+static cccc_value_t read_document(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, struct cccc_errmsg *m)
+{
+    struct file file;
+    read_file(vfs, path, arena, &file, m);
+    free(file.text);
+    return file.document;
+}
+
+/* Where a group.yaml comes from decides what happens when its content is not acceptable: nobody is asked to mend what cccc or CCCC 0.4.0 wrote. */
+static void judge(struct file *file, cccc_str_t group_id, const struct sums *sums, struct cccc_group_files *out, struct cccc_errmsg *m)
+{
+    struct found found = {.text = file->text, .len = file->len};
+    bool legacy = !sums->known && cccc_get(&file->document, "ledger_seq") == NULL;
+    bool written_by_us = legacy || (sums->known && is_ours(sums, file->sum));
+    bool fits = check_content(&file->document, group_id, &found);
+    snprintf(out->kept, sizeof out->kept, "%s", found.kept);
+    if (fits)
+        return;
+    if (written_by_us) {
+        snprintf(out->note, sizeof out->note, "group.yaml: %.400s; what is wrong counts as not there", found.refused);
+        return;
+    }
+    cccc_fail(m, CCCC_E_BAD_YAML, "%s", found.refused);
+    file->document = cccc_nil();
+    out->kept[0] = '\0';
+}
+
+/* What counts when group.yaml does not: the version before it, brought up to date by the ledger. */
+static void fall_back(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena, const char *why,
+                      struct cccc_group_files *out)
+{
+    struct cccc_errmsg why_prev = {""};
+    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml.prev").z, arena, &why_prev);
+    out->from_prev = !cccc_is_nil(&out->document);
+    if (out->from_prev)
+        snprintf(out->note, sizeof out->note, "group.yaml: %.400s; using group.yaml.prev and the ledger", why);
+    else
+        snprintf(out->note, sizeof out->note, "group.yaml: %.300s; group.yaml.prev: %.100s; using the ledger", why, why_prev.text);
 }
 
 void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
                            struct cccc_group_files *out)
 {
-    char sum[SUM_HEX + 1];
-    struct cccc_errmsg why = {""}, why_prev = {""};
+    struct cccc_errmsg why = {""};
     struct sums sums = {0};
+    struct file file;
     *out = (struct cccc_group_files){.document = cccc_nil()};
     int rc = read_sums(vfs, cccc_group_path(home, group_id, "/state/group.sum").z, &sums);
     if (rc < 0)
         snprintf(out->note, sizeof out->note, "state/group.sum: %s; group.yaml counts as edited by hand", strerror(-rc));
-    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml").z, arena, sum, &out->unreachable, &why);
+    read_file(vfs, cccc_group_path(home, group_id, "/group.yaml").z, arena, &file, &why);
+    out->unreachable = file.rc < 0 && !is_about_the_file(file.rc);
+    if (!cccc_is_nil(&file.document))
+        judge(&file, group_id, &sums, out, &why);
+    out->document = file.document;
     if (out->unreachable) {
         snprintf(out->note, sizeof out->note, "group.yaml: %.200s", why.text);
-        return;
+    } else if (cccc_is_nil(&out->document)) {
+        out->refused = file.rc != -ENOENT;
+        fall_back(vfs, home, group_id, arena, why.text, out);
+    } else {
+        /* An edit that was none is recorded, and changes nothing; one that is missed is lost. */
+        out->edited = rc < 0 || !is_ours(&sums, file.sum);
     }
-    if (!cccc_is_nil(&out->document)) {
-        out->edited =
-            rc < 0 || !is_ours(&sums, sum); /* an edit that was none is recorded, and changes nothing; one that is missed is lost */
-        return;
-    }
-    out->document = read_document(vfs, cccc_group_path(home, group_id, "/group.yaml.prev").z, arena, sum, NULL, &why_prev);
-    out->from_prev = !cccc_is_nil(&out->document);
-    if (out->from_prev)
-        snprintf(out->note, sizeof out->note, "group.yaml: %.180s; using group.yaml.prev and the ledger", why.text);
-    else
-        snprintf(out->note, sizeof out->note, "group.yaml: %.110s; group.yaml.prev: %.100s", why.text, why_prev.text);
+    free(file.text);
+}
+
+bool cccc_group_edit_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, const char *name, bool *valid,
+                           char note[512])
+{
+    struct cccc_errmsg why = {""};
+    struct file file;
+    cccc_arena_t *arena = cccc_arena_new(8192);
+    read_file(vfs, cccc_group_path(home, group_id, "/%s", name).z, arena, &file, &why);
+    struct found found = {.text = file.text, .len = file.len};
+    *valid = !cccc_is_nil(&file.document) && check_content(&file.document, group_id, &found);
+    snprintf(note, 512, "%s", cccc_is_nil(&file.document) ? why.text : found.refused);
+    free(file.text);
+    cccc_arena_destroy(&arena);
+    return file.rc != -ENOENT;
 }
 
 /* ---- writing ---- */
@@ -147,6 +244,16 @@ static int keep_edit(const struct cccc_vfs *vfs, const char *path, const char *c
     return rc < 0 ? rc : cccc_vfs_sync_parent(vfs, copy);
 }
 
+/* A file without sums counts as ours only if it can be read: nobody else keeps a copy of one that is to be mended. */
+static bool is_readable(const char *text, size_t len)
+{
+    cccc_value_t document;
+    cccc_arena_t *arena = cccc_arena_new(8192);
+    bool readable = cccc_yaml_read(text, len, arena, &document, NULL) == CCCC_OK && cccc_is_map(&document);
+    cccc_arena_destroy(&arena);
+    return readable;
+}
+
 /* 1 when group.yaml is ours (or not there), 0 when not; or -errno. */
 static int current_is_ours(const struct cccc_vfs *vfs, const char *path, const struct sums *sums, char sum[SUM_HEX + 1])
 {
@@ -159,8 +266,9 @@ static int current_is_ours(const struct cccc_vfs *vfs, const char *path, const s
     if (rc < 0)
         return rc == -ENOENT ? 1 : rc;
     sum_of(text, len, sum);
+    bool ours = is_ours(sums, sum) && (sums->known || is_readable(text, len));
     free(text);
-    return is_ours(sums, sum);
+    return ours;
 }
 
 static int write_group(const struct cccc_store_call *call, const cccc_buf_t *text)
@@ -208,8 +316,7 @@ cccc_err_t cccc_store_group(const struct cccc_store_call *call)
 /* `document` with the created_at of the file it replaces, if that has one (reference 1.4). */
 static cccc_value_t keep_created_at(const struct cccc_store_call *call, const char *path)
 {
-    char sum[SUM_HEX + 1];
-    cccc_value_t before = read_document(call->vfs, path, call->arena, sum, NULL, NULL);
+    cccc_value_t before = read_document(call->vfs, path, call->arena, NULL);
     const cccc_value_t *created_at = cccc_get(&before, "created_at");
     const cccc_value_t *document = &call->store->document;
     return created_at && cccc_is_map(document) ? cccc_map_with(call->arena, document, CCCC_STR("created_at"), *created_at) : *document;

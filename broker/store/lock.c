@@ -53,10 +53,7 @@ static int write_pid(const struct cccc_vfs *vfs, const struct cccc_home *home, i
     int rc = cccc_vfs_replace(vfs, cccc_path(home, "/daemon/ccccd.pid").z, text, (size_t)len, false);
     if (rc == 0)
         rc = vfs->truncate(vfs->ctx, fd, 0);
-    if (rc < 0)
-        return rc;
-    ssize_t n = vfs->pwrite(vfs->ctx, fd, text, (size_t)len, 0);
-    return n == len ? 0 : n < 0 ? (int)n : -EIO;
+    return rc < 0 ? rc : cccc_vfs_pwrite_all(vfs, fd, text, (size_t)len, 0);
 }
 
 /* Is the file behind `fd` still the one at `path`? */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "broker/core/core.h"
+#include "broker/core/schema.h"
 #include "broker/ledger/vfs.h"
 
 /* Where things are. All absolute. */
@@ -41,20 +42,46 @@ void cccc_descriptor_remove(const struct cccc_vfs *vfs, const struct cccc_home *
 /* YAML text <-> value, block style, insertion order. CCCC_E_BAD_YAML says what and where (line, column). */
 cccc_err_t cccc_yaml_read(const char *text, size_t len, cccc_arena_t *arena, cccc_value_t *out, struct cccc_errmsg *m);
 void cccc_yaml_write(const cccc_value_t *v, cccc_buf_t *out);
+/* The line, from 1, on which the value stands that `path` leads to in a text that cccc_yaml_read takes. 0: it is not there. */
+size_t cccc_yaml_line(const char *text, size_t len, const struct cccc_schema_step *path, uint32_t depth);
 
 /* A JSON document of at most STATE_FILE_BYTES_MAX, nil when missing, unreadable or not an object (reference 0.4); *m then says so. */
 cccc_value_t cccc_json_file(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, struct cccc_errmsg *m);
+
+/* Who wrote a document last. */
+enum cccc_written {
+    CCCC_WRITTEN_BY_US,
+    CCCC_WRITTEN_CHANGED,   /* cccc, and then somebody or something changed it */
+    CCCC_WRITTEN_UNSUMMED,  /* CCCC 0.4.0 or another program: it has no checksum */
+    CCCC_WRITTEN_UNREADABLE /* there is none, or it is no document any more */
+};
+/* The same for registry.json and active.json, which carry a checksum; it is no member of the value. */
+cccc_value_t cccc_json_document(const struct cccc_vfs *vfs, const char *path, cccc_arena_t *arena, enum cccc_written *by,
+                                struct cccc_errmsg *m);
+
+/* Compare every blob of a group with the SHA-256 in its name: `each` is told of one that differs or cannot be read, and why. *count is how many there are. */
+typedef void (*cccc_blob_fn)(void *arg, const char *path, const char *why);
+void cccc_blobs_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_blob_fn each, void *arg,
+                      uint64_t *count);
 
 /* What start-up finds of one group. */
 struct cccc_group_files {
     cccc_value_t document; /* group.yaml or, when it cannot be read, group.yaml.prev; nil when neither can */
     bool edited;           /* group.yaml is not what cccc last wrote (state/group.sum) */
     bool from_prev;
+    bool refused;     /* group.yaml holds an edit that is no configuration of this group; `document` is what counts instead */
     bool unreachable; /* the disk would not give group.yaml; what it says is not known, and nothing may take its place */
-    char note[256];   /* "" or why */
+    char note[512];   /* "" or why */
+    char kept[256];   /* "" or what in the document cccc has no use for, or takes for something else: kept as it is */
 };
+/* group.yaml is checked against the schema (core/schema.h). One that cccc did not write and that does not pass is refused; what cccc or CCCC 0.4.0
+ * wrote is taken as it is, with a note. */
 void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
                            struct cccc_group_files *out);
+/* The same check for a file of the group's folder that holds, or held, an edit (group.yaml.edited). False: there is none. *valid: it would be taken over as
+ * group.yaml; else note says why not. */
+bool cccc_group_edit_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, const char *name, bool *valid,
+                           char note[512]);
 /* Ids of groups/ that look like groups, sorted; array in the arena. CCCC_E_STORAGE: groups/ cannot be listed, and *ids is what was found. */
 cccc_err_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena, cccc_value_t *ids,
                             struct cccc_errmsg *m);

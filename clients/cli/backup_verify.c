@@ -133,13 +133,13 @@ struct ledger_check {
     bool plain; /* a tail that was being written is no damage of a plain copy */
 };
 
-static void ledger_gap(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what)
+static void ledger_finding(void *arg, const struct cccc_verify_finding *finding)
 {
     struct ledger_check *self = arg;
-    (void)file;
-    bool torn = gap->from_seq == 0 && gap->to_seq == 0 && gap->length > 0 && strstr(what, "tail");
-    found(self->cli, torn && self->plain ? &self->out->notes : &self->out->damage, self->path, "line %" PRIu64 " offset %" PRIu64 ": %s",
-          line, gap->offset, what);
+    bool harmless =
+        finding->kind == CCCC_VERIFY_GIVEN_UP || finding->kind == CCCC_VERIFY_MARK || (finding->kind == CCCC_VERIFY_TORN && self->plain);
+    found(self->cli, harmless ? &self->out->notes : &self->out->damage, self->path, "line %" PRIu64 " offset %" PRIu64 ": %s",
+          finding->line, finding->gap.offset, finding->what);
 }
 
 static const cccc_value_t *group_entry(const cccc_value_t *manifest, const char *group)
@@ -159,7 +159,7 @@ static void check_ledger(struct cli *cli, const char *dir, const char *group, st
         .cli = cli, .out = out, .path = cli_printf(cli, "groups/%s/ledger.jsonl", group), .plain = cccc_is_nil(&out->manifest)};
     const cccc_value_t *entry = group_entry(&out->manifest, group);
     cccc_err_t err =
-        cccc_ledger_verify(&cccc_vfs_posix, cli_printf(cli, "%s/groups/%s", dir, group), ledger_gap, NULL, &check, &report, &m);
+        cccc_ledger_verify(&cccc_vfs_posix, cli_printf(cli, "%s/groups/%s", dir, group), ledger_finding, NULL, &check, &report, &m);
     if (err == CCCC_E_NOT_FOUND && cccc_get_uint(entry, "head_seq", 0) == 0)
         return;
     if (err)

@@ -186,6 +186,11 @@ bool cli_descriptor(struct cli *cli, int32_t *pid, cccc_str_t *version);
 /* True when `cccc daemon stop` was the last word about this home's daemon. */
 bool cli_is_stopped(struct cli *cli);
 bool cli_mark_stopped(struct cli *cli, bool stopped);
+/* Take the lock of `home`, so that no daemon serves it and none starts, for as long as this process lives. Makes what is missing of it. 0, or the exit
+ * status of the failure reported. */
+int cli_lock_home(struct cli *cli, struct cccc_home *home);
+/* Report that daemon `pid` serves the home; the exit status. */
+int cli_refuse_served(struct cli *cli, int32_t pid);
 /* The daemon's program: beside this one, where the package puts it, or in PATH. NULL: nowhere. In the arena. */
 const char *cli_daemon_program(struct cli *cli);
 /* Our environment without CCCC_* but CCCC_HOME, which is cli->home. In the arena. */
@@ -254,6 +259,8 @@ void cli_print_event(struct cli *cli, const cccc_value_t *event, bool raw);
 /* A stretch of the ledger that cannot be had; to_seq 0: nobody knows how far. `reason` is a word of the protocol. */
 void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const char *reason);
 
+/* What a daemon's `status` answer says is not well, one fact each. */
+void cli_print_degraded(struct cli *cli, const cccc_value_t *status);
 /* The groups table of `status` and `groups`; `active` (may be "") is marked. */
 void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active);
 /* "12" of an event map, as text in the arena. */
@@ -329,6 +336,7 @@ int cmd_blob_get(struct cli *cli);
 int cmd_blob_stat(struct cli *cli);
 int cmd_ledger_verify(struct cli *cli);
 int cmd_ledger_stat(struct cli *cli);
+int cmd_ledger_repair(struct cli *cli);
 int cmd_backup_create(struct cli *cli);
 int cmd_backup_verify(struct cli *cli);
 int cmd_backup_list(struct cli *cli);

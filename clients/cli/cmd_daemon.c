@@ -135,6 +135,7 @@ int cmd_daemon_status(struct cli *cli)
         return cli_result(cli, result);
     cli_fact(cli, "daemon", "running, pid %" PRIu64 ", version %.*s, home %s", cccc_get_uint(result, "pid", 0),
              CCCC_STR_FMT(cccc_get_str(result, "version")), cli->home.root);
+    cli_print_degraded(cli, result);
     return 0;
 }
 

@@ -174,18 +174,44 @@ static void check_sockets(struct doctor *self)
 
 /* ---- groups ---- */
 
-static void check_registry(struct doctor *self)
+/* Does every group that is registered have its folder? True when something was found. */
+static bool check_registered(struct doctor *self, const cccc_value_t *registry)
 {
+    const cccc_value_t *groups = cccc_get(registry, "groups");
+    bool gone = false;
+    for (uint32_t i = 0; groups && cccc_is_map(groups) && i < groups->via.map.size; i++) {
+        cccc_str_t id = {0}, title = cccc_get_str(&groups->via.map.ptr[i].val, "title");
+        cccc_as_str(&groups->via.map.ptr[i].key, &id);
+        const char *folder = cli_printf(self->cli, "%s/groups/%.*s", self->cli->home.root, CCCC_STR_FMT(id));
+        if (access(folder, F_OK) == 0)
+            continue;
+        gone = true;
+        found(self, "registry", FAILED,
+              "group %.*s (%.*s) is registered, but %s: %s. Put the folder back (`cccc backup list`) and `cccc daemon restart`, or "
+              "`cccc groups --forget-missing`",
+              CCCC_STR_FMT(id), CCCC_STR_FMT(title), folder, strerror(errno));
+    }
+    return gone;
+}
+
+static void check_document(struct doctor *self, const char *name)
+{
+    static const char *const states[] = {
+        [CCCC_WRITTEN_BY_US] = "",
+        [CCCC_WRITTEN_CHANGED] = ", changed since cccc last wrote it; it counts as it is",
+        [CCCC_WRITTEN_UNSUMMED] = ", without a checksum: CCCC 0.4.0 or another program wrote it",
+    };
     struct cli *cli = self->cli;
     struct cccc_errmsg m = {""};
-    const char *path = cli_printf(cli, "%s/registry.json", cli->home.root);
+    enum cccc_written by;
+    const char *path = cli_printf(cli, "%s/%s.json", cli->home.root, name);
     if (access(path, F_OK) != 0)
         return;
-    cccc_value_t registry = cccc_json_file(&cccc_vfs_posix, path, cli->arena, &m);
-    if (cccc_is_map(&registry))
-        found(self, "registry", WELL, "%s", path);
-    else
-        found(self, "registry", NOTE, "%s; the daemon rebuilds it from the group folders", m.text);
+    cccc_value_t document = cccc_json_document(&cccc_vfs_posix, path, cli->arena, &by, &m);
+    if (by == CCCC_WRITTEN_UNREADABLE)
+        found(self, name, NOTE, "%s; the daemon makes it anew from the group folders", m.text);
+    else if (!check_registered(self, &document) || by != CCCC_WRITTEN_BY_US)
+        found(self, name, by == CCCC_WRITTEN_BY_US ? WELL : NOTE, "%s%s", path, states[by]);
 }
 
 static void check_ledger(struct doctor *self, const char *group)
@@ -199,15 +225,14 @@ static void check_ledger(struct doctor *self, const char *group)
     cli_size(size, sizeof size, report->bytes);
     for (uint32_t i = 0; i < cli_count(list); i++) {
         const cccc_value_t *item = cli_item(list, i);
-        found(self, name, DAMAGED, "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s", CCCC_STR_FMT(cccc_get_str(item, "file")),
-              cccc_get_uint(item, "line", 0), cccc_get_uint(item, "offset", 0), CCCC_STR_FMT(cccc_get_str(item, "what")));
+        found(self, name, offline_is_damage(item) ? DAMAGED : NOTE, "%s", offline_finding_text(self->cli, item));
     }
     if (ledger.err != CCCC_OK)
         found(self, name, DAMAGED, "%s", ledger.message.text);
     else if (offline_is_damaged(&ledger))
         found(self, name, DAMAGED,
-              "%" PRIu64 " of %" PRIu64 " lines are damaged; the others are served; restore a backup, or go on without them",
-              report->broken, report->lines);
+              "%" PRIu64 " of %" PRIu64 " lines are damaged; the others are served; restore a backup, or `cccc ledger repair --group %s`",
+              report->broken, report->lines, group);
     else if (report->torn_bytes > 0 && !self->running)
         found(self, name, NOTE, "%" PRIu64 " bytes at the end were never acknowledged; the next start keeps them aside",
               report->torn_bytes);
@@ -215,6 +240,17 @@ static void check_ledger(struct doctor *self, const char *group)
         found(self, name, WELL, "%" PRIu64 " events, %s%s", report->sound + report->legacy, size,
               report->legacy > 0 ? cli_printf(self->cli, "; the first %" PRIu64 " are of CCCC 0.4.0, without checksums", report->legacy)
                                  : "");
+}
+
+static void bad_blob(void *arg, const char *path, const char *why)
+{
+    found(arg, "blobs", DAMAGED, "%s: %s; restore it from a backup", path, why);
+}
+
+static void check_blobs(struct doctor *self, cccc_str_t group)
+{
+    uint64_t count;
+    cccc_blobs_check(&cccc_vfs_posix, &self->cli->home, group, bad_blob, self, &count);
 }
 
 /* Events that CCCC 0.4.0 had moved out of a ledger before it became ours. */
@@ -229,6 +265,60 @@ static void check_archive(struct doctor *self, const char *group)
               archive.lines, archive.files, archive.dir);
 }
 
+/* Is the folder what a group that could not be made has left? Then no file tells of anything: no configuration, no mark, not a byte of ledger. */
+static bool is_unborn(struct doctor *self, const char *group)
+{
+    static const char *const traces[] = {"group.yaml", "group.yaml.prev", "state/ledger/mark"};
+    struct stat st;
+    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
+        if (lstat(cli_printf(self->cli, "%s/groups/%s/%s", self->cli->home.root, group, traces[i]), &st) == 0 || errno != ENOENT)
+            return false;
+    return lstat(cli_printf(self->cli, "%s/groups/%s/ledger.jsonl", self->cli->home.root, group), &st) == 0 && st.st_size == 0;
+}
+
+/* An edit that did not become the configuration: a mistake in it, or a change that came first. */
+static void check_edit(struct doctor *self, cccc_str_t id, const char *name)
+{
+    bool valid;
+    char note[512];
+    if (!cccc_group_edit_check(&cccc_vfs_posix, &self->cli->home, id, "group.yaml.edited", &valid, note))
+        return;
+    if (valid)
+        found(self, name, NOTE,
+              "group.yaml.edited is an edit that does not count: it was refused, or a change was written over it. To take what it says: "
+              "stop the "
+              "daemon, put it into group.yaml, start. Then remove it");
+    else
+        found(self, name, NOTE,
+              "group.yaml.edited is an edit that was refused: %s. Mend it, stop the daemon, put it into group.yaml, start; or remove it",
+              note);
+}
+
+static void check_group(struct doctor *self, cccc_str_t id)
+{
+    struct cli *cli = self->cli;
+    struct cccc_group_files files;
+    const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
+    cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
+    if (files.refused && !cccc_is_nil(&files.document))
+        found(self, name, FAILED, "%s. Mend group.yaml before the next start", files.note);
+    else if (cccc_is_nil(&files.document) && is_unborn(self, group))
+        found(self, name, NOTE, "the disk refused when it was made, and nothing was stored; its folder may be removed");
+    else if (cccc_is_nil(&files.document))
+        found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
+    else if (files.note[0])
+        found(self, name, NOTE, "%s", files.note);
+    else
+        found(self, name, files.edited ? NOTE : WELL, "%.*s%s", CCCC_STR_FMT(cccc_get_str(&files.document, "title")),
+              files.edited ? "; group.yaml was changed since cccc last wrote it; the next start takes the change over" : "");
+    if (files.kept[0])
+        found(self, name, NOTE, "group.yaml: %s; kept as it is", files.kept);
+    check_edit(self, id, name);
+    check_ledger(self, group);
+    check_archive(self, group);
+    check_blobs(self, id);
+}
+
 static void check_groups(struct doctor *self)
 {
     struct cli *cli = self->cli;
@@ -237,19 +327,9 @@ static void check_groups(struct doctor *self)
     if (cccc_groups_scan(&cccc_vfs_posix, &cli->home, cli->arena, &ids, &m))
         found(self, "groups", DAMAGED, "%s", m.text);
     for (uint32_t i = 0; i < cli_count(&ids); i++) {
-        struct cccc_group_files files;
         cccc_str_t id = {0};
-        cccc_as_str(cli_item(&ids, i), &id);
-        cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
-        const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
-        if (cccc_is_nil(&files.document))
-            found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
-        else if (files.from_prev)
-            found(self, name, NOTE, "group.yaml cannot be read, its previous version is used: %s", files.note);
-        else
-            found(self, name, WELL, "%.*s", CCCC_STR_FMT(cccc_get_str(&files.document, "title")));
-        check_ledger(self, group);
-        check_archive(self, group);
+        if (cccc_as_str(cli_item(&ids, i), &id))
+            check_group(self, id);
     }
 }
 
@@ -267,7 +347,8 @@ int cmd_doctor(struct cli *cli)
         check_disk(&self);
         check_daemon(&self);
         check_sockets(&self);
-        check_registry(&self);
+        check_document(&self, "registry");
+        check_document(&self, "active");
         check_groups(&self);
     }
     if (cli->json) {

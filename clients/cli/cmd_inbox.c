@@ -130,10 +130,11 @@ static int follow_item(struct cli *cli, const char *group, const char *actor, co
         cli_print_gap(cli, item->from_seq, item->to_seq, item->reason);
     if (item->type == CCCC_ITEM_RESET)
         cli_say(cli, "--- the ledger is another than before (restored?); following goes on from its end ---");
-    if (item->type != CCCC_ITEM_EVENT || !is_wanted(cli, &item->event) || cccc_str_is(cccc_get_str(&item->event, "by"), actor))
+    const msgpack_object *event = cccc_item_event(item);
+    if (!event || !is_wanted(cli, event) || cccc_str_is(cccc_get_str(event, "by"), actor))
         return 0;
-    cli_print_event(cli, &item->event, false);
-    return cli_flag(cli, "mark-read") ? mark_event(cli, group, actor, &item->event, NULL) : 0;
+    cli_print_event(cli, event, false);
+    return cli_flag(cli, "mark-read") ? mark_event(cli, group, actor, event, NULL) : 0;
 }
 
 /* First what is unread, then whatever arrives behind the seq that list was true for. */

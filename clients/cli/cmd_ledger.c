@@ -1,4 +1,4 @@
-/* cmd_ledger.c - `cccc ledger verify|stat`: judge ledgers on disk, without a daemon and without changing a byte.
+/* cmd_ledger.c - `cccc ledger verify|stat`: judge ledgers on disk, without a daemon and without changing a byte. cmd_repair.c has the one that changes some.
  *
  * A daemon may be appending meanwhile: an unfinished last line is then no finding.
  * Thread: the program's one. */
@@ -38,22 +38,27 @@ static void show_progress(void *arg, uint64_t done, uint64_t all)
 
 /* ---- judging ---- */
 
-static void note_gap(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what)
+static const char *const finding_states[] = {
+    [CCCC_VERIFY_DAMAGED] = "damaged", [CCCC_VERIFY_LOST] = "lost",     [CCCC_VERIFY_GIVEN_UP] = "given_up",
+    [CCCC_VERIFY_STRAY] = "stray",     [CCCC_VERIFY_FORKED] = "forked", [CCCC_VERIFY_MARK] = "unmarked",
+};
+
+static void note_finding(void *arg, const struct cccc_verify_finding *found)
 {
     struct offline_ledger *ledger = ((struct judging *)arg)->ledger;
-    bool torn = ledger->report.torn_bytes > 0 && gap->length == ledger->report.torn_bytes;
-    if (torn) /* never acknowledged: the next start keeps it aside, and torn_bytes tells of it */
+    if (found->kind == CCCC_VERIFY_TORN) /* never acknowledged: the next start keeps it aside, and torn_bytes tells of it */
         return;
     cccc_arena_t *arena = ledger->cli->arena;
-    cccc_builder_t finding = cccc_map_builder(arena, 8);
-    cccc_map_add(&finding, "what", cccc_string(cccc_arena_str(arena, cccc_str(what))));
-    cccc_map_add(&finding, "file", cccc_string(cccc_arena_str(arena, cccc_str(file))));
-    cccc_map_add(&finding, "line", cccc_uint(line));
-    cccc_map_add(&finding, "offset", cccc_uint(gap->offset));
-    cccc_map_add(&finding, "length", cccc_uint(gap->length));
-    cccc_map_add(&finding, "from_seq", cccc_uint(gap->from_seq));
-    cccc_map_add(&finding, "to_seq", cccc_uint(gap->to_seq));
-    cccc_map_add(&finding, "reason", cccc_text(gap->reason));
+    cccc_builder_t finding = cccc_map_builder(arena, 9);
+    cccc_map_add(&finding, "state", cccc_text(finding_states[found->kind]));
+    cccc_map_add(&finding, "what", cccc_text(found->what));
+    cccc_map_add(&finding, "file", cccc_string(cccc_arena_str(arena, cccc_str(found->file))));
+    cccc_map_add(&finding, "line", cccc_uint(found->line));
+    cccc_map_add(&finding, "offset", cccc_uint(found->gap.offset));
+    cccc_map_add(&finding, "length", cccc_uint(found->gap.length));
+    cccc_map_add(&finding, "from_seq", cccc_uint(found->gap.from_seq));
+    cccc_map_add(&finding, "to_seq", cccc_uint(found->gap.to_seq));
+    cccc_map_add(&finding, "reason", cccc_text(found->gap.reason));
     cccc_array_add(&ledger->findings, finding.value);
 }
 
@@ -62,17 +67,30 @@ void offline_judge(struct cli *cli, const char *group, struct offline_ledger *ou
     struct judging both = {.progress = {.group = group, .wanted = !cli->json && isatty(STDERR_FILENO)}, .ledger = out};
     *out = (struct offline_ledger){.cli = cli, .group = group, .findings = cccc_array_builder(cli->arena, 4)};
     clock_gettime(CLOCK_MONOTONIC, &both.progress.started);
-    out->err = cccc_ledger_verify(&cccc_vfs_posix, cli_printf(cli, "%s/groups/%s", cli->home.root, group), note_gap, show_progress, &both,
-                                  &out->report, &out->message);
+    out->err = cccc_ledger_verify(&cccc_vfs_posix, cli_printf(cli, "%s/groups/%s", cli->home.root, group), note_finding, show_progress,
+                                  &both, &out->report, &out->message);
     if (both.progress.shown)
         fputs("\r\033[K", stderr);
 }
 
 bool offline_is_damaged(const struct offline_ledger *ledger)
 {
-    const struct cccc_verify_report *report = &ledger->report;
-    return ledger->err != CCCC_OK || report->broken + report->chain_breaks + report->seq_breaks > 0 ||
-           cli_count(&ledger->findings.value) > 0;
+    return ledger->err != CCCC_OK || ledger->report.damaged > 0;
+}
+
+bool offline_is_damage(const cccc_value_t *finding)
+{
+    cccc_str_t state = cccc_get_str(finding, "state");
+    return !cccc_str_is(state, "given_up") && !cccc_str_is(state, "unmarked");
+}
+
+const char *offline_finding_text(struct cli *cli, const cccc_value_t *finding)
+{
+    const char *place =
+        cli_printf(cli, "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s", CCCC_STR_FMT(cccc_get_str(finding, "file")),
+                   cccc_get_uint(finding, "line", 0), cccc_get_uint(finding, "offset", 0), CCCC_STR_FMT(cccc_get_str(finding, "what")));
+    uint64_t from = cccc_get_uint(finding, "from_seq", 0), to = cccc_get_uint(finding, "to_seq", 0);
+    return from == 0 ? place : cli_printf(cli, "%s (events %" PRIu64 "..%" PRIu64 ")", place, from, to);
 }
 
 cccc_value_t offline_value(const struct offline_ledger *ledger)
@@ -106,9 +124,7 @@ void offline_print_findings(const struct offline_ledger *ledger)
         cli_fact(ledger->cli, "damaged", "%s: %s", ledger->group, ledger->message.text);
     for (uint32_t i = 0; i < cli_count(list); i++) {
         const cccc_value_t *finding = cli_item(list, i);
-        cli_fact(ledger->cli, "damaged", "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s (events %" PRIu64 "..%" PRIu64 ")",
-                 CCCC_STR_FMT(cccc_get_str(finding, "file")), cccc_get_uint(finding, "line", 0), cccc_get_uint(finding, "offset", 0),
-                 CCCC_STR_FMT(cccc_get_str(finding, "what")), cccc_get_uint(finding, "from_seq", 0), cccc_get_uint(finding, "to_seq", 0));
+        cli_fact(ledger->cli, offline_is_damage(finding) ? "damaged" : "note", "%s", offline_finding_text(ledger->cli, finding));
     }
     if (ledger->report.legacy > 0)
         cli_fact(ledger->cli, "legacy", "%s: %" PRIu64 " events of CCCC 0.4.0 have no checksums; a change in them may not show",

@@ -124,26 +124,6 @@ static cccc_value_t compare_groups(struct restoring *self, cli_table_t *table)
 
 /* ---- doing it ---- */
 
-static int refuse_served(struct cli *cli, int32_t pid)
-{
-    return cli_fail(cli, CCCC_E_LOCKED, "`cccc daemon stop`, then restore again", "%s is served by pid %d; nothing was changed",
-                    cli->home.root, pid);
-}
-
-/* The lock lives as long as this process. */
-static int lock_home(struct cli *cli, struct cccc_home *home)
-{
-    struct cccc_errmsg m;
-    int fd;
-    int32_t pid = 0;
-    cccc_err_t err = cccc_home_prepare(&cccc_vfs_posix, home, &m);
-    if (err == CCCC_OK)
-        err = cccc_home_lock(&cccc_vfs_posix, home, &fd, &pid, &m);
-    if (err == CCCC_E_LOCKED)
-        return refuse_served(cli, pid);
-    return err ? cli_fail(cli, err, "`cccc doctor` checks the home", "%s", m.text) : 0;
-}
-
 static int copy_files(struct restoring *self)
 {
     struct cli *cli = self->cli;
@@ -200,7 +180,7 @@ static int make_fresh(struct restoring *self)
     if (status)
         return status;
     snprintf(fresh.root, sizeof fresh.root, "%s", self->fresh);
-    status = lock_home(cli, &fresh);
+    status = cli_lock_home(cli, &fresh);
     if (status)
         return status;
     int fd = open(cli_printf(cli, "%s/daemon/stopped", self->fresh), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -250,7 +230,7 @@ static int carry_out(struct restoring *self)
 {
     struct cli *cli = self->cli;
     self->had_home = access(cli->home.root, F_OK) == 0;
-    int status = lock_home(cli, &cli->home);
+    int status = cli_lock_home(cli, &cli->home);
     if (status)
         return status;
     cli_defer_signals();
@@ -311,7 +291,7 @@ int cmd_restore(struct cli *cli)
     if (strcmp(self.dir, cli->home.root) == 0)
         return cli_fail(cli, CCCC_E_INVALID_PATH, "name the backup: `cccc backup list`", "%s is the home itself", self.dir);
     if (cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid))
-        return refuse_served(cli, pid);
+        return cli_refuse_served(cli, pid);
     const char *stamp = backup_stamp(cli);
     self.fresh = cli_printf(cli, "%s.restoring.%s", cli->home.root, stamp);
     self.aside = access(cli->home.root, F_OK) == 0 ? cli_printf(cli, "%s.before-restore.%s", cli->home.root, stamp) : NULL;

@@ -24,22 +24,37 @@ void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t ac
     cli_table_print(&table);
 }
 
-/* The `groups` and `active_group_id` every overview shows. 0, or the exit status of the failure reported. */
-static int ask_groups(struct cli *cli, const cccc_value_t **groups, cccc_str_t *active)
+/* What every overview shows: the answer of `groups`, and the active group. 0, or the exit status of the failure reported. */
+static int ask_groups(struct cli *cli, const cccc_value_t **listed, cccc_str_t *active)
 {
-    const cccc_value_t *listed, *set;
-    int status = cli_ask(cli, "groups", NULL, &listed);
+    const cccc_value_t *set;
+    int status = cli_ask(cli, "groups", NULL, listed);
     if (status == 0)
         status = cli_ask(cli, "active_get", NULL, &set);
     if (status)
         return status;
-    *groups = cccc_get(listed, "groups");
     *active = cccc_get_str(set, "active_group_id");
-    return cccc_is_array(*groups) ? 0 : cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of groups");
+    return cccc_is_array(cccc_get(*listed, "groups")) ? 0
+                                                      : cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of groups");
 }
 
-/* Groups the daemon could not serve, in words. */
-static void say_degraded(struct cli *cli, const cccc_value_t *status)
+/* Registered groups that are not what they should be, and what to do about each. */
+static void say_registry_health(struct cli *cli, const cccc_value_t *listed)
+{
+    const cccc_value_t *health = cccc_get(listed, "registry_health");
+    const cccc_value_t *missing = cccc_get(health, "missing_group_ids"), *corrupt = cccc_get(health, "corrupt_group_ids");
+    cccc_str_t id = {0};
+    for (uint32_t i = 0; i < cli_count(missing); i++)
+        if (cccc_as_str(cli_item(missing, i), &id))
+            cli_fact(cli, "missing", "%.*s is registered, but %s/groups/%.*s is gone", CCCC_STR_FMT(id), cli->home.root, CCCC_STR_FMT(id));
+    for (uint32_t i = 0; i < cli_count(corrupt); i++)
+        if (cccc_as_str(cli_item(corrupt, i), &id))
+            cli_fact(cli, "corrupt", "%.*s cannot be read; `cccc doctor` says why", CCCC_STR_FMT(id));
+    if (cli_count(missing) > 0)
+        cli_say(cli, "next: put the folder back (cccc backup list), then cccc daemon restart; or cccc groups --forget-missing");
+}
+
+void cli_print_degraded(struct cli *cli, const cccc_value_t *status)
 {
     const cccc_value_t *list = cccc_get(status, "groups_degraded");
     cccc_str_t degraded = cccc_get_str(status, "degraded");
@@ -51,34 +66,45 @@ static void say_degraded(struct cli *cli, const cccc_value_t *status)
     }
 }
 
-static int print_json(struct cli *cli, const cccc_value_t *status, const cccc_value_t *groups, cccc_str_t active)
+/* `more` of the answer: it was cut. */
+static void add_groups(cccc_builder_t *result, const cccc_value_t *listed)
 {
-    cccc_builder_t result = cccc_map_builder(cli->arena, 4);
+    static const char *const keys[] = {"groups", "registry_health", "more"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (cccc_get(listed, keys[i]))
+            cccc_map_add(result, keys[i], *cccc_get(listed, keys[i]));
+}
+
+static int print_json(struct cli *cli, const cccc_value_t *status, const cccc_value_t *listed, cccc_str_t active)
+{
+    cccc_builder_t result = cccc_map_builder(cli->arena, 8);
     cccc_map_add(&result, "home", cccc_text(cli->home.root));
     cccc_map_add(&result, "daemon", *status);
     cccc_map_add(&result, "active_group_id", cccc_string(active));
-    cccc_map_add(&result, "groups", *groups);
+    add_groups(&result, listed);
     return cli_result(cli, &result.value);
 }
 
 static int overview(struct cli *cli)
 {
-    const cccc_value_t *daemon, *groups;
+    const cccc_value_t *daemon, *listed;
     cccc_str_t active;
     int status = cli_ask(cli, "status", NULL, &daemon);
     if (status == 0)
-        status = ask_groups(cli, &groups, &active);
+        status = ask_groups(cli, &listed, &active);
     if (status)
         return status;
     if (cli->json)
-        return print_json(cli, daemon, groups, active);
+        return print_json(cli, daemon, listed, active);
+    const cccc_value_t *groups = cccc_get(listed, "groups");
     cli_fact(cli, "home", "%s", cli->home.root);
     cli_fact(cli, "daemon", "running, pid %" PRIu64 ", version %.*s", cccc_get_uint(daemon, "pid", 0),
              CCCC_STR_FMT(cccc_get_str(daemon, "version")));
-    say_degraded(cli, daemon);
+    cli_print_degraded(cli, daemon);
     cli_fact(cli, "groups", "%" PRIu32, cli_count(groups));
     if (cli_count(groups) > 0)
         cli_print_groups(cli, groups, active);
+    say_registry_health(cli, listed);
     return 0;
 }
 
@@ -105,18 +131,40 @@ int cmd_status(struct cli *cli)
     return strcmp(error.code, cccc_err_code(CCCC_E_NOT_RUNNING)) == 0 ? not_running(cli, &error) : cli_fail_with(cli, &error);
 }
 
+/* Remove from the registry what has no folder any more. */
+static int forget_missing(struct cli *cli)
+{
+    const cccc_value_t *result;
+    cccc_args_t *args = cccc_args_new();
+    cccc_str_t id = {0};
+    cccc_args_bool(args, "remove_missing", true);
+    int status = cli_ask(cli, "registry_reconcile", &args, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    const cccc_value_t *removed = cccc_get(result, "removed_group_ids");
+    for (uint32_t i = 0; i < cli_count(removed); i++)
+        if (cccc_as_str(cli_item(removed, i), &id))
+            cli_fact(cli, "forgotten", "%.*s", CCCC_STR_FMT(id));
+    if (cli_count(removed) == 0)
+        cli_say(cli, "every registered group has its folder; nothing was changed");
+    return 0;
+}
+
 int cmd_groups(struct cli *cli)
 {
-    const cccc_value_t *groups;
+    const cccc_value_t *listed;
     cccc_str_t active;
     int status = cli_connect(cli, CLI_START_IT);
+    if (status == 0 && cli_flag(cli, "forget-missing"))
+        return forget_missing(cli);
     if (status == 0)
-        status = ask_groups(cli, &groups, &active);
+        status = ask_groups(cli, &listed, &active);
     if (status)
         return status;
+    const cccc_value_t *groups = cccc_get(listed, "groups");
     if (cli->json) {
-        cccc_builder_t result = cccc_map_builder(cli->arena, 2);
-        cccc_map_add(&result, "groups", *groups);
+        cccc_builder_t result = cccc_map_builder(cli->arena, 4);
+        add_groups(&result, listed);
         cccc_map_add(&result, "active_group_id", cccc_string(active));
         return cli_result(cli, &result.value);
     }
@@ -124,6 +172,7 @@ int cmd_groups(struct cli *cli)
         cli_print_groups(cli, groups, active);
     else
         cli_say(cli, "no groups yet\nnext: cccc group create TITLE, or cccc attach PATH");
+    say_registry_health(cli, listed);
     return 0;
 }
 

@@ -136,8 +136,9 @@ static void say_live(struct cli *cli, const cccc_follow_t *follower)
 static void print_item(const struct selection *self, const struct cccc_item *item)
 {
     struct cli *cli = self->cli;
-    if (item->type == CCCC_ITEM_EVENT && is_selected(self, &item->event))
-        cli_print_event(cli, &item->event, self->raw);
+    const msgpack_object *event = cccc_item_event(item);
+    if (event && is_selected(self, event))
+        cli_print_event(cli, event, self->raw);
     else if (item->type == CCCC_ITEM_GAP)
         cli_print_gap(cli, item->from_seq, item->to_seq, item->reason);
     else if (item->type == CCCC_ITEM_RESET && cli->json)

@@ -96,6 +96,11 @@
         .name = "title", .arg = "TEXT", .help = "display name; may be used as a recipient"                                                 \
     }
 
+#define OPT_FORGET_MISSING                                                                                                                 \
+    {                                                                                                                                      \
+        .name = "forget-missing", .help = "remove groups whose folder is gone from the registry"                                           \
+    }
+
 #define ARG_GROUP                                                                                                                          \
     {                                                                                                                                      \
         .name = "GROUP", .help = "id, unique prefix or unique title"                                                                       \
@@ -197,7 +202,9 @@ const struct cli_command cli_commands[] = {
      .run = cmd_status},
     {.name = "groups",
      .summary = "list the groups, newest activity first",
-     .examples = EXAMPLES("cccc groups", "cccc groups --json"),
+     .about = "A registered group whose folder is gone is named too.",
+     .examples = EXAMPLES("cccc groups", "cccc groups --json", "cccc groups --forget-missing  # of groups whose folder is gone for good"),
+     .options = OPTIONS(OPT_FORGET_MISSING),
      .run = cmd_groups},
     {.name = "doctor",
      .summary = "check home, daemon, disk, sockets, groups and ledgers",
@@ -256,6 +263,7 @@ const struct cli_command cli_commands[] = {
      .name = "list",
      .summary = "list the groups, newest activity first",
      .examples = EXAMPLES("cccc group list"),
+     .options = OPTIONS(OPT_FORGET_MISSING),
      .run = cmd_groups},
     {.noun = "group",
      .name = "show",
@@ -415,7 +423,7 @@ const struct cli_command cli_commands[] = {
      .run = cmd_blob_stat},
     {.name = "ledger",
      .summary = "check ledgers on disk, without a daemon",
-     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat")},
+     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat", "cccc ledger repair --group ops")},
     {.noun = "ledger",
      .name = "verify",
      .summary = "check every line, checksum and link of a ledger",
@@ -429,6 +437,21 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc ledger stat", "cccc ledger stat --all --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
      .run = cmd_ledger_stat},
+    {.noun = "ledger",
+     .name = "repair",
+     .summary = "give up damaged events, so that a group goes on without them",
+     .about = "For a ledger whose end is damaged or lost: such a group is served and takes no messages. Restore a backup if there is one. "
+              "Without "
+              "--accept-loss nothing is changed and what would be done is shown. With it the damaged bytes at the end are copied to "
+              "state/ledger/torn/ of the group before they are cut, and a ledger.repair event names the events given up, also those in the "
+              "middle of the "
+              "ledger; readers go on to be told of the gap, and doctor takes it as known. Refuses while a daemon serves the home. Exits 0 "
+              "when there is "
+              "nothing to give up or it is done, 9 when there is and --accept-loss was not given, 6 when a daemon serves.",
+     .examples = EXAMPLES("cccc ledger repair --group ops  # what it would do",
+                          "cccc ledger repair --group ops --accept-loss  # behind `cccc daemon stop`"),
+     .options = OPTIONS(OPT_GROUP, {.name = "accept-loss", .help = "do it: the events named are given up"}),
+     .run = cmd_ledger_repair},
     {.name = "backup",
      .summary = "make, check and list backups of the home",
      .about = "A backup is a folder shaped like a home, with a manifest.json of checksums. It holds the registry, settings, secrets (mode "

@@ -2,6 +2,7 @@
  *
  * The daemon gets a clean environment: of all CCCC_* variables only CCCC_HOME, so that nothing of an actor's terminal leaks into it.
  * Thread: the program's one. */
+#include "broker/store/store.h"
 #include "clients/cli/cli.h"
 
 #include <errno.h>
@@ -196,4 +197,25 @@ int cli_daemon_start(struct cli *cli, bool *started)
         err ? cli_fail(cli, CCCC_E_INTERNAL, NULL, "cannot run %s: %s", program, strerror(err)) : await_start(cli, pid, words[0], started);
     close(words[0]);
     return status;
+}
+
+/* ---- keeping every daemon out ---- */
+
+int cli_refuse_served(struct cli *cli, int32_t pid)
+{
+    return cli_fail(cli, CCCC_E_LOCKED, "`cccc daemon stop`, then try again", "%s is served by pid %d; nothing was changed", cli->home.root,
+                    pid);
+}
+
+int cli_lock_home(struct cli *cli, struct cccc_home *home)
+{
+    struct cccc_errmsg m;
+    int fd;
+    int32_t pid = 0;
+    cccc_err_t err = cccc_home_prepare(&cccc_vfs_posix, home, &m);
+    if (err == CCCC_OK)
+        err = cccc_home_lock(&cccc_vfs_posix, home, &fd, &pid, &m);
+    if (err == CCCC_E_LOCKED)
+        return cli_refuse_served(cli, pid);
+    return err ? cli_fail(cli, err, "`cccc doctor` checks the home", "%s", m.text) : 0;
 }

@@ -12,7 +12,7 @@ struct offline_ledger {
     cccc_err_t err; /* CCCC_OK, or why it could not be judged: message */
     struct cccc_errmsg message;
     struct cccc_verify_report report;
-    cccc_builder_t findings; /* array of maps: what, file, line, offset, length, from_seq, to_seq, reason */
+    cccc_builder_t findings; /* array of maps: state, what, file, line, offset, length, from_seq, to_seq, reason */
 };
 
 /* What CCCC 0.4.0 moved out of a ledger: state/ledger/archive/ledger.<stamp>.jsonl. */
@@ -29,3 +29,7 @@ bool offline_is_damaged(const struct offline_ledger *ledger);
 cccc_value_t offline_value(const struct offline_ledger *ledger);
 /* A line per finding. */
 void offline_print_findings(const struct offline_ledger *ledger);
+/* "<file> line N offset N: what (events a..b)" of a finding. */
+const char *offline_finding_text(struct cli *cli, const cccc_value_t *finding);
+/* Is this finding damage, or worth a note only: what was given up, an unreadable mark? */
+bool offline_is_damage(const cccc_value_t *finding);

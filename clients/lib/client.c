@@ -40,7 +40,6 @@ static cccc_t *client_new(const struct cccc_options *options)
         self->free_slots[self->free_count] = (uint16_t)(REQUEST_SLOTS - 1 - self->free_count);
         self->free_count++;
     }
-    cccc_buf_init(&self->packed);
     cccc_buf_init(&self->frame);
     make_id_prefix(self);
     return self;
@@ -72,7 +71,6 @@ void cccc_close(cccc_t **taken)
     link_close(&self->link);
     zmq_ctx_term(self->zmq);
     cccc_reply_free(&self->spare);
-    cccc_buf_fini(&self->packed);
     cccc_buf_fini(&self->frame);
     free(self->slots);
     free(self->free_slots);
@@ -252,16 +250,28 @@ static int refuse_open(cccc_t *self, const char *op, size_t len, struct cccc_err
     return 0;
 }
 
+static void release_request(struct request *r)
+{
+    if (atomic_fetch_sub_explicit(&r->holders, 1, memory_order_acq_rel) == 1)
+        free(r);
+}
+
+/* On libzmq's thread. */
+static void give_back(void *frame, void *request)
+{
+    (void)frame;
+    release_request(request);
+}
+
 /* A request with its frame. */
 static struct request *make_request(cccc_t *self, uint64_t id, const char *op, const cccc_args_t *args)
 {
-    msgpack_sbuffer_clear(&self->packed);
     msgpack_sbuffer_clear(&self->frame);
-    args_pack(args, &self->packed);
-    cccc_request_write(&self->frame, id, op, self->packed.data, self->packed.size);
+    cccc_request_write(&self->frame, id, op, "", 0);
+    args_pack(args, &self->frame);
     struct request *r = malloc(sizeof *r + self->frame.size);
     CCCC_ASSERT(r, "out of memory");
-    *r = (struct request){.id = id, .len = self->frame.size};
+    *r = (struct request){.holders = 1, .id = id, .len = self->frame.size};
     memcpy(r->frame, self->frame.data, self->frame.size);
     size_t op_len = strnlen(op, sizeof r->op - 1);
     memcpy(r->op, op, op_len);
@@ -297,7 +307,12 @@ int request_open(cccc_t *self, const char *op, cccc_args_t **taken, struct waite
 
 static bool send_frame(cccc_t *self, struct request *r)
 {
-    r->sent = zmq_send(self->link.socket, r->frame, r->len, ZMQ_DONTWAIT) == (int)r->len;
+    zmq_msg_t frame;
+    atomic_fetch_add_explicit(&r->holders, 1, memory_order_relaxed);
+    CCCC_ASSERT(zmq_msg_init_data(&frame, r->frame, r->len, give_back, r) == 0, "out of memory");
+    r->sent = zmq_msg_send(&frame, self->link.socket, ZMQ_DONTWAIT) >= 0;
+    if (!r->sent)
+        zmq_msg_close(&frame);
     r->maybe_seen |= r->sent;
     return r->sent;
 }
@@ -367,7 +382,7 @@ void requests_drop(cccc_t *self)
         struct request *r = self->ended_first;
         self->ended_first = r->next;
         cccc_reply_free(&r->reply);
-        free(r);
+        release_request(r);
     }
     self->ended_last = NULL;
 }
@@ -378,7 +393,7 @@ void request_forget(cccc_t *self, const struct waiter *waiter)
         next = r->next;
         if (r->waiter == waiter) {
             close_request(self, r);
-            free(r);
+            release_request(r);
         }
     }
     for (struct request *r = self->ended_first; r; r = r->next)
@@ -405,27 +420,37 @@ static void local_error(const cccc_t *self, const struct request *r, struct cccc
 static void tell_waiter(struct waiter *waiter, struct request *r, const struct cccc_error *err)
 {
     waiter->ended = true;
-    waiter->failed = !r->reply || !r->reply->ok;
-    waiter->error = *err;
+    waiter->failed = err != NULL;
+    if (err)
+        waiter->error = *err;
     waiter->reply = r->reply;
     r->reply = NULL;
 }
 
-static void tell(cccc_t *self, struct request *r)
+static void tell_failure(cccc_t *self, struct request *r)
 {
-    bool good = r->reply && r->reply->ok;
     struct cccc_error err = {0};
-    if (r->reply && !good)
+    if (r->reply)
         reply_error(r->reply, &err);
-    else if (!r->reply)
+    else
         local_error(self, r, &err);
     if (r->waiter)
         tell_waiter(r->waiter, r, &err);
     else if (r->done)
-        r->done(r->arg, good ? r->reply : NULL, good ? NULL : &err);
+        r->done(r->arg, NULL, &err);
+}
+
+static void tell(cccc_t *self, struct request *r)
+{
+    if (!r->reply || !r->reply->ok)
+        tell_failure(self, r);
+    else if (r->waiter)
+        tell_waiter(r->waiter, r, NULL);
+    else if (r->done)
+        r->done(r->arg, r->reply, NULL);
     self->told += !r->internal;
     reply_recycle(self, &r->reply);
-    free(r);
+    release_request(r);
 }
 
 void requests_dispatch(cccc_t *self)

@@ -103,9 +103,11 @@ struct cccc_follow {
     bool drained;      /* the socket said that it has no more frames: only then may it be slept on */
     bool holding;      /* body is of a frame that does not fit yet */
     uint64_t held_seq, held_prev;
-    zmq_msg_t body;    /* of the frame last taken */
-    msgpack_zone zone; /* its event */
-    cccc_buf_t packed; /* the packed form of an event of a page */
+    zmq_msg_t body;       /* of the frame last taken */
+    msgpack_zone zone;    /* its event, when that was unpacked */
+    msgpack_object event; /* of the item last given */
+    bool unpacked;        /* or `event` is not there yet */
+    cccc_buf_t packed;    /* the packed form of an event of a page */
 
     struct cccc_follow_stats stats;
     bool failed;
@@ -124,10 +126,10 @@ static void set_anchor(struct anchor *anchor, uint64_t seq, cccc_str_t id)
 }
 
 /* Move to an event that was seen itself. */
-static void move_to_event(cccc_follow_t *self, uint64_t seq, const msgpack_object *event)
+static void move_to_event(cccc_follow_t *self, uint64_t seq, cccc_str_t id)
 {
     self->pos = seq;
-    set_anchor(&self->anchor, seq, cccc_get_str(event, "id"));
+    set_anchor(&self->anchor, seq, id);
 }
 
 /* Everything up to `seq` has been considered. */
@@ -362,6 +364,11 @@ static bool page_gap_item(cccc_follow_t *self, const msgpack_object *gap, struct
     return gap_item(self, item, from > self->pos ? from : self->pos + 1, to, cccc_get_str(gap, "reason"));
 }
 
+static struct cccc_item event_item(cccc_follow_t *self, uint64_t seq, const char *bytes, size_t len)
+{
+    return (struct cccc_item){.type = CCCC_ITEM_EVENT, .seq = seq, .bytes = bytes, .len = len, .follower = self};
+}
+
 static bool page_event_item(cccc_follow_t *self, const msgpack_object *event, struct cccc_item *item)
 {
     uint64_t seq = cccc_get_uint(event, "seq", 0);
@@ -375,11 +382,13 @@ static bool page_event_item(cccc_follow_t *self, const msgpack_object *event, st
         return gap_item(self, item, self->pos + 1, seq - 1, CCCC_STR("missing"));
     page_pass(&self->page, PAGE_EVENT);
     silence_was_loss(self);
-    move_to_event(self, seq, event);
+    move_to_event(self, seq, cccc_get_str(event, "id"));
     count_event(self, false);
     msgpack_sbuffer_clear(&self->packed);
     cccc_pack_value(&self->packed, event);
-    *item = (struct cccc_item){.type = CCCC_ITEM_EVENT, .seq = seq, .event = *event, .bytes = self->packed.data, .len = self->packed.size};
+    self->event = *event;
+    self->unpacked = true;
+    *item = event_item(self, seq, self->packed.data, self->packed.size);
     return true;
 }
 
@@ -426,6 +435,17 @@ static bool unpack_body(cccc_follow_t *self, msgpack_object *out)
     msgpack_zone_clear(&self->zone);
     return msgpack_unpack(zmq_msg_data(&self->body), zmq_msg_size(&self->body), &offset, &self->zone, out) == MSGPACK_UNPACK_SUCCESS &&
            cccc_is_map(out);
+}
+
+/* The id of the event in the body. Events begin {v, id, ...} (PROTOCOL.md), so it needs no unpacking; "" when this one does not. */
+static cccc_str_t peek_id(cccc_follow_t *self)
+{
+    enum { ID_LEN = 32 };
+    static const unsigned char head[] = {0xa1, 'v', 1, 0xa2, 'i', 'd', 0xd9, ID_LEN};
+    const unsigned char *p = zmq_msg_data(&self->body);
+    if (zmq_msg_size(&self->body) < 1 + sizeof head + ID_LEN || (*p & 0xf0) != 0x80 || memcmp(p + 1, head, sizeof head) != 0)
+        return CCCC_STR("");
+    return (cccc_str_t){(const char *)p + 1 + sizeof head, ID_LEN};
 }
 
 /* A head frame: the group is at head_seq. All that was published before it came before it. */
@@ -499,27 +519,25 @@ static void lose(cccc_follow_t *self)
 /* The held frame, by the rule at the top of this file. True when it became an item. */
 static bool frame_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
 {
-    msgpack_object event;
     if (self->held_prev > self->pos) {
         lose(self);
         return false;
     }
     self->holding = false;
-    if (!unpack_body(self, &event)) {
+    cccc_str_t id = peek_id(self);
+    bool filtered = !cccc_is_nil(&self->kinds) || self->by.len > 0;
+    self->unpacked = (filtered || id.len == 0) && unpack_body(self, &self->event);
+    if ((filtered || id.len == 0) && !self->unpacked) {
         lose(self);
         return false;
     }
-    move_to_event(self, self->held_seq, &event);
+    move_to_event(self, self->held_seq, id.len ? id : cccc_get_str(&self->event, "id"));
     self->quiet_ms = QUIET_MOST_MS;
     self->verify_ms = now + self->quiet_ms;
-    if (!matches(self, &event))
+    if (filtered && !matches(self, &self->event))
         return false;
     count_event(self, true);
-    *item = (struct cccc_item){.type = CCCC_ITEM_EVENT,
-                               .seq = self->held_seq,
-                               .event = event,
-                               .bytes = zmq_msg_data(&self->body),
-                               .len = zmq_msg_size(&self->body)};
+    *item = event_item(self, self->held_seq, zmq_msg_data(&self->body), zmq_msg_size(&self->body));
     return true;
 }
 
@@ -714,6 +732,15 @@ int cccc_follow_next(cccc_follow_t *self, struct cccc_item *item, int timeout_ms
         if (now >= until || !turn(self, until))
             return 0;
     }
+}
+
+const msgpack_object *cccc_item_event(const struct cccc_item *item)
+{
+    cccc_follow_t *self = item->follower;
+    if (item->type != CCCC_ITEM_EVENT)
+        return NULL;
+    self->unpacked = self->unpacked || unpack_body(self, &self->event);
+    return self->unpacked ? &self->event : NULL;
 }
 
 /* ---- opening and closing ---- */

@@ -13,6 +13,7 @@
 #include "proto/wire.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <zmq.h>
 
 /* ---- errors (error.c) ---- */
@@ -88,7 +89,9 @@ struct waiter {
     bool failed;
 };
 
+/* Its bytes are lent to libzmq, whose thread may give them back after the answer came: whoever is last frees it. */
 struct request {
+    _Atomic unsigned holders; /* the table or the list of ended ones, and libzmq for each time it was sent */
     uint64_t id;
     struct request *prev, *next; /* in the order of opening, which is that of their deadlines */
     int64_t deadline_ms;
@@ -136,9 +139,9 @@ struct cccc {
     size_t user_open;
     size_t open_bytes;
     uint64_t serial;
-    uint64_t told;            /* requests of the user's that ended */
-    cccc_reply_t *spare;      /* one reply kept for the next */
-    cccc_buf_t packed, frame; /* for making requests, reused */
+    uint64_t told;       /* requests of the user's that ended */
+    cccc_reply_t *spare; /* one reply kept for the next */
+    cccc_buf_t frame;    /* for making requests, reused */
 
     char id_prefix[33]; /* of client ids: 128 random bits */
     uint64_t id_count;

@@ -112,6 +112,15 @@ static void fields_become_members(void **state)
     assert_string_equal(last_json(), "{\"level\":\"info\",\"id\":\"X\",\"msg\":\"group=g_1 by=user\"}");
 }
 
+/* A text that was rendered elsewhere has the fields of the format it was rendered with. */
+static void rendered_text_keeps_its_fields(void **state)
+{
+    (void)state;
+    cccc_log_rendered(LOG_INFO, "X", "a group is gone group=%s why=%s", "a group is gone group=g_1 why=rm -r by=hand");
+    assert_string_equal(last_json(),
+                        "{\"level\":\"info\",\"id\":\"X\",\"msg\":\"a group is gone\",\"group\":\"g_1\",\"why\":\"rm -r by=hand\"}");
+}
+
 /* A value that looks like a field makes nobody believe it: then all of it is message. */
 static void values_cannot_forge_fields(void **state)
 {
@@ -326,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
         TEST(fields_become_members),
+        TEST(rendered_text_keeps_its_fields),
         TEST(values_cannot_forge_fields),
         TEST(hostile_bytes_stay_inside_their_line),
         TEST(long_texts_are_cut),

@@ -94,7 +94,7 @@ static void check_event(struct reader *reader, const struct cccc_item *item)
                  (unsigned long long)next_owed(reader, item->seq));
     assert_int_equal(item->len, len);
     assert_memory_equal(item->bytes, bytes, len);
-    assert_int_equal(cccc_field_uint(&item->event, "seq", 0), item->seq);
+    assert_int_equal(cccc_field_uint(cccc_item_event(item), "seq", 0), item->seq);
     reader->last = item->seq;
 }
 

@@ -188,10 +188,10 @@ static bool reader_next(struct reader *reader, struct cccc_item *item, int timeo
 /* What the follower of everything learns: each message of each sender once, and to whom each seq went. */
 static bool note(struct bed *bed, const struct cccc_item *item)
 {
-    const msgpack_object *data = cccc_field(&item->event, "data");
+    const msgpack_object *data = cccc_field(cccc_item_event(item), "data");
     const char *kind, *text;
     size_t len;
-    if (item->type != CCCC_ITEM_EVENT || !cccc_field_text(&item->event, "kind", &kind, &len) || len != 12 ||
+    if (item->type != CCCC_ITEM_EVENT || !cccc_field_text(cccc_item_event(item), "kind", &kind, &len) || len != 12 ||
         memcmp(kind, "chat.message", 12) != 0)
         return false;
     assert_true(cccc_field_text(data, "text", &text, &len));

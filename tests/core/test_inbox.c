@@ -216,7 +216,6 @@ static void lanes_are_read_apart(void **state)
     assert_string_equal(inbox_seqs(b, TEAM, "peer-1", "all"), "1 2 3 4");
     assert_string_equal(inbox_seqs(b, TEAM, "peer-1", "chat"), "1 3");
     assert_string_equal(inbox_seqs(b, TEAM, "peer-1", "notify"), "2 4");
-    assert_string_equal(inbox_seqs(b, TEAM, "peer-1", "nonsense"), "1 2 3 4");
     assert_string_equal(inbox_seqs(b, TEAM, "lead", "all"), "4");
     const cccc_value_t *result = mark_all(b, "peer-1", "notify");
     assert_json(b, bench_at(result, "event.data.lanes"), "['notify']");
@@ -387,12 +386,76 @@ static void cursors_are_exported(void **state)
     team_end(&b);
 }
 
+static void request_reply(bench_t *b, uint64_t conn, const char *to)
+{
+    bench_request(b, conn, "reply", "{'group_id':'%s','reply_to':'%s','text':'a','by':'peer-1','client_id':'k'}", TEAM, to);
+}
+
+/* The repeat of a reply is answered like the first one, the acknowledgement included: when both are durable, when both are on their way, and when
+ * the disk has the reply and not yet the acknowledgement. */
+static void repeated_reply_has_the_same_acknowledgement(void **state)
+{
+    (void)state;
+    for (uint32_t durable = 0; durable <= 2; durable++) {
+        bench_t *b = team_new(1);
+        const char *id = say(b, "user", "['peer-1']", "attention");
+        request_reply(b, 1, id);
+        assert_true(bench_finish_read(b));
+        bench_sync(b, TEAM, durable);
+        request_reply(b, 2, id);
+        bench_settle(b);
+        const cccc_value_t *first = bench_reply(b, 1), *again = bench_reply(b, 2);
+        assert_string_equal(bench_code(again), "ok");
+        assert_true(cccc_get_bool(cccc_get(again, "result"), "duplicate", false));
+        assert_string_equal(bench_str_at(b, first, "result.ack_event.data.event_id"), id);
+        assert_true(cccc_value_eq(bench_at(first, "result.event"), bench_at(again, "result.event")));
+        assert_true(cccc_value_eq(bench_at(first, "result.ack_event"), bench_at(again, "result.ack_event")));
+        assert_int_equal(bench_durable(b, TEAM), 3);
+        team_end(&b);
+    }
+}
+
+/* The repeat of a reply that implied nothing says so, also when another event stands behind it. */
+static void repeated_reply_to_nothing_special_has_none(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    const char *id = say(b, "user", "['peer-1']", "normal");
+    for (uint64_t conn = 1; conn <= 2; conn++) {
+        request_reply(b, conn, id);
+        bench_settle(b);
+        const cccc_value_t *reply = bench_reply(b, conn);
+        assert_int_equal(bench_uint_at(reply, "result.event.seq"), 2);
+        assert_true(cccc_is_nil(bench_at(reply, "result.ack_event")));
+        say(b, "user", "['peer-1']", "attention");
+    }
+    team_end(&b);
+}
+
+/* A filter that is no word of ours is refused with the words that are, and marks nothing. */
+static void unknown_filter_is_refused(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    say(b, "user", "['peer-1']", "normal");
+    static const char *const ops[] = {"inbox_list", "inbox_mark_all_read"};
+    for (size_t i = 0; i < 2; i++) {
+        const cccc_value_t *reply = bench_ask(b, ops[i], "{'group_id':'%s','actor_id':'peer-1','kind_filter':'bogus'}", TEAM);
+        assert_string_equal(bench_code(reply), "invalid_request");
+        assert_string_equal(bench_str_at(b, reply, "error.details.expected"), "all, chat or notify");
+        assert_non_null(strstr(bench_str_at(b, reply, "error.message"), "\"bogus\""));
+    }
+    assert_int_equal(bench_uint_at(bench_do(b, "inbox_list", "{'group_id':'%s','actor_id':'peer-1'}", TEAM), "unread_total"), 1);
+    team_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(list_is_oldest_first_and_says_what_is_left),
         cmocka_unit_test(list_limit_has_a_default_and_a_maximum),
         cmocka_unit_test(list_is_cut_at_a_whole_event),
+        cmocka_unit_test(unknown_filter_is_refused),
         cmocka_unit_test(only_readers_have_an_inbox_and_only_some_may_look),
         cmocka_unit_test(damaged_ledger_is_said),
         cmocka_unit_test(mark_read_moves_forward_only_and_writes_once),
@@ -405,6 +468,8 @@ int main(void)
         cmocka_unit_test(reading_acknowledges_when_the_table_says),
         cmocka_unit_test(cursor_that_passes_over_acknowledges_nothing),
         cmocka_unit_test(reply_acknowledges_once),
+        cmocka_unit_test(repeated_reply_has_the_same_acknowledgement),
+        cmocka_unit_test(repeated_reply_to_nothing_special_has_none),
         cmocka_unit_test(cursors_are_exported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,11 +2,20 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
+import time
 
 import pytest
 from cliutil import CCCC, answer, group_with, on_terminal, rows, steady
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def leftovers(folder):
@@ -129,6 +138,22 @@ def test_damage_is_found_and_exits_9(home):
     assert done.returncode == 9 and ledger["state"] == "damaged" and ledger["findings"][0]["line"] == 2
 
 
+def test_a_registered_group_without_its_folder_is_named_until_it_is_forgotten(home):
+    kept, gone = group_with(home, title="Kept"), group_with(home, title="Gone")
+    home.cli("daemon", "stop")
+    (home.path / "groups" / gone).rename(home.path / "elsewhere")
+    done = home.cli("doctor", check=False)
+    assert done.returncode == 1 and f"registry\tfailed\tgroup {gone} (Gone) is registered, but " in done.stdout and "--forget-missing" in done.stdout
+    home.cli("daemon", "start")
+    for command in ("groups", "status"):
+        done = home.cli(command)
+        assert f"missing\t{gone} is registered, but {home.path}/groups/{gone} is gone\n" in done.stdout and "--forget-missing" in done.stderr
+        assert answer(home, command)["registry_health"] == {"missing_group_ids": [gone], "corrupt_group_ids": []}
+    assert home.cli("groups", "--forget-missing").stdout == f"forgotten\t{gone}\n"
+    assert home.cli("doctor").returncode == 0 and "missing" not in home.cli("groups").stdout and kept in home.cli("groups").stdout
+    assert "nothing was changed" in home.cli("groups", "--forget-missing").stderr
+
+
 def test_an_unreadable_group_yaml_is_damage(home):
     group = group_with(home, "lead")
     home.cli("daemon", "stop")
@@ -137,6 +162,45 @@ def test_an_unreadable_group_yaml_is_damage(home):
         (folder / name).write_text("{not yaml")
     done = home.cli("doctor", check=False)
     assert done.returncode == 9 and f"group {group}\tdamaged\t" in done.stdout
+
+
+def test_an_edit_that_is_no_configuration_does_not_count_and_everybody_hears_of_it(home):
+    group = group_with(home, "lead", "rev")
+    home.cli("daemon", "stop")
+    file = home.path / "groups" / group / "group.yaml"
+    edit = re.sub(r"(?s)actors:\n.*?\nautomation:", "actors: hello\nautomation:", file.read_text())
+    assert "actors: hello\n" in edit
+    file.write_text(edit)
+    line = 1 + edit[:edit.index("actors: hello")].count("\n")
+    reason = f"group.yaml: line {line}: actors: must be a list"
+    done = home.cli("doctor", check=False)
+    assert done.returncode == 1 and f"group {group}\tfailed\t{reason}" in done.stdout
+    home.cli("daemon", "start")
+    assert [actor["id"] for actor in answer(home, "actor", "list")["actors"]] == ["lead", "rev"]
+    [degraded] = answer(home, "daemon", "status")["groups_degraded"]
+    assert degraded["group_id"] == group and degraded["reason"].startswith(reason) and "group.yaml.edited" in degraded["reason"]
+    assert reason in home.cli("daemon", "logs").stdout and reason in home.cli("daemon", "status").stdout
+    kept = file.with_name("group.yaml.edited")
+    wait_for(kept.exists)
+    assert kept.read_text() == edit
+    done = home.cli("doctor", check=False)
+    assert done.returncode == 1 and f"daemon\tfailed\t{group}: {reason}" in done.stdout and "group.yaml.edited is an edit that was refused" in done.stdout
+    home.cli("daemon", "restart")
+    assert f"group {group}\tnote\tgroup.yaml.edited is an edit that was refused: line {line}: actors: must be a list" in home.cli("doctor").stdout
+    kept.unlink()
+    assert "note" not in [row[1] for row in rows(home.cli("doctor").stdout) if row[0] == f"group {group}"]
+
+
+def test_an_edit_with_entries_of_others_counts_and_they_are_named(home):
+    group = group_with(home, "lead")
+    home.cli("daemon", "stop")
+    file = home.path / "groups" / group / "group.yaml"
+    file.write_text(file.read_text().replace("title: Demo", "title: By hand\ncolour: green"))
+    home.cli("daemon", "start")
+    shown = answer(home, "group", "show")["group"]
+    assert shown["title"] == "By hand" and shown["colour"] == "green"
+    assert f"group {group}\tnote\tgroup.yaml: colour is unknown; kept as it is" in home.cli("doctor").stdout
+    assert "colour is unknown" in home.cli("daemon", "logs").stdout
 
 
 def test_a_torn_tail_is_no_damage(home):

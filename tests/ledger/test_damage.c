@@ -105,15 +105,15 @@ struct findings {
     struct cccc_verify_report report;
 };
 
-static void count_finding(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what)
+static void count_finding(void *arg, const struct cccc_verify_finding *finding)
 {
     struct findings *f = arg;
-    assert_string_equal(file, WORLD_LEDGER);
-    assert_true(what[0]);
+    assert_string_equal(finding->file, WORLD_LEDGER);
+    assert_true(finding->what[0]);
     if (f->count++ == 0) {
-        f->line = line;
-        f->offset = gap->offset;
-        f->end = gap->offset + gap->length;
+        f->line = finding->line;
+        f->offset = finding->gap.offset;
+        f->end = finding->gap.offset + finding->gap.length;
     }
 }
 

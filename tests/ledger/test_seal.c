@@ -64,7 +64,8 @@ static void leave_half_a_seal(struct world *w)
     struct cccc_seal_result result;
     assert_non_null(seal);
     cccc_seal_prepare(seal);
-    cccc_ledger_seal_done(w->ledger, &seal, &result);
+    cccc_ledger_seal_done(w->ledger, seal, &result);
+    cccc_seal_destroy(&seal);
     world_die(w, NULL);
 }
 
@@ -122,10 +123,8 @@ static void a_stop_at_any_call_of_a_seal_loses_nothing(void **state)
     all_loops(&crash, NULL);
     all_loops(&crash, &lose_all);
     all_loops(&crash, &keep_all);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++, salt += 17)
         all_loops(&crash, &dice);
-        salt += 17;
-    }
 }
 
 /* An error at any call gives the seal up, and nothing else. */
@@ -136,8 +135,7 @@ static void an_error_at_any_call_of_a_seal_loses_nothing(void **state)
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         for (int for_ever = 0; for_ever < 2; for_ever++) {
             struct simdisk_fault fail = {.kind = SIMDISK_FAIL, .error = errors[i], .for_ever = for_ever};
-            all_loops(&fail, NULL);
-            all_loops(&fail, &lose_all);
+            all_loops(&fail, i == 0 ? NULL : &lose_all);
             all_loops(&fail, &dice);
         }
     }
@@ -149,7 +147,7 @@ static void random_histories_of_seals_keep_every_line(void **state)
 {
     (void)state;
     printf("seed %llu, %llu histories\n", (unsigned long long)arguments.seed, (unsigned long long)arguments.histories);
-    for (uint64_t i = 0; i < arguments.histories / 4; i++) {
+    for (uint64_t i = 0; i < arguments.histories / 8; i++) {
         struct world w;
         world_init(&w, arguments.seed + i);
         for (unsigned life = 0; life < 3; life++) {
@@ -186,7 +184,8 @@ static void seal_with(struct world *w, uint64_t keep, uint64_t segment_bytes, ui
     cccc_seal_prepare(seal);
     assert_true(cccc_ledger_seal_begin_switch(w->ledger, seal, &over));
     cccc_seal_switch(seal);
-    cccc_ledger_seal_done(w->ledger, &seal, &result);
+    cccc_ledger_seal_done(w->ledger, seal, &result);
+    cccc_seal_destroy(&seal);
     assert_int_equal(result.err, CCCC_OK);
 }
 
@@ -255,14 +254,12 @@ static uint64_t read_through(struct world *w, struct cccc_gap *gap)
     return events;
 }
 
-static void note_finding(void *arg, const char *file, uint64_t line, const struct cccc_gap *gap, const char *what)
+static void note_finding(void *arg, const struct cccc_verify_finding *finding)
 {
-    (void)line;
-    (void)what;
     char *found = arg;
     size_t used = strlen(found);
-    snprintf(found + used, 1024 - used, "%s %llu-%llu %s\n", strrchr(file, '/') + 1, (unsigned long long)gap->from_seq,
-             (unsigned long long)gap->to_seq, gap->reason);
+    snprintf(found + used, 1024 - used, "%s %llu-%llu %s\n", strrchr(finding->file, '/') + 1, (unsigned long long)finding->gap.from_seq,
+             (unsigned long long)finding->gap.to_seq, finding->gap.reason);
 }
 
 static struct cccc_verify_report verify(struct world *w, char found[1024])
@@ -314,6 +311,39 @@ static void a_flipped_bit_in_a_segment_costs_one_frame(void **state)
             assert_string_equal(gap.reason, "damaged");
         flip(&w, path, at);
         assert_int_equal(read_through(&w, &gap), 200);
+    }
+    world_fini(&w);
+}
+
+/* Is event `seq` found by itself, as replies and repeats look for it? */
+static bool is_found(struct world *w, uint64_t seq)
+{
+    cccc_read_t *read = cccc_ledger_plan_read(
+        w->ledger, &(struct cccc_read_query){.mode = CCCC_READ_SEQS, .seqs = &seq, .seq_count = 1, .limit = 1, .bytes_max = 1 << 20});
+    cccc_read_run(read);
+    bool found = cccc_read_result(read)->event_count == 1 && cccc_read_result(read)->event_seqs[0] == seq;
+    cccc_read_destroy(&read);
+    return found;
+}
+
+/* A flipped bit anywhere in a segment's table: it is not believed, and every event is found all the same. */
+static void a_damaged_table_costs_nothing(void **state)
+{
+    (void)state;
+    struct world w;
+    char path[128];
+    make_sealed(&w);
+    const struct cccc_part *part = &w.ledger->archive->parts[1];
+    struct cccc_segment_reader reader;
+    assert_int_equal(cccc_segment_open(&reader, w.vfs, STATE, part), 0);
+    uint64_t table = reader.frames_end;
+    cccc_segment_close(&reader);
+    segment_path(&w, 1, path);
+    for (uint64_t at = table + 8; at < part->bytes; at += 1 + at % 3) {
+        flip(&w, path, (size_t)at);
+        for (uint64_t seq = part->first; seq <= part->last; seq += 7)
+            assert_true(is_found(&w, seq));
+        flip(&w, path, (size_t)at);
     }
     world_fini(&w);
 }
@@ -548,6 +578,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sealed_ledger_verifies),
         cmocka_unit_test(a_read_survives_the_seal_of_what_it_reads),
+        cmocka_unit_test(a_damaged_table_costs_nothing),
         cmocka_unit_test(a_damaged_frame_spares_its_neighbours),
         cmocka_unit_test(a_flipped_bit_in_a_segment_costs_one_frame),
         cmocka_unit_test(a_missing_segment_is_named),

@@ -182,7 +182,8 @@ bool world_seal(struct world *w, uint64_t keep)
         cccc_seal_switch(seal);
     else
         WORLD_REQUIRE(w, over, ": nothing is out, and the switch may not begin");
-    cccc_ledger_seal_done(w->ledger, &seal, &result);
+    cccc_ledger_seal_done(w->ledger, seal, &result);
+    cccc_seal_destroy(&seal);
     return result.err == CCCC_OK && result.last_seq > 0;
 }
 

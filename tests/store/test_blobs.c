@@ -263,6 +263,41 @@ static void texts_are_stored_whole(void **state)
     assert_true(cccc_str_is(yielded_data(), "text\n"));
 }
 
+struct bad_blobs {
+    unsigned count;
+    char last[512];
+};
+
+static void note_bad(void *arg, const char *path, const char *why)
+{
+    struct bad_blobs *bad = arg;
+    bad->count++;
+    assert_true(why[0]);
+    snprintf(bad->last, sizeof bad->last, "%s", path);
+}
+
+/* A blob whose bytes are not those of its name is named; whole ones, uploads under way and files of others are not. */
+static void a_damaged_blob_is_named(void **state)
+{
+    (void)state;
+    cccc_str_t data = CCCC_STR("hello");
+    const char *sha = sha256_of(data);
+    const char *name = cccc_arena_printf(s.arena, "%s_a.txt", sha).ptr;
+    uint64_t count;
+    struct bad_blobs bad = {0};
+    assert_int_equal(put_piece(sha, data, 0, 5), CCCC_OK);
+    assert_int_equal(end_upload(sha, name, 5), CCCC_OK);
+    scratch_write(&s, BLOBS ".upload-x", "half");
+    scratch_write(&s, BLOBS "chat.1.txt", "of 0.4.0");
+    cccc_blobs_check(&cccc_vfs_posix, &s.home, CCCC_STR(GROUP), note_bad, &bad, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(bad.count, 0);
+    scratch_write(&s, cccc_arena_printf(s.arena, BLOBS "%s", name).ptr, "hellp");
+    cccc_blobs_check(&cccc_vfs_posix, &s.home, CCCC_STR(GROUP), note_bad, &bad, &count);
+    assert_int_equal(bad.count, 1);
+    assert_non_null(strstr(bad.last, name));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,7 +305,7 @@ int main(void)
         TEST(pieces_become_a_blob),      TEST(nothing_can_be_stored),         TEST(repeats_give_the_same_blob),
         TEST(a_new_upload_starts_empty), TEST(what_does_not_fit_is_refused),  TEST(sizes_are_limited),
         TEST(dropping_forgets),          TEST(names_cannot_leave_the_folder), TEST(group_ids_are_checked),
-        TEST(texts_are_stored_whole),
+        TEST(texts_are_stored_whole),    TEST(a_damaged_blob_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -314,7 +314,9 @@ static bool registry_survives(uint64_t n, int round)
     bool met = simdisk_fired(w.disk);
     simdisk_arm(w.disk, NULL);
     simdisk_power_cut(w.disk, loss);
-    cccc_value_t back = cccc_json_file(w.vfs, "/home/registry.json", w.arena, &w.m);
+    enum cccc_written by;
+    cccc_value_t back = cccc_json_document(w.vfs, "/home/registry.json", w.arena, &by, &w.m);
+    assert_int_equal(by, CCCC_WRITTEN_BY_US);
     assert_true(cccc_value_eq(&back, &new.value) || (err != CCCC_OK && cccc_value_eq(&back, &old.value)));
     world_end(&w);
     return met;

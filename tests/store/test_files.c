@@ -51,21 +51,73 @@ static const char *title(const struct cccc_group_files *files)
 
 /* ---- JSON ---- */
 
+/* `text` with its last member, the sum, taken out; it must have one. */
+static const char *without_sum(const char *text)
+{
+    static char out[4096];
+    const char *tail = strstr(text, ",\n  \"sum\": \"");
+    assert_non_null(tail);
+    assert_int_equal(strlen(tail), strlen(",\n  \"sum\": \"\"\n}\n") + 64);
+    snprintf(out, sizeof out, "%.*s\n}\n", (int)(tail - text), text);
+    return out;
+}
+
 /* Documents are written for people: two spaces, a final newline; and read back the same. */
 static void json_documents_survive(void **state)
 {
     (void)state;
     struct cccc_errmsg m = {""};
+    enum cccc_written by;
     assert_int_equal(run(CCCC_STORE_REGISTRY, "", "{'v': 1, 'groups': {'" GROUP "': {'title': '\xc3\xa9'}}}"), CCCC_OK);
-    assert_string_equal(scratch_read(&s, "registry.json"),
+    assert_string_equal(without_sum(scratch_read(&s, "registry.json")),
                         "{\n  \"v\": 1,\n  \"groups\": {\n    \"" GROUP "\": {\n      \"title\": \"\xc3\xa9\"\n    }\n  }\n}\n");
-    cccc_value_t registry = cccc_json_file(&cccc_vfs_posix, scratch_path(&s, "registry.json"), s.arena, &m),
+    cccc_value_t registry = cccc_json_document(&cccc_vfs_posix, scratch_path(&s, "registry.json"), s.arena, &by, &m),
                  v = scratch_json(&s, "{'v': 1, 'groups': {'" GROUP "': {'title': '\xc3\xa9'}}}");
+    assert_int_equal(by, CCCC_WRITTEN_BY_US);
     assert_true(cccc_value_eq(&registry, &v));
     assert_int_equal(run(CCCC_STORE_ACTIVE, "", "{'v': 1}"), CCCC_OK);
-    assert_string_equal(scratch_read(&s, "active.json"), "{\n  \"v\": 1\n}\n");
+    assert_string_equal(without_sum(scratch_read(&s, "active.json")), "{\n  \"v\": 1\n}\n");
     assert_int_equal(run(CCCC_STORE_CURSORS, "", "{}"), CCCC_OK);
     assert_string_equal(scratch_read(&s, FOLDER "state/read_cursors.json"), "{}\n");
+}
+
+static enum cccc_written active_written_by(void)
+{
+    enum cccc_written by;
+    cccc_json_document(&cccc_vfs_posix, scratch_path(&s, "active.json"), s.arena, &by, NULL);
+    return by;
+}
+
+/* No flipped bit and no cut leaves a document that passes for what cccc wrote; and what is not ours is kept when it is written over. */
+static void a_changed_document_is_known_and_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_ACTIVE, "", "{'v': 1, 'active_group_id': '" GROUP "'}"), CCCC_OK);
+    char *ours = strdup(scratch_read(&s, "active.json")), *hurt = strdup(ours);
+    size_t len = strlen(ours);
+    for (size_t at = 0; at < len; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            hurt[at] = (char)(ours[at] ^ (1 << bit));
+            if (hurt[at] == '\0')
+                continue;
+            scratch_write(&s, "active.json", hurt);
+            assert_int_not_equal(active_written_by(), CCCC_WRITTEN_BY_US);
+            hurt[at] = ours[at];
+        }
+    for (size_t cut = 0; cut < len; cut++) {
+        hurt[cut] = '\0';
+        scratch_write(&s, "active.json", hurt);
+        assert_int_not_equal(active_written_by(), CCCC_WRITTEN_BY_US);
+        hurt[cut] = ours[cut];
+    }
+    assert_int_equal(run(CCCC_STORE_ACTIVE, "", "{'v': 1}"), CCCC_OK);
+    hurt[len - 1] = '\0';
+    assert_string_equal(scratch_read(&s, "active.json.edited"), hurt);
+    assert_int_equal(active_written_by(), CCCC_WRITTEN_BY_US);
+    scratch_write(&s, "active.json", "{\"v\": 1}");
+    assert_int_equal(active_written_by(), CCCC_WRITTEN_UNSUMMED);
+    free(ours);
+    free(hurt);
 }
 
 /* Missing, unreadable, no JSON and no object are all nothing, and the message says which it was. */
@@ -186,6 +238,111 @@ static void an_unreadable_group_falls_back(void **state)
     assert_true(cccc_is_nil(&files.document));
     assert_false(files.from_prev);
     assert_non_null(strstr(files.note, "group.yaml.prev:"));
+}
+
+/* A group.yaml that is YAML and no configuration of this group is refused as one that is not even YAML: with the line and the field, the version before it in
+ * its place, and nothing of the edit taken. */
+static void an_edit_that_is_no_configuration_is_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"actors: hello", "line 3: actors: must be a list"},
+        {"actors: {}", "line 3: actors: must be a list"},
+        {"actors: [hello]", "line 3: actors[0]: must be a map"},
+        {"actors:\n- id: lead\n- title: Nobody", "line 5: actors[1]: id is missing"},
+        {"actors:\n- id: a.b", "line 4: actors[0].id: an actor id cannot contain a dot"},
+        {"actors:\n- {id: lead, title: x}\n- id: all", "line 5: actors[1].id: this name is reserved"},
+        {"actors:\n- id: 7", "line 4: actors[0].id: must be text: put it in quotes"},
+        {"actors:\n- id: lead\n- id: lead", "line 5: actors[1]: id lead is there twice"},
+        {"actors:\n- id: lead\n  runner: ssh", "line 5: actors[0].runner: invalid runner: ssh (there are: pty, headless)"},
+        {"actors:\n- id: lead\n  runtime: hal", "line 5: actors[0].runtime: invalid runtime: hal"},
+        {"actors:\n- id: lead\n  enabled: perhaps", "line 5: actors[0].enabled: must be true or false"},
+        {"actors:\n- id: lead\n  command: cat", "line 5: actors[0].command: must be a list of texts"},
+        {"actors:\n- id: lead\n  env:\n    LANG: [1]", "line 5: actors[0].env: env: the value of LANG must be text"},
+        {"actors:\n- id: lead\n  env: {9X: a}", "line 5: actors[0].env: env: 9X is no name"},
+        {"title: [1, 2]", "line 3: title: must be text"},
+        {"title: 2026", "line 3: title: must be text: put it in quotes"},
+        {"title: \"a\\0b\"", "line 3: title: must be text without NUL"},
+        {"topic: {a: b}", "line 3: topic: must be text"},
+        {"state: stopped", "line 3: state: invalid state: stopped (there are: active, idle, paused)"},
+        {"running: maybe", "line 3: running: must be true or false"},
+        {"scopes:\n- url: /src", "line 4: scopes[0]: scope_key is missing"},
+        {"scopes:\n- {scope_key: ../up, url: /src}", "line 4: scopes[0].scope_key: must be 1 to 64"},
+        {"scopes:\n- {scope_key: s_1, url: 7}", "line 4: scopes[0].url: must be text"},
+        {"automation: soon", "line 3: automation: must be a map"},
+        {"automation:\n  nudge_after_seconds: soon", "line 4: automation.nudge_after_seconds: must be a whole number from 0"},
+        {"messaging: {default_send_to: all}", "line 3: messaging.default_send_to: must be foreman or broadcast"},
+        {"delivery: {auto_mark_on_delivery: perhaps}", "line 3: delivery.auto_mark_on_delivery: must be true or false"},
+        {"group_id: g_ffffffffffff", "line 3: group_id: must be " GROUP},
+        {"v: 2", "line 3: v: must be 1"},
+        {"ledger_seq: none", "line 3: ledger_seq: is cccc's own"},
+        {"title: [1]\ntopic: [2]\nstate: 3", "line 3: title: must be text (and 2 more)"},
+    };
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'first'}"), CCCC_OK);
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'second'}"), CCCC_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scratch_write(&s, FOLDER "group.yaml", cccc_arena_printf(s.arena, "# by\n# hand\n%s\n", cases[i][0]).ptr);
+        struct cccc_group_files files = read_group();
+        if (!files.refused || !files.from_prev || files.edited || strcmp(title(&files), "first") != 0)
+            fail_msg("%s: taken", cases[i][0]);
+        if (!strstr(files.note, cases[i][1]))
+            fail_msg("%s: \"%s\" instead of \"%s\"", cases[i][0], files.note, cases[i][1]);
+        assert_ptr_equal(strstr(files.note, "group.yaml: line "), files.note);
+    }
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'third'}"), CCCC_OK);
+    bool valid = true;
+    char note[512];
+    assert_true(cccc_group_edit_check(&cccc_vfs_posix, &s.home, CCCC_STR(GROUP), "group.yaml.edited", &valid, note));
+    assert_false(valid);
+    assert_string_equal(note, "line 3: title: must be text (and 2 more)");
+    assert_false(read_group().refused);
+}
+
+/* What cccc has no use for, or takes for something else, stays and is named; what is null, empty or one of the accepted spellings is no reason to speak. */
+static void unknown_entries_are_kept_and_named(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"x_colour: green", "x_colour is unknown"},
+        {"actors:\n- {id: lead, colour: green}", "actors[0].colour is unknown"},
+        {"messaging: {tone: kind}", "messaging.tone is unknown"},
+        {"active_scope_key: s_gone", "active_scope_key: s_gone is no scope of this group and counts as none"},
+        {"actors:\n- {id: lead, default_scope_key: s_gone}", "actors[0].default_scope_key: s_gone is no scope"},
+        {"terminal_transcript: {notify_lines: 500}", "terminal_transcript.notify_lines: 500 counts as 80"},
+        {"actors:\nscopes:\ntitle:\nautomation:\nstate: ''", ""},
+        {"running: 'yes'\nactors:\n- {id: 'off', enabled: 'on', env: {N: 7}}\n- {id: \xc3\xa9mile, runtime: ''}", ""},
+        {"automation: {nudge_after_seconds: '120', version: 1, rules: [], snippets: {}}\nim: {platform: slack}\nledger: {}", ""},
+    };
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'first'}"), CCCC_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scratch_write(&s, FOLDER "group.yaml", cccc_arena_printf(s.arena, "%s\n", cases[i][0]).ptr);
+        struct cccc_group_files files = read_group();
+        assert_false(files.refused);
+        assert_true(files.edited);
+        assert_string_equal(files.note, "");
+        if (cases[i][1][0] ? !strstr(files.kept, cases[i][1]) : files.kept[0] != '\0')
+            fail_msg("%s: \"%s\" instead of \"%s\"", cases[i][0], files.kept, cases[i][1]);
+    }
+}
+
+/* Nobody can be asked to mend what a program wrote: a file of CCCC 0.4.0 is taken with what is wrong left out, and that is said. */
+static void what_another_version_wrote_is_taken_with_a_note(void **state)
+{
+    (void)state;
+    scratch_write(&s, FOLDER "group.yaml", "v: 1\ntitle: old\nstate: stopped\n");
+    struct cccc_group_files files = read_group();
+    assert_false(files.refused || files.edited);
+    assert_string_equal(title(&files), "old");
+    assert_non_null(strstr(files.note, "line 3: state: invalid state: stopped"));
+    assert_non_null(strstr(files.note, "counts as not there"));
+    /* Once the file names a place in the ledger it is not 0.4.0's, whatever became of the sums. */
+    scratch_write(&s, FOLDER "group.yaml", "v: 1\ntitle: old\nstate: stopped\nledger_seq: 3\n");
+    assert_true(read_group().refused);
+    /* Of a file of 0.4.0 that is no YAML a copy is kept when a change writes over it. */
+    scratch_write(&s, FOLDER "group.yaml", "{not yaml");
+    assert_true(read_group().refused);
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'new'}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.edited"), "{not yaml");
 }
 
 /* A file larger than the limit, or a link, is not read, and a change keeps a copy of the large one. */
@@ -318,12 +475,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
         TEST(json_documents_survive),
+        TEST(a_changed_document_is_known_and_kept),
         TEST(bad_json_documents_read_as_missing),
         TEST(a_document_that_cannot_be_written_is_an_error),
         TEST(what_cccc_wrote_is_no_edit),
         TEST(an_edit_by_hand_is_seen),
         TEST(a_group_without_a_sum_is_no_edit),
         TEST(an_unreadable_group_falls_back),
+        TEST(an_edit_that_is_no_configuration_is_refused),
+        TEST(unknown_entries_are_kept_and_named),
+        TEST(what_another_version_wrote_is_taken_with_a_note),
         TEST(an_oversized_or_linked_group_is_refused),
         TEST(an_unreadable_document_is_never_written),
         TEST(a_scope_keeps_its_first_time),

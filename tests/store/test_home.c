@@ -320,6 +320,8 @@ static void the_epoch_only_rises(void **state)
                                           "99999999999999999999\n",
                                           "18446744073709551615\n",
                                           "7x\n",
+                                          "7 00000000\n",
+                                          "8 3a7b5a6b\n",
                                           "1234567890123456789012345678901234567890123456789012345678901234567890"};
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
         if (damaged[i])

@@ -1,17 +1,26 @@
 /* ledger_bytes.c - see ledger_bytes.h. */
 #include "tests/support/ledger_bytes.h"
 
+#include "proto/event.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
-/* The seq of the first line that has one; 1 for lines of the older format. */
-static unsigned long long first_seq(const char *bytes, size_t len)
+unsigned long long ledger_first_seq(const char *bytes, size_t len)
 {
-    const char *newline = memchr(bytes, '\n', len);
-    const char *seq = memmem(bytes, newline ? (size_t)(newline - bytes) : len, "\"seq\":", 6);
-    return seq ? strtoull(seq + 6, NULL, 10) : 1;
+    for (size_t at = 0; at < len;) {
+        const char *newline = memchr(bytes + at, '\n', len - at);
+        size_t line_len = newline ? (size_t)(newline - (bytes + at)) : len - at;
+        uint64_t seq;
+        struct cccc_seal seal;
+        enum cccc_line_state state = cccc_line_inspect(bytes + at, line_len, &seq, &seal);
+        if (state != CCCC_LINE_BROKEN)
+            return state == CCCC_LINE_SOUND ? seq : 1;
+        at += line_len + 1;
+    }
+    return 0;
 }
 
 static void add_segment(simdisk_t *disk, const char *path, unsigned long long raw, cccc_buf_t *out)
@@ -36,7 +45,7 @@ static void add_segments(simdisk_t *disk, const char *dir, const char *manifest,
     char path[256];
     for (const char *row = strchr(manifest, '\n'); row; row = strchr(row + 1, '\n')) {
         unsigned long long first, last, raw;
-        if (sscanf(row, "\nsegment first=%llu last=%llu raw=%llu", &first, &last, &raw) != 3 || first >= before)
+        if (sscanf(row, "\nsegment first=%llu last=%llu raw=%llu", &first, &last, &raw) != 3 || (before > 0 && first >= before))
             continue;
         snprintf(path, sizeof path, "%s/state/ledger/%013llu-%013llu.jsonl.zst", dir, first, last);
         add_segment(disk, path, raw, out);
@@ -60,7 +69,7 @@ bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_
         char *text = strndup(manifest, manifest_len);
         if (!text)
             abort();
-        add_segments(disk, group_dir, text, len > 0 ? first_seq(active, len) : 0, out);
+        add_segments(disk, group_dir, text, ledger_first_seq(active, len), out);
         free(text);
     }
     if (sealed)

@@ -11,7 +11,7 @@ static void print_item(const struct cccc_item *item)
     char *json = NULL;
     switch (item->type) {
     case CCCC_ITEM_EVENT:
-        json = cccc_to_json(&item->event);
+        json = cccc_to_json(cccc_item_event(item));
         puts(json);
         free(json);
         break;

@@ -107,11 +107,11 @@ enum cccc_item_type {
 struct cccc_item {
     enum cccc_item_type type;
     uint64_t seq;
-    msgpack_object event; /* map; borrowed until the next call */
-    const char *bytes;    /* the event's packed form, borrowed likewise */
+    const char *bytes; /* the event, packed; borrowed until the next call */
     size_t len;
     uint64_t from_seq, to_seq;
-    const char *reason; /* "damaged", "missing", ...; borrowed likewise */
+    const char *reason;      /* "damaged", "missing", ...; borrowed likewise */
+    cccc_follow_t *follower; /* for cccc_item_event */
 };
 
 struct cccc_follow_stats {
@@ -124,6 +124,8 @@ int cccc_follow_open(cccc_t *self, const struct cccc_filter *filter, cccc_follow
 /* The next item: 1 and *item, 0 after timeout_ms without one (-1: wait for ever), -1 on an error that ends the follower (the group was
  * deleted, ...). A daemon that is away is waited for. A signal handler that ran ends the waiting early: 0. */
 int cccc_follow_next(cccc_follow_t *self, struct cccc_item *item, int timeout_ms, struct cccc_error *err);
+/* The event of an item, a map, unpacked when this is first called; borrowed until the next cccc_follow_next. NULL when the item is not an event. */
+const msgpack_object *cccc_item_event(const struct cccc_item *item);
 void cccc_follow_stats(const cccc_follow_t *self, struct cccc_follow_stats *out);
 void cccc_follow_close(cccc_follow_t **self);
 /* Tests and measurements: the receive high-water mark of followers opened from now on (default 10,000). */

@@ -1,0 +1,128 @@
+"""Giving up what is lost: `cccc ledger repair` shows first, keeps every byte, names what is gone, and the group goes on."""
+
+import os
+
+import pytest
+
+from cliutil import answer, group_with
+from home import Home
+
+MESSAGES = 8
+
+
+@pytest.fixture
+def home():
+    with Home() as made:
+        yield made
+
+
+def ledger_file(home, group):
+    return home.path / "groups" / group / "ledger.jsonl"
+
+
+def talked(home, title):
+    """A group with an actor and some messages, and its ledger's bytes. The daemon has stopped."""
+    group = group_with(home, "lead", title=title)
+    for i in range(MESSAGES):
+        home.cli("send", f"{title} {i}", "--to", "lead", "--group", group)
+    return group
+
+
+def stopped_pair(home):
+    hurt, other = talked(home, "hurt"), talked(home, "other")
+    home.cli("daemon", "stop")
+    return hurt, other
+
+
+def flip(path, offset):
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 4
+    path.write_bytes(data)
+
+
+def flip_last_line(home, group):
+    path = ledger_file(home, group)
+    flip(path, path.read_bytes().rindex(b'"text"') + 2)
+
+
+def states(done):
+    return [line.split("\t")[:2] for line in done.stdout.splitlines()]
+
+
+# A damaged head stops the group's messages and nobody else's; the dry run changes nothing; the repair keeps the bytes, and the group goes on behind the lost seq.
+def test_a_damaged_head_is_given_up(home):
+    group, other = stopped_pair(home)
+    path = ledger_file(home, group)
+    head = home.ledger(group)[-1]["seq"]
+    flip_last_line(home, group)
+    hurt = path.read_bytes()
+    home.cli("daemon", "start")
+    refused = home.cli("send", "no", "--to", "lead", "--group", group, check=False)
+    assert refused.returncode != 0 and "cccc ledger repair" in refused.stdout + refused.stderr
+    home.cli("send", "yes", "--to", "lead", "--group", other)
+    served = home.cli("ledger", "repair", "--group", group, "--accept-loss", check=False)
+    assert served.returncode == 6 and "daemon stop" in served.stderr and path.read_bytes() == hurt
+    home.cli("daemon", "stop")
+
+    plan = home.cli("ledger", "repair", "--group", group, check=False)
+    assert plan.returncode == 9 and f"line {head} " in plan.stdout and "nothing was changed" in plan.stderr
+    assert path.read_bytes() == hurt and not (path.parent / "state/ledger/torn").exists()
+    assert home.cli("doctor", check=False).returncode == 9
+
+    done = answer(home, "ledger", "repair", "--group", group, "--accept-loss")
+    assert done["given_up"] == 1 and not done["dry_run"] and done["head_seq"] == head + 1
+    kept = path.read_bytes()
+    cut = len(hurt) - done["bytes_aside"]
+    (aside,) = (path.parent / "state/ledger/torn").glob("damaged.*")
+    assert kept[:cut] == hurt[:cut] and aside.read_bytes() == hurt[cut:]
+    repair = home.ledger(group)[-1]
+    assert (repair["kind"], repair["by"], repair["seq"], repair["dur"]) == ("ledger.repair", "user", head + 1, head)
+    assert repair["data"]["from_seq"] == repair["data"]["to_seq"] == head
+
+    again = answer(home, "ledger", "repair", "--group", group, "--accept-loss")
+    assert again["given_up"] == 0 and path.read_bytes() == kept
+    verdict = home.cli("ledger", "verify", "--group", group)
+    assert "given up" in verdict.stdout + verdict.stderr
+    home.cli("daemon", "start")
+    home.cli("send", "again", "--to", "lead", "--group", group)
+    said = home.cli("tail", "--group", group, "-n", "50").stdout
+    assert f"events {head}..{head} missing" in said and "again" in said
+    doctor = home.cli("doctor")
+    assert [f"ledger {group}", "note"] in states(doctor) and [f"ledger {group}", "damaged"] not in states(doctor)
+
+
+# A ledger that was cut below what was durable, and one that is gone, are given up the same way: no seq is used twice.
+@pytest.mark.parametrize("left", [0, 700, None])
+def test_a_truncated_or_missing_ledger_is_given_up(home, left):
+    group, other = stopped_pair(home)
+    path = ledger_file(home, group)
+    head = home.ledger(group)[-1]["seq"]
+    if left is None:
+        path.unlink()
+    else:
+        os.truncate(path, left)
+    assert home.cli("doctor", check=False).returncode == 9
+    assert home.cli("ledger", "verify", "--group", group, check=False).returncode == 9
+    done = answer(home, "ledger", "repair", "--group", group, "--accept-loss")
+    assert done["given_up"] == 1 and done["head_seq"] == head + 1
+    home.cli("daemon", "start")
+    home.cli("send", "again", "--to", "lead", "--group", group)
+    assert home.ledger(group)[-1]["seq"] == head + 2
+    assert home.cli("doctor").returncode == 0
+    assert home.cli("ledger", "verify", "--group", other).returncode == 0
+
+
+# Damage in the middle stops nothing; giving it up moves no byte, and doctor takes it as known from then on.
+def test_damage_in_the_middle_is_acknowledged_in_place(home):
+    group, _ = stopped_pair(home)
+    path = ledger_file(home, group)
+    lines = path.read_bytes().splitlines(keepends=True)
+    flip(path, sum(map(len, lines[:3])) + 50)
+    hurt = path.read_bytes()
+    assert home.cli("doctor", check=False).returncode == 9
+    done = answer(home, "ledger", "repair", "--group", group, "--accept-loss")
+    assert done["given_up"] == 1 and done["bytes_aside"] == 0 and done["stretches"][0]["line"] == 4
+    assert path.read_bytes()[: len(hurt)] == hurt
+    home.cli("daemon", "start")
+    home.cli("send", "again", "--to", "lead", "--group", group)
+    assert home.cli("doctor").returncode == 0
