@@ -78,7 +78,7 @@ static void there_are_twenty_one_settings_with_their_defaults(void **state)
         "'foreman', "
         "'terminal_transcript_notify_tail': true, 'terminal_transcript_notify_lines': 20, 'ledger_max_active_bytes': 67108864, "
         "'ledger_keep_tail_lines': 2000}");
-    assert_int_equal(bench_at(result, "settings")->via.map.size, 19);
+    assert_int_equal(bench_at(result, "settings")->via.map.size, 21);
 }
 
 /* What is shown for a delay nobody set is what is used: a multiple of nudge_after_seconds. */

@@ -147,7 +147,7 @@ static void random_histories_of_seals_keep_every_line(void **state)
 {
     (void)state;
     printf("seed %llu, %llu histories\n", (unsigned long long)arguments.seed, (unsigned long long)arguments.histories);
-    for (uint64_t i = 0; i < arguments.histories / 8; i++) {
+    for (uint64_t i = 0; i < arguments.histories / 16; i++) {
         struct world w;
         world_init(&w, arguments.seed + i);
         for (unsigned life = 0; life < 3; life++) {
