@@ -14,6 +14,9 @@
  * twice as long, at most RETRY_US_MAX. Opening may take its time, and the loop waits for it: the next one of a round only within RETRY_ROUND_US. */
 enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000, RETRY_ROUND_US = 20000 };
 
+/* How many groups' folders are looked for each second. */
+enum { FOLDERS_PER_SECOND = 256 };
+
 /* ---- shelves ---- */
 
 static struct cccc_shelf *shelf_at(const struct cccc_ledgers *self, cccc_slot_t slot)
@@ -442,8 +445,20 @@ static uint64_t clock_us(void)
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
+/* The group was deleted, or forgotten because its folder is gone. */
+static bool is_forgotten(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
+{
+    cccc_slot_t slot;
+    return !cccc_core_slot(bus->core, cccc_str(shelf->group_id), &slot) || slot != shelf->slot;
+}
+
 static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
+    if (is_forgotten(bus, shelf)) {
+        shelf->again = false;
+        shelf->offline[0] = '\0';
+        return;
+    }
     if (shelf->ledger) {
         shelf->leaving = TO_REFOLD;
         cccc_shelf_settle(bus, shelf);
@@ -468,6 +483,46 @@ void cccc_ledgers_cancel_seals(struct cccc_bus *bus)
     for (uint32_t i = 0; i < bus->ledgers.count; i++)
         if (bus->ledgers.shelves[i])
             cccc_shelf_settle(bus, bus->ledgers.shelves[i]);
+}
+
+/* Nothing of it is away, and nothing waits for the disk: then nothing of the group is pending either. */
+static bool is_at_rest(const struct cccc_shelf *shelf)
+{
+    return shelf->ledger && !shelf->dirty.in_list && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal &&
+           shelf->reads_out == 0 && shelf->leaving == STAYS;
+}
+
+static bool folder_is_gone(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
+{
+    char dir[sizeof bus->home.root + 64];
+    struct cccc_stat st;
+    snprintf(dir, sizeof dir, "%s/groups/%s", bus->home.root, shelf->group_id);
+    return bus->vfs->stat(bus->vfs->ctx, dir, &st) == -ENOENT;
+}
+
+/* What is written next would be refused; who only reads would never learn that there is nothing behind the open file any more. */
+static void look_for_folder(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (!is_at_rest(shelf) || shelf->unborn || !folder_is_gone(bus, shelf))
+        return;
+    if (is_forgotten(bus, shelf)) {
+        cccc_ledger_close(&shelf->ledger);
+        return;
+    }
+    cccc_log(LOG_ERR, "GROUP-FOLDER-GONE", "somebody removed the folder of a group while it was served group=%s", shelf->group_id);
+    cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, false, "the folder of the group is gone", true);
+    cccc_bus_carry_out(bus);
+}
+
+void cccc_ledgers_look_for_folders(struct cccc_bus *bus)
+{
+    struct cccc_ledgers *self = &bus->ledgers;
+    for (uint32_t i = 0; i < self->count && i < FOLDERS_PER_SECOND; i++) {
+        self->looked_at = (self->looked_at + 1) % self->count;
+        struct cccc_shelf *shelf = self->shelves[self->looked_at];
+        if (shelf)
+            look_for_folder(bus, shelf);
+    }
 }
 
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)

@@ -24,6 +24,7 @@ struct cccc_ledgers {
     /* For tests: with seal_at, ledgers are sealed at that many bytes with these options, whatever their group's settings say. */
     uint64_t seal_at;
     struct cccc_seal_options seal_options;
+    uint32_t looked_at; /* the slot whose folder was looked for last */
 };
 
 /* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. `again`: opening it is to be tried again. */
@@ -54,6 +55,8 @@ void cccc_ledgers_write_marks(struct cccc_bus *bus);
 void cccc_ledgers_write_all_marks(struct cccc_bus *bus);
 /* Open groups again that are offline, or take no appends for a reason that may pass, now and then. */
 void cccc_ledgers_retry_offline(struct cccc_bus *bus);
+/* Once a second: a group whose folder somebody removed goes offline, and everybody hears of it. */
+void cccc_ledgers_look_for_folders(struct cccc_bus *bus);
 /* When the next mark is due, in monotonic microseconds; UINT64_MAX: none. */
 uint64_t cccc_ledgers_next_mark_us(const struct cccc_ledgers *self);
 /* Give up the seals that are under way: the daemon stops. */

@@ -5,6 +5,7 @@
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 struct folding {
@@ -59,6 +60,19 @@ static const char *begin_legacy(struct cccc_bus *bus, cccc_slot_t slot, const ch
     return cccc_legacy_keep_group(bus->vfs, &bus->home, cccc_str(group_id), m) == CCCC_OK ? NULL : m->text;
 }
 
+static bool is_gone(const struct cccc_bus *bus, const char *dir)
+{
+    struct cccc_stat st;
+    return bus->vfs->stat(bus->vfs->ctx, dir, &st) == -ENOENT;
+}
+
+static void lose_group(struct cccc_bus *bus, cccc_slot_t slot, const char *dir, struct cccc_errmsg *m)
+{
+    cccc_core_fold_missing(bus->core, slot);
+    cccc_fail(m, CCCC_E_STORAGE, "somebody removed %s; put it back (cccc backup list), or forget the group: cccc groups --forget-missing",
+              dir);
+}
+
 void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
 {
     char group_id[16], dir[sizeof bus->home.root + 64];
@@ -84,6 +98,8 @@ void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
     struct cccc_errmsg m = {""}, not_kept;
     const char *read_only = begin_legacy(bus, folding.slot, group_id, &files.document, arena, &not_kept);
     cccc_err_t err = files.unreachable ? cccc_fail(&m, CCCC_E_STORAGE, "%s", files.note) : cccc_ledger_open(&options, &ledger, &report, &m);
+    if (err != CCCC_OK && !options.create && is_gone(bus, dir))
+        lose_group(bus, folding.slot, dir, &m);
     if (err != CCCC_OK)
         cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", m.text, group_id);
     else

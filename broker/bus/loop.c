@@ -102,8 +102,10 @@ static void tick(struct cccc_bus *bus)
     cccc_bytes_keep_spare(2 * spares);
     cccc_followers_trim(&bus->followers);
     bus->requests_at_tick = bus->stats.requests;
-    if (bus->phase == CCCC_SERVING)
+    if (bus->phase == CCCC_SERVING) {
         cccc_ledgers_retry_offline(bus);
+        cccc_ledgers_look_for_folders(bus);
+    }
     cccc_stats_gather(bus);
     cccc_core_tick(bus->core, cccc_bus_moment(bus), &bus->stats.facts);
     cccc_bus_carry_out(bus);

@@ -61,7 +61,10 @@ static void active_stored(call_t *call)
 {
     cccc_str_t id = cccc_arg_str(&call->request.args, CCCC_A_active_set_group_id);
     if (call->stored.err != CCCC_OK) {
-        call_fail(call, call->stored.err, "active.json could not be written: %s; the active group is as it was", call->stored.message);
+        cccc_builder_t details = cccc_map_builder(call->arena, 1);
+        cccc_map_add(&details, "outcome", cccc_text("not_stored"));
+        call_fail_details(call, call->stored.err, details.value, "active.json could not be written: %s; the active group is as it was",
+                          call->stored.message);
         return;
     }
     if (id.len > 0 && core_group(call->core, id) == NULL) {

@@ -355,7 +355,7 @@ void group_reset(struct cccc_group *group)
     memset(&group->config, 0, sizeof group->config);
     group->first_seq = group->head_seq = 0;
     group->head_id[0] = group->head_ts[0] = '\0';
-    group->edited = false;
+    group->edited = group->missing = false;
     group->dedupe = dedupe_new();
     group->open_acks = dedupe_new();
     group->foreign_ids = dedupe_new();

@@ -43,6 +43,8 @@ void config_tick(struct cccc_core *core);
 
 /* All 21 effective settings of a document, defaults filled in and values clamped; a map in the arena. */
 cccc_value_t settings_effective(cccc_arena_t *arena, const cccc_value_t *document);
+/* The names of those that the document sets; the others have their defaults. */
+cccc_value_t settings_set(cccc_arena_t *arena, const cccc_value_t *document);
 /* `document` with every acceptable setting of `patch` put in its place. */
 cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, const cccc_value_t *patch);
 
@@ -61,6 +63,8 @@ struct cccc_group *group_place(call_t *call, cccc_str_t id);
 
 /* A path made absolute in form only: no double slashes, no dots; false when it does not begin with a slash or holds a NUL. */
 bool path_clean(cccc_arena_t *arena, cccc_str_t path, cccc_str_t *out);
+/* The scopes of a group in words, for errors about paths in none of them. */
+cccc_str_t scopes_said(cccc_arena_t *arena, const struct cccc_group *group);
 
 /* ---- groups.c: lists ---- */
 

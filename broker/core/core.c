@@ -456,7 +456,7 @@ static void call_lost(call_t *call, cccc_err_t err, bool unknown, const char *me
     unknown = (unknown && !CCCC_MUTANT_IS(NEVER_UNKNOWN)) || partly;
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
     cccc_map_add(&details, "outcome", cccc_text(unknown ? "unknown" : "not_stored"));
-    call_fail_details(call, err, details.value, "%s%s", partly ? "a part of the request is stored, the rest was refused: " : "", message);
+    call_fail_details(call, err, details.value, "%s%s", partly ? "a part of the request is stored; of the rest: " : "", message);
 }
 
 static void pending_lost(struct cccc_pending *p, cccc_err_t err, bool unknown, const char *message)
@@ -577,6 +577,8 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 {
     struct cccc_group *group = core_group_make(self, group_id);
     CCCC_ASSERT(!group->pending, "(a fold with events pending)");
+    if (cccc_is_map(&group->document))
+        registry_remember(self, group);
     group_reset(group);
     group->folding = true;
     group->edited = edited;
@@ -588,6 +590,11 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot)
 {
     self->groups[slot]->unstored = true;
+}
+
+void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot)
+{
+    self->groups[slot]->missing = true;
 }
 
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event)

@@ -108,6 +108,8 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *cursors);
 /* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
+/* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
+void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash

@@ -233,8 +233,10 @@ void op_group_show(call_t *call)
 {
     if (!call_group(call, CCCC_A_group_show_group_id))
         return;
-    cccc_builder_t result = cccc_map_builder(call->arena, 2);
+    cccc_builder_t result = cccc_map_builder(call->arena, 4);
     cccc_map_add(&result, "group", shown(call));
+    cccc_map_add(&result, "settings", settings_effective(call->arena, &call->group->document));
+    cccc_map_add(&result, "settings_set", settings_set(call->arena, &call->group->document));
     cccc_map_add(&result, "as_of_seq", cccc_uint(call->group->head_seq));
     call_reply(call, &result.value);
 }

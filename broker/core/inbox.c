@@ -254,8 +254,8 @@ static bool mark_allowed(call_t *call, cccc_str_t id)
     }
     cccc_kind_t kind = cccc_kind_find(inbox->event.kind);
     if (kind != CCCC_KIND_CHAT_MESSAGE && kind != CCCC_KIND_SYSTEM_NOTIFY) {
-        call_fail(call, CCCC_E_INVALID_EVENT_KIND, "event %.*s is a %.*s; messages and notices can be marked read", CCCC_STR_FMT(id),
-                  CCCC_STR_FMT(inbox->event.kind));
+        call_fail(call, CCCC_E_INVALID_EVENT_KIND, "event %.*s is of kind %.*s; only messages and notices can be marked read",
+                  CCCC_STR_FMT(id), CCCC_STR_FMT(inbox->event.kind));
         return false;
     }
     if (!is_for(call, &inbox->event, inbox->reader_id)) {

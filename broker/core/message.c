@@ -355,7 +355,8 @@ static bool check_scope(call_t *call, struct cccc_message *m, const struct cccc_
             best = scope;
     }
     if (!best) {
-        message_refuse(call, m, CCCC_E_SCOPE_NOT_ATTACHED, "%.*s is in no scope of group %s", CCCC_STR_FMT(m->path), view->id);
+        message_refuse(call, m, CCCC_E_SCOPE_NOT_ATTACHED, "%.*s is in no scope of group %s (%.*s)", CCCC_STR_FMT(m->path), view->id,
+                       CCCC_STR_FMT(scopes_said(call->arena, view)));
         refuse_detail(call, m, "hint",
                       cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(m->path), view->id)));
         return false;

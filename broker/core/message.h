@@ -50,6 +50,11 @@ uint64_t ack_hash(cccc_str_t reader, cccc_str_t event_id);
 /* True when `reader` was asked to acknowledge the event and has not. */
 bool ack_is_open(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id);
 
+/* ---- registry.c ---- */
+
+/* The group is about to be read again: should that find nothing, its entry of registry.json stays as it is now. */
+void registry_remember(struct cccc_core *core, const struct cccc_group *group);
+
 /* ---- legacy.c ---- */
 
 /* While folding with cursors of CCCC 0.4.0: `event` is for `reader`. */

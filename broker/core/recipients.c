@@ -35,7 +35,9 @@ static bool same_title(cccc_str_t a, cccc_str_t b)
     return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
 }
 
-static cccc_err_t resolve_title(cccc_arena_t *arena, const struct cccc_group *group, cccc_str_t name, cccc_str_t *id, struct cccc_errmsg *m)
+/* `given` is `name` as the caller wrote it, with its @. */
+static cccc_err_t resolve_title(cccc_arena_t *arena, const struct cccc_group *group, cccc_str_t name, cccc_str_t given, cccc_str_t *id,
+                                struct cccc_errmsg *m)
 {
     const struct cccc_actor *found = NULL;
     for (uint32_t i = 0; i < group->config.actor_count; i++) {
@@ -49,7 +51,7 @@ static cccc_err_t resolve_title(cccc_arena_t *arena, const struct cccc_group *gr
     }
     if (!found)
         return cccc_fail(m, CCCC_E_INVALID_RECIPIENT, "unknown recipient: %.*s; use an actor id, @all, @peers, @foreman or user",
-                         (int)(name.len < 100 ? name.len : 100), name.ptr);
+                         (int)(given.len < 100 ? given.len : 100), given.ptr);
     *id = cccc_arena_str(arena, found->id);
     return CCCC_OK;
 }
@@ -73,7 +75,7 @@ static cccc_err_t resolve_word(cccc_builder_t *list, const struct cccc_group *gr
         if (actor) {
             id = cccc_arena_str(list->arena, actor->id);
         } else {
-            cccc_err_t err = resolve_title(list->arena, group, name, &id, m);
+            cccc_err_t err = resolve_title(list->arena, group, name, word, &id, m);
             if (err)
                 return err;
         }

@@ -216,6 +216,14 @@ static cccc_value_t meta_value(const struct cccc_core *core, cccc_arena_t *arena
     return meta.value;
 }
 
+void registry_remember(struct cccc_core *core, const struct cccc_group *group)
+{
+    cccc_arena_t *arena = cccc_arena_new(STORE_CHUNK_BYTES);
+    cccc_value_t entry = meta_value(core, arena, group);
+    registry_put(core, "groups", cccc_str(group->id), &entry);
+    cccc_arena_destroy(&arena);
+}
+
 cccc_value_t registry_document(struct cccc_core *core, cccc_arena_t *arena)
 {
     const cccc_value_t *doc = registry_now(core), *kept = cccc_get(doc, "groups");
@@ -319,12 +327,13 @@ void registry_health(struct cccc_core *core, cccc_arena_t *arena, cccc_value_t *
     for (uint32_t i = 0; i < groups->via.map.size; i++) {
         cccc_str_t id = {0};
         cccc_as_str(&groups->via.map.ptr[i].key, &id);
-        if (core_group_any(core, id) == NULL)
+        const struct cccc_group *group = core_group_any(core, id);
+        if (group == NULL || group->missing)
             cccc_array_add(&gone, cccc_string(id));
     }
     for (uint32_t i = 0; i < core->group_count; i++) {
         const struct cccc_group *group = core->groups[i];
-        if (!group->deleted && group->offline != NULL && !cccc_is_map(&group->document))
+        if (!group->deleted && group->offline != NULL && !group->missing && !cccc_is_map(&group->document))
             cccc_array_add(&bad, cccc_text(group->id));
     }
     *missing = sorted(&gone);

@@ -219,6 +219,18 @@ static const struct cccc_scope *scope_of_path(const struct cccc_group *group, cc
     return best;
 }
 
+/* "its scopes are /a, /b": what a path could have been in. */
+cccc_str_t scopes_said(cccc_arena_t *arena, const struct cccc_group *group)
+{
+    enum { NAMED_MAX = 5 };
+    cccc_str_t said = CCCC_STR("it has no scope yet");
+    uint32_t count = group->config.scope_count;
+    for (uint32_t i = 0; i < count && i < NAMED_MAX; i++)
+        said = i == 0 ? cccc_arena_printf(arena, "its scopes: %.*s", CCCC_STR_FMT(group->config.scopes[i].url))
+                      : cccc_arena_printf(arena, "%.*s, %.*s", CCCC_STR_FMT(said), CCCC_STR_FMT(group->config.scopes[i].url));
+    return count > NAMED_MAX ? cccc_arena_printf(arena, "%.*s and %u more", CCCC_STR_FMT(said), count - NAMED_MAX) : said;
+}
+
 /* No scope holds the path by its name; another clone of an attached repository is that scope too. */
 static void use_placed(call_t *call)
 {
@@ -233,8 +245,8 @@ static void use_placed(call_t *call)
     cccc_builder_t details = cccc_map_builder(call->arena, 1);
     cccc_map_add(&details, "hint",
                  cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(place.root), call->group->id)));
-    call_fail_details(call, CCCC_E_SCOPE_NOT_ATTACHED, details.value, "%.*s is in no scope of group %s; attach it first",
-                      CCCC_STR_FMT(place.root), call->group->id);
+    call_fail_details(call, CCCC_E_SCOPE_NOT_ATTACHED, details.value, "%.*s is in no scope of group %s (%.*s)", CCCC_STR_FMT(place.root),
+                      call->group->id, CCCC_STR_FMT(scopes_said(call->arena, call->group)));
 }
 
 void op_group_use(call_t *call)

@@ -249,6 +249,18 @@ cccc_value_t settings_effective(cccc_arena_t *arena, const cccc_value_t *documen
     return b.value;
 }
 
+cccc_value_t settings_set(cccc_arena_t *arena, const cccc_value_t *document)
+{
+    cccc_builder_t b = cccc_array_builder(arena, SETTING_COUNT);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const cccc_value_t *stored = cccc_get(cccc_get(document, settings[i].section), settings[i].key);
+        cccc_value_t v;
+        if (stored != NULL && canonical(&settings[i], stored, &v))
+            cccc_array_add(&b, cccc_text(settings[i].name));
+    }
+    return b.value;
+}
+
 cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, const cccc_value_t *patch)
 {
     cccc_value_t doc = *document;

@@ -124,6 +124,7 @@ struct cccc_group {
     bool unstored;             /* group.yaml is older than the document: a write failed, or nobody asked yet; the tick does */
     bool store_failed;         /* the last write of it failed, and the log has been told */
     bool edited;               /* the document was changed by hand: group.edit follows the fold */
+    bool missing;              /* offline, because its folder is gone */
     char *offline, *read_only; /* heap; NULL = no */
     UT_hash_handle hh;         /* by id */
 };

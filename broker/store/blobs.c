@@ -1,6 +1,6 @@
 /* blobs.c - files of a group, named by their content.
  *
- * Owns groups/<gid>/state/blobs/: blobs <sha256>_<name>, spilled texts, and uploads under way, .upload-<sha256>.
+ * Owns groups/<gid>/state/blobs/: blobs <sha256>_<name>, spilled texts <sha256>_chat.txt; under way .upload-<sha256> and .text-<name>.
  * Invariants: (1) a name without the leading point stands for whole, synced bytes; a <sha256>_ name for bytes with that hash. (2) no name
  * leaves the folder, and links are never followed.
  * Thread: the store thread. */
@@ -249,15 +249,36 @@ cccc_err_t cccc_store_blob_read(const struct cccc_store_call *call)
     return CCCC_OK;
 }
 
+static int write_synced(const struct cccc_vfs *vfs, const char *path, cccc_str_t data)
+{
+    int fd = vfs->open(vfs->ctx, path, CCCC_O_WRITE | CCCC_O_APPEND | CCCC_O_CREATE | CCCC_O_TRUNC);
+    if (fd < 0)
+        return fd;
+    int rc = cccc_vfs_write_all(vfs, fd, data.ptr, data.len);
+    if (rc == 0)
+        rc = vfs->sync(vfs->ctx, fd);
+    vfs->close(vfs->ctx, fd);
+    return rc;
+}
+
+/* The draft's name begins with a point: with another suffix, what a crash leaves of it would be a blob with wrong bytes. */
 cccc_err_t cccc_store_blob_text(const struct cccc_store_call *call)
 {
+    const struct cccc_vfs *vfs = call->vfs;
     cccc_err_t err = check_blob_name(call, call->store->name);
     if (err)
         return err;
     struct cccc_path path = blob_path(call, call->store->name);
-    int rc = cccc_vfs_make_dirs(call->vfs, blobs_dir(call).z);
+    struct cccc_path draft = cccc_group_path(call->home, call->store->group_id, "/state/blobs/.text-%.*s", CCCC_STR_FMT(call->store->name));
+    int rc = cccc_vfs_make_dirs(vfs, blobs_dir(call).z);
     if (rc == 0)
-        rc = cccc_vfs_replace(call->vfs, path.z, call->store->data.ptr, call->store->data.len, false);
+        rc = write_synced(vfs, draft.z, call->store->data);
+    if (rc == 0)
+        rc = vfs->rename(vfs->ctx, draft.z, path.z);
+    if (rc < 0)
+        vfs->unlink(vfs->ctx, draft.z);
+    else
+        rc = cccc_vfs_sync_dir(vfs, blobs_dir(call).z);
     return rc < 0 ? cccc_file_fail(call->m, rc, "write", path.z) : CCCC_OK;
 }
 

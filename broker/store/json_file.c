@@ -5,6 +5,7 @@
  * that they tell by themselves whether they are as cccc last wrote them. (A file beside them would have to be written with them, in two steps.)
  * Invariant: a document that is not as cccc wrote it is never written over without a copy, <name>.edited.
  * Thread: the store thread; start-up before it runs. */
+#include "broker/mutant.h"
 #include "broker/store/files.h"
 #include "proto/json.h"
 
@@ -35,7 +36,8 @@ static enum cccc_written written(const char *text, size_t len)
         memcmp(text + len - (sizeof TAIL_END - 1), TAIL_END, sizeof TAIL_END - 1) != 0)
         return CCCC_WRITTEN_UNSUMMED;
     sum_of(text, (size_t)(tail - text), sum);
-    return memcmp(tail + sizeof TAIL_HEAD - 1, sum, SUM_HEX) == 0 ? CCCC_WRITTEN_BY_US : CCCC_WRITTEN_CHANGED;
+    return memcmp(tail + sizeof TAIL_HEAD - 1, sum, SUM_HEX) == 0 || CCCC_MUTANT_IS(DOCUMENT_TRUSTED) ? CCCC_WRITTEN_BY_US
+                                                                                                      : CCCC_WRITTEN_CHANGED;
 }
 
 /* The text of the file in the arena; false and *m. */
@@ -114,7 +116,7 @@ static int keep_edit(const struct cccc_store_call *call, const char *path)
     if (call->vfs->stat(call->vfs->ctx, path, &st) == -ENOENT)
         return 0;
     cccc_json_document(call->vfs, path, call->arena, &by, NULL);
-    if (by == CCCC_WRITTEN_BY_US)
+    if (by == CCCC_WRITTEN_BY_US || CCCC_MUTANT_IS(DOCUMENT_NOT_KEPT))
         return 0;
     snprintf(copy.z, sizeof copy.z, "%s.edited", path);
     int fd = call->vfs->open(call->vfs->ctx, path, CCCC_O_READ);

@@ -24,7 +24,7 @@ struct cli;
 
 /* ---- the command table (commands.c) ---- */
 
-enum cli_type { CLI_TEXT, CLI_NUMBER };
+enum cli_type { CLI_TEXT, CLI_NUMBER, CLI_POSITIVE };
 enum cli_place { CLI_NOWHERE, CLI_FILE, CLI_DIRECTORY };
 
 struct cli_option {
@@ -36,6 +36,7 @@ struct cli_option {
     enum cli_place place; /* what a shell completes */
     char letter;          /* 0: no short form */
     bool repeat;          /* may be given more than once */
+    bool blank;           /* may be empty */
 };
 
 struct cli_argument {
@@ -43,6 +44,7 @@ struct cli_argument {
     const char *help;
     bool required;
     bool repeat; /* the last one only */
+    bool blank;  /* may be empty */
     const char *words;
     enum cli_place place;
 };
@@ -142,6 +144,8 @@ void cli_say(const struct cli *cli, const char *fmt, ...) __attribute__((format(
 int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same for what libcccc reported. */
 int cli_fail_with(struct cli *cli, const struct cccc_error *error);
+/* "did you mean X?" for the nearest of `words`, else `otherwise`; in the arena. */
+const char *cli_did_you_mean(struct cli *cli, const char *word, const char *const *words, size_t count, const char *otherwise);
 /* Flush stdout; an output that cannot be written turns success into failure. */
 int cli_finish(struct cli *cli, int status);
 
@@ -216,6 +220,9 @@ cccc_args_t *cli_args(struct cli *cli, const char *group);
 int cli_ask(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result);
 /* The same for commands that ask again and again: the answer is not kept, free the reply (which may be NULL when it is not wanted). */
 int cli_ask_once(struct cli *cli, const char *op, cccc_args_t **args, cccc_reply_t **reply);
+/* The second step of commands that have just done `done` ("made group g_1"): make the group the active one. When that fails, the report says that the
+ * first step stays done. 0, or the exit status. */
+int cli_make_active(struct cli *cli, const char *group, const char *done);
 /* cli_ask without reporting: false and *error. */
 bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result, struct cccc_error *error);
 
@@ -230,6 +237,12 @@ int cli_group_named(struct cli *cli, const char *word, const char **group);
 int cli_group_offline(struct cli *cli, const char *word, const char **group);
 /* The actor: `given` (may be NULL), else CCCC_ACTOR_ID. 0 or the exit status of the failure reported. */
 int cli_actor(struct cli *cli, const char *given, const char **actor);
+/* The directories of a group's scopes in words, for errors about paths in none of them; in the arena. */
+const char *cli_scopes_said(struct cli *cli, const cccc_value_t *scopes);
+/* The ids of a group's actors, NULL-ended; in the arena. 0 or the exit status of the failure reported. */
+int cli_actor_ids(struct cli *cli, const char *group, const char *const **ids, size_t *count);
+/* Report that the group has no such actor, and who may have been meant. Returns the exit status. */
+int cli_fail_no_actor(struct cli *cli, const char *group, const char *actor, const char *const *ids, size_t count);
 /* An event id from a whole id, a unique prefix of one, a seq, or #seq. */
 int cli_event(struct cli *cli, const char *group, const char *word, const char **event_id);
 /* The caller's path made absolute, links resolved; in the arena. 0 or the exit status of the failure reported. */

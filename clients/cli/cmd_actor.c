@@ -55,6 +55,18 @@ int cmd_actor_list(struct cli *cli)
     return 0;
 }
 
+/* Is there no such actor? Then that is what is wrong, and its status. 0: there is. */
+static int fail_unless_actor(struct cli *cli, const char *group, const char *id)
+{
+    const char *const *ids;
+    size_t count;
+    int status = cli_actor_ids(cli, group, &ids, &count);
+    for (size_t i = 0; status == 0 && i < count; i++)
+        if (strcmp(ids[i], id) == 0)
+            return 0;
+    return status ? status : cli_fail_no_actor(cli, group, id, ids, count);
+}
+
 int cmd_actor_show(struct cli *cli)
 {
     const char *group, *id = cli_arg(cli, 0);
@@ -88,7 +100,7 @@ int cmd_actor_show(struct cli *cli)
         }
         return 0;
     }
-    return cli_fail(cli, CCCC_E_ACTOR_NOT_FOUND, "`cccc actor list` lists them", "%s has no actor \"%s\"", group, id);
+    return fail_unless_actor(cli, group, id);
 }
 
 /* ---- the fields of an actor, as options ---- */
@@ -145,8 +157,8 @@ static int scope_value(struct cli *cli, const char *group, const char *path, ccc
     }
     if (best > 0)
         return 0;
-    return cli_fail(cli, CCCC_E_SCOPE_NOT_ATTACHED, cli_printf(cli, "cccc attach %s --group %s", path, group), "%s is in no scope of %s",
-                    path, group);
+    return cli_fail(cli, CCCC_E_SCOPE_NOT_ATTACHED, cli_printf(cli, "cccc attach %s --group %s", path, group),
+                    "%s is in no scope of group %s (%s)", path, group, cli_scopes_said(cli, scopes));
 }
 
 /* The options given, as a map of the actor's fields. */
@@ -181,17 +193,29 @@ static int actor_fields(struct cli *cli, const char *group, cccc_builder_t *fiel
     return 0;
 }
 
-static int actor_changed(struct cli *cli, const char *op, cccc_args_t **args, const char *id, const char *done)
+static int report_change(struct cli *cli, const cccc_value_t *result, const char *id, const char *done)
 {
-    const cccc_value_t *result;
-    int status = cli_ask(cli, op, args, &result);
-    if (status || cli->json)
-        return status ? status : cli_result(cli, result);
+    if (cli->json)
+        return cli_result(cli, result);
     cccc_str_t name = cccc_get_str(cccc_get(result, "actor"), "id");
     if (name.len == 0)
         name = cccc_str(id);
     cli_fact(cli, "actor", "%.*s %s", CCCC_STR_FMT(name), done);
     return 0;
+}
+
+/* Change an actor that has to be there: the protocol has one word for all that can be wrong, an operator wants to know which. */
+static int actor_change(struct cli *cli, const char *op, cccc_args_t **args, const char *group, const char *id, const char *done)
+{
+    const cccc_value_t *result;
+    struct cccc_error error;
+    if (!cli_try(cli, op, args, &result, &error)) {
+        bool unsaid = strcmp(error.code, cccc_err_code(CCCC_E_ACTOR_UPDATE_FAILED)) == 0 ||
+                      strcmp(error.code, cccc_err_code(CCCC_E_ACTOR_REMOVE_FAILED)) == 0;
+        int status = unsaid ? fail_unless_actor(cli, group, id) : 0;
+        return status ? status : cli_fail_with(cli, &error);
+    }
+    return report_change(cli, result, id, done);
 }
 
 int cmd_actor_add(struct cli *cli)
@@ -210,7 +234,9 @@ int cmd_actor_add(struct cli *cli)
         cccc_as_str(&fields.value.via.map.ptr[i].key, &key);
         cccc_args_value(args, key.ptr, &fields.value.via.map.ptr[i].val);
     }
-    return actor_changed(cli, "actor_add", &args, cli_arg(cli, 0), "added");
+    const cccc_value_t *result;
+    status = cli_ask(cli, "actor_add", &args, &result);
+    return status ? status : report_change(cli, result, cli_arg(cli, 0), "added");
 }
 
 int cmd_actor_update(struct cli *cli)
@@ -229,7 +255,7 @@ int cmd_actor_update(struct cli *cli)
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "actor_id", cli_arg(cli, 0));
     cccc_args_value(args, "patch", &patch.value);
-    return actor_changed(cli, "actor_update", &args, cli_arg(cli, 0), "updated");
+    return actor_change(cli, "actor_update", &args, group, cli_arg(cli, 0), "updated");
 }
 
 int cmd_actor_remove(struct cli *cli)
@@ -240,5 +266,5 @@ int cmd_actor_remove(struct cli *cli)
         return status;
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "actor_id", cli_arg(cli, 0));
-    return actor_changed(cli, "actor_remove", &args, cli_arg(cli, 0), "removed");
+    return actor_change(cli, "actor_remove", &args, group, cli_arg(cli, 0), "removed");
 }

@@ -14,11 +14,22 @@ static int set_active(struct cli *cli, const char *group, const cccc_value_t **r
     return cli_ask(cli, "active_set", &args, result);
 }
 
+int cli_make_active(struct cli *cli, const char *group, const char *done)
+{
+    struct cccc_error error;
+    const cccc_value_t *result;
+    cccc_args_t *args = cli_args(cli, group);
+    if (cli_try(cli, "active_set", &args, &result, &error))
+        return 0;
+    return cli_fail(cli, cccc_err_from_code(error.code, strlen(error.code)), cli_printf(cli, "when that is mended: cccc use %s", group),
+                    "%s, and that is recorded; but it is not the active group: %s", done, error.message);
+}
+
 int cmd_attach(struct cli *cli)
 {
     const char *word = cli_arg(cli, 0), *named = cli_option(cli, "group"), *group = NULL;
     const char *path;
-    const cccc_value_t *result, *active;
+    const cccc_value_t *result;
     struct stat found;
     int status = cli_path(cli, word ? word : ".", &path);
     if (status)
@@ -35,7 +46,7 @@ int cmd_attach(struct cli *cli)
     if (status)
         return status;
     group = cccc_arena_str(cli->arena, cccc_get_str(result, "group_id")).ptr;
-    status = set_active(cli, group, &active);
+    status = cli_make_active(cli, group, cli_printf(cli, "%s is attached to group %s", path, group));
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "group", "%s", group);

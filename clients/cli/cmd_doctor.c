@@ -265,15 +265,22 @@ static void check_archive(struct doctor *self, const char *group)
               archive.lines, archive.files, archive.dir);
 }
 
-/* Is the folder what a group that could not be made has left? Then no file tells of anything: no configuration, no mark, not a byte of ledger. */
-static bool is_unborn(struct doctor *self, const char *group)
+/* Neither group.yaml nor its previous version: the disk refused when the group was made, or a crash came between its first event and its first
+ * group.yaml. Then the ledger has all that would stand there. False when it has not. */
+static bool explain_no_configuration(struct doctor *self, const char *name, const char *group)
 {
-    static const char *const traces[] = {"group.yaml", "group.yaml.prev", "state/ledger/mark"};
+    const char *path = cli_printf(self->cli, "%s/groups/%s/group.yaml", self->cli->home.root, group);
+    struct offline_ledger ledger;
     struct stat st;
-    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
-        if (lstat(cli_printf(self->cli, "%s/groups/%s/%s", self->cli->home.root, group, traces[i]), &st) == 0 || errno != ENOENT)
-            return false;
-    return lstat(cli_printf(self->cli, "%s/groups/%s/ledger.jsonl", self->cli->home.root, group), &st) == 0 && st.st_size == 0;
+    if (lstat(path, &st) == 0 || errno != ENOENT || lstat(cli_printf(self->cli, "%s.prev", path), &st) == 0 || errno != ENOENT)
+        return false;
+    offline_judge(self->cli, group, &ledger);
+    if (ledger.err != CCCC_OK || offline_is_damaged(&ledger))
+        return false;
+    found(self, name, NOTE, "%s",
+          ledger.report.sound + ledger.report.legacy > 0 ? "there is no group.yaml; the daemon writes it from the ledger when it starts"
+                                                         : "it was never made, and nothing was stored; its folder may be removed");
+    return true;
 }
 
 /* An edit that did not become the configuration: a mistake in it, or a change that came first. */
@@ -300,12 +307,11 @@ static void check_group(struct doctor *self, cccc_str_t id)
     struct cccc_group_files files;
     const char *group = cccc_arena_str(cli->arena, id).ptr, *name = cli_printf(cli, "group %s", group);
     cccc_group_files_read(&cccc_vfs_posix, &cli->home, id, cli->arena, &files);
-    if (files.refused && !cccc_is_nil(&files.document))
+    if (cccc_is_nil(&files.document)) {
+        if (!explain_no_configuration(self, name, group))
+            found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
+    } else if (files.refused)
         found(self, name, FAILED, "%s. Mend group.yaml before the next start", files.note);
-    else if (cccc_is_nil(&files.document) && is_unborn(self, group))
-        found(self, name, NOTE, "the disk refused when it was made, and nothing was stored; its folder may be removed");
-    else if (cccc_is_nil(&files.document))
-        found(self, name, DAMAGED, "group.yaml cannot be read: %s; restore it from a backup", files.note);
     else if (files.note[0])
         found(self, name, NOTE, "%s", files.note);
     else

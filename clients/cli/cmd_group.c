@@ -31,13 +31,6 @@ static int change(struct cli *cli, const char *op, cccc_args_t **args, const cha
     return 0;
 }
 
-static int make_active(struct cli *cli, const char *group)
-{
-    const cccc_value_t *result;
-    cccc_args_t *args = cli_args(cli, group);
-    return cli_ask(cli, "active_set", &args, &result);
-}
-
 int cmd_group_create(struct cli *cli)
 {
     const char *word = cli_arg(cli, 0), *option = cli_option(cli, "title");
@@ -55,7 +48,7 @@ int cmd_group_create(struct cli *cli)
     if (status)
         return status;
     const char *group = cccc_arena_str(cli->arena, cccc_get_str(result, "group_id")).ptr;
-    status = make_active(cli, group);
+    status = cli_make_active(cli, group, cli_printf(cli, "made group %s", group));
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "group", "%s", group);
@@ -138,15 +131,48 @@ int cmd_group_use(struct cli *cli)
     return change(cli, "group_use", &args, group, cli_printf(cli, "works in the scope of %s", path));
 }
 
+/* The scope that `word` means: its key, its directory, or its label if no other has it. NULL: none does. */
+static const char *find_scope(struct cli *cli, const cccc_value_t *scopes, const char *word)
+{
+    const char *path = strchr(word, '/') || *word == '.' || *word == '~' ? realpath(word, NULL) : NULL;
+    const char *key = NULL;
+    uint32_t labels = 0;
+    for (uint32_t i = 0; i < cli_count(scopes); i++) {
+        const cccc_value_t *scope = cli_item(scopes, i);
+        const char *its = cccc_arena_str(cli->arena, cccc_get_str(scope, "scope_key")).ptr;
+        cccc_str_t url = cccc_get_str(scope, "url");
+        if (strcmp(its, word) == 0 || cccc_str_is(url, word) || (path && cccc_str_is(url, path))) {
+            key = its;
+            labels = 0;
+            break;
+        }
+        if (cccc_str_is(cccc_get_str(scope, "label"), word) && labels++ == 0)
+            key = its;
+    }
+    free((void *)path);
+    return labels > 1 ? NULL : key;
+}
+
 int cmd_group_detach_scope(struct cli *cli)
 {
-    const char *group;
+    const char *group, *word = cli_arg(cli, 0);
+    const cccc_value_t *result;
     int status = cli_group(cli, &group);
     if (status)
         return status;
-    cccc_args_t *args = cli_args(cli, group);
-    cccc_args_str(args, "scope_key", cli_arg(cli, 0));
-    return change(cli, "group_detach_scope", &args, group, cli_printf(cli, "lost scope %s", cli_arg(cli, 0)));
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    status = cli_ask(cli, "group_show", &args, &result);
+    if (status)
+        return status;
+    const cccc_value_t *scopes = cccc_get(cccc_get(result, "group"), "scopes");
+    const char *key = find_scope(cli, scopes, word);
+    if (!key)
+        return cli_fail(cli, CCCC_E_NOT_FOUND, cli_printf(cli, "`cccc group show %s` lists the scopes with their keys", group),
+                        "group %s has no scope \"%s\" (%s)", group, word, cli_scopes_said(cli, scopes));
+    args = cli_args(cli, group);
+    cccc_args_str(args, "scope_key", key);
+    return change(cli, "group_detach_scope", &args, group, cli_printf(cli, "lost scope %s", key));
 }
 
 static int start_or_stop(struct cli *cli, const char *op, const char *group, const char *done)
@@ -196,67 +222,161 @@ static cccc_value_t setting_value(const char *text)
     return cccc_text(text);
 }
 
-static void show_setting_map(struct cli *cli, const cccc_value_t *map)
+static const char *value_text(struct cli *cli, const cccc_value_t *value)
 {
-    for (uint32_t i = 0; map && map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
-        const msgpack_object_kv *pair = &map->via.map.ptr[i];
-        char *json;
-        cccc_str_t key = {0};
-        cccc_as_str(&pair->key, &key);
-        if (cccc_is_map(&pair->val) || cccc_is_array(&pair->val) || cccc_str_is(key, "version"))
-            continue;
-        json = cccc_to_json(&pair->val);
-        cli_fact(cli, cccc_arena_str(cli->arena, key).ptr, "%s", json);
-        free(json);
-    }
+    cccc_str_t word;
+    if (cccc_as_str(value, &word))
+        return cccc_arena_str(cli->arena, word).ptr;
+    char *json = cccc_to_json(value);
+    const char *text = cccc_arena_str(cli->arena, cccc_str(json)).ptr;
+    free(json);
+    return text;
 }
 
-/* Settings live in these members of the group's configuration; what is not set there has its default. */
-static const char *const setting_maps[] = {"messaging", "delivery", "automation", "terminal_transcript"};
+static bool is_listed(const cccc_value_t *names, cccc_str_t name)
+{
+    cccc_str_t item;
+    for (uint32_t i = 0; i < cli_count(names); i++)
+        if (cccc_as_str(cli_item(names, i), &item) && cccc_str_eq(item, name))
+            return true;
+    return false;
+}
+
+/* Every setting as it is in effect: the answer of group_show. */
+static int ask_settings(struct cli *cli, const char *group, const cccc_value_t **shown)
+{
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    int status = cli_ask(cli, "group_show", &args, shown);
+    if (status == 0 && !cccc_is_map(cccc_get(*shown, "settings")))
+        return cli_fail(cli, CCCC_E_INTERNAL, "`cccc daemon restart` starts this version",
+                        "the daemon is older and does not show settings");
+    return status;
+}
 
 static int show_settings(struct cli *cli, const char *group)
 {
-    const cccc_value_t *result, *shown;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
-    int status = cli_ask(cli, "group_show", &args, &result);
+    static const char *const headings[] = {"SETTING", "VALUE", "FROM"};
+    const cccc_value_t *shown;
+    int status = ask_settings(cli, group, &shown);
     if (status)
         return status;
-    shown = cccc_get(result, "group");
-    cccc_builder_t settings = cccc_map_builder(cli->arena, 4);
-    for (size_t i = 0; i < sizeof setting_maps / sizeof *setting_maps; i++) {
-        const cccc_value_t *map = cccc_get(shown, setting_maps[i]);
-        if (map && cli->json)
-            cccc_map_add(&settings, setting_maps[i], *map);
-        else
-            show_setting_map(cli, map);
+    const cccc_value_t *settings = cccc_get(shown, "settings"), *set = cccc_get(shown, "settings_set");
+    if (cli->json) {
+        cccc_builder_t result = cccc_map_builder(cli->arena, 3);
+        cccc_map_add(&result, "group_id", cccc_text(group));
+        cccc_map_add(&result, "settings", *settings);
+        cccc_map_add(&result, "settings_set", set ? *set : cccc_nil());
+        return cli_result(cli, &result.value);
     }
-    if (!cli->json)
-        cli_say(cli, "what is not listed has its default; change: cccc group settings NAME=VALUE");
-    return cli->json ? cli_result(cli, &settings.value) : 0;
+    cli_table_t *table = cli_table_new(cli, headings, 3);
+    for (uint32_t i = 0; i < settings->via.map.size; i++) {
+        cccc_str_t name = {0};
+        cccc_as_str(&settings->via.map.ptr[i].key, &name);
+        bool is_set = is_listed(set, name);
+        cli_cell(table, name, STYLE_NONE);
+        cli_cell(table, cccc_str(value_text(cli, &settings->via.map.ptr[i].val)), is_set ? STYLE_BOLD : STYLE_NONE);
+        cli_cell(table, is_set ? CCCC_STR("set") : CCCC_STR("default"), is_set ? STYLE_GREEN : STYLE_DIM);
+    }
+    cli_table_print(&table);
+    return 0;
 }
 
-int cmd_group_settings(struct cli *cli)
+/* ---- settings: change ---- */
+
+/* NAME=VALUE ... as a map. */
+static int settings_patch(struct cli *cli, cccc_value_t *out)
 {
-    const char *group, *word;
-    int status = cli_group(cli, &group);
-    if (status)
-        return status;
-    if (!cli_arg(cli, 0))
-        return show_settings(cli, group);
     cccc_builder_t patch = cccc_map_builder(cli->arena, 8);
+    const char *word;
     for (size_t i = 0; (word = cli_arg(cli, i)); i++) {
         const char *equals = strchr(word, '=');
         if (!equals || equals == word)
-            return cli_fail(cli, CCCC_E_USAGE, "for example default_send_to=broadcast", "\"%s\" is not NAME=VALUE", word);
+            return cli_fail(cli, CCCC_E_USAGE, "for example default_send_to=broadcast; `cccc group settings` lists them",
+                            "\"%s\" is not NAME=VALUE", word);
         cccc_str_t name = cccc_arena_str(cli->arena, (cccc_str_t){word, (size_t)(equals - word)});
         if (cccc_get(&patch.value, name.ptr))
             return cli_fail(cli, CCCC_E_USAGE, "give it once", "the setting %s is given twice", name.ptr);
         cccc_map_add_key(&patch, name, setting_value(equals + 1));
     }
+    *out = patch.value;
+    return 0;
+}
+
+/* The names of the settings there are. */
+static const char *const *setting_names(struct cli *cli, const cccc_value_t *settings)
+{
+    const char **names = cccc_arena_alloc(cli->arena, (settings->via.map.size + 1) * sizeof *names);
+    for (uint32_t i = 0; i < settings->via.map.size; i++) {
+        cccc_str_t name = {0};
+        cccc_as_str(&settings->via.map.ptr[i].key, &name);
+        names[i] = cccc_arena_str(cli->arena, name).ptr;
+    }
+    return names;
+}
+
+/* A patch that was refused: a name that is no setting, or text for a number, is a mistake of the command line whatever the protocol's word for it. */
+static int explain_settings(struct cli *cli, const char *group, const cccc_value_t *patch, const struct cccc_error *error)
+{
+    const cccc_value_t *shown;
+    bool misused = strcmp(error->code, cccc_err_code(CCCC_E_INVALID_PATCH)) == 0 ||
+                   strcmp(error->code, cccc_err_code(CCCC_E_GROUP_SETTINGS_UPDATE_FAILED)) == 0;
+    int status = misused ? ask_settings(cli, group, &shown) : 0;
+    if (status || !misused)
+        return status ? status : cli_fail_with(cli, error);
+    const cccc_value_t *settings = cccc_get(shown, "settings");
+    const char *const *names = setting_names(cli, settings);
+    for (uint32_t i = 0; i < patch->via.map.size; i++) {
+        cccc_str_t given = {0};
+        cccc_as_str(&patch->via.map.ptr[i].key, &given);
+        const cccc_value_t *now = cccc_get(settings, given.ptr);
+        if (!now)
+            return cli_fail(cli, CCCC_E_INVALID_PATCH,
+                            cli_did_you_mean(cli, given.ptr, names, settings->via.map.size, "`cccc group settings` lists them"),
+                            "there is no setting %s; nothing was changed", given.ptr);
+        if (cccc_as_int(now, &(int64_t){0}) && !cccc_as_int(&patch->via.map.ptr[i].val, &(int64_t){0}))
+            return cli_fail(cli, CCCC_E_INVALID_PATCH,
+                            cli_printf(cli, "it is %s now; `cccc group settings` lists all", value_text(cli, now)), "%s", error->message);
+    }
+    return cli_fail_with(cli, error);
+}
+
+/* What the settings of the patch are now, which is what was asked or what it was lowered or raised to. */
+static int report_settings(struct cli *cli, const cccc_value_t *patch, const cccc_value_t *result)
+{
+    if (cli->json)
+        return cli_result(cli, result);
+    for (uint32_t i = 0; i < patch->via.map.size; i++) {
+        cccc_str_t name = {0};
+        cccc_as_str(&patch->via.map.ptr[i].key, &name);
+        const cccc_value_t *now = cccc_get(cccc_get(result, "settings"), name.ptr);
+        if (!now)
+            continue;
+        cli_fact(cli, name.ptr, "%s", value_text(cli, now));
+        if (!cccc_value_eq(now, &patch->via.map.ptr[i].val) && patch->via.map.ptr[i].val.type != MSGPACK_OBJECT_STR)
+            cli_say(cli, "cccc: %s: %s counts as %s", name.ptr, value_text(cli, &patch->via.map.ptr[i].val), value_text(cli, now));
+    }
+    return 0;
+}
+
+int cmd_group_settings(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    struct cccc_error error;
+    cccc_value_t patch;
+    int status = cli_arg(cli, 0) ? settings_patch(cli, &patch) : 0;
+    if (status == 0)
+        status = cli_group(cli, &group);
+    if (status)
+        return status;
+    if (!cli_arg(cli, 0))
+        return show_settings(cli, group);
     cccc_args_t *args = cli_args(cli, group);
-    cccc_args_value(args, "patch", &patch.value);
-    return change(cli, "group_settings_update", &args, group, "has new settings");
+    cccc_args_value(args, "patch", &patch);
+    if (!cli_try(cli, "group_settings_update", &args, &result, &error))
+        return explain_settings(cli, group, &patch, &error);
+    return report_settings(cli, &patch, result);
 }
 
 int cmd_group_delete(struct cli *cli)

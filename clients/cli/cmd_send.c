@@ -30,7 +30,9 @@ static int message_text(struct cli *cli, const char *word, bool has_files, cccc_
 {
     *text = cccc_str(word ? word : "");
     if (!word && !has_files)
-        return cli_fail(cli, CCCC_E_USAGE, "cccc send \"text\" --to WHO; - reads the text from standard input",
+        return cli_fail(cli, CCCC_E_USAGE,
+                        cli_printf(cli, "cccc %s; - reads the text from standard input",
+                                   strcmp(cli->line.command->name, "reply") == 0 ? "reply EVENT \"text\"" : "send \"text\" --to WHO"),
                         "there is nothing to send: no text and no --file");
     if (word && strcmp(word, "-") == 0)
         return cli_read_stdin(cli, CCCC_TEXT_BYTES_MAX, text);
@@ -101,16 +103,20 @@ static void print_sent(struct cli *cli, const cccc_value_t *result)
 }
 
 /* The outcome of a failed send may be unknown; then the same client id is what makes a repeat safe. */
-static int send_failed(struct cli *cli, const struct cccc_error *error, const char *id)
+static int send_failed(struct cli *cli, const char *group, const char *path, const struct cccc_error *error, const char *id)
 {
+    if (path && strcmp(error->code, cccc_err_code(CCCC_E_SCOPE_NOT_ATTACHED)) == 0)
+        return cli_fail(cli, CCCC_E_SCOPE_NOT_ATTACHED,
+                        cli_printf(cli, "name a path in one of them, or attach it: cccc attach %s --group %s", path, group), "%s",
+                        error->message);
     int status = cli_fail_with(cli, error);
     if (id && strcmp(error->outcome, "unknown") == 0)
         cli_say(cli, "  nobody knows whether it was stored; the same command with --client-id %s cannot store it twice", id);
     return status;
 }
 
-/* Takes args. */
-static int finish_message(struct cli *cli, const char *op, const char *group, const char *word, cccc_args_t *args)
+/* `path` (may be NULL) is the scope asked for. Takes args. */
+static int finish_message(struct cli *cli, const char *op, const char *group, const char *path, const char *word, cccc_args_t *args)
 {
     struct cccc_error error;
     const cccc_value_t *result;
@@ -121,7 +127,7 @@ static int finish_message(struct cli *cli, const char *op, const char *group, co
         return status;
     }
     if (!cli_try(cli, op, &args, &result, &error))
-        return send_failed(cli, &error, id);
+        return send_failed(cli, group, path, &error, id);
     if (cli->json)
         return cli_result(cli, result);
     print_sent(cli, result);
@@ -141,7 +147,7 @@ int cmd_send(struct cli *cli)
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "dst_group_id", destination);
     cccc_args_str(args, "path", path);
-    return finish_message(cli, destination ? "send_cross_group" : "send", group, cli_arg(cli, 0), args);
+    return finish_message(cli, destination ? "send_cross_group" : "send", group, path, cli_arg(cli, 0), args);
 }
 
 int cmd_reply(struct cli *cli)
@@ -154,5 +160,5 @@ int cmd_reply(struct cli *cli)
         return status;
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "reply_to", event_id);
-    return finish_message(cli, "reply", group, cli_arg(cli, 1), args);
+    return finish_message(cli, "reply", group, NULL, cli_arg(cli, 1), args);
 }

@@ -5,6 +5,7 @@
  * Thread: the program's one. */
 #include "clients/cli/cli.h"
 #include "proto/event.h"
+#include "proto/kinds.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -174,6 +175,62 @@ static int print_from(const struct selection *self, uint64_t after_seq, bool fol
 
 /* ---- the command ---- */
 
+/* Kinds that this version does not write, but ledgers of CCCC 0.4.0 hold. */
+static const char *const older_kinds[] = {"group.automation_update", "actor.set_role", "actor.start",   "actor.stop",
+                                          "actor.restart",           "context.sync",   "chat.reaction", "system.notify_ack"};
+#define OLDER_KINDS (sizeof older_kinds / sizeof *older_kinds)
+
+/* All words there are for a kind; the first *ours are those of this version. */
+static size_t kind_words(const char *words[CCCC_KIND_COUNT + OLDER_KINDS], size_t *ours)
+{
+    size_t count = 0;
+    for (unsigned kind = CCCC_KIND_UNKNOWN + 1; kind < CCCC_KIND_COUNT; kind++)
+        words[count++] = cccc_kind_word((cccc_kind_t)kind);
+    *ours = count;
+    for (size_t i = 0; i < OLDER_KINDS; i++)
+        words[count++] = older_kinds[i];
+    return count;
+}
+
+static bool is_word_of(const char *const *words, size_t count, const char *word)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* A kind that is in no table will never come: following it would wait for ever. */
+static int check_kinds(struct cli *cli, const struct selection *self)
+{
+    const char *words[CCCC_KIND_COUNT + OLDER_KINDS], *all = "there are ";
+    size_t ours, count = kind_words(words, &ours), i = 0;
+    while (i < self->kind_count && is_word_of(words, count, self->kinds[i]))
+        i++;
+    if (i == self->kind_count)
+        return 0;
+    for (size_t k = 0; k < ours; k++)
+        all = cli_printf(cli, "%s%s%s", all, k > 0 ? ", " : "", words[k]);
+    return cli_fail(cli, CCCC_E_USAGE, cli_did_you_mean(cli, self->kinds[i], words, count, all), "there is no kind of event \"%s\"",
+                    self->kinds[i]);
+}
+
+/* Somebody who is no actor now may have been one, or be one soon: so it is only said. */
+static int check_actor(struct cli *cli, const struct selection *self)
+{
+    static const char *const others[] = {"user", "system", "cli"}; /* who may stand in `by` without being an actor */
+    const char *const *ids;
+    size_t count;
+    const char *actor = cli_option(cli, "actor");
+    if (!actor || strncmp(actor, "svc:", 4) == 0 || is_word_of(others, sizeof others / sizeof *others, actor))
+        return 0;
+    int status = cli_actor_ids(cli, self->group, &ids, &count);
+    if (status == 0 && !is_word_of(ids, count, actor))
+        cli_say(cli, "cccc: group %s has no actor \"%s\" now; what it has of one is shown\n  next: %s", self->group, actor,
+                cli_did_you_mean(cli, actor, ids, count, "`cccc actor list` lists the actors"));
+    return status;
+}
+
 static int read_selection(struct cli *cli, struct selection *self)
 {
     const char *since = cli_option(cli, "since"), *from = cli_option(cli, "from"), *actor = cli_option(cli, "actor");
@@ -203,7 +260,11 @@ int cmd_tail(struct cli *cli)
     int status = read_selection(cli, &selection);
     cli->streaming = true;
     if (status == 0)
+        status = check_kinds(cli, &selection);
+    if (status == 0)
         status = cli_group(cli, &selection.group);
+    if (status == 0)
+        status = check_actor(cli, &selection);
     if (status)
         return status;
     bool from_only = selection.from_seq > 0 && selection.all && selection.since_us == 0;

@@ -77,7 +77,7 @@
     }
 #define OPT_COMMAND                                                                                                                        \
     {                                                                                                                                      \
-        .name = "command", .arg = "COMMAND", .help = "command line it is started with; quotes as in a shell"                               \
+        .name = "command", .arg = "COMMAND", .help = "command line it is started with; quotes as in a shell", .blank = true                \
     }
 #define OPT_ENV                                                                                                                            \
     {                                                                                                                                      \
@@ -93,7 +93,7 @@
     }
 #define OPT_ACTOR_TITLE                                                                                                                    \
     {                                                                                                                                      \
-        .name = "title", .arg = "TEXT", .help = "display name; may be used as a recipient"                                                 \
+        .name = "title", .arg = "TEXT", .help = "display name; may be used as a recipient", .blank = true                                  \
     }
 
 #define OPT_FORGET_MISSING                                                                                                                 \
@@ -111,7 +111,7 @@
     }
 #define ARG_TEXT                                                                                                                           \
     {                                                                                                                                      \
-        .name = "TEXT", .help = "the message; - reads it from standard input"                                                              \
+        .name = "TEXT", .help = "the message; - reads it from standard input", .blank = true                                               \
     }
 #define ARG_BLOB                                                                                                                           \
     {                                                                                                                                      \
@@ -123,7 +123,7 @@ const struct cli_option cli_common_options[] = {
     {.name = "json", .help = "one JSON document on standard output; JSON lines where output goes on"},
     {.name = "color", .arg = "WHEN", .help = "auto, always or never (default: auto)", .words = "auto|always|never"},
     {.name = "home", .arg = "DIR", .help = "the home (default: CCCC_HOME, else ~/.cccc)", .place = CLI_DIRECTORY},
-    {.name = "timeout", .arg = "SECONDS", .help = "how long to wait for an answer (default: 30)", .type = CLI_NUMBER},
+    {.name = "timeout", .arg = "SECONDS", .help = "how long to wait for an answer (default: 30)", .type = CLI_POSITIVE},
     {0},
 };
 
@@ -256,7 +256,7 @@ const struct cli_command cli_commands[] = {
      .summary = "make a group and make it the active one",
      .examples = EXAMPLES("cccc group create \"Release 2\"", "cccc group create --title Demo --topic \"Try things out\""),
      .options = OPTIONS({.name = "title", .arg = "TEXT", .help = "its title (default: working-group)"},
-                        {.name = "topic", .arg = "TEXT", .help = "what it is about"}, OPT_BY),
+                        {.name = "topic", .arg = "TEXT", .help = "what it is about", .blank = true}, OPT_BY),
      .args = ARGS({.name = "TITLE", .help = "its title, instead of --title"}),
      .run = cmd_group_create},
     {.noun = "group",
@@ -277,7 +277,7 @@ const struct cli_command cli_commands[] = {
      .summary = "change a group's title or topic",
      .examples = EXAMPLES("cccc group update --title \"Release 3\"", "cccc group update Demo --topic \"API review\""),
      .options = OPTIONS(OPT_GROUP, {.name = "title", .arg = "TEXT", .help = "the new title"},
-                        {.name = "topic", .arg = "TEXT", .help = "the new topic"}, OPT_BY),
+                        {.name = "topic", .arg = "TEXT", .help = "the new topic", .blank = true}, OPT_BY),
      .args = ARGS(ARG_GROUP),
      .run = cmd_group_update},
     {.noun = "group",
@@ -292,9 +292,10 @@ const struct cli_command cli_commands[] = {
     {.noun = "group",
      .name = "detach-scope",
      .summary = "detach a directory from a group",
-     .examples = EXAMPLES("cccc group detach-scope s_c3b177f21e90  # `cccc group show` names the scopes"),
+     .examples =
+         EXAMPLES("cccc group detach-scope ~/src/widget", "cccc group detach-scope s_c3b177f21e90  # `cccc group show` names the scopes"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
-     .args = ARGS({.name = "SCOPE", .help = "scope key: s_ and 12 hex digits", .required = true}),
+     .args = ARGS({.name = "SCOPE", .help = "the scope's key, its directory, or its label", .required = true}),
      .run = cmd_group_detach_scope},
     {.noun = "group",
      .name = "set-state",
@@ -305,14 +306,19 @@ const struct cli_command cli_commands[] = {
      .run = cmd_group_set_state},
     {.noun = "group",
      .name = "start",
-     .summary = "start a group: all its actors are enabled",
+     .summary = "mark a group as running",
+     .about = "Needs an attached directory. Actors are not touched: none is started or enabled by it (`cccc actor update ID --enabled 1` "
+              "enables one).",
      .examples = EXAMPLES("cccc group start", "cccc group start Demo"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_GROUP),
      .run = cmd_group_start},
     {.noun = "group",
      .name = "stop",
-     .summary = "stop a group: all its actors are disabled",
+     .summary = "mark a group as not running",
+     .about = "Messages are still taken and delivered to inboxes. Actors are not touched: none is ended or disabled by it (`cccc actor "
+              "update ID --enabled 0` "
+              "disables one).",
      .examples = EXAMPLES("cccc group stop", "cccc group stop Demo"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_GROUP),
@@ -320,7 +326,8 @@ const struct cli_command cli_commands[] = {
     {.noun = "group",
      .name = "settings",
      .summary = "show or change a group's settings",
-     .examples = EXAMPLES("cccc group settings  # what is set",
+     .about = "Without NAME=VALUE it shows every setting as it is in effect, and which have their default.",
+     .examples = EXAMPLES("cccc group settings  # all of them",
                           "cccc group settings default_send_to=broadcast  # messages without --to go to everybody"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS({.name = "NAME=VALUE", .help = "a setting and its new value", .repeat = true}),

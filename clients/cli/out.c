@@ -151,17 +151,6 @@ static void report(struct cli *cli, const char *code, const char *message, const
     put_json(cli, &envelope.value, cli->tty && !cli->streaming);
 }
 
-int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...)
-{
-    char message[1024];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(message, sizeof message, fmt, args);
-    va_end(args);
-    report(cli, cccc_err_code(err), message, NULL, hint);
-    return cccc_err_exit_status(err);
-}
-
 /* The command that helps, by error; the message itself has said what and why. */
 static const struct {
     cccc_err_t err;
@@ -179,23 +168,59 @@ static const struct {
     {CCCC_E_GROUP_OFFLINE, "`cccc doctor` says what is wrong with its files"},
     {CCCC_E_GROUP_READ_ONLY, "`cccc doctor` says what is wrong with its ledger"},
     {CCCC_E_STORAGE, "`cccc doctor` checks the disk; repeat with the same --client-id"},
-    {CCCC_E_NO_SPACE, "free some space, then repeat: nothing was stored"},
+    {CCCC_E_NO_SPACE, "free some space, then repeat"},
     {CCCC_E_NOT_RUNNING, "`cccc daemon start`"},
     {CCCC_E_UNREACHABLE, "`cccc daemon status`, then `cccc daemon restart`"},
     {CCCC_E_SHUTTING_DOWN, "try again in a moment, or `cccc daemon start`"},
     {CCCC_E_TIMEOUT, "`cccc daemon status`; a send is safe to repeat with the same --client-id"},
     {CCCC_E_BLOB_NOT_FOUND, "messages name their blobs: `cccc tail --json`"},
     {CCCC_E_BUSY, "try again in a moment; `cccc status` shows the queues"},
+    {CCCC_E_EMPTY_MESSAGE, "give the text in quotes, - for standard input, or --file FILE"},
+    {CCCC_E_INVALID_PATH, "give a path that is there and can be read"},
+    {CCCC_E_INVALID_EVENT_KIND, "`cccc tail --kind chat.message,system.notify` shows the events that can be meant"},
+    {CCCC_E_EVENT_NOT_FOR_ACTOR, "`cccc inbox --actor-id ID` shows what is for an actor"},
+    {CCCC_E_INVALID_BLOB_PATH, "`cccc blob put` prints the path of a blob, and `cccc tail --json` shows those of messages"},
+    {CCCC_E_CLIENT_ID_CONFLICT, "leave --client-id out, or choose another; `cccc tail` shows what was sent with it"},
+    {CCCC_E_PERMISSION_DENIED, "`cccc actor list` shows who is foreman; --by names another speaker where you may"},
+    {CCCC_E_SENDER_UNKNOWN, "run it from a shell outside of every actor, or from inside a living one"},
+    {CCCC_E_NOT_FOUND, "check the name, and whether it can be read"},
+    {CCCC_E_DAMAGED, "`cccc doctor` says what is damaged, and what to do"},
+    {CCCC_E_INTERNAL, "`cccc daemon logs` has more; `cccc doctor` checks the home"},
+    {CCCC_E_GROUP_DELETE_FAILED, "`cccc doctor` checks the home; `cccc daemon logs` has more"},
 };
+
+/* What helps by the error alone, or by the command that was misunderstood. */
+static const char *hint_for(struct cli *cli, cccc_err_t err)
+{
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+        if (hints[i].err == err)
+            return hints[i].hint;
+    if (cli->line.command && cccc_err_exit_status(err) == cccc_err_exit_status(CCCC_E_USAGE))
+        return cli_printf(cli, "`cccc %s --help` has examples", cli_command_path(cli->line.command));
+    return "`cccc doctor` checks the home and the daemon";
+}
+
+const char *cli_did_you_mean(struct cli *cli, const char *word, const char *const *words, size_t count, const char *otherwise)
+{
+    const char *near = cli_nearest(word, words, count);
+    return near ? cli_printf(cli, "did you mean %s?", near) : otherwise;
+}
+
+int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...)
+{
+    char message[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    report(cli, cccc_err_code(err), message, NULL, hint && *hint ? hint : hint_for(cli, err));
+    return cccc_err_exit_status(err);
+}
 
 int cli_fail_with(struct cli *cli, const struct cccc_error *error)
 {
     cccc_err_t err = cccc_err_from_code(error->code, strlen(error->code));
-    const char *hint = NULL;
-    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
-        if (hints[i].err == err)
-            hint = hints[i].hint;
-    report(cli, error->code, error->message, error->outcome, hint);
+    report(cli, error->code, error->message, error->outcome, hint_for(cli, err));
     return error->exit_status ? error->exit_status : 1;
 }
 

@@ -140,15 +140,45 @@ static bool is_number(const char *text)
     return digits > 0 && digits <= 18 && text[digits] == '\0';
 }
 
+/* "auto|always|never" as "auto, always, never". */
+static void hint_words(struct parser *p, const char *words)
+{
+    size_t at = (size_t)HINT(p, "one of: ");
+    for (; *words && at + 2 < p->hint_size; words++) {
+        p->hint[at++] = *words == '|' ? ',' : *words;
+        if (*words == '|')
+            p->hint[at++] = ' ';
+    }
+    p->hint[at] = '\0';
+}
+
+/* May `text` be the value of `option`? */
+static bool check_value(struct parser *p, const struct cli_option *option, const char *text)
+{
+    if (*text == '\0' && !option->blank) {
+        HINT(p, "--%s %s: %s. Leave it out, or check the variable it came from", option->name, option->arg, option->help);
+        return REFUSE(p, "--%s is empty", option->name);
+    }
+    if (option->type != CLI_TEXT && !is_number(text)) {
+        HINT(p, "for example --%s 100; %s", option->name, option->help);
+        return REFUSE(p, "--%s takes a whole number, not \"%s\"", option->name, text);
+    }
+    if (option->type == CLI_POSITIVE && text[strspn(text, "0")] == '\0') {
+        HINT(p, "for example --%s 5; %s", option->name, option->help);
+        return REFUSE(p, "--%s takes a whole number from 1, not \"%s\"", option->name, text);
+    }
+    if (option->words && !is_one_of(option->words, text)) {
+        hint_words(p, option->words);
+        return REFUSE(p, "--%s cannot be \"%s\"", option->name, text);
+    }
+    return true;
+}
+
 static bool add_value(struct parser *p, const struct cli_option *option, const char *text)
 {
     struct cli_line *line = p->line;
-    if (option->type == CLI_NUMBER && text && !is_number(text))
-        return REFUSE(p, "--%s takes a whole number, not \"%s\"", option->name, text);
-    if (option->words && text && !is_one_of(option->words, text)) {
-        HINT(p, "one of: %s", option->words);
-        return REFUSE(p, "--%s does not know \"%s\"", option->name, text);
-    }
+    if (text && !check_value(p, option, text))
+        return false;
     for (size_t i = 0; i < line->value_count && !option->repeat && option->arg; i++)
         if (line->values[i].option == option) {
             HINT(p, "give it once");
@@ -180,8 +210,10 @@ static bool parse_long(struct parser *p, const char *word)
         return refuse_option(p, word, len);
     if (option->arg)
         return take_value(p, option, word[len] == '=' ? word + len + 1 : NULL);
-    if (word[len] == '=')
+    if (word[len] == '=') {
+        HINT(p, "just --%s", option->name);
         return REFUSE(p, "--%s takes no value", option->name);
+    }
     return add_value(p, option, NULL);
 }
 
@@ -281,6 +313,7 @@ static bool check_args(struct parser *p)
     const struct cli_argument *args = line->command ? cli_command_args(line->command) : (const struct cli_argument[]){{0}};
     const char *path = line->command ? cli_command_path(line->command) : "";
     size_t i = 0;
+    bool takes_text = false;
     for (; args->name; args++) {
         if (i >= line->arg_count && args->required) {
             HINT(p, "%s: %s; `cccc %s --help` has examples", args->name, args->help, path);
@@ -288,14 +321,19 @@ static bool check_args(struct parser *p)
         }
         for (bool first = true; i < line->arg_count && (first || args->repeat); i++, first = false) {
             const char *word = line->args[i];
-            if (word && args->words && !is_one_of(args->words, word)) {
-                HINT(p, "one of: %s", args->words);
-                return REFUSE(p, "%s does not know \"%s\"", args->name, word);
+            if (*word == '\0' && !args->blank) {
+                HINT(p, "%s: %s", args->name, args->help);
+                return REFUSE(p, "cccc %s: %s is empty", path, args->name);
             }
+            if (args->words && !is_one_of(args->words, word)) {
+                hint_words(p, args->words);
+                return REFUSE(p, "cccc %s: %s cannot be \"%s\"", path, args->name, word);
+            }
+            takes_text |= args->blank;
         }
     }
     if (i < line->arg_count) {
-        HINT(p, "quote text that has blanks; `cccc %s --help` shows what it takes", path);
+        HINT(p, "%s`cccc %s --help` shows what it takes", takes_text ? "quote text that has blanks; " : "", path);
         return REFUSE(p, "cccc %s does not take \"%s\"", path, line->args[i]);
     }
     return true;

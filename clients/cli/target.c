@@ -178,6 +178,41 @@ int cli_actor(struct cli *cli, const char *given, const char **actor)
                     "no actor was named and CCCC_ACTOR_ID is not set");
 }
 
+const char *cli_scopes_said(struct cli *cli, const cccc_value_t *scopes)
+{
+    const char *said = "it has no scope yet";
+    for (uint32_t i = 0; i < cli_count(scopes); i++) {
+        cccc_str_t url = cccc_get_str(cli_item(scopes, i), "url");
+        said = cli_printf(cli, "%s%.*s", i == 0 ? "its scopes: " : cli_printf(cli, "%s, ", said), CCCC_STR_FMT(url));
+    }
+    return said;
+}
+
+int cli_actor_ids(struct cli *cli, const char *group, const char *const **ids, size_t *count)
+{
+    const cccc_value_t *result;
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    int status = cli_ask(cli, "actor_list", &args, &result);
+    if (status)
+        return status;
+    const cccc_value_t *actors = cccc_get(result, "actors");
+    const char **list = cccc_arena_alloc(cli->arena, (cli_count(actors) + 1) * sizeof *list);
+    *count = 0;
+    for (uint32_t i = 0; i < cli_count(actors); i++)
+        list[(*count)++] = cccc_arena_str(cli->arena, cccc_get_str(cli_item(actors, i), "id")).ptr;
+    list[*count] = NULL;
+    *ids = list;
+    return 0;
+}
+
+int cli_fail_no_actor(struct cli *cli, const char *group, const char *actor, const char *const *ids, size_t count)
+{
+    const char *otherwise = count > 0 ? "`cccc actor list` lists them" : "it has none yet: cccc actor add NAME";
+    return cli_fail(cli, CCCC_E_ACTOR_NOT_FOUND, cli_did_you_mean(cli, actor, ids, count, otherwise), "group %s has no actor \"%s\"", group,
+                    actor);
+}
+
 /* ---- events ---- */
 
 bool cli_seq(const char *word, uint64_t *seq)

@@ -3,6 +3,7 @@
 #include "proto/json.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ARGS_BYTES_FIRST 512
@@ -28,8 +29,30 @@ void cccc_args_free(cccc_args_t **self)
     *self = NULL;
 }
 
+/* The wire takes well-formed UTF-8 only, and a frame that is not gets no answer with its id. So the first text that is not is remembered, and the
+ * request refused when it is to be opened. */
+static void check_text(cccc_args_t *self, const char *key, cccc_str_t text)
+{
+    if (!self->not_text[0] && !cccc_utf8_valid(text))
+        snprintf(self->not_text, sizeof self->not_text, "%s", cccc_utf8_valid(cccc_str(key)) && *key ? key : "?");
+}
+
+/* All texts of a value, however deep. */
+static void check_texts(cccc_args_t *self, const char *key, const msgpack_object *v)
+{
+    if (v->type == MSGPACK_OBJECT_STR)
+        check_text(self, key, (cccc_str_t){v->via.str.ptr, v->via.str.size});
+    for (uint32_t i = 0; v->type == MSGPACK_OBJECT_ARRAY && i < v->via.array.size; i++)
+        check_texts(self, key, &v->via.array.ptr[i]);
+    for (uint32_t i = 0; v->type == MSGPACK_OBJECT_MAP && i < v->via.map.size; i++) {
+        check_texts(self, key, &v->via.map.ptr[i].key);
+        check_texts(self, key, &v->via.map.ptr[i].val);
+    }
+}
+
 static void add_key(cccc_args_t *self, const char *key)
 {
+    check_text(self, "?", cccc_str(key));
     self->has_client_id |= strcmp(key, "client_id") == 0;
     self->has_by |= strcmp(key, "by") == 0;
     cccc_pack_text(&self->members, key);
@@ -45,6 +68,7 @@ void cccc_args_str(cccc_args_t *self, const char *key, const char *text)
 void cccc_args_strn(cccc_args_t *self, const char *key, const char *text, size_t len)
 {
     add_key(self, key);
+    check_text(self, key, (cccc_str_t){text, len});
     cccc_pack_str(&self->members, (cccc_str_t){text, len});
 }
 
@@ -52,8 +76,10 @@ void cccc_args_strs(cccc_args_t *self, const char *key, const char *const *items
 {
     add_key(self, key);
     cccc_pack_array(&self->members, (uint32_t)count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        check_text(self, key, cccc_str(items[i]));
         cccc_pack_text(&self->members, items[i]);
+    }
 }
 
 void cccc_args_uint(cccc_args_t *self, const char *key, uint64_t u)
@@ -83,6 +109,7 @@ void cccc_args_bin(cccc_args_t *self, const char *key, const void *bytes, size_t
 void cccc_args_value(cccc_args_t *self, const char *key, const msgpack_object *value)
 {
     add_key(self, key);
+    check_texts(self, key, value);
     cccc_pack_value(&self->members, value);
 }
 

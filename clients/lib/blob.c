@@ -29,7 +29,7 @@ struct upload {
 
 static int file_failed(struct cccc_error *err, const char *file, const char *what)
 {
-    return client_fail(err, CCCC_E_USAGE, "not_stored", "%s cannot be %s: %s", file, what, strerror(errno));
+    return client_fail(err, CCCC_E_INVALID_PATH, "not_stored", "%s cannot be %s: %s", file, what, strerror(errno));
 }
 
 /* Read exactly `len` bytes at `offset`; a file that became shorter is an error. */
@@ -109,7 +109,7 @@ static int open_upload(struct upload *up, struct cccc_error *err)
     if (up->fd < 0 || fstat(up->fd, &st) != 0)
         return file_failed(err, up->file, "opened");
     if (!S_ISREG(st.st_mode))
-        return client_fail(err, CCCC_E_USAGE, "not_stored", "%s is not a plain file", up->file);
+        return client_fail(err, CCCC_E_INVALID_PATH, "not_stored", "%s is not a plain file", up->file);
     if (st.st_size > CCCC_BLOB_BYTES_MAX)
         return client_fail(err, CCCC_E_TOO_LARGE, "not_stored", "%s has %lld bytes, the limit is %d", up->file, (long long)st.st_size,
                            CCCC_BLOB_BYTES_MAX);

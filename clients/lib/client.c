@@ -5,6 +5,7 @@
  * to an earlier holder of the slot finds nothing. Requests share one time-out, so the list in order of opening is also the order of
  * deadlines. */
 #include "clients/lib/internal.h"
+#include "proto/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,6 +251,17 @@ static int refuse_open(cccc_t *self, const char *op, size_t len, struct cccc_err
     return 0;
 }
 
+static int refuse_text(const char *op, const cccc_args_t *args, struct cccc_error *err)
+{
+    if (!cccc_utf8_valid(cccc_str(op)))
+        return client_fail(err, CCCC_E_UNKNOWN_OP, "not_stored", "the name of the operation is not UTF-8");
+    if (args->not_text[0])
+        return client_fail(err, CCCC_E_INVALID_REQUEST, "not_stored",
+                           "%s: the argument %s is not well-formed UTF-8; convert the text, or send the bytes as a blob", op,
+                           args->not_text);
+    return 0;
+}
+
 static void release_request(struct request *r)
 {
     if (atomic_fetch_sub_explicit(&r->holders, 1, memory_order_acq_rel) == 1)
@@ -285,7 +297,9 @@ int request_open(cccc_t *self, const char *op, cccc_args_t **taken, struct waite
     if (taken)
         *taken = NULL;
     bool repeatable = complete(self, op, args);
-    int refused = refuse_open(self, op, args->members.size, err);
+    int refused = refuse_text(op, args, err);
+    if (refused == 0)
+        refused = refuse_open(self, op, args->members.size, err);
     if (refused == 0) {
         uint64_t id = ++self->serial * REQUEST_SLOTS + self->free_slots[self->free_count - 1];
         struct request *r = make_request(self, id, op, args);

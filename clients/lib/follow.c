@@ -29,6 +29,7 @@
  * (`anchor`); after each new connection reading starts from the anchor even if pos is further, and a match at or below pos means another
  * ledger, as do the answer lineage_changed and a head below pos. Then a reset item is given and following goes on from the head. */
 #include "clients/lib/page.h"
+#include "proto/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -779,10 +780,24 @@ static void take_start(cccc_follow_t *self, const struct cccc_filter *filter)
     }
 }
 
+/* Texts that are not UTF-8 match no event, and no daemon would read on for them. */
+static bool is_text(const struct cccc_filter *filter)
+{
+    const char *const texts[] = {filter->group_id, filter->recipient, filter->by, filter->after_id};
+    bool all = true;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        all &= !texts[i] || cccc_utf8_valid(cccc_str(texts[i]));
+    for (size_t i = 0; filter->kinds && i < filter->kind_count; i++)
+        all &= cccc_utf8_valid(cccc_str(filter->kinds[i]));
+    return all;
+}
+
 int cccc_follow_open(cccc_t *client, const struct cccc_filter *filter, cccc_follow_t **out, struct cccc_error *err)
 {
     if (!filter->group_id || !*filter->group_id)
         return client_fail(err, CCCC_E_MISSING_GROUP_ID, "", "following needs a group_id; see `cccc groups`");
+    if (!is_text(filter))
+        return client_fail(err, CCCC_E_INVALID_REQUEST, "", "following: the filter has text that is not well-formed UTF-8");
     cccc_follow_t *self = calloc(1, sizeof *self);
     CCCC_ASSERT(self && msgpack_zone_init(&self->zone, 4096), "out of memory");
     self->client = client;

@@ -195,6 +195,7 @@ struct cccc_arg_map {
     uint32_t count;
     bool has_client_id;
     bool has_by;
+    char not_text[64]; /* "" or the first argument whose text is not UTF-8 */
 };
 
 /* Append the map's packed form to `out`. */

@@ -108,12 +108,28 @@ static void wrong_values_are_refused(void **state)
     assert_false(LINE("tail", "-n"));
     assert_string_equal(problem, "--lines needs a value");
     assert_false(LINE("send", "x", "--priority", "urgent"));
-    assert_string_equal(hint, "one of: normal|attention");
+    assert_string_equal(hint, "one of: normal, attention");
     assert_false(LINE("send", "x", "--reply-required=yes"));
     assert_false(LINE("send", "x", "--by", "a", "--by", "b"));
     assert_string_equal(problem, "--by was given twice");
     assert_false(LINE("group", "set-state", "asleep"));
     assert_false(LINE("completion", "tcsh"));
+    assert_string_equal(hint, "one of: bash, zsh, fish");
+}
+
+/* What a script's unset variable leaves is a mistake, but for texts that may be empty. */
+static void empty_values_are_refused(void **state)
+{
+    (void)state;
+    assert_false(LINE("send", "x", "--to", ""));
+    assert_string_equal(problem, "--to is empty");
+    assert_false(LINE("inbox", "--actor-id="));
+    assert_false(LINE("reply", "", "x"));
+    assert_string_equal(problem, "cccc reply: EVENT is empty");
+    assert_false(LINE("--timeout", "0", "status"));
+    assert_true(LINE("send", ""));
+    assert_true(LINE("group", "update", "--topic", ""));
+    assert_true(LINE("actor", "update", "a", "--title="));
 }
 
 static void missing_and_superfluous_arguments_are_refused(void **state)
@@ -188,6 +204,7 @@ int main(void)
         cmocka_unit_test(abbreviations_are_refused_and_named),
         cmocka_unit_test(unknown_words_are_refused_with_the_nearest),
         cmocka_unit_test(wrong_values_are_refused),
+        cmocka_unit_test(empty_values_are_refused),
         cmocka_unit_test(missing_and_superfluous_arguments_are_refused),
         cmocka_unit_test(help_needs_no_arguments),
         cmocka_unit_test(repeatable_options_keep_all_values),

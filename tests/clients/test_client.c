@@ -155,6 +155,46 @@ static void arguments_arrive_as_given(void **state)
     bed_close(&bed);
 }
 
+/* Text that is not UTF-8, wherever it stands, is refused at once and by name: nothing is sent, nobody waits for an answer that cannot come. */
+static void text_that_is_not_utf8_is_refused_at_once(void **state)
+{
+    (void)state;
+    struct bed bed;
+    struct cccc_error err;
+    struct fake_counts before, after;
+    bed_open(&bed, 600000, NULL);
+    fake_counts(bed.fake, &before);
+    static const char *const bad[] = {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *const list[] = {"lead", bad[i]};
+        msgpack_object inner = {.type = MSGPACK_OBJECT_STR, .via.str = {.size = (uint32_t)strlen(bad[i]), .ptr = bad[i]}};
+        msgpack_object outer = {.type = MSGPACK_OBJECT_ARRAY, .via.array = {.size = 1, .ptr = &inner}};
+        for (int way = 0; way < 4; way++) {
+            cccc_args_t *args = send_args(way == 0 ? bad[i] : "fine");
+            if (way == 1)
+                cccc_args_strs(args, "to", list, 2);
+            if (way == 2)
+                cccc_args_value(args, "refs", &outer);
+            if (way == 3)
+                cccc_args_str(args, bad[i], "fine");
+            static const char *const names[] = {" text ", " to ", " refs ", " ? "};
+            assert_int_equal(cccc_request(bed.client, "send", &args, NULL, &err), -1);
+            assert_string_equal(err.code, "invalid_request");
+            assert_string_equal(err.outcome, "not_stored");
+            assert_non_null(strstr(err.message, names[way]));
+            assert_non_null(strstr(err.message, "UTF-8"));
+        }
+        struct cccc_filter filter = {.group_id = FAKE_GROUP, .by = bad[i]};
+        cccc_follow_t *follower = NULL;
+        assert_int_equal(cccc_follow_open(bed.client, &filter, &follower, &err), -1);
+        assert_non_null(strstr(err.message, "UTF-8"));
+    }
+    fake_counts(bed.fake, &after);
+    assert_int_equal(after.requests, before.requests);
+    assert_int_equal(cccc_open_requests(bed.client), 0);
+    bed_close(&bed);
+}
+
 /* In ledger_read `by` filters: the option's speaker must not narrow what is read. */
 static void the_speaker_is_no_filter(void **state)
 {
@@ -513,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_missing_daemon_is_said_with_what_to_do),
         cmocka_unit_test(the_home_is_option_then_variable_then_default),
         cmocka_unit_test(arguments_arrive_as_given),
+        cmocka_unit_test(text_that_is_not_utf8_is_refused_at_once),
         cmocka_unit_test(the_speaker_is_no_filter),
         cmocka_unit_test(an_error_keeps_its_word),
         cmocka_unit_test(batch_items_get_client_ids),

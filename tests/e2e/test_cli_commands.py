@@ -58,7 +58,9 @@ def test_scopes_are_attached_used_and_detached(home, tmp_path):
     assert f"{result['scope_key']}\tone\t*\t{one}\n" in shown
     assert home.cli("group", "detach-scope", result["scope_key"]).returncode == 0
     assert str(one) not in home.cli("group", "show").stdout
-    assert answer(home, "group", "detach-scope", "s_000000000000", status=4)
+    assert answer(home, "group", "detach-scope", "s_000000000000", status=3)
+    home.cli("group", "detach-scope", str(two))
+    assert str(two) not in home.cli("group", "show").stdout
 
 
 def test_a_relative_path_is_the_callers(home, tmp_path):
@@ -87,9 +89,14 @@ def test_group_start_and_stop_need_a_scope(home, group, tmp_path):
 
 def test_settings_are_shown_and_changed(home, group):
     home.cli("group", "settings", "default_send_to=broadcast", "nudge_after_seconds=60")
-    shown = home.cli("group", "settings").stdout
-    assert 'default_send_to\t"broadcast"\n' in shown and "nudge_after_seconds\t60\n" in shown
-    assert answer(home, "group", "settings")["messaging"]["default_send_to"] == "broadcast"
+    shown = [row for row in rows(home.cli("group", "settings").stdout)]
+    assert ["default_send_to", "broadcast", "set"] in shown and ["nudge_after_seconds", "60", "set"] in shown
+    assert ["reply_required_nudge_after_seconds", "60", "default"] in shown, "defaults are shown as they are in effect"
+    assert len(shown) == 19 and [row[2] for row in shown].count("set") == 2
+    result = answer(home, "group", "settings")
+    assert result["settings"]["default_send_to"] == "broadcast" and result["settings_set"] == ["default_send_to", "nudge_after_seconds"]
+    done = home.cli("group", "settings", "nudge_after_seconds=-5")
+    assert done.stdout == "nudge_after_seconds\t0\n" and "-5 counts as 0" in done.stderr
 
 
 def test_delete_wants_the_id_again_and_keeps_the_folder_in_the_trash(home, group):

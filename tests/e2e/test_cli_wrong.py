@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from cliutil import CCCC, answer, group_with
-from home import BIN
+from home import BIN, Home
 
 HELP = subprocess.run([str(BIN / "cccc"), "help", "--man"], capture_output=True, text=True, check=True).stdout if (BIN / "cccc").exists() else ""
 COMMANDS = [line[7:].split() for line in HELP.splitlines() if line.startswith(".It Cm ")]
@@ -18,7 +18,7 @@ RUNNABLE = [words for words in COMMANDS if words[0] not in NOUNS or len(words) =
 def refused(done, status):
     """Words on stderr only: what is wrong, then what is next."""
     assert done.returncode == status, (done.args, done.returncode, done.stdout, done.stderr)
-    assert done.stdout == "" and re.match(r"cccc: .+\n(  next: .+\n)?$", done.stderr), (done.stdout, done.stderr)
+    assert done.stdout == "" and re.match(r"cccc: .+\n  next: .+\n$", done.stderr), (done.stdout, done.stderr)
     return done.stderr
 
 
@@ -59,7 +59,7 @@ OFFLINE = [
     (["group"], 2, "needs a verb"),
     (["help", "nothing"], 2, "no command"),
     (["help", "group", "nothing"], 2, "no command"),
-    (["completion", "tcsh"], 2, "bash|zsh|fish"),
+    (["completion", "tcsh"], 2, "bash, zsh, fish"),
     (["reply"], 2, "needs EVENT"),
     (["use"], 2, "needs GROUP"),
     (["read", "--actor-id", "a"], 2, "neither an event nor --all"),
@@ -70,15 +70,24 @@ OFFLINE = [
     (["tail", "--since", "sometime"], 2, "for example 90s"),
     (["tail", "--from", "x"], 2, "takes a number"),
     (["tail", "-n", "-1"], 2, "whole number"),
+    (["tail", "--lines", "abc"], 2, "for example --lines 100"),
+    (["tail", "--kind", "chat.mesage"], 2, "did you mean chat.message?"),
+    (["tail", "--kind", "chat.message,nonsense"], 2, "there are group.create, "),
+    (["--timeout", "0", "status"], 2, "from 1"),
+    (["send", "x", "--to", ""], 2, "--to is empty"),
+    (["send", "x", "--client-id="], 2, "--client-id is empty"),
+    (["reply", "", "x"], 2, "EVENT is empty"),
+    (["group", "show", ""], 2, "GROUP is empty"),
+    (["inbox", "--actor-id", ""], 2, "--actor-id is empty"),
     (["tail", "--raw", "--json"], 2, "both given"),
-    (["send", "x", "--priority", "urgent"], 2, "normal|attention"),
-    (["group", "set-state", "asleep"], 2, "active|idle|paused|stopped"),
+    (["send", "x", "--priority", "urgent"], 2, "normal, attention"),
+    (["group", "set-state", "asleep"], 2, "active, idle, paused, stopped"),
     (["group", "create", "a", "--title", "b"], 2, "given twice"),
     (["group", "show", "a", "--group", "b"], 2, "named twice"),
     (["group", "update"], 2, "nothing to change"),
     (["attach", "/no/such/folder"], 2, "No such file"),
     (["attach", "/etc/passwd"], 2, "Not a directory"),
-    (["--color", "maybe", "status"], 2, "auto|always|never"),
+    (["--color", "maybe", "status"], 2, "auto, always, never"),
     (["ledger", "verify", "--all", "--group", "x"], 2, "both given"),
     (["ledger", "verify"], 3, "none is active"),
     (["ledger", "stat", "--group", "nothing"], 3, "no group has"),
@@ -128,15 +137,17 @@ REFUSED = [
     (["actor", "add", "x", "--scope", "/"], "scope_not_attached", 6),
     (["actor", "show", "nobody"], "actor_not_found", 3),
     (["actor", "update", "lead"], "usage", 2),
-    (["actor", "update", "nobody", "--title", "x"], None, None),
-    (["actor", "remove", "nobody"], None, None),
+    (["actor", "update", "nobody", "--title", "x"], "actor_not_found", 3),
+    (["actor", "remove", "nobody"], "actor_not_found", 3),
     (["group", "settings", "nothing=1"], "invalid_patch", 2),
     (["group", "settings", "default_send_to"], "usage", 2),
     (["group", "settings", "default_send_to=nobody"], "invalid_patch", 2),
     (["group", "settings", "a=1", "a=2"], "usage", 2),
     (["group", "use", "Demo", "/"], "scope_not_attached", 6),
-    (["group", "detach-scope", "nothing"], None, None),
-    (["blob", "put", "/no/such/file"], None, None),
+    (["group", "settings", "nudge_after_seconds=soon"], "invalid_patch", 2),
+    (["group", "detach-scope", "nothing"], "not_found", 3),
+    (["group", "detach-scope", "s_000000000000"], "not_found", 3),
+    (["blob", "put", "/no/such/file"], "invalid_path", 2),
     (["blob", "get", "state/blobs/" + "0" * 64 + "_x", "-o", "/dev/null"], "blob_not_found", 3),
     (["blob", "stat", "/etc/passwd"], "invalid_blob_path", 2),
     (["tail", "--kind", "k" * 300, "-n", "1"], None, None),
@@ -150,13 +161,61 @@ def test_what_the_daemon_refuses_changes_nothing(home, words, code, status):
     done = home.cli(*words, "--json", check=False)
     if words[0] != "tail":
         error = json.loads(done.stdout)["error"]
-        assert done.returncode != 0 and len(error["message"]) > 10, error
+        assert done.returncode != 0 and len(error["message"]) > 10 and len(error["hint"]) > 10, error
         assert code is None or error["code"] == code, error
         assert status is None or done.returncode == status, (done.returncode, error)
         text = home.cli(*words, check=False)
         assert text.stdout == "" and error["message"] in text.stderr
     assert home.ledger(group) == before
     assert (home.path / "groups" / group / "group.yaml").read_bytes() == config
+
+
+# Arguments, and what the error must mention; in a group with lead and peer-1 and the scope /usr.
+ADVICE = [
+    (["reply", "2"], 'cccc reply EVENT "text"'),
+    (["send", ""], "- for standard input"),
+    (["send", "x", "--file", "/no/such/file"], "give a path that is there"),
+    (["send", "x", "--to", "@ALL"], "unknown recipient: @ALL"),
+    (["send", "x", "--path", "/var"], "(its scopes: /usr)\n  next: name a path in one of them, or attach it: cccc attach /var --group g_"),
+    (["group", "use", "Demo", "/var"], "(its scopes: /usr)"),
+    (["actor", "add", "x", "--scope", "/var"], "(its scopes: /usr)"),
+    (["actor", "remove", "peer-2"], "did you mean peer-1?"),
+    (["read", "2", "--actor-id", "lead"], "is of kind actor.add; only messages"),
+    (["group", "settings", "default_send_too=foreman"], "did you mean default_send_to?"),
+    (["group", "settings", "nudge_after_seconds=soon"], "it is 300 now"),
+    (["group", "detach-scope", "nothing"], "lists the scopes with their keys"),
+]
+
+
+@pytest.fixture(scope="module")
+def team():
+    with Home() as home:
+        group_with(home, "lead", "peer-1")
+        home.cli("attach", "/usr", "--group", "Demo")
+        yield home
+
+
+@pytest.mark.parametrize("words, mention", ADVICE, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_errors_say_what_to_do_next(team, words, mention):
+    done = team.cli(*words, check=False)
+    assert done.returncode != 0 and mention in done.stderr and "\n  next: " in done.stderr
+
+
+def test_an_actor_nobody_knows_is_said_and_shown_all_the_same(home):
+    """The ledger may have events of one who left, and a follower may wait for one who is to come."""
+    group_with(home, "lead", "peer-1")
+    home.cli("send", "bye", "--by", "peer-1", "--to", "lead")
+    home.cli("actor", "remove", "peer-1")
+    done = home.cli("tail", "--actor", "peer-1")
+    assert "bye" in done.stdout and 'has no actor "peer-1" now' in done.stderr
+    assert "did you mean lead?" in home.cli("tail", "--actor", "leed").stderr
+    for known in ("lead", "user", "system", "svc:cron"):
+        assert home.cli("tail", "--actor", known).stderr == ""
+
+
+def test_kinds_of_older_ledgers_are_kinds(home):
+    group_with(home, "lead")
+    assert home.cli("tail", "--kind", "actor.start,group.create").stdout.count("\n") == 1
 
 
 def test_standard_input_over_the_limit_is_refused(home):

@@ -1,5 +1,6 @@
 """A disk that refuses: who is told what, and that the daemon goes on. strace makes the system calls fail while it is attached."""
 
+import json
 import shutil
 import subprocess
 import time
@@ -128,3 +129,92 @@ def test_failure_of_one_group_leaves_the_others_alone(served):
             time.sleep(0.05)
     assert served.stop() == 0
     assert len(texts(served, good)) == 20
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def registered(home):
+    return json.loads((home.path / "registry.json").read_text())["groups"]
+
+
+def log_records(home, record_id):
+    lines = (home.path / "daemon/ccccd.log").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if record["id"] == record_id]
+
+
+def test_removed_folder_is_noticed_named_and_never_leaves_the_registry_by_itself(served):
+    """Nobody touches the group: the daemon looks by itself. The folder comes back: so does the group. It is forgotten when asked only."""
+    gone, kept = make_group(served, "gone"), make_group(served, "kept")
+    folder, elsewhere = served.path / "groups" / gone, served.path / "elsewhere"
+    with served.bus() as bus:
+        send(bus, gone, "before")
+        folder.rename(elsewhere)
+        wait_until(lambda: bus.ask("groups")["registry_health"] == {"missing_group_ids": [gone], "corrupt_group_ids": []})
+        [record] = log_records(served, "GROUP-FOLDER-GONE")
+        assert record["group"] == gone and record["level"] == "error"
+        wait_until(lambda: [row["group_id"] for row in bus.ask("status")["groups_degraded"]] == [gone])
+        assert "somebody removed" in bus.ask("status")["groups_degraded"][0]["reason"]
+        with pytest.raises(busclient.BusError) as refused:
+            send(bus, gone, "meanwhile")
+        assert refused.value.code == "group_offline" and "--forget-missing" in str(refused.value)
+        bus.ask("group_update", group_id=kept, patch={"title": "kept on"})
+        assert registered(served)[gone]["title"] == "gone" and registered(served)[kept]["title"] == "kept on"
+        assert bus.ask("registry_reconcile")["missing_group_ids"] == [gone]
+        assert not folder.exists(), "nothing made it anew"
+        elsewhere.rename(folder)
+        send_until_back(bus, gone, "after")
+        assert bus.ask("groups")["registry_health"] == {"missing_group_ids": [], "corrupt_group_ids": []}
+        folder.rename(elsewhere)
+        wait_until(lambda: bus.ask("groups")["registry_health"]["missing_group_ids"] == [gone])
+        assert bus.ask("registry_reconcile", remove_missing=True)["removed_group_ids"] == [gone]
+        assert list(registered(served)) == [kept]
+        wait_until(lambda: bus.ask("status")["groups_degraded"] == [])
+        elsewhere.rename(folder)
+    assert served.stop() == 0
+    assert texts(served, gone) == ["before", "after"]
+    served.start()
+    with served.bus() as bus:
+        assert sorted(row["group_id"] for row in bus.ask("groups")["groups"]) == sorted([gone, kept])
+
+
+def send_until_back(bus, group_id, text):
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return send(bus, group_id, text)
+        except busclient.BusError as error:
+            assert error.code in ("group_offline", "busy"), error
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_deletion_is_logged_with_its_group(served):
+    group_id = make_group(served)
+    with served.bus() as bus:
+        bus.ask("group_delete", group_id=group_id)
+    [record] = log_records(served, "GROUP-DELETED")
+    assert (record["group"], record["by"]) == (group_id, "user") and "=" not in record["msg"]
+
+
+def test_what_a_command_has_done_before_it_failed_is_said(served, tmp_path):
+    """attach and group create have two steps; when the second one fails, the first one stays."""
+    (served.path / "active.json").mkdir()
+    done = served.cli("attach", str(tmp_path), check=False)
+    with served.bus() as bus:
+        [group] = bus.ask("groups")["groups"]
+        assert [row["kind"] for row in served.ledger(group["group_id"])] == ["group.create", "group.attach"]
+        assert done.returncode != 0 and f"{tmp_path} is attached to group {group['group_id']}, and that is recorded" in done.stderr
+        assert f"cccc use {group['group_id']}" in done.stderr and "nothing was stored" not in done.stderr
+        with pytest.raises(busclient.BusError) as failed:
+            bus.ask("active_set", group_id=group["group_id"])
+        assert failed.value.code == "storage_failed" and failed.value.details["outcome"] == "not_stored"
+        done = served.cli("group", "create", "Second", check=False)
+        made = next(row["group_id"] for row in bus.ask("groups")["groups"] if row["title"] == "Second")
+        assert done.returncode != 0 and f"made group {made}, and that is recorded" in done.stderr
+        (served.path / "active.json").rmdir()
+        assert made in served.cli("use", made).stdout

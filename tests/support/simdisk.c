@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, SECTOR = 512, FDS = 64, NAME_ROOM = 64, DEVICE = 7 };
+enum { PAGE = 4096, SECTOR = 512, FDS = 64, NAME_ROOM = 96, DEVICE = 7 };
 
 struct inode;
 
