@@ -197,7 +197,7 @@ static void measure_ledger(struct home *home, struct home_file *file)
     uint64_t seq = 0, floor = 0;
     struct cccc_seal seal;
     snprintf(mark_path, sizeof mark_path, "%.*sstate/ledger/mark", (int)(strlen(file->path) - strlen("ledger.jsonl")), file->path);
-    cccc_mark_read(simdisk_vfs(home->sim.disk), mark_path, &mark, &slot, &damaged);
+    cccc_mark_read(simdisk_vfs(home->sim.disk), mark_path, NULL, &mark, &slot, &damaged);
     floor = mark.seq;
     file->marked_end = mark.offset;
     for (int pass = 0; pass < 2; pass++)
