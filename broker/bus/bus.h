@@ -49,7 +49,7 @@ struct cccc_bus {
     cccc_core_t *core;
     struct cccc_ledgers ledgers;
     struct cccc_outbox outbox;
-    cccc_pool_t *committers, *readers, *filer, *sealer;
+    cccc_pool_t *committers, *readers, *filer, *openers, *sealer;
     uint32_t stores_out;
 
     struct cccc_stats stats;
@@ -68,8 +68,13 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
 
 /* Read the home's files and fold every group into the core. CCCC_E_STORAGE: which groups there are cannot be known. */
 cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m);
-/* Read a group's files, open its ledger and fold it into the core; at start and after a failed append. */
-void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t group_id);
+/* A group on its way from its files into the core: read and folded into a core of its own, which takes as long as its ledger is, then taken over. */
+struct cccc_folding *cccc_folding_new(struct cccc_bus *bus, cccc_str_t group_id);
+/* On any thread. */
+void cccc_folding_run(struct cccc_folding *self);
+/* On the loop's: its ledger goes to the shelf, the group to the core; or nothing of it is wanted any more. */
+void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self);
+void cccc_folding_drop(struct cccc_folding **self);
 
 /* ---- loop.c ---- */
 

@@ -8,11 +8,10 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* A group whose ledger could not be opened, or only to be read because the disk was full or read-only, is tried again after RETRY_US, each time after
- * twice as long, at most RETRY_US_MAX. Opening may take its time, and the loop waits for it: the next one of a round only within RETRY_ROUND_US. */
-enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000, RETRY_ROUND_US = 20000 };
+ * twice as long, at most RETRY_US_MAX. */
+enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000 };
 
 /* How many groups' folders are looked for each second. */
 enum { FOLDERS_PER_SECOND = 256 };
@@ -38,7 +37,7 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     struct cccc_shelf *shelf = calloc(1, sizeof *shelf);
     CCCC_ASSERT(shelf, "out of memory");
     shelf->slot = slot;
-    shelf->commit.shelf = shelf->mark.shelf = shelf->sealing.shelf = shelf;
+    shelf->commit.shelf = shelf->mark.shelf = shelf->open.shelf = shelf->sealing.shelf = shelf;
     self->shelves[slot] = shelf;
     return shelf;
 }
@@ -386,27 +385,79 @@ void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t tic
 
 /* ---- leaving ---- */
 
-static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
+/* The group was deleted, or forgotten because its folder is gone. */
+static bool is_forgotten(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
 {
-    enum leaving how = shelf->leaving;
-    shelf->leaving = STAYS;
-    cccc_list_remove(&bus->ledgers.dirty, &shelf->dirty);
-    cccc_list_remove(&bus->ledgers.quiet, &shelf->quiet);
-    cccc_ledger_close(&shelf->ledger);
-    if (how == TO_REFOLD)
-        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
-    if (how == TO_TRASH)
-        cccc_pool_put(bus->filer, shelf->then);
+    cccc_slot_t slot;
+    return !cccc_core_slot(bus->core, cccc_str(shelf->group_id), &slot) || slot != shelf->slot;
+}
+
+static void start_held(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
     for (struct read_job *job; (job = CCCC_FIRST(&shelf->held, struct read_job, held));) {
         cccc_list_remove(&shelf->held, &job->held);
         start_read(bus, shelf, job);
     }
 }
 
+static void trash(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    cccc_pool_put(bus->filer, shelf->then);
+    shelf->then = NULL;
+}
+
+static void run_open(struct cccc_work *work)
+{
+    cccc_folding_run(((struct open_job *)work)->folding);
+}
+
+static void finish_open(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    struct open_job *job = (struct open_job *)work;
+    struct cccc_shelf *shelf = job->shelf;
+    bus->ledgers.opens_out--;
+    shelf->leaving = STAYS;
+    if (shelf->then || is_forgotten(bus, shelf))
+        cccc_folding_drop(&job->folding);
+    else
+        cccc_folding_finish(bus, &job->folding);
+    if (shelf->then)
+        trash(bus, shelf);
+    start_held(bus, shelf);
+}
+
+/* Read the group again, on a thread of its own: that takes as long as its ledger is, and the others go on. */
+static void begin_open(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    shelf->leaving = OPENING;
+    shelf->open.folding = cccc_folding_new(bus, cccc_str(shelf->group_id));
+    shelf->open.work.run = run_open;
+    shelf->open.work.finish = finish_open;
+    bus->ledgers.opens_out++;
+    cccc_pool_put(bus->openers, &shelf->open.work);
+}
+
+static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    enum leaving how = shelf->leaving;
+    cccc_list_remove(&bus->ledgers.dirty, &shelf->dirty);
+    cccc_list_remove(&bus->ledgers.quiet, &shelf->quiet);
+    cccc_ledger_close(&shelf->ledger);
+    if (how == TO_REFOLD) {
+        begin_open(bus, shelf);
+        return;
+    }
+    shelf->leaving = STAYS;
+    trash(bus, shelf);
+    start_held(bus, shelf);
+}
+
 void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
+    bool leaves = shelf->leaving == TO_REFOLD || shelf->leaving == TO_TRASH;
     cccc_sealing_go_on(bus, shelf);
-    if (shelf->leaving != STAYS && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && shelf->reads_out == 0)
+    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && shelf->reads_out == 0)
         leave(bus, shelf);
 }
 
@@ -428,28 +479,15 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
             continue;
         shelf->offline[0] = '\0';
         shelf->again = false;
-        if (!shelf->ledger)
+        if (!shelf->ledger && shelf->leaving != OPENING)
             continue;
-        shelf->leaving = TO_TRASH;
+        if (shelf->leaving != OPENING)
+            shelf->leaving = TO_TRASH;
         shelf->then = then;
         cccc_shelf_settle(bus, shelf);
         return;
     }
     cccc_pool_put(bus->filer, then);
-}
-
-static uint64_t clock_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
-/* The group was deleted, or forgotten because its folder is gone. */
-static bool is_forgotten(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
-{
-    cccc_slot_t slot;
-    return !cccc_core_slot(bus->core, cccc_str(shelf->group_id), &slot) || slot != shelf->slot;
 }
 
 static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
@@ -459,19 +497,13 @@ static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
         shelf->offline[0] = '\0';
         return;
     }
-    if (shelf->ledger) {
-        shelf->leaving = TO_REFOLD;
-        cccc_shelf_settle(bus, shelf);
-    } else {
-        cccc_bus_fold_group(bus, cccc_str(shelf->group_id));
-    }
-    cccc_bus_carry_out(bus);
+    shelf->leaving = TO_REFOLD;
+    cccc_shelf_settle(bus, shelf);
 }
 
 void cccc_ledgers_retry_offline(struct cccc_bus *bus)
 {
-    uint64_t began = clock_us();
-    for (uint32_t i = 0; i < bus->ledgers.count && clock_us() - began <= RETRY_ROUND_US; i++) {
+    for (uint32_t i = 0; i < bus->ledgers.count; i++) {
         struct cccc_shelf *shelf = bus->ledgers.shelves[i];
         if (shelf && shelf->again && shelf->leaving == STAYS && bus->now.mono_us >= shelf->retry_at_us)
             open_again(bus, shelf);
@@ -527,7 +559,8 @@ void cccc_ledgers_look_for_folders(struct cccc_bus *bus)
 
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)
 {
-    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 && self->seals_out == 0;
+    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 && self->opens_out == 0 &&
+           self->seals_out == 0;
 }
 
 void cccc_ledgers_close_all(struct cccc_ledgers *self)

@@ -20,7 +20,7 @@ struct cccc_ledgers {
     struct cccc_list dirty;  /* oldest first */
     struct cccc_list quiet;  /* committed and not marked yet, longest quiet first */
     struct cccc_list broken; /* could not be opened: the core is told once its effects are carried out */
-    uint32_t commits_out, marks_out, reads_out, seals_out;
+    uint32_t commits_out, marks_out, reads_out, opens_out, seals_out;
     /* For tests: with seal_at, ledgers are sealed at that many bytes with these options, whatever their group's settings say. */
     uint64_t seal_at;
     struct cccc_seal_options seal_options;

@@ -7,22 +7,35 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
-struct folding {
-    struct cccc_bus *bus;
-    cccc_slot_t slot;
+struct cccc_folding {
+    const struct cccc_vfs *vfs;
+    const struct cccc_home *home;
+    uint64_t epoch;
+    char group_id[16], dir[sizeof(((struct cccc_home *)0)->root) + 64];
+    bool unborn;
+    cccc_core_t *core; /* holds this one group */
+    cccc_slot_t slot;  /* in it */
+    cccc_arena_t *arena;
+    struct cccc_group_files files;
+    cccc_ledger_t *ledger;
+    struct cccc_recovery report;
+    cccc_err_t err;
+    struct cccc_errmsg why, not_kept;
+    const char *read_only;
 };
 
 static void fold_event(void *arg, const struct cccc_event *event)
 {
-    struct folding *folding = arg;
-    cccc_core_fold(folding->bus->core, folding->slot, event);
+    struct cccc_folding *self = arg;
+    cccc_core_fold(self->core, self->slot, event);
 }
 
 static void fold_gap(void *arg, const struct cccc_gap *gap)
 {
-    struct folding *folding = arg;
-    cccc_core_fold_gap(folding->bus->core, folding->slot, gap);
+    struct cccc_folding *self = arg;
+    cccc_core_fold_gap(self->core, self->slot, gap);
 }
 
 static void log_recovery(const char *group_id, const struct cccc_recovery *report)
@@ -50,68 +63,104 @@ static void note_refusal(struct cccc_bus *bus, cccc_slot_t slot, const struct cc
 
 /* A group that CCCC 0.4.0 wrote last: copies of what will be written over are kept, and its cursors handed to the fold. NULL, or why it takes no
  * writes. */
-static const char *begin_legacy(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, const cccc_value_t *document,
-                                cccc_arena_t *arena, struct cccc_errmsg *m)
+static const char *begin_legacy(struct cccc_folding *self)
 {
+    const cccc_value_t *document = &self->files.document;
     if (!cccc_is_map(document) || cccc_get(document, "ledger_seq"))
         return NULL;
-    cccc_value_t cursors = cccc_legacy_cursors(bus->vfs, &bus->home, cccc_str(group_id), arena);
-    cccc_core_fold_cursors(bus->core, slot, &cursors);
-    return cccc_legacy_keep_group(bus->vfs, &bus->home, cccc_str(group_id), m) == CCCC_OK ? NULL : m->text;
+    cccc_str_t id = cccc_str(self->group_id);
+    cccc_value_t cursors = cccc_legacy_cursors(self->vfs, self->home, id, self->arena);
+    cccc_core_fold_cursors(self->core, self->slot, &cursors);
+    return cccc_legacy_keep_group(self->vfs, self->home, id, &self->not_kept) == CCCC_OK ? NULL : self->not_kept.text;
 }
 
-static bool is_gone(const struct cccc_bus *bus, const char *dir)
+static bool is_gone(const struct cccc_folding *self)
 {
     struct cccc_stat st;
-    return bus->vfs->stat(bus->vfs->ctx, dir, &st) == -ENOENT;
+    return self->vfs->stat(self->vfs->ctx, self->dir, &st) == -ENOENT;
 }
 
-static void lose_group(struct cccc_bus *bus, cccc_slot_t slot, const char *dir, struct cccc_errmsg *m)
+static void open_ledger(struct cccc_folding *self)
 {
-    cccc_core_fold_missing(bus->core, slot);
-    cccc_fail(m, CCCC_E_STORAGE, "somebody removed %s; put it back (cccc backup list), or forget the group: cccc groups --forget-missing",
-              dir);
-}
-
-void cccc_bus_fold_group(struct cccc_bus *bus, cccc_str_t id)
-{
-    char group_id[16], dir[sizeof bus->home.root + 64];
-    snprintf(group_id, sizeof group_id, "%.*s", CCCC_STR_FMT(id));
-    snprintf(dir, sizeof dir, "%s/groups/%s", bus->home.root, group_id);
-    cccc_arena_t *arena = cccc_arena_new(4096);
-    struct cccc_group_files files = {0};
-    cccc_group_files_read(bus->vfs, &bus->home, cccc_str(group_id), arena, &files);
-    struct folding folding = {bus, cccc_core_fold_begin(bus->core, cccc_str(group_id), &files.document, files.edited)};
-    log_files(group_id, &files);
-    if (files.refused)
-        cccc_core_fold_rewrite(bus->core, folding.slot);
-    struct cccc_ledger_options options = {.vfs = bus->vfs,
-                                          .group_dir = dir,
-                                          .group_id = group_id,
-                                          .epoch = bus->epoch,
-                                          .create = cccc_ledgers_is_unborn(&bus->ledgers, folding.slot),
+    struct cccc_ledger_options options = {.vfs = self->vfs,
+                                          .group_dir = self->dir,
+                                          .group_id = self->group_id,
+                                          .epoch = self->epoch,
+                                          .create = self->unborn,
                                           .fold = fold_event,
                                           .fold_gap = fold_gap,
-                                          .arg = &folding};
-    cccc_ledger_t *ledger = NULL;
-    struct cccc_recovery report = {0};
-    struct cccc_errmsg m = {""}, not_kept;
-    const char *read_only = begin_legacy(bus, folding.slot, group_id, &files.document, arena, &not_kept);
-    cccc_err_t err = files.unreachable ? cccc_fail(&m, CCCC_E_STORAGE, "%s", files.note) : cccc_ledger_open(&options, &ledger, &report, &m);
-    if (err != CCCC_OK && !options.create && is_gone(bus, dir))
-        lose_group(bus, folding.slot, dir, &m);
-    if (err != CCCC_OK)
-        cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", m.text, group_id);
+                                          .arg = self};
+    if (self->files.unreachable)
+        self->err = cccc_fail(&self->why, CCCC_E_STORAGE, "%s", self->files.note);
     else
-        log_recovery(group_id, &report);
-    bool again = err != CCCC_OK || read_only || report.may_pass;
-    cccc_ledgers_put(bus, folding.slot, group_id, ledger, err != CCCC_OK ? m.text : NULL, again);
-    if (files.refused)
-        note_refusal(bus, folding.slot, &files);
-    if (err == CCCC_OK && report.read_only)
-        read_only = report.note;
-    cccc_core_fold_end(bus->core, cccc_bus_moment(bus), folding.slot, err != CCCC_OK ? m.text : NULL, err != CCCC_OK ? NULL : read_only);
-    cccc_arena_destroy(&arena);
+        self->err = cccc_ledger_open(&options, &self->ledger, &self->report, &self->why);
+    if (self->err != CCCC_OK && !self->unborn && is_gone(self)) {
+        cccc_core_fold_missing(self->core, self->slot);
+        cccc_fail(&self->why, CCCC_E_STORAGE,
+                  "somebody removed %s; put it back (cccc backup list), or forget the group: cccc groups --forget-missing", self->dir);
+    }
+}
+
+struct cccc_folding *cccc_folding_new(struct cccc_bus *bus, cccc_str_t group_id)
+{
+    struct cccc_folding *self = calloc(1, sizeof *self);
+    CCCC_ASSERT(self, "out of memory");
+    self->vfs = bus->vfs;
+    self->home = &bus->home;
+    self->epoch = bus->epoch;
+    snprintf(self->group_id, sizeof self->group_id, "%.*s", CCCC_STR_FMT(group_id));
+    snprintf(self->dir, sizeof self->dir, "%s/groups/%s", bus->home.root, self->group_id);
+    cccc_slot_t slot;
+    self->unborn = cccc_core_slot(bus->core, group_id, &slot) && cccc_ledgers_is_unborn(&bus->ledgers, slot);
+    return self;
+}
+
+void cccc_folding_run(struct cccc_folding *self)
+{
+    self->arena = cccc_arena_new(4096);
+    self->core = cccc_core_new();
+    cccc_group_files_read(self->vfs, self->home, cccc_str(self->group_id), self->arena, &self->files);
+    self->slot = cccc_core_fold_begin(self->core, cccc_str(self->group_id), &self->files.document, self->files.edited);
+    if (self->files.refused)
+        cccc_core_fold_rewrite(self->core, self->slot);
+    self->read_only = begin_legacy(self);
+    open_ledger(self);
+}
+
+void cccc_folding_drop(struct cccc_folding **self_p)
+{
+    struct cccc_folding *self = *self_p;
+    *self_p = NULL;
+    cccc_ledger_close(&self->ledger);
+    cccc_core_destroy(&self->core);
+    cccc_arena_destroy(&self->arena);
+    free(self);
+}
+
+void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
+{
+    struct cccc_folding *self = *self_p;
+    const char *offline = self->err != CCCC_OK ? self->why.text : NULL;
+    log_files(self->group_id, &self->files);
+    if (offline)
+        cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", offline, self->group_id);
+    else
+        log_recovery(self->group_id, &self->report);
+    cccc_slot_t slot = cccc_core_fold_adopt(bus->core, &self->core);
+    cccc_ledgers_put(bus, slot, self->group_id, self->ledger, offline, offline || self->read_only || self->report.may_pass);
+    self->ledger = NULL;
+    if (self->files.refused)
+        note_refusal(bus, slot, &self->files);
+    const char *read_only = !offline && self->report.read_only ? self->report.note : self->read_only;
+    cccc_core_fold_end(bus->core, cccc_bus_moment(bus), slot, offline, offline ? NULL : read_only);
+    cccc_folding_drop(self_p);
+}
+
+static void fold_group(struct cccc_bus *bus, cccc_str_t group_id)
+{
+    struct cccc_folding *folding = cccc_folding_new(bus, group_id);
+    cccc_folding_run(folding);
+    cccc_folding_finish(bus, &folding);
 }
 
 static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_arena_t *arena)
@@ -129,18 +178,24 @@ static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_a
     return document;
 }
 
+static void forget_deleted(void *arg, cccc_str_t group_id)
+{
+    cccc_core_load_deleted(arg, group_id);
+}
+
 cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     cccc_arena_t *arena = cccc_arena_new(16 * 1024);
     cccc_value_t registry = read_document(bus, "registry.json", arena);
     cccc_value_t active = read_document(bus, "active.json", arena);
     cccc_core_load_home(bus->core, &registry, &active);
+    cccc_trash_scan(bus->vfs, &bus->home, forget_deleted, bus->core);
     cccc_value_t groups;
     cccc_err_t err = cccc_groups_scan(bus->vfs, &bus->home, arena, &groups, m);
     for (uint32_t i = 0; !err && i < groups.via.array.size; i++) {
         cccc_str_t id;
         if (cccc_as_str(&groups.via.array.ptr[i], &id))
-            cccc_bus_fold_group(bus, id);
+            fold_group(bus, id);
     }
     cccc_arena_destroy(&arena);
     return err;

@@ -6,8 +6,8 @@
 #include "broker/bus/ledgers.h"
 #include "broker/ledger/seal.h"
 
-/* What happens to a ledger once everything of it is back. */
-enum leaving { STAYS, TO_REFOLD, TO_TRASH };
+/* What happens to a ledger once everything of it is back. OPENING: it is being read again. */
+enum leaving { STAYS, TO_REFOLD, TO_TRASH, OPENING };
 
 struct commit_job {
     struct cccc_work work;
@@ -31,6 +31,12 @@ struct read_job {
     struct cccc_link held;
 };
 
+struct open_job {
+    struct cccc_work work;
+    struct cccc_shelf *shelf;
+    struct cccc_folding *folding; /* NULL: none is out */
+};
+
 /* A seal's stages, one after the other (seal.h). */
 struct sealing {
     struct cccc_work work;
@@ -48,6 +54,7 @@ struct cccc_shelf {
     cccc_ledger_t *ledger; /* NULL: the group is offline, or gone */
     struct commit_job commit;
     struct mark_job mark;
+    struct open_job open;
     struct sealing sealing;
     uint32_t reads_out;
     struct cccc_list held; /* reads wanted while the ledger is leaving */

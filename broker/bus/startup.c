@@ -96,6 +96,7 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     bus->committers = cccc_pool_new("ccccd-commit", COMMIT_THREADS_AT_START, CCCC_POOL_THREADS_MAX, &bus->outbox);
     bus->readers = cccc_pool_new("ccccd-read", 1, READ_THREADS, &bus->outbox);
     bus->filer = cccc_pool_new("ccccd-store", 1, 1, &bus->outbox);
+    bus->openers = cccc_pool_new("ccccd-open", 1, 1, &bus->outbox);
     bus->sealer = cccc_pool_new("ccccd-seal", 1, 1, &bus->outbox);
     err = cccc_bus_load(bus, m);
     if (err == CCCC_OK)

@@ -82,6 +82,7 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_pool_destroy(&bus->committers);
     cccc_pool_destroy(&bus->readers);
     cccc_pool_destroy(&bus->filer);
+    cccc_pool_destroy(&bus->openers);
     cccc_pool_destroy(&bus->sealer);
     cccc_ledgers_close_all(&bus->ledgers);
     cccc_peers_destroy(&bus->peers);

@@ -587,6 +587,39 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
     return group->slot;
 }
 
+/* Exchange what two groups of the same id are, but not which place in which core each has. */
+static void group_exchange(struct cccc_group *a, struct cccc_group *b)
+{
+    struct cccc_group was = *a;
+    CCCC_ASSERT(!a->pending && !b->pending && strcmp(a->id, b->id) == 0, "(%s and %s)", a->id, b->id);
+    *a = *b;
+    a->slot = was.slot;
+    a->hh = was.hh;
+    was.slot = b->slot;
+    was.hh = b->hh;
+    *b = was;
+    a->pending_end = &a->pending;
+    b->pending_end = &b->pending;
+}
+
+cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from)
+{
+    CCCC_ASSERT((*from)->group_count == 1, "(%u groups)", (*from)->group_count);
+    struct cccc_group *folded = (*from)->groups[0], *group = core_group_make(self, cccc_str(folded->id));
+    if (cccc_is_map(&group->document))
+        registry_remember(self, group);
+    folded->unstored |= group->unstored;
+    folded->store_failed = group->store_failed;
+    folded->changed_mono_us = group->changed_mono_us;
+    group_exchange(group, folded);
+    for (size_t i = 0; i < (*from)->effect_count; i++) {
+        CCCC_ASSERT((*from)->effects[i].kind == CCCC_DO_LOG, "(a fold wants effect %d)", (int)(*from)->effects[i].kind);
+        *core_effect(self, CCCC_DO_LOG) = (*from)->effects[i];
+    }
+    cccc_core_destroy(from);
+    return group->slot;
+}
+
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot)
 {
     self->groups[slot]->unstored = true;

@@ -101,6 +101,9 @@ void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct c
 
 /* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
+/* The folder of this group is in the trash and no longer in groups/, so what the registry still says of it is forgotten: a stop came between the two.
+ * Behind load_home. */
+void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id);
 /* Begin a group: returns its slot. `document` is group.yaml's map as found, or nil; `edited` when it differs from what cccc last wrote there:
  * it is then taken over by a group.edit event once the fold has ended. Folding again (after a failed append) uses the same slot. */
 cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const cccc_value_t *document, bool edited);
@@ -112,6 +115,9 @@ void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
+/* Take over a group that was begun and folded in a core of its own (`from`, which is destroyed): its slot here, to be ended here. That core may have
+ * been used by another thread, so that reading a large ledger keeps nobody waiting. */
+cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from);
 /* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash
  * interrupted (second step of send_cross_group, group.yaml older than the ledger). */
 void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only);

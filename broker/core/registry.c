@@ -224,6 +224,15 @@ void registry_remember(struct cccc_core *core, const struct cccc_group *group)
     cccc_arena_destroy(&arena);
 }
 
+void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id)
+{
+    if (entry_of(self, group_id) == NULL)
+        return;
+    core_log(self, 5, "GROUP-DELETED", "the group is in the trash; its deletion was interrupted and is done now group=%.*s",
+             CCCC_STR_FMT(group_id));
+    registry_forget(self, group_id);
+}
+
 cccc_value_t registry_document(struct cccc_core *core, cccc_arena_t *arena)
 {
     const cccc_value_t *doc = registry_now(core), *kept = cccc_get(doc, "groups");

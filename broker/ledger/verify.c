@@ -1,7 +1,8 @@
 /* verify.c - judging a ledger without touching it: what the next start would find, in full.
  *
  * Findings are told at the end, because an event further on may say that the operator has given a stretch up; of a file with very many, the oldest are told
- * earlier. Needs no lock: of a ledger that is being written it sees a prefix, and a tail in flight looks torn. Thread: the caller's. */
+ * earlier. A line whose checksum holds counts as sound unread: whether it is an event only a start finds out, and only a program could have made one that
+ * is none. Needs no lock: of a ledger that is being written it sees a prefix, and a tail in flight looks torn. Thread: the caller's. */
 #include "broker/ledger/join.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"

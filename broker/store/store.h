@@ -85,6 +85,9 @@ bool cccc_group_edit_check(const struct cccc_vfs *vfs, const struct cccc_home *h
 /* Ids of groups/ that look like groups, sorted; array in the arena. CCCC_E_STORAGE: groups/ cannot be listed, and *ids is what was found. */
 cccc_err_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena, cccc_value_t *ids,
                             struct cccc_errmsg *m);
+/* Calls `each` for the id of every group that is in trash/ and not in groups/, in any order, perhaps more than once. What the disk will not list is not
+ * reported. */
+void cccc_trash_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, void (*each)(void *arg, cccc_str_t group_id), void *arg);
 
 /* A home, or a group, that CCCC 0.4.0 wrote last: keep copies (<file>.0.4.0) of what is going to be written over. For the home: before its first epoch
  * is stored. */

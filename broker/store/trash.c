@@ -1,7 +1,7 @@
 /* trash.c - a deleted group is moved, never erased.
  *
  * Owns trash/: groups/<gid> becomes trash/<gid>.<stamp>, and "-2", "-3" ... is added when the same group is deleted again within a second.
- * Thread: the store thread. */
+ * Thread: the store thread; cccc_trash_scan before it runs. */
 #include "broker/mutant.h"
 #include "broker/store/files.h"
 
@@ -46,4 +46,28 @@ cccc_err_t cccc_store_trash(const struct cccc_store_call *call)
     if (rc == 0)
         rc = cccc_vfs_sync_dir(vfs, groups.z);
     return rc < 0 ? cccc_file_fail(call->m, rc, "sync", trash.z) : CCCC_OK;
+}
+
+/* ---- what was deleted ---- */
+
+struct deleted {
+    const struct cccc_vfs *vfs;
+    const struct cccc_home *home;
+    void (*each)(void *arg, cccc_str_t group_id);
+    void *arg;
+};
+
+static void report_deleted(void *arg, const char *name)
+{
+    const struct deleted *deleted = arg;
+    cccc_str_t id = {name, strcspn(name, ".")};
+    struct cccc_stat st;
+    if (cccc_is_group_id(id) && deleted->vfs->stat(deleted->vfs->ctx, cccc_group_path(deleted->home, id, "%s", "").z, &st) == -ENOENT)
+        deleted->each(deleted->arg, id);
+}
+
+void cccc_trash_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, void (*each)(void *arg, cccc_str_t group_id), void *arg)
+{
+    struct deleted deleted = {vfs, home, each, arg};
+    vfs->list(vfs->ctx, cccc_path(home, "/trash").z, report_deleted, &deleted);
 }

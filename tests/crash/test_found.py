@@ -56,3 +56,21 @@ def test_half_a_long_text_is_not_taken_for_a_damaged_file():
             draft.rmdir()
         draft.write_bytes(b"x" * 512)
         assert "damaged" not in home.cli("doctor").stdout
+
+
+def test_a_deletion_that_was_interrupted_is_finished():
+    """A power cut between the move of a group to trash/ and the registry without it: the group counted as lost for ever, and doctor wanted a backup."""
+    with Home() as home:
+        home.start()
+        with home.bus() as bus:
+            group_id = bus.ask("group_create", title="gone")["group_id"]
+        home.kill()
+        (home.path / "groups" / group_id).rename(home.path / "trash" / f"{group_id}.20260101T000000Z")
+        done = home.cli("doctor", check=False)
+        assert done.returncode == 0 and "in the trash but still registered" in done.stdout
+        home.start()
+        with home.bus() as bus:
+            assert bus.ask("groups")["registry_health"]["missing_group_ids"] == []
+        assert home.stop() == 0
+        assert group_id not in (home.path / "registry.json").read_text()
+        assert group_id not in home.cli("doctor").stdout

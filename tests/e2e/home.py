@@ -53,7 +53,7 @@ class Home:
         try:
             found = busclient.descriptor(self.path)
             return (found["pid"], found["epoch"])
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):  # none, or a damaged one
             return None
 
     def bus(self, **options):

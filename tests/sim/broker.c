@@ -24,7 +24,7 @@ struct broker {
     struct cccc_bus bus;
     struct sim *sim;
     struct broker_ears ears;
-    struct cccc_pool committers, readers, filer, sealer;
+    struct cccc_pool committers, readers, filer, openers, sealer;
     struct cccc_work *finished, **finished_end;
     struct cccc_peers peers;
     struct cccc_daemon_facts facts;
@@ -65,6 +65,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
     pool_init(&self->committers, self, CCCC_POOL_THREADS_MAX);
     pool_init(&self->readers, self, 2);
     pool_init(&self->filer, self, 1);
+    pool_init(&self->openers, self, 1);
     pool_init(&self->sealer, self, 1);
     struct cccc_bus *bus = &self->bus;
     bus->vfs = simdisk_vfs(sim->disk);
@@ -73,6 +74,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
     bus->committers = &self->committers;
     bus->readers = &self->readers;
     bus->filer = &self->filer;
+    bus->openers = &self->openers;
     bus->sealer = &self->sealer;
     if (sim_once_in(sim, 2)) {
         bus->ledgers.seal_at = 300 + sim_roll(sim, 5000);
@@ -177,9 +179,9 @@ static struct cccc_work *take(struct cccc_pool *pool, unsigned index)
 
 bool broker_work(broker_t *self)
 {
-    struct cccc_pool *pools[] = {&self->committers, &self->readers, &self->filer, &self->sealer};
+    struct cccc_pool *pools[] = {&self->committers, &self->readers, &self->filer, &self->openers, &self->sealer};
     unsigned in_all = 0;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         in_all += choices(pools[i]);
     if (in_all == 0)
         return false;
@@ -239,7 +241,7 @@ void broker_settle(broker_t *self)
         bool finished = self->finished != NULL;
         turn(self, UINT64_MAX);
         if (!worked && !finished && !choices(&self->committers) && !choices(&self->readers) && !choices(&self->filer) &&
-            !choices(&self->sealer))
+            !choices(&self->openers) && !choices(&self->sealer))
             return;
     }
     sim_broken(self->sim, "liveness", "the daemon has not come to rest after %d pieces of work", IDLE_WORK_MAX);
