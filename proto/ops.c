@@ -60,9 +60,10 @@ const struct cccc_op_def *cccc_op_def(cccc_op_t op)
 
 bool cccc_op_find(cccc_str_t name, cccc_op_t *op)
 {
-    for (unsigned i = 0; i < CCCC_OP_COUNT; i++)
-        if (op_name_lens[i] == name.len && memcmp(op_defs[i].name, name.ptr, name.len) == 0) {
-            *op = (cccc_op_t)i;
+    const unsigned char *at = op_name_lens, *end = op_name_lens + CCCC_OP_COUNT;
+    for (; name.len <= UINT8_MAX && (at = memchr(at, (int)name.len, (size_t)(end - at))) != NULL; at++)
+        if (memcmp(op_defs[at - op_name_lens].name, name.ptr, name.len) == 0) {
+            *op = (cccc_op_t)(at - op_name_lens);
             return true;
         }
     return false;
@@ -302,11 +303,14 @@ static const cccc_value_t *check_bool(struct check *c, const cccc_value_t *v)
         return v;
     if (v->type == MSGPACK_OBJECT_ARRAY || v->type == MSGPACK_OBJECT_MAP || v->type == MSGPACK_OBJECT_BIN)
         return refuse_type(c, v);
-    if (cccc_as_str(v, &s) && trim(s).len == 0)
+    bool is_text = cccc_as_str(v, &s);
+    if (is_text && trim(s).len == 0)
         return NULL;
     bool known = cccc_coerce_bool(v, false) == cccc_coerce_bool(v, true);
-    if (!known)
+    if (!known && is_text)
         return refuse_content(c, CCCC_E_INVALID_REQUEST, "a boolean (true, false, 1, 0, yes, no, on, off)", s);
+    if (!known)
+        return refuse_type(c, v);
     return keep(c, cccc_bool(cccc_coerce_bool(v, false)));
 }
 

@@ -2,7 +2,7 @@
  *
  * One thread, the loop's, owns everything here: the sockets, the core and the ledger objects. Other threads see only the work they were
  * handed (pool.h), the home's paths and the vfs, which do not change after start.
- * The order of a turn: finished work, requests, subscriptions, the second's tick, then batches to the disk. The core's effects are carried out
+ * The order of a turn: finished work and its replies, requests, subscriptions, the second's tick, then batches to the disk and the replies that are left. The core's effects are carried out
  * after each of the first four, so that nothing it decided is older than what it is told next. */
 #pragma once
 

@@ -195,7 +195,7 @@ static bool write_bytes(cccc_batch_t *batch)
     struct cccc_stat st;
     if (rc == 0)
         rc = batch->vfs->fstat(batch->vfs->ctx, batch->fd, &st);
-    if (rc < 0) {
+    if (rc != 0) {
         fail(batch, CCCC_E_STORAGE, false, rc, "cannot write");
         return false;
     }

@@ -59,7 +59,7 @@ static bool look(struct cccc_scan *scan, struct looked *out)
     if (!cccc_scan_next(scan, line))
         return false;
     out->state = line->ptr ? cccc_line_inspect(line->ptr, line->len, &out->seq, &out->seal) : CCCC_LINE_BROKEN;
-    const char *nul = out->state == CCCC_LINE_BROKEN && line->len > 0 ? memchr(line->ptr, '\0', line->len) : NULL;
+    const char *nul = out->state == CCCC_LINE_BROKEN && line->ptr ? memchr(line->ptr, '\0', line->len) : NULL;
     if (!nul || nul == line->ptr)
         return true;
     size_t len = (size_t)(nul - line->ptr);

@@ -138,6 +138,7 @@ cccc_batch_t *cccc_ledger_take(cccc_ledger_t *self)
     if (!self->waiting)
         close_open(self);
     cccc_batch_t *batch = self->waiting;
+    CCCC_ASSERT(batch); /* lines above `durable` and nothing out: they are in a batch */
     self->waiting = batch->next;
     if (!self->waiting)
         self->waiting_end = &self->waiting;

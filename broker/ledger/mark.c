@@ -30,6 +30,7 @@ static size_t format_slot(const struct cccc_mark_value *mark, char out[MARK_TEXT
 static bool parse_slot(const char *text, struct cccc_mark_value *out)
 {
     unsigned long long turn, device, inode, seq, offset, birth = 0;
+    /* NOLINTNEXTLINE(cert-err34-c): what it makes of a number that is too large is not what the text says, which is compared below. */
     if (sscanf(text, "cccc-mark 1 turn=%llu device=%llu inode=%llu seq=%llu offset=%llu birth=%llu", &turn, &device, &inode, &seq, &offset,
                &birth) < 5)
         return false;

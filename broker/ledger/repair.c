@@ -55,7 +55,7 @@ static int put_empty(struct absent *a)
 {
     struct cccc_stat st;
     int rc = make_empty(a, &st);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     a->mark.value.turn++;
     a->mark.value.device = st.device;

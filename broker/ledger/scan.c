@@ -2,6 +2,7 @@
 #include "broker/ledger/scan.h"
 
 #include "broker/ledger/file.h"
+#include "proto/err.h"
 #include "proto/limits.h"
 
 #include <stdlib.h>
@@ -46,6 +47,7 @@ static bool fill(struct cccc_scan *self)
 /* Let go of an overlong line's bytes up to its newline, counting them. */
 static bool skip_overlong(struct cccc_scan *self, struct cccc_raw_line *line)
 {
+    CCCC_ASSERT(self->block);
     *line = (struct cccc_raw_line){.offset = self->offset};
     for (;;) {
         size_t have = self->filled - self->from;
@@ -77,7 +79,7 @@ bool cccc_scan_next(struct cccc_scan *self, struct cccc_raw_line *line)
     for (;;) {
         size_t have = self->filled - self->from;
         const char *start = self->block ? self->block + self->from : NULL;
-        const char *newline = have > searched ? memchr(start + searched, '\n', have - searched) : NULL;
+        const char *newline = start && have > searched ? memchr(start + searched, '\n', have - searched) : NULL;
         if (have > CCCC_LINE_BYTES_MAX && (!newline || newline - start > CCCC_LINE_BYTES_MAX))
             return skip_overlong(self, line);
         if (newline) {

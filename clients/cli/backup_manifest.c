@@ -139,7 +139,7 @@ static cccc_err_t list_groups(struct cli *cli, const char *dir, cccc_value_t *ou
 
 cccc_err_t backup_manifest_write(struct cli *cli, const char *dir, cccc_value_t *out, struct cccc_errmsg *m)
 {
-    cccc_value_t files, groups;
+    cccc_value_t files = cccc_nil(), groups = cccc_nil();
     char *created = cccc_arena_alloc(cli->arena, 32), *sum = cccc_arena_alloc(cli->arena, BACKUP_SUM_HEX + 1);
     /* Groups first: looking at them may move a torn tail aside, and the sums are of what is there then. */
     cccc_err_t err = list_groups(cli, dir, &groups, m);

@@ -152,6 +152,14 @@ int cli_finish(struct cli *cli, int status);
 /* A named fact on a line of its own: "name    value", or the two with a tab between them. Escaped. */
 void cli_fact(struct cli *cli, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* ---- columns (fold.c) ---- */
+
+/* Print escaped text in the column that begins at `column`, folded at blanks to the width of the terminal. The cursor is `used` columns into it. Later
+ * lines begin at `column`, those behind a line feed with `gutter` before it. `hard`: words that are wider are cut. Nothing follows the last line. */
+void cli_print_folded(struct cli *cli, cccc_str_t text, size_t column, size_t used, const char *gutter, bool hard);
+/* Ask the terminal for its width again: it may have been resized. */
+void cli_look_at_width(struct cli *cli);
+
 /* ---- tables (table.c): columns aligned on a terminal, tab-separated and without headings elsewhere ---- */
 
 typedef struct cli_table cli_table_t;
@@ -269,6 +277,8 @@ void cli_event_to(const cccc_value_t *event, cccc_buf_t *out);
 bool cli_event_concerns(const cccc_value_t *event, cccc_str_t actor);
 /* One event of a stream, as `tail` and `inbox --follow` print it. `raw`: text as it is (never on a terminal). */
 void cli_print_event(struct cli *cli, const cccc_value_t *event, bool raw);
+/* On a terminal: what must not be overlooked, on a line of its own. */
+void cli_say_loud(struct cli *cli, const char *text);
 /* A stretch of the ledger that cannot be had; to_seq 0: nobody knows how far. `reason` is a word of the protocol. */
 void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const char *reason);
 

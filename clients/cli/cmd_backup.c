@@ -109,7 +109,7 @@ static void look_at(struct making *self, struct pin *pin)
 
 static int copy_ledger(struct making *self, const struct pin *pin)
 {
-    struct backup_files files;
+    struct backup_files files = {0};
     const char *dir = cli_printf(self->cli, "groups/%s", pin->group);
     int rc = pin->there ? copy(self, group_file(self, pin->group, "ledger.jsonl"), pin->bytes) : 0;
     if (rc == 0)
@@ -135,7 +135,7 @@ static bool is_as_pinned(struct making *self, const struct pin *pin)
 
 static int copy_group_again(struct making *self, struct pin *pin)
 {
-    struct backup_files files;
+    struct backup_files files = {0};
     const char *dir = cli_printf(self->cli, "groups/%s", pin->group);
     cli_remove_tree(cli_printf(self->cli, "%s/%s", self->partial, dir));
     int rc = backup_list(self->cli, self->cli->home.root, dir, &files);

@@ -4,6 +4,7 @@
  * Thread: the program's one. */
 #include "clients/cli/offline.h"
 
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,9 +142,7 @@ struct archive_walk {
 static void count_archive(void *arg, const char *name)
 {
     struct archive_walk *walk = arg;
-    size_t len = strlen(name);
-    int year;
-    if (sscanf(name, "ledger.%4d", &year) != 1 || len < 6 || strcmp(name + len - 6, ".jsonl") != 0)
+    if (fnmatch("ledger.[0-9]*.jsonl", name, 0) != 0)
         return;
     FILE *file = fopen(cli_printf(walk->cli, "%s/%s", walk->out->dir, name), "re");
     if (!file)

@@ -144,9 +144,10 @@ static void print_item(const struct selection *self, const struct cccc_item *ite
         cli_print_gap(cli, item->from_seq, item->to_seq, item->reason);
     else if (item->type == CCCC_ITEM_RESET && cli->json)
         printf("{\"reset\":{\"seq\":%" PRIu64 "}}\n", item->seq);
+    else if (item->type == CCCC_ITEM_RESET && cli->tty)
+        cli_say_loud(cli, "the ledger is another than before (restored from a backup?); going on from its end");
     else if (item->type == CCCC_ITEM_RESET)
-        printf("%s--- the ledger is another than before (restored?); going on from its end ---%s\n", cli_style(cli, STYLE_RED),
-               cli_plain(cli));
+        printf("--- the ledger is another than before (restored?); going on from its end ---\n");
 }
 
 static int print_from(const struct selection *self, uint64_t after_seq, bool follow)

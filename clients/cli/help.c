@@ -6,16 +6,26 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WIDTH  100
-#define INDENT 28 /* of what is said about arguments and options */
+enum { WIDTH_MAX = 100, NARROW = 60 };
 
-/* Print text from column `indent` on, folded at the last blank before column WIDTH; later lines start at `indent` too. */
+/* The columns there are, and from which on is said what arguments and options mean. */
+static size_t width = WIDTH_MAX, indent_of_help = 28;
+
+static void look_at(const struct cli *cli)
+{
+    if (cli->tty && cli->width < WIDTH_MAX)
+        width = (size_t)cli->width;
+    if (width < NARROW)
+        indent_of_help = 8;
+}
+
+/* Print text from column `indent` on, folded at the last blank before the edge; later lines start at `indent` too. */
 static void print_folded(const char *text, size_t indent)
 {
     size_t column = indent;
     for (bool first = true; *text; first = false) {
         size_t len = strcspn(text, " ");
-        if (!first && column + 1 + len > WIDTH) {
+        if (!first && column + 1 + len > width) {
             printf("\n%*s", (int)indent, "");
             column = indent;
         } else if (!first) {
@@ -34,16 +44,24 @@ static void heading(const struct cli *cli, const char *text)
     printf("%s%s%s\n", cli_style(cli, STYLE_BOLD), text, cli_plain(cli));
 }
 
+/* A name, then as many blanks as lead to where its help begins, or the next line when it is too long. */
+static void print_left(const char *left, size_t len)
+{
+    fputs(left, stdout);
+    if (len + 2 > indent_of_help)
+        printf("\n%*s", (int)indent_of_help, "");
+    else
+        printf("%*s", (int)(indent_of_help - len), "");
+}
+
 static void print_option(const struct cli_option *option)
 {
     char left[64];
     char letter[4] = {'-', option->letter, ',', '\0'};
     int n = snprintf(left, sizeof left, "  %3s --%s%s%s", option->letter ? letter : "", option->name, option->arg ? " " : "",
                      option->arg ? option->arg : "");
-    printf("%-*s", INDENT, left);
-    if (n > INDENT - 2)
-        printf("\n%*s", INDENT, "");
-    print_folded(option->help, INDENT);
+    print_left(left, (size_t)n);
+    print_folded(option->help, indent_of_help);
 }
 
 static void print_usage(const struct cli_command *command)
@@ -58,16 +76,24 @@ static void print_usage(const struct cli_command *command)
     putchar('\n');
 }
 
+static void print_command(const struct cli_command *command)
+{
+    char left[64];
+    print_left(left, (size_t)snprintf(left, sizeof left, "  %s", cli_command_path(command)));
+    print_folded(command->summary, indent_of_help);
+}
+
 static void print_verbs(const struct cli *cli, const char *noun)
 {
     heading(cli, "\nCommands");
     for (size_t i = 0; i < cli_command_count; i++)
         if (cli_commands[i].noun && strcmp(cli_commands[i].noun, noun) == 0)
-            printf("  %-24s  %s\n", cli_command_path(&cli_commands[i]), cli_commands[i].summary);
+            print_command(&cli_commands[i]);
 }
 
 void cli_help_print(struct cli *cli, const struct cli_command *command)
 {
+    look_at(cli);
     for (const char *const *line = command->examples; *line; line++) {
         const char *note = strstr(*line, "  # ");
         printf("  %.*s", note ? (int)(note - *line) : (int)strlen(*line), *line);
@@ -84,8 +110,9 @@ void cli_help_print(struct cli *cli, const struct cli_command *command)
     if (cli_command_args(command)->name)
         heading(cli, "\nArguments");
     for (const struct cli_argument *arg = cli_command_args(command); arg->name; arg++) {
-        printf("  %-*s", INDENT - 2, arg->name);
-        print_folded(arg->help, INDENT);
+        char left[64];
+        print_left(left, (size_t)snprintf(left, sizeof left, "  %s", arg->name));
+        print_folded(arg->help, indent_of_help);
     }
     if (cli_command_options(command)->name)
         heading(cli, "\nOptions");
@@ -99,6 +126,7 @@ void cli_help_print(struct cli *cli, const struct cli_command *command)
 
 void cli_help_overview(struct cli *cli)
 {
+    look_at(cli);
     printf("  cccc                                   %s# make the daemon run, see what there is%s\n", cli_style(cli, STYLE_DIM),
            cli_plain(cli));
     printf("  cccc send \"Review src/api\" --to peer-1  %s# stored when it returns%s\n", cli_style(cli, STYLE_DIM), cli_plain(cli));

@@ -25,13 +25,20 @@ static bool wants_color(const char *when, bool tty)
     return tty && term && strcmp(term, "dumb") != 0;
 }
 
-void cli_out_init(struct cli *cli)
+void cli_look_at_width(struct cli *cli)
 {
     struct winsize size = {0};
+    if (cli->tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+        cli->width = size.ws_col;
+}
+
+void cli_out_init(struct cli *cli)
+{
     cli->tty = isatty(STDOUT_FILENO);
     cli->json = cli_flag(cli, "json");
     cli->color = !cli->json && wants_color(cli_option(cli, "color"), cli->tty);
-    cli->width = cli->tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+    cli->width = 80;
+    cli_look_at_width(cli);
 }
 
 const char *cli_style(const struct cli *cli, enum cli_style style)
@@ -112,10 +119,13 @@ void cli_fact(struct cli *cli, const char *name, const char *fmt, ...)
     va_end(args);
     cccc_buf_init(&safe);
     escape_text(&safe, cccc_str(text), ESCAPE_ONE_LINE);
-    if (cli->tty)
-        printf("%s%-14s%s  %.*s\n", cli_style(cli, STYLE_BOLD), name, cli_plain(cli), (int)safe.size, safe.data);
-    else
+    if (cli->tty) {
+        printf("%s%-14s%s  ", cli_style(cli, STYLE_BOLD), name, cli_plain(cli));
+        cli_print_folded(cli, (cccc_str_t){safe.data, safe.size}, strlen(name) < 14 ? 16 : strlen(name) + 2, 0, "", false);
+        putchar('\n');
+    } else {
         printf("%s\t%.*s\n", name, (int)safe.size, safe.data);
+    }
     cccc_buf_fini(&safe);
 }
 

@@ -41,7 +41,8 @@ static void put_attachments(const cccc_value_t *data, cccc_buf_t *out)
     }
 }
 
-static void say_message(const cccc_value_t *data, cccc_buf_t *out)
+/* What a message asks of its readers, and where it comes from. */
+static void put_flags(const cccc_value_t *data, cccc_buf_t *out)
 {
     if (cccc_str_is(cccc_get_str(data, "priority"), "attention"))
         cccc_buf_str(out, "[attention] ");
@@ -62,6 +63,10 @@ static void say_message(const cccc_value_t *data, cccc_buf_t *out)
         put_str(out, cccc_get_str(data, "dst_group_id"));
         cccc_buf_str(out, "] ");
     }
+}
+
+static void say_message(const cccc_value_t *data, cccc_buf_t *out)
+{
     put_str(out, cccc_get_str(data, "text"));
     put_attachments(data, out);
 }
@@ -123,16 +128,46 @@ static void say_state(const cccc_value_t *data, cccc_buf_t *out)
     put_str(out, cccc_get_str(data, "new_state"));
 }
 
+/* The members of a patch, as they would be given to change them. */
+static void say_patch(const cccc_value_t *data, cccc_buf_t *out)
+{
+    const cccc_value_t *patch = cccc_get(data, "patch");
+    put_str(out, cccc_get_str(data, "actor_id"));
+    for (uint32_t i = 0; patch && cccc_is_map(patch) && i < patch->via.map.size; i++) {
+        cccc_str_t key = {0}, text = {0};
+        cccc_as_str(&patch->via.map.ptr[i].key, &key);
+        cccc_buf_str(out, out->size > 0 ? " " : "");
+        put_str(out, key);
+        cccc_buf_str(out, "=");
+        if (cccc_as_str(&patch->via.map.ptr[i].val, &text))
+            put_str(out, text);
+        else
+            cccc_json_write(&patch->via.map.ptr[i].val, out);
+    }
+}
+
+static void say_scope(const cccc_value_t *data, cccc_buf_t *out)
+{
+    put_str(out, cccc_get_str(data, "scope_key"));
+}
+
 static const struct {
     cccc_kind_t kind;
-    const char *word; /* short form on a terminal */
     void (*say)(const cccc_value_t *data, cccc_buf_t *out);
 } sayings[] = {
-    {CCCC_KIND_CHAT_MESSAGE, "message", say_message}, {CCCC_KIND_SYSTEM_NOTIFY, "notice", say_notify},
-    {CCCC_KIND_CHAT_READ, "read", say_read},          {CCCC_KIND_CHAT_ACK, "ack", say_ack},
-    {CCCC_KIND_ACTOR_ADD, NULL, say_actor_add},       {CCCC_KIND_ACTOR_REMOVE, NULL, say_actor_remove},
-    {CCCC_KIND_GROUP_ATTACH, NULL, say_attach},       {CCCC_KIND_GROUP_CREATE, NULL, say_create},
-    {CCCC_KIND_GROUP_SET_STATE, NULL, say_state},
+    {CCCC_KIND_CHAT_MESSAGE, say_message},
+    {CCCC_KIND_SYSTEM_NOTIFY, say_notify},
+    {CCCC_KIND_CHAT_READ, say_read},
+    {CCCC_KIND_CHAT_ACK, say_ack},
+    {CCCC_KIND_ACTOR_ADD, say_actor_add},
+    {CCCC_KIND_ACTOR_REMOVE, say_actor_remove},
+    {CCCC_KIND_GROUP_ATTACH, say_attach},
+    {CCCC_KIND_GROUP_CREATE, say_create},
+    {CCCC_KIND_GROUP_SET_STATE, say_state},
+    {CCCC_KIND_GROUP_UPDATE, say_patch},
+    {CCCC_KIND_GROUP_SETTINGS_UPDATE, say_patch},
+    {CCCC_KIND_ACTOR_UPDATE, say_patch},
+    {CCCC_KIND_GROUP_DETACH_SCOPE, say_scope},
 };
 #define SAYINGS (sizeof sayings / sizeof *sayings)
 
@@ -145,7 +180,13 @@ static size_t saying_of(const cccc_value_t *event)
     return i;
 }
 
-void cli_event_text(const cccc_value_t *event, cccc_buf_t *out)
+static void put_flags_of(const cccc_value_t *event, cccc_buf_t *out)
+{
+    if (cccc_kind_find(cccc_get_str(event, "kind")) == CCCC_KIND_CHAT_MESSAGE)
+        put_flags(cccc_get(event, "data"), out);
+}
+
+static void put_body(const cccc_value_t *event, cccc_buf_t *out)
 {
     const cccc_value_t *data = cccc_get(event, "data");
     size_t i = saying_of(event);
@@ -153,6 +194,12 @@ void cli_event_text(const cccc_value_t *event, cccc_buf_t *out)
         sayings[i].say(data, out);
     else if (data)
         cccc_json_write(data, out);
+}
+
+void cli_event_text(const cccc_value_t *event, cccc_buf_t *out)
+{
+    put_flags_of(event, out);
+    put_body(event, out);
 }
 
 /* ---- to whom ---- */
@@ -252,43 +299,83 @@ static void print_clock(struct cli *cli, cccc_str_t ts)
     printf("%s%s%s", cli_style(cli, STYLE_DIM), text, cli_plain(cli));
 }
 
-static void print_name(struct cli *cli, cccc_str_t name)
+/* A name in its colour; the columns it takes. */
+static size_t print_name(struct cli *cli, cccc_str_t name)
 {
-    fputs(cli_style(cli, cli_style_of(name)), stdout);
-    print_escaped(name, ESCAPE_ONE_LINE, false);
-    fputs(cli_plain(cli), stdout);
+    cccc_buf_t safe;
+    cccc_buf_init(&safe);
+    escape_text(&safe, name, ESCAPE_ONE_LINE);
+    size_t width = escape_width((cccc_str_t){safe.data, safe.size});
+    printf("%s%.*s%s", cli_style(cli, cli_style_of(name)), (int)safe.size, safe.data ? safe.data : "", cli_plain(cli));
+    cccc_buf_fini(&safe);
+    return width;
 }
 
-/* Lines of a text after the first stand behind a gutter, so that no message can look like the next event. */
-static void print_text(cccc_str_t text)
+/* "lead -> peer-1"; the columns it takes. */
+static size_t print_who(struct cli *cli, const cccc_value_t *event)
 {
-    while (text.len > 0) {
-        const char *end = memchr(text.ptr, '\n', text.len);
-        size_t length = end ? (size_t)(end - text.ptr) : text.len;
-        print_escaped((cccc_str_t){text.ptr, length}, ESCAPE_KEEP_LINES, false);
-        if (end)
-            fputs("\n                 | ", stdout);
-        text.ptr += length + (end != NULL);
-        text.len -= length + (end != NULL);
+    cccc_buf_t to;
+    size_t width = print_name(cli, cccc_get_str(event, "by"));
+    cccc_buf_init(&to);
+    cli_event_to(event, &to);
+    if (to.size > 0) {
+        fputs(" -> ", stdout);
+        width += 4 + print_name(cli, (cccc_str_t){to.data, to.size});
     }
-    putchar('\n');
+    cccc_buf_fini(&to);
+    return width;
 }
 
-static void print_for_people(struct cli *cli, const cccc_value_t *event, cccc_str_t to, cccc_str_t text)
+/* Columns: time and number take 17, then who, then what. On narrow terminals what stands below who. */
+enum { WHO_COLUMN = 17, WHO_MIN = 12, WHO_MAX = 28, NARROW = 60, NARROW_COLUMN = 4 };
+
+/* From behind who, `width` columns of it, to the column of the text, which is returned. */
+static size_t go_to_text(const struct cli *cli, size_t width)
 {
-    size_t i = saying_of(event);
-    cccc_str_t kind = i < SAYINGS && sayings[i].word ? cccc_str(sayings[i].word) : cccc_get_str(event, "kind");
+    size_t room = (size_t)cli->width / 4;
+    room = room < WHO_MIN ? WHO_MIN : room > WHO_MAX ? WHO_MAX : room;
+    size_t column = cli->width < NARROW ? NARROW_COLUMN : WHO_COLUMN + room + 2;
+    if (cli->width < NARROW || width > room)
+        printf("\n%*s", (int)column, "");
+    else
+        printf("%*s", (int)(room - width + 2), "");
+    return column;
+}
+
+/* What it says: what is asked in a colour of its own, which no text can imitate, then the text. No line of it begins left of its column, so that no
+ * message can look like the next event. */
+static void print_what(struct cli *cli, const cccc_value_t *event, size_t column)
+{
+    cccc_buf_t body, safe;
+    bool is_message = cccc_kind_find(cccc_get_str(event, "kind")) == CCCC_KIND_CHAT_MESSAGE;
+    cccc_str_t kind = cccc_get_str(event, "kind");
+    cccc_buf_init(&body);
+    cccc_buf_init(&safe);
+    put_flags_of(event, &body);
+    if (!is_message) {
+        put_str(&body, kind);
+        cccc_buf_str(&body, ": ");
+    }
+    escape_text(&safe, (cccc_str_t){body.data, body.size}, ESCAPE_ONE_LINE);
+    size_t flags = escape_width((cccc_str_t){safe.data, safe.size});
+    printf("%s%.*s%s", cli_style(cli, is_message ? STYLE_YELLOW : STYLE_DIM), (int)safe.size, safe.data ? safe.data : "", cli_plain(cli));
+    msgpack_sbuffer_clear(&body);
+    msgpack_sbuffer_clear(&safe);
+    put_body(event, &body);
+    escape_text(&safe, (cccc_str_t){body.data, body.size}, ESCAPE_KEEP_LINES);
+    cli_print_folded(cli, (cccc_str_t){safe.data, safe.size}, column, flags, "| ", true);
+    putchar('\n');
+    cccc_buf_fini(&body);
+    cccc_buf_fini(&safe);
+}
+
+static void print_for_people(struct cli *cli, const cccc_value_t *event)
+{
+    cli_look_at_width(cli);
     print_clock(cli, cccc_get_str(event, "ts"));
     printf(" %6" PRIu64 "  ", cccc_get_uint(event, "seq", 0));
-    print_escaped(kind, ESCAPE_ONE_LINE, false);
-    printf("%*s ", kind.len < 8 ? (int)(8 - kind.len) : 0, "");
-    print_name(cli, cccc_get_str(event, "by"));
-    if (to.len > 0) {
-        fputs(" -> ", stdout);
-        print_name(cli, to);
-    }
-    fputs("  ", stdout);
-    print_text(text);
+    size_t width = print_who(cli, event);
+    print_what(cli, event, go_to_text(cli, width));
 }
 
 void cli_print_event(struct cli *cli, const cccc_value_t *event, bool raw)
@@ -298,27 +385,42 @@ void cli_print_event(struct cli *cli, const cccc_value_t *event, bool raw)
         cli_json_line(cli, event);
         return;
     }
+    if (cli->tty) {
+        print_for_people(cli, event);
+        fflush(stdout);
+        return;
+    }
     cccc_buf_init(&said);
     cccc_buf_init(&to);
     cli_event_text(event, &said);
     cli_event_to(event, &to);
-    if (cli->tty)
-        print_for_people(cli, event, (cccc_str_t){to.data, to.size}, (cccc_str_t){said.data, said.size});
-    else
-        print_columns(event, (cccc_str_t){to.data, to.size}, (cccc_str_t){said.data, said.size}, raw);
+    print_columns(event, (cccc_str_t){to.data, to.size}, (cccc_str_t){said.data, said.size}, raw);
     cccc_buf_fini(&said);
     cccc_buf_fini(&to);
     fflush(stdout);
 }
 
+void cli_say_loud(struct cli *cli, const char *text)
+{
+    cli_look_at_width(cli);
+    printf("%s%s!!! ", cli_style(cli, STYLE_BOLD), cli_style(cli, STYLE_RED));
+    cli_print_folded(cli, cccc_str(text), 4, 0, "", false);
+    printf("%s\n", cli_plain(cli));
+    fflush(stdout);
+}
+
 void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const char *reason)
 {
-    const char *red = cli_style(cli, STYLE_RED), *plain = cli_plain(cli);
-    if (cli->json)
+    if (cli->tty && !cli->json)
+        cli_say_loud(
+            cli, to_seq > 0
+                     ? cli_printf(cli, "events %" PRIu64 "..%" PRIu64 " are missing: %s; `cccc doctor` says more", from_seq, to_seq, reason)
+                     : cli_printf(cli, "events from %" PRIu64 " on are missing: %s; `cccc doctor` says more", from_seq, reason));
+    else if (cli->json)
         printf("{\"gap\":{\"from_seq\":%" PRIu64 ",\"to_seq\":%" PRIu64 ",\"reason\":\"%s\"}}\n", from_seq, to_seq, reason);
     else if (to_seq > 0)
-        printf("%s--- events %" PRIu64 "..%" PRIu64 " missing: %s ---%s\n", red, from_seq, to_seq, reason, plain);
+        printf("--- events %" PRIu64 "..%" PRIu64 " missing: %s ---\n", from_seq, to_seq, reason);
     else
-        printf("%s--- events from %" PRIu64 " on missing: %s ---%s\n", red, from_seq, reason, plain);
+        printf("--- events from %" PRIu64 " on missing: %s ---\n", from_seq, reason);
     fflush(stdout);
 }

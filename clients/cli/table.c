@@ -1,6 +1,7 @@
 /* table.c - rows of cells: aligned for people, tab-separated for programs.
  *
- * Cells are escaped when they come in, so widths are those of what is shown. The last column is never padded and never cut.
+ * Cells are escaped when they come in, so widths are those of what is shown. The last column is never padded; it is folded at the edge of the terminal.
+ * Where the columns do not fit side by side, each row is printed as a block.
  * Thread: the program's one. */
 #include "clients/cli/cli.h"
 #include "proto/event.h"
@@ -11,6 +12,8 @@
 #include <string.h>
 
 #define COLUMNS_MAX 16
+#define GAP         2  /* blanks between columns */
+#define LAST_MIN    24 /* a last column of long texts needs this much, or the cells are stacked */
 
 struct cell {
     const char *text; /* in the arena */
@@ -106,28 +109,56 @@ static size_t column_width(const cli_table_t *self, size_t column)
     return width;
 }
 
-/* A cell and the blanks up to the next one; the last of a row ends the line instead. */
-static void print_padded(const struct cli *cli, const struct cell *cell, size_t width, bool last)
+/* Rows that would not fit side by side: one below the other, each cell behind its heading. */
+static void print_stacked(const cli_table_t *self)
 {
-    print_styled(cli, cell->text, cell->style);
-    if (last)
-        putchar('\n');
-    else
-        printf("%*s", (int)(width - cell->width + 2), "");
+    size_t width = 0;
+    for (size_t c = 0; c < self->columns; c++)
+        width = strlen(self->headings[c]) > width ? strlen(self->headings[c]) : width;
+    for (size_t i = 0; i < self->count; i++) {
+        const struct cell *cell = &self->cells[i];
+        size_t column = i % self->columns;
+        if (column == 0 && i > 0)
+            putchar('\n');
+        printf("%s%-*s%s  %s", cli_style(self->cli, STYLE_BOLD), (int)width, self->headings[column], cli_plain(self->cli),
+               cli_style(self->cli, cell->style));
+        cli_print_folded(self->cli, cccc_str(cell->text), width + 2, 0, "", false);
+        printf("%s\n", cell->style == STYLE_NONE ? "" : cli_plain(self->cli));
+    }
+}
+
+/* A cell and the blanks up to the next one; the last of a row is folded in its column and ends the line. */
+static void print_padded(struct cli *cli, const struct cell *cell, size_t column, size_t width, bool last)
+{
+    if (!last) {
+        print_styled(cli, cell->text, cell->style);
+        printf("%*s", (int)(width - cell->width + GAP), "");
+        return;
+    }
+    const char *on = cell->style == STYLE_NONE ? "" : cli_style(cli, cell->style);
+    fputs(on, stdout);
+    cli_print_folded(cli, cccc_str(cell->text), column, 0, "", false);
+    printf("%s\n", *on ? cli_plain(cli) : "");
 }
 
 static void print_aligned(const cli_table_t *self)
 {
-    size_t widths[COLUMNS_MAX] = {0}, column = 0;
+    size_t widths[COLUMNS_MAX] = {0}, starts[COLUMNS_MAX] = {0}, last = self->columns - 1;
+    for (size_t c = 0; c < self->columns; c++) {
+        widths[c] = column_width(self, c);
+        starts[c] = c > 0 ? starts[c - 1] + widths[c - 1] + GAP : 0;
+    }
+    size_t least = widths[last] < LAST_MIN ? widths[last] : LAST_MIN;
+    if (starts[last] + least > (size_t)self->cli->width) {
+        print_stacked(self);
+        return;
+    }
     for (size_t c = 0; c < self->columns; c++) {
         struct cell heading = {self->headings[c], strlen(self->headings[c]), STYLE_BOLD};
-        widths[c] = column_width(self, c);
-        print_padded(self->cli, &heading, widths[c], c + 1 == self->columns);
+        print_padded(self->cli, &heading, starts[c], widths[c], c == last);
     }
-    for (size_t i = 0; i < self->count; i++) {
-        print_padded(self->cli, &self->cells[i], widths[column], column + 1 == self->columns);
-        column = column + 1 < self->columns ? column + 1 : 0;
-    }
+    for (size_t i = 0; i < self->count; i++)
+        print_padded(self->cli, &self->cells[i], starts[i % self->columns], widths[i % self->columns], i % self->columns == last);
 }
 
 void cli_table_print(cli_table_t **self)

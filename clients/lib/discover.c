@@ -38,7 +38,7 @@ int home_find(const char *override, char *out, size_t size, struct cccc_error *e
         path = getenv("CCCC_HOME");
     if (!path || !*path)
         path = "~/.cccc";
-    char expanded[4096];
+    char expanded[4096] = "";
     if (expand_tilde(path, expanded, sizeof expanded, err) != 0)
         return -1;
     char here[4096] = "";

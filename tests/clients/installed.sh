@@ -5,7 +5,7 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/cccc-installed-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT INT TERM
 DESTDIR="$scratch" "$1" --install "$2" --component cccc-client >/dev/null
 pc=$(find "$scratch" -name cccc.pc)
-flags=$(PKG_CONFIG_SYSROOT_DIR= PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --define-prefix --cflags --libs cccc)
+flags=$(PKG_CONFIG_SYSROOT_DIR='' PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --define-prefix --cflags --libs cccc)
 lib=$(dirname "$(dirname "$pc")")
 for example in send follow pipeline; do
     # shellcheck disable=SC2086

@@ -110,6 +110,38 @@ static void gaps_are_rows(void **state)
     assert_string_equal(captured(), "--- events 12..15 missing: damaged ---\n");
 }
 
+/* Wide characters count twice, combining ones nothing; only a hard fold cuts words; what stands behind a line feed has the gutter. */
+static void text_is_folded_at_blanks_in_its_column(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t used;
+        bool hard;
+        const char *folded;
+    } cases[] = {
+        {"", 0, true, ""},
+        {"one two three four five six", 0, true, "one two three four\n     five six"},
+        {"one two", 18, true, "\n     one two"},
+        {"abcdefghijklmnopqrstuvwxyz", 0, true, "abcdefghijklmnopqrst\n     uvwxyz"},
+        {"abcdefghijklmnopqrstuvwxyz and", 0, false, "abcdefghijklmnopqrstuvwxyz\n     and"},
+        {"\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc"
+         "\xa2",
+         0, true,
+         "\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\n     "
+         "\xe6\xbc\xa2"},
+        {"aaaaaaaaaaaaaaaaaaae\xcc\x81 b", 0, true, "aaaaaaaaaaaaaaaaaaae\xcc\x81\n     b"},
+        {"a\n\n  b\n", 0, true, "a\n   | \n   |   b\n   | "},
+    };
+    (void)state;
+    cli.width = 25;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        capture();
+        cli_print_folded(&cli, cccc_str(cases[i].text), 5, cases[i].used, "| ", cases[i].hard);
+        assert_string_equal(captured(), cases[i].folded);
+    }
+    cli.width = 80;
+}
+
 static void tables_have_tabs_in_a_pipe_and_columns_on_a_terminal(void **state)
 {
     static const char *const headings[] = {"ID", "TITLE"};
@@ -144,6 +176,7 @@ static int begin(void **state)
 {
     (void)state;
     cli.arena = cccc_arena_new(4096);
+    cli.width = 80;
     return 0;
 }
 
@@ -157,6 +190,7 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_folded_at_blanks_in_its_column),
         cmocka_unit_test(messages_are_one_line_of_columns),
         cmocka_unit_test(replies_name_the_number_of_the_original),
         cmocka_unit_test(unknown_kinds_show_their_data),

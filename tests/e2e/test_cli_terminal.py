@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import time
+import unicodedata
 
 import pytest
 from cliutil import CCCC, Terminal, answer, group_with, on_terminal
@@ -45,8 +46,52 @@ def test_a_message_is_a_line_with_a_gutter_for_the_next(home, group):
     home.cli("send", "first\nsecond", "--to", "peer-1", "--by", "lead")
     lines = on_terminal(home, "tail", "-n", "1", env=PLAIN)[1].splitlines()
     assert re.fullmatch(r"--- \w+day \d{4}-\d\d-\d\d, times in UTC ---", lines[0])
-    assert re.fullmatch(r"\d\d:\d\d:\d\d      4  message  lead -> peer-1  first", lines[1])
-    assert lines[2] == "                 | second"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d      4  lead -> peer-1             first", lines[1])
+    assert lines[2] == " " * (lines[1].index("first") - 2) + "| second"
+
+
+LONG = "Eine lange Nachricht with \u6f22\u5b57 in it that goes on and on, " * 4 + "x" * 150
+
+
+@pytest.mark.parametrize("columns", [40, 80, 132])
+@pytest.mark.parametrize("command", [["tail", "-n", "400"], ["inbox", "--actor-id", "lead"]], ids=" ".join)
+def test_a_long_message_stays_in_its_column(home, group, command, columns):
+    """Whatever the width: no line is wider than the terminal, only events begin at its edge, and nothing of the text is lost."""
+    home.cli("send", LONG, "--to", "lead,user", "--reply-required")
+    home.cli("send", "short", "--to", "lead")
+    lines = on_terminal(home, *command, columns=columns, env=PLAIN)[1].splitlines()
+    assert all(cells(line) <= columns for line in lines if not line.startswith("next: "))
+    assert all(re.match(r"\d\d:\d\d:\d\d |--- |next: | {4}", line) for line in lines)
+    assert LONG.replace(" ", "") in "".join(lines).replace(" ", "")
+    assert [line for line in lines if line.endswith(" short") or line == "    short"]
+
+
+def cells(line):
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+@pytest.mark.parametrize("command", [["groups"], ["actor", "list"], ["group", "show"], ["group", "settings"], ["status"], ["doctor"], ["help"],
+                                     ["help", "send"], ["ledger", "stat"]], ids=" ".join)
+def test_tables_stay_readable_on_narrow_terminals(home, group, command):
+    """Folded or stacked, but nothing is lost; only words that are longer than their column go over the edge."""
+    wide = on_terminal(home, *command, columns=250, env=PLAIN)[1]
+    narrow = on_terminal(home, *command, columns=40, env=PLAIN)[1]
+    assert {re.sub(r"\d+", "", word) for word in wide.split()} <= {re.sub(r"\d+", "", word) for word in narrow.split()} | {"ms", "s"}
+    if command[0] != "help":
+        assert all(cells(line) <= 40 or len(line.split()) <= 2 for line in narrow.splitlines())
+
+
+def test_a_gap_is_loud(home, group):
+    for n in range(6):
+        home.cli("send", f"message {n}", "--to", "lead")
+    home.cli("daemon", "stop")
+    ledger = home.path / "groups" / group / "ledger.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    lines[5] = lines[5].replace(b"message", b"massage")
+    ledger.write_bytes(b"".join(lines))
+    home.cli("daemon", "start")
+    text = on_terminal(home, "tail", columns=60)[1]
+    assert "\x1b[1m\x1b[31m!!! events 6..6 are missing: damaged; `cccc doctor` says\n    more\x1b[0m\n" in text
 
 
 @pytest.mark.parametrize("command", [["tail", "-n", "400"], ["inbox", "--actor-id", "lead", "--limit", "0"], ["tail", "--json", "-n", "400"],
