@@ -28,7 +28,8 @@ static int first_sound(const struct cccc_archive *archive, struct cccc_source *a
     return scan.err;
 }
 
-/* The end of the last line of a sealed seq. 0 or -errno. */
+/* Where the first line behind the sealed ones begins: whatever is in front of it is a copy of what is sealed, or of nothing. Without that very line, the end of the
+ * last line of a sealed seq. 0 or -errno. */
 static int end_of_sealed(struct cccc_source *active, uint64_t size, uint64_t last, uint64_t *end)
 {
     struct cccc_scan scan;
@@ -40,9 +41,11 @@ static int end_of_sealed(struct cccc_source *active, uint64_t size, uint64_t las
         struct cccc_seal seal;
         if (!line.ptr || cccc_line_inspect(line.ptr, line.len, &seq, &seal) != CCCC_LINE_SOUND)
             continue;
+        if (seq > last + 1)
+            break;
+        *end = seq > last ? line.offset : line.offset + line.size;
         if (seq > last)
             break;
-        *end = line.offset + line.size;
     }
     cccc_scan_fini(&scan);
     return scan.err;
@@ -58,7 +61,7 @@ int cccc_join(struct cccc_archive **archive, struct cccc_source *active, uint64_
     if (rc < 0)
         return rc;
     *archive = cccc_archive_trim(*archive, first);
-    return first <= cccc_archive_last(*archive) ? end_of_sealed(active, size, cccc_archive_last(*archive), begin) : 0;
+    return first <= cccc_archive_last(*archive) + 1 ? end_of_sealed(active, size, cccc_archive_last(*archive), begin) : 0;
 }
 
 static int judge_part(struct cccc_source *source, const struct cccc_part *part)

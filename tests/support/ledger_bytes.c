@@ -8,7 +8,8 @@
 #include <string.h>
 #include <zstd.h>
 
-unsigned long long ledger_first_seq(const char *bytes, size_t len)
+/* The first whole line: its seq and where it is. */
+static unsigned long long first_whole(const char *bytes, size_t len, size_t *offset)
 {
     for (size_t at = 0; at < len;) {
         const char *newline = memchr(bytes + at, '\n', len - at);
@@ -16,11 +17,18 @@ unsigned long long ledger_first_seq(const char *bytes, size_t len)
         uint64_t seq;
         struct cccc_seal seal;
         enum cccc_line_state state = cccc_line_inspect(bytes + at, line_len, &seq, &seal);
+        *offset = at;
         if (state != CCCC_LINE_BROKEN)
             return state == CCCC_LINE_SOUND ? seq : 1;
         at += line_len + 1;
     }
     return 0;
+}
+
+unsigned long long ledger_first_seq(const char *bytes, size_t len)
+{
+    size_t offset;
+    return first_whole(bytes, len, &offset);
 }
 
 static void add_segment(simdisk_t *disk, const char *path, unsigned long long raw, cccc_buf_t *out)
@@ -40,16 +48,20 @@ static void add_segment(simdisk_t *disk, const char *path, unsigned long long ra
     out->size += raw;
 }
 
-static void add_segments(simdisk_t *disk, const char *dir, const char *manifest, unsigned long long before, cccc_buf_t *out)
+/* The last seq of the segments that count. */
+static unsigned long long add_segments(simdisk_t *disk, const char *dir, const char *manifest, unsigned long long before, cccc_buf_t *out)
 {
     char path[256];
+    unsigned long long end = 0;
     for (const char *row = strchr(manifest, '\n'); row; row = strchr(row + 1, '\n')) {
         unsigned long long first, last, raw;
         if (sscanf(row, "\nsegment first=%llu last=%llu raw=%llu", &first, &last, &raw) != 3 || (before > 0 && first >= before))
             continue;
         snprintf(path, sizeof path, "%s/state/ledger/%013llu-%013llu.jsonl.zst", dir, first, last);
         add_segment(disk, path, raw, out);
+        end = last;
     }
+    return end;
 }
 
 bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_t *sealed)
@@ -64,17 +76,22 @@ bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_
     if (!active)
         abort();
     memcpy(active, bytes, len);
+    size_t skip = 0;
     snprintf(path, sizeof path, "%s/state/ledger/manifest", group_dir);
     if (simdisk_peek(disk, path, &manifest, &manifest_len)) {
         char *text = strndup(manifest, manifest_len);
         if (!text)
             abort();
-        add_segments(disk, group_dir, text, ledger_first_seq(active, len), out);
+        size_t offset = 0;
+        unsigned long long first = first_whole(active, len, &offset);
+        unsigned long long last = add_segments(disk, group_dir, text, first, out);
+        if (first == last + 1) /* what is in front of it is what a seal that was interrupted, and damage, have left of sealed lines */
+            skip = offset;
         free(text);
     }
     if (sealed)
         *sealed = out->size - before;
-    cccc_buf_put(out, active, len);
+    cccc_buf_put(out, active + skip, len - skip);
     free(active);
     return true;
 }
