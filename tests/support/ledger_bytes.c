@@ -8,27 +8,40 @@
 #include <string.h>
 #include <zstd.h>
 
-/* The first whole line: its seq and where it is. */
-static unsigned long long first_whole(const char *bytes, size_t len, size_t *offset)
+/* The first whole line at or behind *offset: its seq, 1 for one of the older format, 0 when there is none; and where it is. */
+static unsigned long long whole_line(const char *bytes, size_t len, size_t *offset, size_t *end)
 {
-    for (size_t at = 0; at < len;) {
-        const char *newline = memchr(bytes + at, '\n', len - at);
-        size_t line_len = newline ? (size_t)(newline - (bytes + at)) : len - at;
+    for (; *offset < len; *offset = *end) {
+        const char *newline = memchr(bytes + *offset, '\n', len - *offset);
+        size_t line_len = newline ? (size_t)(newline - (bytes + *offset)) : len - *offset;
         uint64_t seq;
         struct cccc_seal seal;
-        enum cccc_line_state state = cccc_line_inspect(bytes + at, line_len, &seq, &seal);
-        *offset = at;
+        *end = *offset + line_len + (newline != NULL);
+        enum cccc_line_state state = cccc_line_inspect(bytes + *offset, line_len, &seq, &seal);
         if (state != CCCC_LINE_BROKEN)
             return state == CCCC_LINE_SOUND ? seq : 1;
-        at += line_len + 1;
     }
     return 0;
 }
 
 unsigned long long ledger_first_seq(const char *bytes, size_t len)
 {
-    size_t offset;
-    return first_whole(bytes, len, &offset);
+    size_t offset = 0, end;
+    return whole_line(bytes, len, &offset, &end);
+}
+
+/* What an interrupted seal, and damage, have left of lines up to `last` at the beginning of ledger.jsonl. */
+static size_t length_of_sealed(const char *bytes, size_t len, unsigned long long last)
+{
+    size_t sealed = 0, end = 0;
+    for (size_t offset = 0;; offset = end) {
+        unsigned long long seq = whole_line(bytes, len, &offset, &end);
+        if (seq == 0 || seq > last + 1)
+            return sealed;
+        if (seq > last)
+            return offset;
+        sealed = end;
+    }
 }
 
 static void add_segment(simdisk_t *disk, const char *path, unsigned long long raw, cccc_buf_t *out)
@@ -82,11 +95,9 @@ bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_
         char *text = strndup(manifest, manifest_len);
         if (!text)
             abort();
-        size_t offset = 0;
-        unsigned long long first = first_whole(active, len, &offset);
-        unsigned long long last = add_segments(disk, group_dir, text, first, out);
-        if (first == last + 1) /* what is in front of it is what a seal that was interrupted, and damage, have left of sealed lines */
-            skip = offset;
+        unsigned long long last = add_segments(disk, group_dir, text, ledger_first_seq(active, len), out);
+        if (last > 0)
+            skip = length_of_sealed(active, len, last);
         free(text);
     }
     if (sealed)
