@@ -82,7 +82,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
                                                                .segment_bytes = 400 + sim_roll(sim, 6000),
                                                                .frame_bytes = 100 + (uint32_t)sim_roll(sim, 2000)};
     }
-    self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_unix_us = sim->unix_us};
+    self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_mono_us = sim->mono_us};
     return self;
 }
 
