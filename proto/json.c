@@ -484,14 +484,32 @@ char *cccc_text_escape(cccc_buf_t *b, char *p, const char *s, size_t len)
     return p;
 }
 
+static unsigned digits_of(uint64_t u)
+{
+    unsigned digits = 1;
+    for (uint64_t power = 10; u >= power && digits < 20; power *= 10)
+        digits++;
+    return digits;
+}
+
+static const char digit_pairs[] = //
+    "0001020304050607080910111213141516171819"
+    "2021222324252627282930313233343536373839"
+    "4041424344454647484950515253545556575859"
+    "6061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
 char *cccc_text_uint(cccc_buf_t *b, char *p, uint64_t u)
 {
-    char text[20];
-    size_t at = sizeof text;
-    do
-        text[--at] = (char)('0' + u % 10);
-    while ((u /= 10) != 0);
-    return put_bytes(room(b, p, sizeof text + 12), text + at, sizeof text - at);
+    p = room(b, p, 20 + 12);
+    char *end = p + digits_of(u), *at = end;
+    for (; u >= 100; u /= 100)
+        memcpy(at -= 2, digit_pairs + 2 * (u % 100), 2);
+    if (u >= 10)
+        memcpy(at - 2, digit_pairs + 2 * u, 2);
+    else
+        at[-1] = (char)('0' + u);
+    return end;
 }
 
 /* The shortest of 15 to 17 digits that reads back as the same double, always with a point or an exponent. Kept out of its callers: its array

@@ -60,9 +60,10 @@ const struct cccc_op_def *cccc_op_def(cccc_op_t op)
 
 bool cccc_op_find(cccc_str_t name, cccc_op_t *op)
 {
-    for (unsigned i = 0; i < CCCC_OP_COUNT; i++)
-        if (op_name_lens[i] == name.len && memcmp(op_defs[i].name, name.ptr, name.len) == 0) {
-            *op = (cccc_op_t)i;
+    const unsigned char *at = op_name_lens, *end = op_name_lens + CCCC_OP_COUNT;
+    for (; name.len <= UINT8_MAX && (at = memchr(at, (int)name.len, (size_t)(end - at))) != NULL; at++)
+        if (memcmp(op_defs[at - op_name_lens].name, name.ptr, name.len) == 0) {
+            *op = (cccc_op_t)(at - op_name_lens);
             return true;
         }
     return false;

@@ -148,12 +148,17 @@ static inline bool scan_is_ascii(const char *p, size_t len)
         for (size_t i = 0; i + 16 <= len; i += 16)
             high |= scan_high_bits(p + i);
         high |= scan_high_bits(p + len - 16);
+    } else if (len >= 8) {
+        uint64_t a, b;
+        memcpy(&a, p, 8);
+        memcpy(&b, p + len - 8, 8);
+        high = (a | b) & SCAN_HIGHS;
+    } else if (len >= 4) {
+        uint32_t a, b;
+        memcpy(&a, p, 4);
+        memcpy(&b, p + len - 4, 4);
+        high = (a | b) & SCAN_HIGHS;
     } else {
-        for (; len >= 8; p += 8, len -= 8) {
-            uint64_t w;
-            memcpy(&w, p, 8);
-            high |= w & SCAN_HIGHS;
-        }
         for (size_t i = 0; i < len; i++)
             high |= (unsigned char)p[i] & 0x80;
     }

@@ -2,7 +2,7 @@
  *
  * One thread, the loop's, owns everything here: the sockets, the core and the ledger objects. Other threads see only the work they were
  * handed (pool.h), the home's paths and the vfs, which do not change after start.
- * The order of a turn: finished work, requests, subscriptions, the second's tick, then batches to the disk. The core's effects are carried out
+ * The order of a turn: finished work and its replies, requests, subscriptions, the second's tick, then batches to the disk and the replies that are left. The core's effects are carried out
  * after each of the first four, so that nothing it decided is older than what it is told next. */
 #pragma once
 
@@ -34,6 +34,15 @@ struct cccc_publication {
     zmq_msg_t msg;
 };
 
+/* Publications that leave together, as replies do (peers.h): a follower is woken for many at a time. */
+enum { CCCC_OUTGOING_MAX = 256 };
+struct cccc_outgoing {
+    unsigned count;
+    struct {
+        zmq_msg_t topic, body;
+    } frames[CCCC_OUTGOING_MAX];
+};
+
 struct cccc_bus {
     const struct cccc_vfs *vfs;
     struct cccc_home home;
@@ -45,6 +54,7 @@ struct cccc_bus {
     struct cccc_subscriptions subscriptions;
     struct cccc_followers followers;
     struct cccc_publication publication;
+    struct cccc_outgoing outgoing;
 
     cccc_core_t *core;
     struct cccc_ledgers ledgers;
@@ -101,6 +111,8 @@ void cccc_bus_carry_out(struct cccc_bus *bus);
 void cccc_bus_publish(struct cccc_bus *bus, struct cccc_effect *effect);
 /* The effects of one lot are carried out: nothing is kept for the next topic. */
 void cccc_bus_end_publication(struct cccc_bus *bus);
+/* Send what cccc_bus_publish has collected. */
+void cccc_bus_send_publications(struct cccc_bus *bus);
 
 /* ---- stop.c ---- */
 

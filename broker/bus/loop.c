@@ -13,7 +13,7 @@
 
 enum { TICK_US = 1000000, RETRY_MS = 5 };
 /* Arenas of requests, and twice as many bytes of events and replies, kept for the next ones: while there are many and otherwise. */
-enum { SPARES_BUSY = 1024, SPARES_IDLE = 32 };
+enum { SPARES_BUSY = 1024, SPARES_IDLE = 160 };
 
 static uint64_t clock_us(clockid_t id)
 {
@@ -89,6 +89,8 @@ static void take_finished(struct cccc_bus *bus)
         work->finish(work, bus);
         cccc_bus_carry_out(bus);
     }
+    cccc_peers_flush(bus->peers);
+    cccc_bus_send_publications(bus);
 }
 
 static void tick(struct cccc_bus *bus)
@@ -138,6 +140,7 @@ void cccc_bus_serve(struct cccc_bus *bus)
         cccc_ledgers_commit(bus);
         cccc_ledgers_write_marks(bus);
         retry = cccc_peers_flush(bus->peers);
+        cccc_bus_send_publications(bus);
         cccc_bus_advance_stop(bus);
     }
 }

@@ -336,8 +336,11 @@ static void queue_reply(cccc_peers_t *self, struct peer *p, bool delimited, cccc
     self->counters.queued_replies++;
     if (!p->waiting.in_list)
         cccc_list_append(&self->waiting, &p->waiting);
-    if (p->queued > CCCC_REPLY_QUEUE_MESSAGES_MAX || p->queued_bytes > CCCC_REPLY_QUEUE_BYTES_MAX)
-        drop_peer(self, p);
+}
+
+static bool is_over(const struct peer *p)
+{
+    return p->queued > CCCC_REPLY_QUEUE_MESSAGES_MAX || p->queued_bytes > CCCC_REPLY_QUEUE_BYTES_MAX;
 }
 
 void cccc_peers_turn_away(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, cccc_bytes_t *bytes)
@@ -349,26 +352,6 @@ void cccc_peers_turn_away(cccc_peers_t *self, const void *routing_id, size_t len
         zmq_send(self->router, bytes->data, bytes->len, ZMQ_DONTWAIT);
     }
     cccc_bytes_release(bytes);
-}
-
-void cccc_peers_reply(cccc_peers_t *self, uint64_t conn, cccc_bytes_t *bytes, bool answers)
-{
-    struct peer *p = peer_of(self, conn);
-    if (!p) {
-        self->counters.lost_replies++;
-        cccc_bytes_release(bytes);
-        return;
-    }
-    if (answers && p->open > 0)
-        p->open--;
-    bool delimited = conn & 1;
-    enum sent sent = p->queue.first ? FULL : try_send(self, p, delimited, bytes);
-    if (sent == FULL)
-        queue_reply(self, p, delimited, bytes);
-    if (sent == GONE) {
-        self->counters.lost_replies++;
-        forget(self, p);
-    }
 }
 
 /* Send what goes; ends with `p` still waiting, with its queue empty, or with it gone. */
@@ -391,6 +374,25 @@ static void flush_peer(cccc_peers_t *self, struct peer *p)
         }
     }
     cccc_list_remove(&self->waiting, &p->waiting);
+}
+
+void cccc_peers_reply(cccc_peers_t *self, uint64_t conn, cccc_bytes_t *bytes, bool answers)
+{
+    struct peer *p = peer_of(self, conn);
+    if (!p) {
+        self->counters.lost_replies++;
+        cccc_bytes_release(bytes);
+        return;
+    }
+    if (answers && p->open > 0)
+        p->open--;
+    queue_reply(self, p, conn & 1, bytes);
+    if (!is_over(p))
+        return;
+    flush_peer(self, p);
+    p = peer_of(self, conn); /* it may turn out to be gone */
+    if (p && is_over(p))
+        drop_peer(self, p);
 }
 
 bool cccc_peers_flush(cccc_peers_t *self)

@@ -1,6 +1,7 @@
 /* peers.h - the connections of the ROUTER: who they are, and the way back to them.
  *
- * Owns the table routing id <-> conn and each connection's queue of replies that libzmq would not take yet.
+ * Owns the table routing id <-> conn and each connection's queue of replies. They are sent by cccc_peers_flush, those of a connection together: a client is woken
+ * for many at a time, and that is dearer than all we do for them.
  * A conn names a connection in one of its two manners of speaking: with the empty delimiter frame of a REQ, or without. Conns are never used
  * twice. libzmq does not say when a peer leaves: an entry goes when a reply finds nobody (EHOSTUNREACH), when its queue is over
  * REPLY_QUEUE_*, when the routing id turns up with other credentials, or after PEER_IDLE_S without anything open.
@@ -41,11 +42,11 @@ cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t le
 void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd);
 /* A request of `conn` went to the core: its entry stays until the reply. */
 void cccc_peers_opened(cccc_peers_t *self, uint64_t conn);
-/* Send `bytes` (takes them) to `conn` now or when it reads again; `answers` when it ends a request that was opened. */
+/* Queue `bytes` (takes them) for `conn`; `answers` when they end a request that was opened. A queue that would go over its bound is sent at once. */
 void cccc_peers_reply(cccc_peers_t *self, uint64_t conn, cccc_bytes_t *bytes, bool answers);
 /* Answer a request that found no room in the table, if that goes at once. Takes `bytes`. */
 void cccc_peers_turn_away(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, cccc_bytes_t *bytes);
-/* Try the queued replies again. True when some are still waiting. */
+/* Send what is queued. True when some are still waiting for a client that does not read. */
 bool cccc_peers_flush(cccc_peers_t *self);
 /* Forget connections that have been silent. */
 void cccc_peers_sweep(cccc_peers_t *self, uint64_t now_us);

@@ -7,6 +7,7 @@
 #include "broker/core/core.h"
 
 #include "proto/err.h"
+#include "proto/prefetch.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -44,6 +45,8 @@ static struct block *take_block(void)
     if (!block)
         return NULL;
     own = block->next;
+    if (own)
+        cccc_prefetch(own, BLOCK_BYTES); /* libzmq's thread had it last */
     atomic_fetch_sub_explicit(&spare.kept, 1, memory_order_relaxed);
     return block;
 }

@@ -8,6 +8,7 @@
 #include "broker/core/call.h"
 #include "broker/core/message.h"
 #include "broker/mutant.h"
+#include "proto/prefetch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -433,6 +434,21 @@ static void pending_done(struct cccc_pending *p)
         pending_free(p);
 }
 
+/* Hundreds of events may lie between what is decided and what is durable, so that those that are next are in no near cache any more. */
+static void prefetch_after(const struct cccc_pending *p)
+{
+    const struct cccc_pending *next = p->next;
+    if (!next)
+        return;
+    cccc_prefetch(next->wire, sizeof *next->wire + CCCC_CACHE_LINE_BYTES);
+    if (next->call)
+        cccc_prefetch(next->call, sizeof *next->call);
+    if (next->kind == CCCC_KIND_CHAT_MESSAGE)
+        cccc_prefetch(&next->event.data.via.map.ptr[MESSAGE_AUDIENCE], 1);
+    if (next->next)
+        cccc_prefetch(next->next, sizeof *next->next);
+}
+
 void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, uint64_t seq)
 {
     CCCC_ASSERT(slot < self->group_count, "(slot %u)", slot);
@@ -440,6 +456,7 @@ void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_sl
     struct cccc_group *group = self->groups[slot];
     while (group->pending && group->pending->event.seq <= seq) {
         struct cccc_pending *p = pending_pop(self, group);
+        prefetch_after(p);
         apply_event(self, group, &p->event, p->kind);
         if (!CCCC_MUTANT_IS(PUBLISH_BEFORE_COMMIT))
             publish_event(self, group, p);

@@ -93,9 +93,11 @@ static void replies_keep_the_manner_of_the_request(void **state)
     assert_int_equal(cccc_peers_find(f->peers, f->routing_id, f->routing_id_len, true, own_address(), 1, &delimited, NULL), CCCC_OK);
     assert_int_not_equal(delimited.conn, f->ref.conn);
     cccc_peers_reply(f->peers, f->ref.conn, bytes_of(7), true);
+    assert_false(cccc_peers_flush(f->peers));
     wait_readable(f->client);
     assert_int_equal(zmq_recv(f->client, got, sizeof got, 0), 7);
     cccc_peers_reply(f->peers, delimited.conn, bytes_of(9), true);
+    assert_false(cccc_peers_flush(f->peers));
     wait_readable(f->client);
     assert_int_equal(zmq_recv(f->client, got, sizeof got, 0), 0);
     assert_int_equal(zmq_getsockopt(f->client, ZMQ_RCVMORE, &more, &len), 0);
@@ -246,6 +248,7 @@ static void client_that_left_is_forgotten(void **state)
         zmq_pollitem_t router = {.socket = f->bus.sockets.router, .events = ZMQ_POLLIN};
         zmq_poll(&router, 1, 20);
         cccc_peers_reply(f->peers, f->ref.conn, bytes_of(10), true);
+        cccc_peers_flush(f->peers);
     }
     assert_int_equal(c->lost_replies, 1);
     assert_int_equal(c->known, 0);

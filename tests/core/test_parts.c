@@ -4,6 +4,7 @@
 #include "broker/core/call.h"
 #include "tests/core/team.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,48 @@ static void bytes_live_as_long_as_they_are_held(void **state)
     cccc_bytes_release(NULL);
 }
 
+enum { GIVERS = 2, ROUNDS = 200, HELD = 50 };
+
+struct giver {
+    pthread_t thread;
+    cccc_bytes_t *held[HELD];
+};
+
+static void *give_back(void *arg)
+{
+    struct giver *giver = arg;
+    for (int i = 0; i < HELD; i++)
+        cccc_bytes_release(giver->held[i]);
+    return NULL;
+}
+
+/* Bytes that several threads give back are used again, of any size, with more given back than is kept: nobody finds another's content in them. */
+static void bytes_given_back_by_other_threads_are_used_again(void **state)
+{
+    (void)state;
+    static struct giver givers[GIVERS];
+    char content[2000];
+    cccc_bytes_keep_spare(GIVERS * HELD / 2);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < GIVERS * HELD; i++) {
+            size_t len = (i * 97 + round * 31) % sizeof content;
+            memset(content, (int)(i + round), len);
+            givers[i % GIVERS].held[i / GIVERS] = cccc_bytes_new(content, len);
+        }
+        for (unsigned i = 0; i < GIVERS * HELD; i++) {
+            const cccc_bytes_t *bytes = givers[i % GIVERS].held[i / GIVERS];
+            assert_int_equal(bytes->len, (i * 97 + round * 31) % sizeof content);
+            memset(content, (int)(i + round), bytes->len);
+            assert_memory_equal(bytes->data, content, bytes->len);
+        }
+        for (unsigned i = 0; i < GIVERS; i++)
+            assert_int_equal(pthread_create(&givers[i].thread, NULL, give_back, &givers[i]), 0);
+        for (unsigned i = 0; i < GIVERS; i++)
+            pthread_join(givers[i].thread, NULL);
+    }
+    cccc_bytes_keep_spare(0);
+}
+
 /* ---- heads ---- */
 
 /* A group that changed is announced each second for ten seconds; a quiet one once a minute. */
@@ -323,6 +366,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(dedupe_finds_every_client_id),
         cmocka_unit_test(hashes_keep_speaker_and_id_apart),
         cmocka_unit_test(bytes_live_as_long_as_they_are_held),
+        cmocka_unit_test(bytes_given_back_by_other_threads_are_used_again),
         cmocka_unit_test(heads_follow_changes),
         cmocka_unit_test(legacy_ledger_is_read_as_it_was_meant),
         cmocka_unit_test(deleted_group_is_gone_for_everybody),

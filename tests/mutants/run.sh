@@ -11,10 +11,10 @@ suites=(ledger_crash ledger_damage ledger_repair ledger_read store_crash damage 
 # run_suite SUITE MUTANT: 0 when the suite passes.
 run_suite() {
     local arguments=()
-    [ "$1" != sim ] || arguments=(--seconds 30 --jobs 1)
+    [ "$1" != sim ] || arguments=(--histories 6000 --jobs 1)
     [ "$1" != ledger_crash ] || arguments=(--histories 2000)
     [ "$1" != damage ] || arguments=(--flips 600 --cuts 200 --jobs 1)
-    CCCC_MUTANT=$2 timeout 120 "$binaries/mutant_$1" ${arguments[@]+"${arguments[@]}"} >/dev/null 2>&1
+    CCCC_MUTANT=$2 timeout 300 "$binaries/mutant_$1" ${arguments[@]+"${arguments[@]}"} >/dev/null 2>&1
 }
 
 # hunt NAME FIRST: print who noticed the mutant.
@@ -33,7 +33,7 @@ hunt() {
 for suite in "${suites[@]}"; do
     sound=yes
     if [ "$suite" = sim ]; then
-        CCCC_MUTANT=NONE timeout 60 "$binaries/mutant_sim" --seconds 5 --jobs 1 >/dev/null || sound=no
+        CCCC_MUTANT=NONE timeout 120 "$binaries/mutant_sim" --histories 1000 --jobs 1 >/dev/null || sound=no
     else
         run_suite "$suite" NONE || sound=no
     fi

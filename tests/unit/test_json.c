@@ -166,6 +166,25 @@ static void on_damaged_text_both_readers_agree(void **state)
     }
 }
 
+/* The least and the largest number of each count of digits are written as printf writes them. */
+static void integers_of_every_length_are_written(void **state)
+{
+    struct table *t = *state;
+    uint64_t power = 1;
+    for (int digits = 1; digits <= 20; digits++, power *= 10) {
+        const uint64_t numbers[] = {power - 1, power, power + 1, power / 10 * 99 / 10};
+        for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+            char expected[24];
+            cccc_value_t v = cccc_uint(numbers[i]);
+            snprintf(expected, sizeof expected, "%llu", (unsigned long long)numbers[i]);
+            t->buf.size = 0;
+            cccc_json_write(&v, &t->buf);
+            assert_int_equal(t->buf.size, strlen(expected));
+            assert_memory_equal(t->buf.data, expected, t->buf.size);
+        }
+    }
+}
+
 /* Integers are exact over the whole 64 bits; one more in either direction is refused, not rounded. */
 static void integers_are_exact_or_refused(void **state)
 {
@@ -306,6 +325,7 @@ int main(int argc, char **argv)
         TEST(jansson_reads_what_we_write),
         TEST(we_read_what_jansson_writes),
         TEST(on_damaged_text_both_readers_agree),
+        TEST(integers_of_every_length_are_written),
         TEST(integers_are_exact_or_refused),
         TEST(limits_hold_exactly),
         TEST(the_pretty_form_is_that_of_state_files),
