@@ -135,7 +135,7 @@ static cccc_str_t ailment(const struct cccc_shelf *shelf, cccc_arena_t *arena)
         [CCCC_LEDGER_READ_ONLY] = "",
     };
     cccc_ledger_health_t health = shelf->ledger ? cccc_ledger_health(shelf->ledger) : CCCC_LEDGER_OK;
-    if (shelf->unborn)
+    if (shelf->unborn && !shelf->offline[0])
         return CCCC_STR("");
     if (health == CCCC_LEDGER_OK && !shelf->offline[0])
         return cccc_str(shelf->refused);

@@ -52,7 +52,7 @@ struct cccc_daemon_facts {
     const char *version;
     const char *home; /* absolute path of the home; "" unknown */
     int32_t pid;
-    int64_t started_unix_us;
+    uint64_t started_mono_us;
     uint64_t epoch;
     uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;

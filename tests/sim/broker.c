@@ -74,7 +74,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
     bus->readers = &self->readers;
     bus->filer = &self->filer;
     bus->openers = &self->openers;
-    self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_unix_us = sim->unix_us};
+    self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_mono_us = sim->mono_us};
     return self;
 }
 
