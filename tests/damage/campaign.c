@@ -404,6 +404,15 @@ static void print_rows(const struct shared *shared, uint64_t all, bool cut, uint
     }
 }
 
+static void print_torn(const struct shared *shared, uint64_t all)
+{
+    printf("torn, by case:");
+    for (uint64_t i = 0; i < all; i++)
+        if (shared->outcomes[i].verdict == TORN)
+            printf(" %llu", (unsigned long long)i);
+    putchar('\n');
+}
+
 /* True when nothing is wrong. */
 static bool report(const struct experiment *e)
 {
@@ -420,6 +429,7 @@ static bool report(const struct experiment *e)
         counted += totals[v];
     }
     putchar('\n');
+    print_torn(e->shared, all);
     for (uint64_t i = 0; i < all && shown < 20; i++)
         if (e->shared->outcomes[i].verdict == WRONG && ++shown)
             printf("case %llu: %s\n", (unsigned long long)i, e->shared->outcomes[i].why);
