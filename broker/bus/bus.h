@@ -35,6 +35,15 @@ struct cccc_publication {
     zmq_msg_t msg;
 };
 
+/* Publications that leave together, as replies do (peers.h): a follower is woken for many at a time. */
+enum { CCCC_OUTGOING_MAX = 256 };
+struct cccc_outgoing {
+    unsigned count;
+    struct {
+        zmq_msg_t topic, body;
+    } frames[CCCC_OUTGOING_MAX];
+};
+
 struct cccc_bus {
     const struct cccc_vfs *vfs;
     struct cccc_home home;
@@ -46,12 +55,13 @@ struct cccc_bus {
     struct cccc_subscriptions subscriptions;
     struct cccc_followers followers;
     struct cccc_publication publication;
+    struct cccc_outgoing outgoing;
 
     cccc_core_t *core;
     struct cccc_ledgers ledgers;
     struct cccc_holders holders;
     struct cccc_outbox outbox;
-    cccc_pool_t *committers, *readers, *filer, *openers;
+    cccc_pool_t *committers, *readers, *filer, *openers, *sealer;
     uint32_t stores_out;
 
     struct cccc_stats stats;
@@ -103,6 +113,8 @@ void cccc_bus_carry_out(struct cccc_bus *bus);
 void cccc_bus_publish(struct cccc_bus *bus, struct cccc_effect *effect);
 /* The effects of one lot are carried out: nothing is kept for the next topic. */
 void cccc_bus_end_publication(struct cccc_bus *bus);
+/* Send what cccc_bus_publish has collected. */
+void cccc_bus_send_publications(struct cccc_bus *bus);
 
 /* ---- holders.c ---- */
 

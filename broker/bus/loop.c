@@ -91,6 +91,7 @@ static void take_finished(struct cccc_bus *bus)
         cccc_bus_carry_out(bus);
     }
     cccc_peers_flush(bus->peers);
+    cccc_bus_send_publications(bus);
 }
 
 static void take_ended_holders(struct cccc_bus *bus)
@@ -152,6 +153,7 @@ void cccc_bus_serve(struct cccc_bus *bus)
         cccc_ledgers_commit(bus);
         cccc_ledgers_write_marks(bus);
         retry = cccc_peers_flush(bus->peers);
+        cccc_bus_send_publications(bus);
         cccc_bus_advance_stop(bus);
     }
 }

@@ -21,12 +21,33 @@ static void begin_publication(struct cccc_bus *bus, cccc_bytes_t *bytes)
 }
 
 /* An XPUB never refuses: it drops for followers that are behind, and they notice by the seqs of the topic. */
-static void send_one(struct cccc_bus *bus, const struct cccc_effect *effect, zmq_msg_t *body)
+static void send_frame(struct cccc_bus *bus, zmq_msg_t *frame, int flags)
 {
-    zmq_send(bus->sockets.xpub, effect->publish.topic, effect->publish.topic_len, ZMQ_DONTWAIT | ZMQ_SNDMORE);
-    if (zmq_msg_send(body, bus->sockets.xpub, ZMQ_DONTWAIT) < 0)
-        zmq_msg_close(body);
-    bus->stats.published++;
+    if (zmq_msg_send(frame, bus->sockets.xpub, ZMQ_DONTWAIT | flags) < 0)
+        zmq_msg_close(frame);
+}
+
+void cccc_bus_send_publications(struct cccc_bus *bus)
+{
+    struct cccc_outgoing *self = &bus->outgoing;
+    for (unsigned i = 0; i < self->count; i++) {
+        send_frame(bus, &self->frames[i].topic, ZMQ_SNDMORE);
+        send_frame(bus, &self->frames[i].body, 0);
+    }
+    bus->stats.published += self->count;
+    self->count = 0;
+}
+
+/* A place for the next publication, with its topic. The body is the caller's to initialise. */
+static zmq_msg_t *next_body(struct cccc_bus *bus, const struct cccc_effect *effect)
+{
+    struct cccc_outgoing *self = &bus->outgoing;
+    if (self->count == CCCC_OUTGOING_MAX)
+        cccc_bus_send_publications(bus);
+    zmq_msg_t *topic = &self->frames[self->count].topic;
+    CCCC_ASSERT(zmq_msg_init_size(topic, effect->publish.topic_len) == 0, "out of memory");
+    memcpy(zmq_msg_data(topic), effect->publish.topic, effect->publish.topic_len);
+    return &self->frames[self->count++].body;
 }
 
 static void publish_event(struct cccc_bus *bus, const struct cccc_effect *effect)
@@ -36,19 +57,17 @@ static void publish_event(struct cccc_bus *bus, const struct cccc_effect *effect
         bus->followers.withheld_since_start++;
         return;
     }
-    zmq_msg_t copy; /* libzmq counts its copies */
-    zmq_msg_init(&copy);
-    zmq_msg_copy(&copy, &bus->publication.msg);
-    send_one(bus, effect, &copy);
+    zmq_msg_t *copy = next_body(bus, effect); /* libzmq counts its copies */
+    zmq_msg_init(copy);
+    zmq_msg_copy(copy, &bus->publication.msg);
 }
 
 static void publish_figures(struct cccc_bus *bus, const struct cccc_effect *effect)
 {
-    zmq_msg_t body;
+    zmq_msg_t *body = next_body(bus, effect);
     const cccc_bytes_t *bytes = effect->publish.bytes;
-    CCCC_ASSERT(zmq_msg_init_size(&body, bytes->len) == 0, "out of memory");
-    memcpy(zmq_msg_data(&body), bytes->data, bytes->len);
-    send_one(bus, effect, &body);
+    CCCC_ASSERT(zmq_msg_init_size(body, bytes->len) == 0, "out of memory");
+    memcpy(zmq_msg_data(body), bytes->data, bytes->len);
 }
 
 void cccc_bus_publish(struct cccc_bus *bus, struct cccc_effect *effect)

@@ -15,11 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COMMIT_THREADS_AT_START = 2, READ_THREADS = 2, DESCRIPTORS_ENOUGH = 4096 };
+enum { COMMIT_THREADS_AT_START = 2, READ_THREADS = 2 };
+/* With fewer than NEEDED there would be none left for connections, and CZMQ aborts where it gets none. */
+enum { DESCRIPTORS_NEEDED = 128, DESCRIPTORS_ENOUGH = 4096 };
 
 /* ---- the lock ---- */
 
-/* cccc_home_lock waits a little for the owner's pid, which may not be written yet. */
+/* cccc_home_lock waits a little for the owner's pid, which may not be written yet. Paths come last, because they may be longer than a message. */
 static cccc_err_t take_lock(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     int32_t pid = 0;
@@ -27,9 +29,10 @@ static cccc_err_t take_lock(struct cccc_bus *bus, struct cccc_errmsg *m)
     if (err != CCCC_E_LOCKED)
         return err;
     if (pid > 0)
-        return cccc_fail(m, err, "%s is served by pid %d; nothing to do, or stop that one first: cccc daemon stop", bus->home.root, pid);
-    return cccc_fail(m, err, "%s is served by another process that does not say its pid; find it with: fuser %s/daemon/ccccd.lock",
-                     bus->home.root, bus->home.root);
+        return cccc_fail(m, err, "served by pid %d; nothing to do, or stop that one first: cccc daemon stop (home %s)", pid,
+                         bus->home.root);
+    return cccc_fail(m, err, "served by another process that does not say its pid; find it with: fuser %s/daemon/ccccd.lock",
+                     bus->home.root);
 }
 
 /* ---- serving ---- */
@@ -109,8 +112,12 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
 {
     *bus = (struct cccc_bus){.vfs = &cccc_vfs_posix, .lock_fd = -1, .signal_fd = -1};
     uint64_t descriptors = cccc_accept_guard_init();
+    if (descriptors < DESCRIPTORS_NEEDED)
+        return cccc_fail(m, CCCC_E_INTERNAL,
+                         "only %" PRIu64 " descriptors are allowed, and serving takes %d; raise the limit: ulimit -n %d", descriptors,
+                         DESCRIPTORS_NEEDED, DESCRIPTORS_ENOUGH);
     cccc_bus_new_turn(bus);
-    bus->stats.started_unix_us = bus->now.unix_us;
+    bus->stats.started_mono_us = bus->now.mono_us;
     cccc_err_t err = take_home(bus, home, m);
     if (err == CCCC_OK)
         err = open_signals(bus, m);
@@ -130,6 +137,7 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     bus->readers = cccc_pool_new("ccccd-read", 1, READ_THREADS, &bus->outbox);
     bus->filer = cccc_pool_new("ccccd-store", 1, 1, &bus->outbox);
     bus->openers = cccc_pool_new("ccccd-open", 1, 1, &bus->outbox);
+    bus->sealer = cccc_pool_new("ccccd-seal", 1, 1, &bus->outbox);
     err = cccc_bus_load(bus, m);
     if (err == CCCC_OK)
         err = cccc_sockets_open(&bus->sockets, &bus->home, m);

@@ -61,7 +61,7 @@ void cccc_stats_gather(struct cccc_bus *bus)
         .version = CCCC_VERSION,
         .home = bus->home.root,
         .pid = getpid(),
-        .started_unix_us = self->started_unix_us,
+        .started_mono_us = self->started_mono_us,
         .epoch = bus->epoch,
         .sync_p50_us = cccc_sync_times_percentile(&self->syncs, 500, bus->now.mono_us),
         .sync_p99_us = cccc_sync_times_percentile(&self->syncs, 990, bus->now.mono_us),

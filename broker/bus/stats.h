@@ -11,7 +11,7 @@ struct cccc_bus;
 struct cccc_stats {
     uint64_t requests, refused, acked, published, filtered, commits_failed, shed_subscribers;
     struct cccc_sync_times syncs;
-    int64_t started_unix_us;
+    uint64_t started_mono_us;
     struct cccc_daemon_facts facts;
     cccc_arena_t *arena;   /* of facts */
     cccc_value_t degraded; /* facts.groups_degraded */

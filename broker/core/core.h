@@ -53,7 +53,7 @@ struct cccc_daemon_facts {
     const char *version;
     const char *home; /* absolute path of the home; "" unknown */
     int32_t pid;
-    int64_t started_unix_us;
+    uint64_t started_mono_us;
     uint64_t epoch;
     uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
@@ -61,6 +61,12 @@ struct cccc_daemon_facts {
     uint64_t fds, rss_bytes;
     const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
     cccc_str_t degraded;                 /* one sentence, or "" */
+};
+
+/* How a group's ledger is kept (settings ledger_max_active_bytes and ledger_keep_tail_lines). */
+struct cccc_ledger_policy {
+    uint64_t max_active_bytes; /* ledger.jsonl is sealed when it has so many */
+    uint64_t keep_tail_lines;  /* so many of its newest lines stay in it */
 };
 
 cccc_core_t *cccc_core_new(void);
@@ -91,6 +97,8 @@ void cccc_core_followed(cccc_core_t *self, bool events, bool inboxes);
 void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
+
+void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 

@@ -63,8 +63,7 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
         {"pending_bytes", core->pending_bytes},
         {"group_count", groups_alive(core)},
     };
-    int64_t up_us = core->now->unix_us - facts->started_unix_us;
-    cccc_map_add(b, "uptime_s", cccc_int(facts->started_unix_us > 0 && up_us > 0 ? up_us / 1000000 : 0));
+    cccc_map_add(b, "uptime_s", cccc_uint((core->now->mono_us - facts->started_mono_us) / 1000000));
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cccc_map_add(b, figures[i].name, cccc_uint(figures[i].value));
     cccc_map_add(b, "degraded", cccc_string(facts->degraded));

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <time.h>
 
+enum { PATH_SHOWN_MAX = 300 };
+
 struct cccc_path cccc_path(const struct cccc_home *home, const char *fmt, ...)
 {
     struct cccc_path path;
@@ -32,18 +34,27 @@ struct cccc_path cccc_group_path(const struct cccc_home *home, cccc_str_t group_
     return cccc_path(home, "/groups/%.*s%s", CCCC_STR_FMT(group_id), rest);
 }
 
+/* The end of a long path tells more than its beginning, and the reason behind it has to fit into the message. */
+static const char *path_shown(const char *path)
+{
+    size_t len = strlen(path);
+    const char *end = len > PATH_SHOWN_MAX ? strchr(path + len - PATH_SHOWN_MAX, '/') : NULL;
+    return end ? end : path;
+}
+
 cccc_err_t cccc_file_fail(struct cccc_errmsg *m, int rc, const char *what, const char *path)
 {
+    const char *shown = path_shown(path), *cut = shown == path ? "" : "...";
     switch (-rc) {
     case ENOSPC:
     case EDQUOT:
-        return cccc_fail(m, CCCC_E_NO_SPACE, "cannot %s %s: the disk is full; make room and try again", what, path);
+        return cccc_fail(m, CCCC_E_NO_SPACE, "cannot %s %s%s: the disk is full; make room and try again", what, cut, shown);
     case ENOENT:
-        return cccc_fail(m, CCCC_E_NOT_FOUND, "cannot %s %s: it does not exist", what, path);
+        return cccc_fail(m, CCCC_E_NOT_FOUND, "cannot %s %s%s: it does not exist", what, cut, shown);
     case ELOOP:
-        return cccc_fail(m, CCCC_E_STORAGE, "cannot %s %s: it is a symbolic link, which cccc does not follow", what, path);
+        return cccc_fail(m, CCCC_E_STORAGE, "cannot %s %s%s: it is a symbolic link, which cccc does not follow", what, cut, shown);
     default:
-        return cccc_fail(m, CCCC_E_STORAGE, "cannot %s %s: %s", what, path, strerror(-rc));
+        return cccc_fail(m, CCCC_E_STORAGE, "cannot %s %s%s: %s", what, cut, shown, strerror(-rc));
     }
 }
 

@@ -46,14 +46,18 @@ static int32_t wait_for_pid(const struct cccc_vfs *vfs, int fd)
 }
 
 /* ccccd.pid first: a loser who reads our pid in the lock file leaves at once, and whoever started it then looks for us in ccccd.pid. */
-static int write_pid(const struct cccc_vfs *vfs, const struct cccc_home *home, int fd)
+static cccc_err_t write_pid(const struct cccc_vfs *vfs, const struct cccc_home *home, int fd, struct cccc_errmsg *m)
 {
     char text[24];
+    struct cccc_path path = cccc_path(home, "/daemon/ccccd.pid");
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    int rc = cccc_vfs_replace(vfs, cccc_path(home, "/daemon/ccccd.pid").z, text, (size_t)len, false);
+    int rc = cccc_vfs_replace(vfs, path.z, text, (size_t)len, false);
+    if (rc < 0)
+        return cccc_file_fail(m, rc, "write", path.z);
+    rc = vfs->truncate(vfs->ctx, fd, 0);
     if (rc == 0)
-        rc = vfs->truncate(vfs->ctx, fd, 0);
-    return rc < 0 ? rc : cccc_vfs_pwrite_all(vfs, fd, text, (size_t)len, 0);
+        rc = cccc_vfs_pwrite_all(vfs, fd, text, (size_t)len, 0);
+    return rc < 0 ? cccc_file_fail(m, rc, "write the pid into", cccc_path(home, "/daemon/ccccd.lock").z) : CCCC_OK;
 }
 
 /* Is the file behind `fd` still the one at `path`? */
@@ -99,10 +103,10 @@ cccc_err_t cccc_home_lock(const struct cccc_vfs *vfs, const struct cccc_home *ho
     }
     if (locked < 0)
         return cccc_file_fail(m, locked, "lock", path.z);
-    int rc = write_pid(vfs, home, locked);
-    if (rc < 0) {
+    cccc_err_t err = write_pid(vfs, home, locked, m);
+    if (err) {
         vfs->close(vfs->ctx, locked);
-        return cccc_file_fail(m, rc, "write the pid into", path.z);
+        return err;
     }
     *fd = locked;
     *pid = (int32_t)getpid();

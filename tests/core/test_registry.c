@@ -314,7 +314,7 @@ static void status_shows_figures_and_groups(void **state)
     struct cccc_daemon_facts facts = {.version = "9",
                                       .home = "/h",
                                       .pid = 5,
-                                      .started_unix_us = 1700000000000000,
+                                      .started_mono_us = 5000000,
                                       .requests = 7,
                                       .acked = 6,
                                       .syncs = 4,

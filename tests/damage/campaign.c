@@ -133,7 +133,8 @@ static void hear_finding(void *arg, const struct cccc_verify_finding *finding)
     /* A line of the older format has no checksum of its own: the first sealed line vouches for all of them. */
     bool covers = gap->offset <= e->at && e->at <= gap->offset + gap->length;
     bool vouches = finding->kind == CCCC_VERIFY_FORKED && e->at < e->file->legacy_end && gap->offset == e->file->legacy_end;
-    e->named = e->named || ((covers || vouches) && finding->line > 0);
+    /* Of a sealed segment the whole file is named. */
+    e->named = e->named || ((covers || vouches) && (finding->line > 0 || e->file->kind == FILE_SEGMENT));
 }
 
 static void verify_ledgers(struct experiment *e)
@@ -288,6 +289,8 @@ static enum verdict judge(struct experiment *e)
     switch (e->file->kind) {
     case FILE_LEDGER:
         return judge_ledger(e);
+    case FILE_SEGMENT: /* one that no manifest names is a copy of what ledger.jsonl has */
+        return e->named ? DETECTED : same ? HARMLESS : WRONG;
     case FILE_CONFIG:
     case FILE_DOCUMENT:
         return e->reported ? CHANGED : e->file->unsummed ? UNDETECTABLE : WRONG;
@@ -401,6 +404,15 @@ static void print_rows(const struct shared *shared, uint64_t all, bool cut, uint
     }
 }
 
+static void print_torn(const struct shared *shared, uint64_t all)
+{
+    printf("torn, by case:");
+    for (uint64_t i = 0; i < all; i++)
+        if (shared->outcomes[i].verdict == TORN)
+            printf(" %llu", (unsigned long long)i);
+    putchar('\n');
+}
+
 /* True when nothing is wrong. */
 static bool report(const struct experiment *e)
 {
@@ -417,6 +429,7 @@ static bool report(const struct experiment *e)
         counted += totals[v];
     }
     putchar('\n');
+    print_torn(e->shared, all);
     for (uint64_t i = 0; i < all && shown < 20; i++)
         if (e->shared->outcomes[i].verdict == WRONG && ++shown)
             printf("case %llu: %s\n", (unsigned long long)i, e->shared->outcomes[i].why);

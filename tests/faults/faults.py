@@ -1,4 +1,4 @@
-"""The test's side of the preloaded libraries: which file calls of a running daemon fail, and how often they did."""
+"""The test's side of the preloaded libraries: what fails in a running daemon, and how often it did."""
 
 import errno
 import mmap
@@ -12,6 +12,10 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 from home import BIN, Home  # noqa: E402,F401
+
+# Scratch homes are where a sync costs nothing, unless told otherwise: what fails here fails by our hand. test_real_disk.py makes its own places.
+if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK):
+    tempfile.tempdir = "/dev/shm"
 
 LIBRARIES = pathlib.Path(os.environ.get("CCCC_FAULTS") or BIN.parent / "tests/faults")
 
@@ -104,3 +108,18 @@ class FailingFiles:
 
     def close(self):
         self.page.close()
+
+
+class Stage(Home):
+    """A home, and the rules of its daemon in `files`."""
+
+    def __init__(self):
+        super().__init__()
+        self.files = FailingFiles()
+
+    def start(self, *prefix, extra_env=None, **options):
+        return super().start(*prefix, extra_env={**self.files.environment(), **(extra_env or {})}, **options)
+
+    def end(self):
+        super().end()
+        self.files.close()

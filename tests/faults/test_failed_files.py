@@ -5,15 +5,13 @@ stored is not); another group does not notice; when the disk is well again a rep
 sync that failed is not tried again on the same descriptor."""
 
 import hashlib
-import os
 import shutil
 import time
 
 import pytest
 
 import busclient
-from conftest import Stage
-from faults import Home
+from faults import Home, Stage
 
 # name: the calls that fail, and how.
 FAULTS = {

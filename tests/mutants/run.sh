@@ -6,15 +6,20 @@
 set -u
 binaries=$1
 table=$(dirname "$0")/../../broker/mutants.def
-suites=(ledger_crash ledger_damage ledger_repair ledger_read store_crash damage sim)
+suites=(ledger_crash ledger_damage ledger_repair ledger_read ledger_seal store_crash damage sim)
 
 # run_suite SUITE MUTANT: 0 when the suite passes.
 run_suite() {
     local arguments=()
+<<<<<<< HEAD
     [ "$1" != sim ] || arguments=(--seconds 30 --jobs 1)
+    case $1 in ledger_crash | ledger_seal) arguments=(--histories 2000) ;; esac
+=======
+    [ "$1" != sim ] || arguments=(--histories 6000 --jobs 1)
     [ "$1" != ledger_crash ] || arguments=(--histories 2000)
+>>>>>>> main
     [ "$1" != damage ] || arguments=(--flips 600 --cuts 200 --jobs 1)
-    CCCC_MUTANT=$2 timeout 120 "$binaries/mutant_$1" ${arguments[@]+"${arguments[@]}"} >/dev/null 2>&1
+    CCCC_MUTANT=$2 timeout 300 "$binaries/mutant_$1" ${arguments[@]+"${arguments[@]}"} >/dev/null 2>&1
 }
 
 # hunt NAME FIRST: print who noticed the mutant.
@@ -33,7 +38,7 @@ hunt() {
 for suite in "${suites[@]}"; do
     sound=yes
     if [ "$suite" = sim ]; then
-        CCCC_MUTANT=NONE timeout 60 "$binaries/mutant_sim" --seconds 5 --jobs 1 >/dev/null || sound=no
+        CCCC_MUTANT=NONE timeout 120 "$binaries/mutant_sim" --histories 1000 --jobs 1 >/dev/null || sound=no
     else
         run_suite "$suite" NONE || sound=no
     fi

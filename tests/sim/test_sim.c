@@ -1,6 +1,7 @@
 /* test_sim.c - random histories of the broker on a disk that fails, and the ones that failed once.
  *
  * usage: test_sim [--seconds N] [--jobs N] [--first SEED]   histories of SEED, SEED+1, ... for N seconds, in N processes
+ *        test_sim --histories N [...]                       the same for N of them in each process, however long it takes
  *        test_sim --seed SEED [--trace]                     one history; with its story
  *        test_sim --regressions FILE                        the seeds of the file, one at the beginning of a line */
 #include "tests/sim/history.h"
@@ -18,7 +19,7 @@
 enum { JOBS_MAX = 64 };
 
 struct arguments {
-    uint64_t seconds, jobs, first, seed;
+    uint64_t seconds, histories, jobs, first, seed;
     bool one, trace;
     const char *regressions;
 };
@@ -39,6 +40,8 @@ static struct arguments read_arguments(int argc, char **argv)
             a.trace = true;
         else if (strcmp(argv[i], "--seconds") == 0)
             a.seconds = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--histories") == 0)
+            a.histories = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--jobs") == 0)
             a.jobs = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--first") == 0)
@@ -65,7 +68,7 @@ static double now_s(void)
 _Noreturn static void work(struct job *job, const struct arguments *a, uint64_t number)
 {
     double end = now_s() + (double)a->seconds;
-    for (job->seed = a->first + number; now_s() < end; job->seed += a->jobs) {
+    for (job->seed = a->first + number; a->histories ? job->histories < a->histories : now_s() < end; job->seed += a->jobs) {
         history_run(job->seed, false, &job->counts);
         job->histories++;
     }

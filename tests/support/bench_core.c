@@ -446,7 +446,7 @@ bench_t *bench_new(uint64_t seed)
     self->root = self->remote = "";
     for (size_t i = 0; i < sizeof self->stored / sizeof *self->stored; i++)
         self->stored[i] = cccc_nil();
-    self->facts = (struct cccc_daemon_facts){.version = "0.1.0", .pid = 1, .started_unix_us = self->unix_us, .epoch = 7};
+    self->facts = (struct cccc_daemon_facts){.version = "0.1.0", .pid = 1, .started_mono_us = self->mono_us, .epoch = 7};
     cccc_buf_init(&self->trace);
     cccc_buf_init(&self->shown);
     bench_as_operator(self);
