@@ -1,7 +1,7 @@
 /* Text written by others, made safe for a terminal: the table over all bytes, the hidden code points, and what must stay as it is. */
 #include "clients/cli/escape.h"
-#include "proto/utf8.h"
 #include "proto/json.h"
+#include "proto/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

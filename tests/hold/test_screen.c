@@ -119,9 +119,12 @@ static void the_ring_keeps_the_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_is_what_a_person_would_see), cmocka_unit_test(modes_are_known_also_when_cut_in_pieces),
-        cmocka_unit_test(questions_are_answered_once),     cmocka_unit_test(only_changes_count_as_changes),
-        cmocka_unit_test(a_flood_is_bounded),              cmocka_unit_test(the_ring_keeps_the_end),
+        cmocka_unit_test(text_is_what_a_person_would_see),
+        cmocka_unit_test(modes_are_known_also_when_cut_in_pieces),
+        cmocka_unit_test(questions_are_answered_once),
+        cmocka_unit_test(only_changes_count_as_changes),
+        cmocka_unit_test(a_flood_is_bounded),
+        cmocka_unit_test(the_ring_keeps_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
