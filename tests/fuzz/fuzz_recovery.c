@@ -193,7 +193,11 @@ static void open_twice(struct world *w)
     CCCC_ASSERT(len == len_once && w->folded == folded && again.torn_bytes == 0 &&
                     again.foreign_bytes == report.foreign_bytes - (w->len - len) * (report.torn_bytes == 0),
                 "opening twice is not opening once");
-    CCCC_ASSERT(cccc_ledger_head(ledger) == head && again.read_only == read_only);
+    /* Foreign lines of the older format that are cut from behind old ones may be what told those from rubbish: then the head can count as lost. */
+    bool foreign_cut = len < w->len && report.torn_bytes == 0;
+    CCCC_ASSERT(again.read_only || foreign_cut || cccc_ledger_head(ledger) == head, "another head");
+    CCCC_ASSERT(foreign_cut || again.read_only == read_only, "refusing is not what it was");
+    CCCC_ASSERT(again.read_only || !read_only, "what took no appends takes them");
     cccc_ledger_close(&ledger);
 }
 
