@@ -59,7 +59,7 @@ struct cccc_bus {
     cccc_core_t *core;
     struct cccc_ledgers ledgers;
     struct cccc_outbox outbox;
-    cccc_pool_t *committers, *readers, *filer, *openers;
+    cccc_pool_t *committers, *readers, *filer, *openers, *sealer;
     uint32_t stores_out;
 
     struct cccc_stats stats;

@@ -3,6 +3,7 @@
 
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/shelf.h"
 #include "broker/mutant.h"
 
 #include <inttypes.h>
@@ -14,60 +15,6 @@ enum { QUIET_US = 1000000, RETRY_US = 1000000, RETRY_US_MAX = 256000000 };
 
 /* How many groups' folders are looked for each second. */
 enum { FOLDERS_PER_SECOND = 256 };
-
-/* What happens to a ledger once everything of it is back. OPENING: it is being read again. */
-enum leaving { STAYS, TO_REFOLD, TO_TRASH, OPENING };
-
-struct commit_job {
-    struct cccc_work work;
-    struct cccc_shelf *shelf;
-    cccc_batch_t *batch; /* NULL: none is out */
-};
-
-struct mark_job {
-    struct cccc_work work;
-    struct cccc_shelf *shelf;
-    cccc_mark_t *mark; /* NULL: none is out */
-};
-
-struct read_job {
-    struct cccc_work work;
-    struct cccc_shelf *shelf;
-    cccc_read_t *read;
-    cccc_ticket_t ticket;
-    struct cccc_read_query query;
-    cccc_arena_t *arena;
-    struct cccc_link held;
-};
-
-struct open_job {
-    struct cccc_work work;
-    struct cccc_shelf *shelf;
-    struct cccc_folding *folding; /* NULL: none is out */
-};
-
-struct cccc_shelf {
-    cccc_slot_t slot;
-    char group_id[16];
-    cccc_ledger_t *ledger; /* NULL: the group is offline, or gone */
-    struct commit_job commit;
-    struct mark_job mark;
-    struct open_job open;
-    uint32_t reads_out;
-    struct cccc_list held; /* reads wanted while the ledger is leaving */
-    enum leaving leaving;
-    struct cccc_work *then;
-    struct cccc_link dirty, quiet, broken;
-    uint64_t quiet_since_us;
-    struct cccc_errmsg why_broken;
-    char offline[256]; /* "" or why the ledger is not open */
-    bool unborn;       /* begun for a new group, and nothing of it is durable yet: its folder may be missing */
-    bool again;        /* opening it is tried again: it is offline, or takes no appends for a reason that may pass */
-    char refused[640]; /* "" or why an edit of group.yaml does not count */
-    uint64_t retry_at_us, retry_after_us;
-};
-
-static void settle(struct cccc_bus *bus, struct cccc_shelf *shelf);
 
 /* ---- shelves ---- */
 
@@ -90,7 +37,7 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     struct cccc_shelf *shelf = calloc(1, sizeof *shelf);
     CCCC_ASSERT(shelf, "out of memory");
     shelf->slot = slot;
-    shelf->commit.shelf = shelf->mark.shelf = shelf->open.shelf = shelf;
+    shelf->commit.shelf = shelf->mark.shelf = shelf->open.shelf = shelf->sealing.shelf = shelf;
     self->shelves[slot] = shelf;
     return shelf;
 }
@@ -162,7 +109,7 @@ cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t
 
 /* ---- append and commit ---- */
 
-static void become_dirty(struct cccc_ledgers *self, struct cccc_shelf *shelf)
+void cccc_shelf_become_dirty(struct cccc_ledgers *self, struct cccc_shelf *shelf)
 {
     if (!shelf->dirty.in_list && !shelf->commit.batch)
         cccc_list_append(&self->dirty, &shelf->dirty);
@@ -197,7 +144,7 @@ void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cc
         return;
     }
     cccc_ledger_append(shelf->ledger, event);
-    become_dirty(&bus->ledgers, shelf);
+    cccc_shelf_become_dirty(&bus->ledgers, shelf);
 }
 
 void cccc_ledgers_report_broken(struct cccc_bus *bus)
@@ -259,13 +206,14 @@ static void finish_commit(struct cccc_work *work, void *loop)
         bus->stats.acked += lines;
         shelf->unborn = false;
         if (cccc_ledger_backlog(shelf->ledger) > 0)
-            become_dirty(&bus->ledgers, shelf);
+            cccc_shelf_become_dirty(&bus->ledgers, shelf);
         become_quiet(bus, shelf);
+        cccc_sealing_look(bus, shelf);
         tell_durable(bus, shelf->slot, result.durable, lines);
     } else {
         take_failure(bus, shelf, &result);
     }
-    settle(bus, shelf);
+    cccc_shelf_settle(bus, shelf);
 }
 
 void cccc_ledgers_commit(struct cccc_bus *bus)
@@ -299,7 +247,7 @@ static void finish_mark(struct cccc_work *work, void *loop)
     struct mark_job *job = (struct mark_job *)work;
     bus->ledgers.marks_out--;
     cccc_ledger_mark_done(job->shelf->ledger, &job->mark);
-    settle(bus, job->shelf);
+    cccc_shelf_settle(bus, job->shelf);
 }
 
 static void write_mark(struct cccc_bus *bus, struct cccc_shelf *shelf)
@@ -364,7 +312,7 @@ static void finish_read(struct cccc_work *work, void *loop)
     cccc_core_read_done(bus->core, cccc_bus_moment(bus), job->ticket, cccc_read_result(job->read));
     cccc_read_destroy(&job->read);
     end_read(job);
-    settle(bus, shelf);
+    cccc_shelf_settle(bus, shelf);
 }
 
 /* The ledger is not there to be read: the core hears it as the result. */
@@ -505,10 +453,11 @@ static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
     start_held(bus, shelf);
 }
 
-static void settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
+void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     bool leaves = shelf->leaving == TO_REFOLD || shelf->leaving == TO_TRASH;
-    if (leaves && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0)
+    cccc_sealing_go_on(bus, shelf);
+    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && shelf->reads_out == 0)
         leave(bus, shelf);
 }
 
@@ -519,7 +468,7 @@ void cccc_ledgers_refold(struct cccc_bus *bus, cccc_slot_t slot)
     write_mark(bus, shelf); /* what is known durable must outlive the fold: somebody may have cut the file below it */
     if (shelf->leaving == STAYS)
         shelf->leaving = TO_REFOLD;
-    settle(bus, shelf);
+    cccc_shelf_settle(bus, shelf);
 }
 
 void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct cccc_work *then)
@@ -535,7 +484,7 @@ void cccc_ledgers_close_group(struct cccc_bus *bus, cccc_str_t group_id, struct 
         if (shelf->leaving != OPENING)
             shelf->leaving = TO_TRASH;
         shelf->then = then;
-        settle(bus, shelf);
+        cccc_shelf_settle(bus, shelf);
         return;
     }
     cccc_pool_put(bus->filer, then);
@@ -549,7 +498,7 @@ static void open_again(struct cccc_bus *bus, struct cccc_shelf *shelf)
         return;
     }
     shelf->leaving = TO_REFOLD;
-    settle(bus, shelf);
+    cccc_shelf_settle(bus, shelf);
 }
 
 void cccc_ledgers_retry_offline(struct cccc_bus *bus)
@@ -561,11 +510,18 @@ void cccc_ledgers_retry_offline(struct cccc_bus *bus)
     }
 }
 
+void cccc_ledgers_cancel_seals(struct cccc_bus *bus)
+{
+    for (uint32_t i = 0; i < bus->ledgers.count; i++)
+        if (bus->ledgers.shelves[i])
+            cccc_shelf_settle(bus, bus->ledgers.shelves[i]);
+}
+
 /* Nothing of it is away, and nothing waits for the disk: then nothing of the group is pending either. */
 static bool is_at_rest(const struct cccc_shelf *shelf)
 {
-    return shelf->ledger && !shelf->dirty.in_list && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0 &&
-           shelf->leaving == STAYS;
+    return shelf->ledger && !shelf->dirty.in_list && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal &&
+           shelf->reads_out == 0 && shelf->leaving == STAYS;
 }
 
 static bool folder_is_gone(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
@@ -603,7 +559,8 @@ void cccc_ledgers_look_for_folders(struct cccc_bus *bus)
 
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)
 {
-    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 && self->opens_out == 0;
+    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 && self->opens_out == 0 &&
+           self->seals_out == 0;
 }
 
 void cccc_ledgers_close_all(struct cccc_ledgers *self)
@@ -612,7 +569,7 @@ void cccc_ledgers_close_all(struct cccc_ledgers *self)
         struct cccc_shelf *shelf = self->shelves[i];
         if (!shelf)
             continue;
-        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && shelf->reads_out == 0)
+        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && shelf->reads_out == 0)
             cccc_ledger_close(&shelf->ledger);
         free(shelf);
     }

@@ -9,6 +9,7 @@
 #include "broker/bus/list.h"
 #include "broker/bus/pool.h"
 #include "broker/core/core.h"
+#include "broker/ledger/seal.h"
 
 struct cccc_bus;
 struct cccc_shelf; /* one ledger's place */
@@ -19,7 +20,10 @@ struct cccc_ledgers {
     struct cccc_list dirty;  /* oldest first */
     struct cccc_list quiet;  /* committed and not marked yet, longest quiet first */
     struct cccc_list broken; /* could not be opened: the core is told once its effects are carried out */
-    uint32_t commits_out, marks_out, reads_out, opens_out;
+    uint32_t commits_out, marks_out, reads_out, opens_out, seals_out;
+    /* For tests: with seal_at, ledgers are sealed at that many bytes with these options, whatever their group's settings say. */
+    uint64_t seal_at;
+    struct cccc_seal_options seal_options;
     uint32_t looked_at; /* the slot whose folder was looked for last */
 };
 
@@ -55,6 +59,8 @@ void cccc_ledgers_retry_offline(struct cccc_bus *bus);
 void cccc_ledgers_look_for_folders(struct cccc_bus *bus);
 /* When the next mark is due, in monotonic microseconds; UINT64_MAX: none. */
 uint64_t cccc_ledgers_next_mark_us(const struct cccc_ledgers *self);
+/* Give up the seals that are under way: the daemon stops. */
+void cccc_ledgers_cancel_seals(struct cccc_bus *bus);
 /* Nothing dirty, nothing away. */
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self);
 void cccc_ledgers_close_all(struct cccc_ledgers *self);

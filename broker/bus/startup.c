@@ -104,6 +104,7 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     bus->readers = cccc_pool_new("ccccd-read", 1, READ_THREADS, &bus->outbox);
     bus->filer = cccc_pool_new("ccccd-store", 1, 1, &bus->outbox);
     bus->openers = cccc_pool_new("ccccd-open", 1, 1, &bus->outbox);
+    bus->sealer = cccc_pool_new("ccccd-seal", 1, 1, &bus->outbox);
     err = cccc_bus_load(bus, m);
     if (err == CCCC_OK)
         err = cccc_sockets_open(&bus->sockets, &bus->home, m);

@@ -42,6 +42,7 @@ void cccc_bus_stop(struct cccc_bus *bus)
     bus->phase = CCCC_DRAINING;
     bus->phase_ends_us = bus->now.mono_us + DRAIN_US;
     cccc_core_stop(bus->core);
+    cccc_ledgers_cancel_seals(bus);
 }
 
 static bool is_drained(const struct cccc_bus *bus)
@@ -82,6 +83,7 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_pool_destroy(&bus->readers);
     cccc_pool_destroy(&bus->filer);
     cccc_pool_destroy(&bus->openers);
+    cccc_pool_destroy(&bus->sealer);
     cccc_ledgers_close_all(&bus->ledgers);
     cccc_peers_destroy(&bus->peers);
     cccc_core_destroy(&bus->core);

@@ -41,7 +41,7 @@ void config_tick(struct cccc_core *core);
 
 /* ---- settings.c ---- */
 
-/* All 19 effective settings of a document, defaults filled in and values clamped; a map in the arena. */
+/* All 21 effective settings of a document, defaults filled in and values clamped; a map in the arena. */
 cccc_value_t settings_effective(cccc_arena_t *arena, const cccc_value_t *document);
 /* The names of those that the document sets; the others have their defaults. */
 cccc_value_t settings_set(cccc_arena_t *arena, const cccc_value_t *document);

@@ -62,6 +62,12 @@ struct cccc_daemon_facts {
     cccc_str_t degraded;                 /* one sentence, or "" */
 };
 
+/* How a group's ledger is kept (settings ledger_max_active_bytes and ledger_keep_tail_lines). */
+struct cccc_ledger_policy {
+    uint64_t max_active_bytes; /* ledger.jsonl is sealed when it has so many */
+    uint64_t keep_tail_lines;  /* so many of its newest lines stay in it */
+};
+
 cccc_core_t *cccc_core_new(void);
 void cccc_core_destroy(cccc_core_t **self);
 
@@ -88,6 +94,8 @@ void cccc_core_followed(cccc_core_t *self, bool events, bool inboxes);
 void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
+
+void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 

@@ -59,6 +59,7 @@ static const struct rule actor_rules[] = {
 
 /* The settings among them are those of settings.c. */
 static const struct rule automation_rules[] = {{.name = "version"}, {.name = "rules"}, {.name = "snippets"}, {0}};
+static const struct rule ledger_rules[] = {{.name = "min_interval_seconds"}, {0}}; /* of CCCC 0.4.0; means nothing here */
 static const struct rule only_settings[] = {{0}};
 
 static const struct rule group_rules[] = {
@@ -77,8 +78,8 @@ static const struct rule group_rules[] = {
     {.name = "delivery", .type = SECTION, .members = only_settings},
     {.name = "messaging", .type = SECTION, .members = only_settings},
     {.name = "terminal_transcript", .type = SECTION, .members = only_settings},
-    {.name = "ledger"}, /* of CCCC 0.4.0, for what is not there yet */
-    {.name = "im"},
+    {.name = "ledger", .type = SECTION, .members = ledger_rules},
+    {.name = "im"}, /* of CCCC 0.4.0, for what is not there yet */
     {.name = "ledger_seq", .type = SEQ},
     {0},
 };

@@ -1,4 +1,4 @@
-/* settings.c - group_settings_update, and the 19 settings of a group: where each lives in group.yaml, its default, its range.
+/* settings.c - group_settings_update, and the 21 settings of a group: where each lives in group.yaml, its default, its range.
  *
  * Reading is lenient (whatever a hand wrote reads as the default or is clamped), writing is strict: a patch is refused whole, and events and
  * files carry canonical values only. Reference 1.4, 3.7, 7.2.
@@ -72,6 +72,20 @@ static const struct setting settings[] = {
      .otherwise = 20,
      .min = 1,
      .max = 80},
+    {.name = "ledger_max_active_bytes",
+     .section = "ledger",
+     .key = "max_active_bytes",
+     .type = SETTING_INT,
+     .otherwise = CCCC_SEGMENT_BYTES,
+     .min = 1024 * 1024,
+     .max = 1ll << 40},
+    {.name = "ledger_keep_tail_lines",
+     .section = "ledger",
+     .key = "keep_tail_lines",
+     .type = SETTING_INT,
+     .otherwise = 2000,
+     .min = 1,
+     .max = 1000000},
 };
 #define SETTING_COUNT (sizeof settings / sizeof *settings)
 
@@ -208,6 +222,21 @@ cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t 
     if (*clamped)
         cccc_fail(m, CCCC_OK, "%lld counts as %lld: it must be %s", (long long)n, (long long)kept, wanted(s, text, sizeof text));
     return CCCC_OK;
+}
+
+static uint64_t number(const char *name, const cccc_value_t *document)
+{
+    cccc_value_t v = effective(setting_find(cccc_str(name)), document);
+    uint64_t n = 0;
+    cccc_as_uint(&v, &n);
+    return n;
+}
+
+void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out)
+{
+    const cccc_value_t *document = &self->groups[slot]->document;
+    *out = (struct cccc_ledger_policy){.max_active_bytes = number("ledger_max_active_bytes", document),
+                                       .keep_tail_lines = number("ledger_keep_tail_lines", document)};
 }
 
 /* ---- all of them ---- */

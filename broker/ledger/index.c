@@ -32,6 +32,15 @@ void cccc_index_cut(struct cccc_index *self, uint64_t seq)
         self->last_seq = seq;
 }
 
+void cccc_index_move(struct cccc_index *self, uint64_t bytes)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < self->count; i++)
+        if (self->entries[i].offset >= bytes)
+            self->entries[kept++] = (struct cccc_index_entry){self->entries[i].seq, self->entries[i].offset - bytes};
+    self->count = kept;
+}
+
 size_t cccc_index_find(const struct cccc_index *self, uint64_t seq)
 {
     size_t low = 0, high = self->count; /* entries below `low` are at most seq, entries from `high` on are above */

@@ -24,5 +24,7 @@ void cccc_index_fini(struct cccc_index *self);
 void cccc_index_add(struct cccc_index *self, uint64_t seq, uint64_t offset);
 /* Forget lines above `seq`. */
 void cccc_index_cut(struct cccc_index *self, uint64_t seq);
+/* The first `bytes` of the file are gone: places are that much smaller, and lines in there are forgotten. */
+void cccc_index_move(struct cccc_index *self, uint64_t bytes);
 /* Position of the last entry whose seq is at most `seq`; 0 when there is none before it. The index must not be empty. */
 size_t cccc_index_find(const struct cccc_index *self, uint64_t seq);

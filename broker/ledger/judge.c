@@ -24,6 +24,7 @@ void cccc_judge_init(struct cccc_judge *self, struct cccc_scan *scan, const stru
     *self = (struct cccc_judge){
         .scan = scan,
         .head = start->seq,
+        .crc = start->crc,
         .crc_known = !start->inside,
         .floor = start->floor,
         .floor_final = start->floor_final,
@@ -112,7 +113,7 @@ static void survey(struct cccc_judge *self, const struct cccc_raw_line *first, b
     struct cccc_scan scan;
     struct looked looked;
     struct stretch stretch = {.counting = at_beginning};
-    cccc_scan_init(&scan, self->scan->vfs, self->scan->fd, first->offset, self->scan->end, SURVEY_BLOCK);
+    cccc_scan_init(&scan, self->scan->source, first->offset, self->scan->end, SURVEY_BLOCK);
     while (look(&scan, &looked))
         survey_line(self, &looked, &stretch);
     self->scan->err = scan.err;
@@ -241,9 +242,13 @@ static bool below_floor(struct cccc_judge *self, const struct cccc_raw_line *lin
 /* One line. True when it yields a finding. */
 static bool step(struct cccc_judge *self, const struct looked *looked, struct cccc_finding *f, struct cccc_finding *out)
 {
+    /* A file begins with line 1, or it was made by a seal: then what is in front of its first line was durable before the file was there. */
+    if (self->number == 1 && looked->line.offset == 0 && looked->state == CCCC_LINE_SOUND && !self->floor_final &&
+        self->floor + 1 < looked->seq)
+        self->floor = looked->seq - 1;
     enum link link = link_of(self, looked, f);
     if (self->number == 1 && !self->floor_final && (link != LINK_NEXT && link != LINK_FORK)) {
-        survey(self, &f->line, true);
+        survey(self, &f->line, !self->sealed);
         if (self->scan->err < 0) {
             finish(self, f, out);
             return true;

@@ -35,7 +35,8 @@ struct cccc_finding {
 /* Where judging starts. All zero but `floor`: at the beginning of a file, knowing nothing else. */
 struct cccc_judge_start {
     uint64_t seq;         /* the last seq before the first line */
-    bool inside;          /* not the beginning of the file: the first line's `prev` cannot be checked */
+    bool inside;          /* not the beginning of the ledger: what the first line's `prev` must be is not known */
+    uint32_t crc;         /* without `inside`: what it must be */
     uint64_t floor;       /* highest seq known durable so far */
     bool floor_final;     /* lines to come cannot raise it: nobody need look ahead */
     uint64_t legacy_last; /* with floor_final: lines up to this seq are of the older format */

@@ -133,7 +133,7 @@ void cccc_ledger_append(cccc_ledger_t *self, const struct cccc_event *event)
 
 cccc_batch_t *cccc_ledger_take(cccc_ledger_t *self)
 {
-    if (self->out || self->head == self->durable)
+    if (self->out || self->switching || self->head == self->durable)
         return NULL;
     if (!self->waiting)
         close_open(self);
@@ -262,7 +262,10 @@ uint64_t cccc_ledger_backlog(const cccc_ledger_t *self)
 
 uint64_t cccc_ledger_first(const cccc_ledger_t *self)
 {
-    return self->active.first_seq ? self->active.first_seq : 1;
+    uint64_t sealed = cccc_archive_first(self->archive);
+    if (sealed <= cccc_archive_last(self->archive))
+        return sealed;
+    return self->active.first_seq ? self->active.first_seq : sealed;
 }
 
 /* ---- closing ---- */
@@ -273,12 +276,13 @@ void cccc_ledger_close(cccc_ledger_t **self)
     *self = NULL;
     if (!ledger)
         return;
-    CCCC_ASSERT(!ledger->out && !ledger->mark_out, ": closing a ledger while its batch or mark is out");
+    CCCC_ASSERT(!ledger->out && !ledger->mark_out && !ledger->seal_out, ": closing a ledger while its batch, mark or seal is out");
     batch_list_destroy(&ledger->waiting);
     batch_list_destroy(&ledger->spare);
     batch_destroy(&ledger->open);
     cccc_index_fini(&ledger->active.index);
     cccc_file_release(&ledger->active.file);
+    cccc_archive_release(&ledger->archive);
     if (ledger->lock_fd >= 0)
         ledger->vfs->close(ledger->vfs->ctx, ledger->lock_fd);
     free(ledger->group_dir);

@@ -32,7 +32,7 @@ struct cccc_gap {
 
 /* What opening found and did. */
 struct cccc_recovery {
-    uint64_t events;        /* sound and legacy lines folded */
+    uint64_t events;        /* sound and legacy lines judged: all but sealed ones that the caller knew */
     uint64_t legacy;        /* of them without integrity fields */
     uint64_t head_seq;      /* last seq */
     uint64_t torn_bytes;    /* cut from the tail; kept aside under state/ledger/torn/ */
@@ -60,6 +60,11 @@ struct cccc_ledger_options {
     cccc_fold_fn fold;         /* may be NULL */
     cccc_fold_gap_fn fold_gap; /* may be NULL */
     void *arg;
+    /* What the caller knows already: events up to known_seq (0: nothing), whose line has that crc, are not folded. If the ledger has no such line, `forget` is
+     * called, and everything is folded from the beginning. */
+    uint64_t known_seq;
+    uint32_t known_crc;
+    void (*forget)(void *arg);
 };
 
 /* Open and recover, or prepare a new one. What recovery accepts is synced before this returns. Blocks.
@@ -173,7 +178,9 @@ struct cccc_verify_report {
     uint64_t bytes, lines, sound, legacy, broken, head_seq, first_seq;
     uint64_t torn_bytes; /* tail above every mark: would be cut at the next start */
     uint64_t chain_breaks, seq_breaks;
-    uint64_t damaged; /* findings DAMAGED, LOST, STRAY and FORKED */
+    uint64_t damaged;               /* findings DAMAGED, LOST, STRAY and FORKED */
+    uint64_t sealed_bytes, retired; /* bytes of lines in sealed segments; events a retention rule removed */
+    uint32_t segments;
     char head_id[33];
     uint32_t head_crc; /* 0: the last line is of the older format */
 };

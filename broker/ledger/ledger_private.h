@@ -4,13 +4,14 @@
  * live as long as the ledger, which outlives them. */
 #pragma once
 
+#include "broker/ledger/archive.h"
 #include "broker/ledger/file.h"
 #include "broker/ledger/index.h"
 #include "broker/ledger/ledger.h"
 #include "broker/ledger/mark.h"
 #include "proto/limits.h"
 
-/* One file of events. There is one per group, the active one; reads name the segment they want, so that sealed ones can join. */
+/* ledger.jsonl: the newest part of the events. What is older is in `archive`. */
 struct cccc_segment {
     cccc_file_t *file;    /* NULL until a new group's first commit */
     uint64_t first_seq;   /* of its first readable event; 0 = empty */
@@ -54,6 +55,8 @@ struct cccc_ledger {
     int lock_fd;                      /* -1 until a new group's first commit */
     uint64_t device, inode, birth_ns; /* of ledger.jsonl */
     struct cccc_segment active;
+    struct cccc_archive *archive; /* sealed segments; never NULL once open */
+    uint64_t begin;               /* in ledger.jsonl: lines in front of it are sealed already; 0 but after an interrupted seal */
 
     uint64_t head, durable;    /* last seq appended, last seq durable */
     uint64_t end, size;        /* bytes up to them */
@@ -74,6 +77,9 @@ struct cccc_ledger {
     unsigned mark_slot;          /* where it is */
     uint64_t mark_turn;
     bool mark_out;
+
+    bool seal_out;  /* a seal is under way */
+    bool switching; /* and about to replace the file: no batch and no mark may go out */
 };
 
 /* Give back memory that a quiet ledger does not need. */

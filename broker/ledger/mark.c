@@ -48,7 +48,15 @@ bool cccc_mark_is_about(const struct cccc_mark_value *mark, const struct cccc_st
     return mark->turn > 0 && mark->inode == st->inode && (mark->birth_ns == 0 || st->birth_ns == 0 || mark->birth_ns == st->birth_ns);
 }
 
-int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, struct cccc_mark_value *out, unsigned *slot, bool *damaged)
+/* A slot about the file that is there counts for more than a newer one: while a seal puts a shorter file in its place, each file has its own. */
+static bool counts_more(const struct cccc_mark_value *mark, const struct cccc_mark_value *than, const struct cccc_stat *st)
+{
+    bool ours = st && cccc_mark_is_about(mark, st), theirs = st && cccc_mark_is_about(than, st);
+    return ours != theirs ? ours : mark->turn > than->turn;
+}
+
+int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, const struct cccc_stat *st, struct cccc_mark_value *out, unsigned *slot,
+                   bool *damaged)
 {
     *out = (struct cccc_mark_value){0};
     *slot = 0;
@@ -61,7 +69,7 @@ int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, struct cccc_mar
         char text[MARK_TEXT_MAX] = "";
         struct cccc_mark_value mark;
         got = cccc_vfs_read_all(vfs, fd, text, sizeof text - 1, (uint64_t)i * CCCC_MARK_SLOT_BYTES);
-        if (got > 0 && parse_slot(text, &mark) && mark.turn > out->turn) {
+        if (got > 0 && parse_slot(text, &mark) && (out->turn == 0 || counts_more(&mark, out, st))) {
             *out = mark;
             *slot = i;
         } else if (got > 0) {
@@ -78,7 +86,7 @@ cccc_mark_t *cccc_ledger_take_mark(cccc_ledger_t *self)
     cccc_ledger_rest(self);
     bool newest = self->mark.seq == self->durable && self->mark.offset == self->size && self->mark.inode == self->inode &&
                   self->mark.device == self->device && self->mark.birth_ns == self->birth_ns;
-    if (self->mark_out || newest || self->durable == 0 || self->health == CCCC_LEDGER_READ_ONLY)
+    if (self->mark_out || self->switching || newest || self->durable == 0 || self->health == CCCC_LEDGER_READ_ONLY)
         return NULL;
     cccc_mark_t *mark = cccc_room(sizeof *mark);
     self->mark_turn++;

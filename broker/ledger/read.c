@@ -1,11 +1,14 @@
 /* read.c - reading: the owner plans (it knows offsets and what is durable), any thread runs.
  *
+ * Sealed segments and ledger.jsonl are one stretch of bytes (source.h), and places are places in it. The ways into ledger.jsonl are planned, since its index is the owner's;
+ * those into segments are found while running, from their tables.
  * A plan holds the file open by its own, so it outlives the ledger object and any rename. Every line is judged again when it is read: damage since the
  * ledger was opened shows as a gap, never as silence. One run looks at CCCC_READ_SCAN_BYTES_MAX at most and says where it got to.
  * Thread: planning and destroying in the owner's; running in any. */
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
 #include "broker/ledger/rows.h"
+#include "broker/ledger/source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +18,9 @@ enum { READ_BLOCK = 64 * 1024, BACK_STEP_BYTES = 128 * 1024, READ_ARENA = 16 * 1
 struct cccc_read {
     const struct cccc_vfs *vfs;
     cccc_file_t *file; /* NULL: there is nothing to read */
+    struct cccc_archive *archive;
+    uint64_t sealed_last; /* seqs up to this one are in the archive */
+    uint64_t begin;       /* of what is behind them in ledger.jsonl */
     struct cccc_read_query query;
     cccc_arena_t *arena; /* of the query's values */
     uint64_t *seqs;      /* SEQS: the query's */
@@ -22,10 +28,11 @@ struct cccc_read {
     uint64_t end_offset;
     uint64_t legacy_last;
     struct cccc_gap lost;             /* missing behind end_seq; reason NULL = nothing */
-    struct cccc_index_entry *entries; /* AFTER: where to start; SEQS: one per seq; BEFORE: ways back, rising */
+    struct cccc_index_entry *entries; /* AFTER: where to start; SEQS: one per seq; BEFORE: ways back, rising; seq 0: found while running */
     size_t entry_count;
     uint64_t stop_offset; /* BEFORE: no line to look at starts at or after it */
     /* while running */
+    struct cccc_source source;
     struct cccc_rows rows;
     cccc_arena_t *line_arena;
     uint64_t scanned;
@@ -34,14 +41,27 @@ struct cccc_read {
 
 /* ---- planning ---- */
 
-/* Where to begin in order to meet `seq`, or the gap it is in: an indexed line, or the beginning of the file. */
-static struct cccc_index_entry way_to(const struct cccc_index *index, uint64_t seq)
+/* Byte `offset` of ledger.jsonl as a place in the stretch. */
+static uint64_t place(const cccc_read_t *read, uint64_t offset)
 {
-    static const struct cccc_index_entry beginning = {1, 0};
+    return read->archive->raw + offset - read->begin;
+}
+
+/* The beginning of what is not sealed. */
+static struct cccc_index_entry beginning(const cccc_read_t *read)
+{
+    return (struct cccc_index_entry){read->sealed_last + 1, read->archive->raw};
+}
+
+/* Where to begin in order to meet `seq`, or the gap it is in: an indexed line, or the beginning of the file. */
+static struct cccc_index_entry way_to(const cccc_read_t *read, const struct cccc_index *index, uint64_t seq)
+{
+    if (seq <= read->sealed_last)
+        return (struct cccc_index_entry){0};
     if (index->count == 0)
-        return beginning;
+        return beginning(read);
     struct cccc_index_entry entry = index->entries[cccc_index_find(index, seq)];
-    return entry.seq <= seq ? entry : beginning;
+    return entry.seq <= seq ? (struct cccc_index_entry){entry.seq, place(read, entry.offset)} : beginning(read);
 }
 
 static bool is_filtered(const struct cccc_read_query *q)
@@ -55,20 +75,21 @@ static void plan_back(cccc_read_t *read, const struct cccc_index *index)
     struct cccc_read_query *q = &read->query;
     if (q->seq == 0 || q->seq > read->end_seq + 1)
         q->seq = read->end_seq + 1;
-    size_t last = index->count && q->seq > 1 ? cccc_index_find(index, q->seq - 1) : 0;
-    size_t first = last;
-    read->stop_offset = last + 1 < index->count ? index->entries[last + 1].offset : read->end_offset;
-    while (first > 0 && read->stop_offset - index->entries[first].offset < CCCC_READ_SCAN_BYTES_MAX &&
-           (is_filtered(q) || q->seq - index->entries[first].seq < q->limit))
+    if (q->seq <= read->sealed_last + 1)
+        return;
+    size_t behind = index->count && q->seq > 1 ? cccc_index_find(index, q->seq - 1) : 0; /* entries before `behind` are below q->seq */
+    behind += behind < index->count && index->entries[behind].seq < q->seq;
+    size_t first = behind;
+    read->stop_offset = behind < index->count ? place(read, index->entries[behind].offset) : read->end_offset;
+    while (first > 0 && (first == behind || (read->stop_offset - place(read, index->entries[first].offset) < CCCC_READ_SCAN_BYTES_MAX &&
+                                             (is_filtered(q) || q->seq - index->entries[first].seq < q->limit))))
         first--;
-    bool from_beginning = index->count == 0 || (first == 0 && index->entries[0].seq > 1);
-    size_t copied = index->count ? last - first + 1 : 0;
-    read->entry_count = copied + from_beginning;
-    read->entries = cccc_room(read->entry_count * sizeof *read->entries);
+    bool from_beginning = first == 0 && (behind == 0 || index->entries[0].seq > read->sealed_last + 1);
+    read->entries = cccc_room((behind - first + 1) * sizeof *read->entries);
     if (from_beginning)
-        read->entries[0] = (struct cccc_index_entry){1, 0};
-    if (copied > 0)
-        memcpy(read->entries + from_beginning, index->entries + first, copied * sizeof *read->entries);
+        read->entries[read->entry_count++] = beginning(read);
+    for (size_t i = first; i < behind; i++)
+        read->entries[read->entry_count++] = (struct cccc_index_entry){index->entries[i].seq, place(read, index->entries[i].offset)};
 }
 
 static void plan_seqs(cccc_read_t *read, const struct cccc_index *index)
@@ -79,7 +100,7 @@ static void plan_seqs(cccc_read_t *read, const struct cccc_index *index)
     read->seqs = cccc_room((q->seq_count + 1u) * sizeof *read->seqs);
     for (uint32_t i = 0; i < q->seq_count; i++) {
         read->seqs[i] = q->seqs[i];
-        read->entries[i] = way_to(index, q->seqs[i]);
+        read->entries[i] = way_to(read, index, q->seqs[i]);
     }
     q->seqs = read->seqs;
 }
@@ -88,7 +109,7 @@ static void plan_after(cccc_read_t *read, const struct cccc_index *index)
 {
     read->entry_count = 1;
     read->entries = cccc_room(sizeof *read->entries);
-    read->entries[0] = way_to(index, read->query.seq + 1);
+    read->entries[0] = way_to(read, index, read->query.seq + 1);
 }
 
 /* The plan's own copy of everything the query borrows. */
@@ -112,8 +133,11 @@ cccc_read_t *cccc_ledger_plan_read(cccc_ledger_t *self, const struct cccc_read_q
     const struct cccc_segment *segment = &self->active;
     own_query(read, query);
     read->vfs = self->vfs;
+    read->archive = cccc_archive_keep(self->archive);
+    read->sealed_last = cccc_archive_last(self->archive);
+    read->begin = self->begin;
     read->end_seq = self->durable;
-    read->end_offset = self->size;
+    read->end_offset = place(read, self->size);
     read->legacy_last = segment->legacy_last;
     read->lost = self->lost;
     if (self->durable > 0)
@@ -137,6 +161,7 @@ void cccc_read_destroy(cccc_read_t **self)
     cccc_arena_destroy(&read->line_arena);
     cccc_arena_destroy(&read->arena);
     cccc_file_release(&read->file);
+    cccc_archive_release(&read->archive);
     free(read->entries);
     free(read->seqs);
     free(read);
@@ -180,15 +205,17 @@ static bool matches(const struct cccc_read_query *q, const struct cccc_event *ev
 
 /* ---- running ---- */
 
-static void add_gap(struct cccc_rows *rows, const struct cccc_gap *gap, uint64_t from_seq, uint64_t to_seq)
+/* What of `gap` is in from_seq..to_seq, with the reason for each of its parts. */
+static void add_gap(const cccc_read_t *read, struct cccc_rows *rows, const struct cccc_gap *gap, uint64_t from_seq, uint64_t to_seq)
 {
-    struct cccc_gap clipped = *gap;
-    if (clipped.from_seq < from_seq)
-        clipped.from_seq = from_seq;
-    if (clipped.to_seq > to_seq)
-        clipped.to_seq = to_seq;
-    if (clipped.from_seq <= clipped.to_seq)
-        cccc_rows_add_gap(rows, &clipped);
+    struct cccc_gap piece = *gap;
+    uint64_t last = gap->to_seq < to_seq ? gap->to_seq : to_seq;
+    for (uint64_t from = gap->from_seq > from_seq ? gap->from_seq : from_seq; from <= last; from = piece.to_seq + 1) {
+        piece.from_seq = from;
+        piece.to_seq = last;
+        piece.reason = cccc_archive_why_missing(read->archive, from, &piece.to_seq, gap->reason);
+        cccc_rows_add_gap(rows, &piece);
+    }
 }
 
 /* Add the event of `f` to `rows` if it passes the filters; a sound line that cannot be decoded becomes a gap. False when it would exceed `bytes_max`
@@ -200,7 +227,7 @@ static bool add_event(cccc_read_t *read, struct cccc_rows *rows, const struct cc
     bool fits = true;
     msgpack_zone_clear(read->line_arena);
     if (cccc_line_read(f->line.ptr, f->line.len, read->line_arena, &event, &seal, NULL) != CCCC_OK) {
-        add_gap(rows, &(struct cccc_gap){f->seq, f->seq, f->line.offset, f->line.size, "damaged"}, f->seq, f->seq);
+        add_gap(read, rows, &(struct cccc_gap){f->seq, f->seq, f->line.offset, f->line.size, "damaged"}, f->seq, f->seq);
         return true;
     }
     event.seq = f->seq;
@@ -213,7 +240,14 @@ static bool add_event(cccc_read_t *read, struct cccc_rows *rows, const struct cc
     return fits;
 }
 
-/* A walk over lines of the plan's file. */
+/* The way to sealed event `seq`, which planning could not know. */
+static void find_ways(cccc_read_t *read, uint64_t seq, size_t entry)
+{
+    if (read->entries[entry].seq == 0)
+        read->entries[entry] = cccc_source_way(&read->source, seq);
+}
+
+/* A walk over lines of the stretch. */
 struct walk {
     struct cccc_scan scan;
     struct cccc_judge judge;
@@ -222,7 +256,7 @@ struct walk {
 
 static void walk_begin(cccc_read_t *read, struct walk *walk, const struct cccc_index_entry *from, uint64_t end_offset)
 {
-    cccc_scan_init(&walk->scan, read->vfs, read->file->fd, from->offset, end_offset, READ_BLOCK);
+    cccc_scan_init(&walk->scan, &read->source, from->offset, end_offset, READ_BLOCK);
     cccc_judge_init(&walk->judge, &walk->scan,
                     &(struct cccc_judge_start){.seq = from->seq - 1,
                                                .inside = from->offset > 0,
@@ -249,7 +283,7 @@ static void add_lost(cccc_read_t *read, uint64_t from_seq, uint64_t to_seq)
 {
     if (!read->lost.reason)
         return;
-    add_gap(&read->rows, &read->lost, from_seq, to_seq);
+    add_gap(read, &read->rows, &read->lost, from_seq, to_seq);
     if (read->result.checked_seq < read->lost.to_seq)
         read->result.checked_seq = read->lost.to_seq;
 }
@@ -259,9 +293,10 @@ static void run_after(cccc_read_t *read)
     const struct cccc_read_query *q = &read->query;
     struct cccc_read_result *result = &read->result;
     struct walk walk;
-    uint64_t begin = read->entries[0].offset;
     result->checked_seq = q->seq;
     if (read->file && q->seq < read->end_seq) {
+        find_ways(read, q->seq + 1, 0);
+        uint64_t begin = read->entries[0].offset;
         for (walk_begin(read, &walk, &read->entries[0], read->end_offset); !walk_is_over(&walk); cccc_judge_next(&walk.judge, &walk.f)) {
             if (read->rows.event_count >= q->limit || walk.scan.offset - begin > CCCC_READ_SCAN_BYTES_MAX)
                 break;
@@ -269,7 +304,7 @@ static void run_after(cccc_read_t *read)
             if (last <= q->seq)
                 continue;
             if (walk.f.kind == CCCC_FOUND_GAP)
-                add_gap(&read->rows, &walk.f.gap, q->seq + 1, read->end_seq);
+                add_gap(read, &read->rows, &walk.f.gap, q->seq + 1, read->end_seq);
             else if (!add_event(read, &read->rows, &walk.f, q->bytes_max))
                 break;
             result->checked_seq = last;
@@ -287,7 +322,7 @@ static void run_piece(cccc_read_t *read, struct cccc_rows *piece, const struct c
     struct walk walk;
     for (walk_begin(read, &walk, from, stop_offset); !walk_is_over(&walk); cccc_judge_next(&walk.judge, &walk.f)) {
         if (walk.f.kind == CCCC_FOUND_GAP)
-            add_gap(piece, &walk.f.gap, from->seq, below - 1);
+            add_gap(read, piece, &walk.f.gap, from->seq, below - 1);
         if (walk.f.kind != CCCC_FOUND_EVENT)
             continue;
         if (walk.f.seq >= below)
@@ -326,6 +361,15 @@ struct back {
     bool full;
 };
 
+static struct cccc_rows *new_piece(struct back *back)
+{
+    back->pieces = cccc_room_again(back->pieces, back->piece_count + 1, sizeof *back->pieces);
+    struct cccc_rows *rows = &back->pieces[back->piece_count].rows;
+    cccc_rows_init(rows);
+    back->pieces[back->piece_count++].skip = 0;
+    return rows;
+}
+
 /* Look at one more piece, older than all before. */
 static void step_back(cccc_read_t *read, struct back *back)
 {
@@ -334,12 +378,10 @@ static void step_back(cccc_read_t *read, struct back *back)
     while (from > 0 && back->stop_offset - read->entries[from].offset < BACK_STEP_BYTES &&
            (is_filtered(q) || back->below - read->entries[from].seq < q->limit - back->have))
         from--;
-    back->pieces = cccc_room_again(back->pieces, back->piece_count + 1, sizeof *back->pieces);
-    struct cccc_rows *rows = &back->pieces[back->piece_count].rows;
-    cccc_rows_init(rows);
+    struct cccc_rows *rows = new_piece(back);
     run_piece(read, rows, &read->entries[from], back->below, back->stop_offset);
     uint32_t skip = surplus(q, rows, back->have, back->bytes);
-    back->pieces[back->piece_count++].skip = skip;
+    back->pieces[back->piece_count - 1].skip = skip;
     back->have += rows->event_count - skip;
     back->bytes += rows->events.size - (skip ? rows->ends[skip - 1] : 0);
     read->scanned += back->stop_offset - read->entries[from].offset;
@@ -350,6 +392,45 @@ static void step_back(cccc_read_t *read, struct back *back)
     back->stop_offset = read->entries[from].offset;
 }
 
+/* Nothing is left of what was planned, down to the segments: go on with the one in front, or name the one that is not there. False when there is none. */
+static bool next_part(cccc_read_t *read, struct back *back)
+{
+    if (back->below <= 1 || back->below > read->sealed_last + 1)
+        return false;
+    uint32_t at = cccc_archive_find(read->archive, back->below - 1);
+    bool there = at < read->archive->count && read->archive->parts[at].there && read->archive->parts[at].first < back->below;
+    struct cccc_segment_reader *reader = NULL;
+    int rc = there ? cccc_source_part(&read->source, at, &reader) : 0;
+    if (rc < 0) {
+        read->result.err = cccc_fail(&read->result.message, CCCC_E_STORAGE, "cannot read a sealed segment: %s", strerror(-rc));
+        return false;
+    }
+    const struct cccc_part *part = &read->archive->parts[at];
+    if (!there) { /* seqs that no segment has, down to the last one of the segment in front */
+        uint64_t first = at < read->archive->count && part->first < back->below ? part->first : at > 0 ? part[-1].last + 1 : 1;
+        struct cccc_gap gap = {.from_seq = first, .to_seq = back->below - 1, .reason = "missing"};
+        add_gap(read, new_piece(back), &gap, 1, back->below - 1);
+        back->below = read->result.checked_seq = first;
+        return back->below > 1;
+    }
+    free(read->entries);
+    read->entries = cccc_room(((reader ? reader->count : 0) + 1) * sizeof *read->entries);
+    size_t count = 0;
+    read->entries[count++] = (struct cccc_index_entry){part->first, part->at};
+    back->stop_offset = part->at + part->raw;
+    for (uint32_t i = 1; reader && i < reader->count; i++) {
+        const struct cccc_frame *frame = &reader->frames[i];
+        if (frame->seq > 0 && frame->seq >= back->below) {
+            back->stop_offset = part->at + frame->raw_offset;
+            break;
+        }
+        if (frame->seq > part->first)
+            read->entries[count++] = (struct cccc_index_entry){frame->seq, part->at + frame->raw_offset};
+    }
+    back->at = read->entry_count = count;
+    return true;
+}
+
 static void run_before(cccc_read_t *read)
 {
     const struct cccc_read_query *q = &read->query;
@@ -357,8 +438,9 @@ static void run_before(cccc_read_t *read)
     struct back back = {.at = read->entry_count, .below = q->seq, .stop_offset = read->stop_offset};
     result->checked_seq = q->seq;
     if (read->file && q->limit > 0 && q->seq > 1)
-        while (back.at > 0 && !back.full && result->err == CCCC_OK && read->scanned < CCCC_READ_SCAN_BYTES_MAX)
-            step_back(read, &back);
+        while ((back.at > 0 || next_part(read, &back)) && !back.full && result->err == CCCC_OK && read->scanned < CCCC_READ_SCAN_BYTES_MAX)
+            if (back.at > 0)
+                step_back(read, &back);
     for (size_t i = back.piece_count; i-- > 0;) {
         cccc_rows_append(&read->rows, &back.pieces[i].rows, back.pieces[i].skip, result->checked_seq - 1);
         cccc_rows_fini(&back.pieces[i].rows);
@@ -382,7 +464,7 @@ static bool add_wanted(cccc_read_t *read, struct walk *walk, uint64_t seq)
     if (walk->f.kind == CCCC_FOUND_EVENT && walk->f.seq == seq)
         return add_event(read, &read->rows, &walk->f, read->query.bytes_max);
     struct cccc_gap missing = {.from_seq = seq, .to_seq = seq, .offset = walk->scan.offset, .reason = "missing"};
-    add_gap(&read->rows, walk->f.kind == CCCC_FOUND_GAP && walk->f.gap.from_seq <= seq ? &walk->f.gap : &missing, seq, seq);
+    add_gap(read, &read->rows, walk->f.kind == CCCC_FOUND_GAP && walk->f.gap.from_seq <= seq ? &walk->f.gap : &missing, seq, seq);
     return true;
 }
 
@@ -405,6 +487,7 @@ static void run_seqs(cccc_read_t *read)
         if (seq == 0 || seq > read->end_seq) {
             add_absent(read, seq);
         } else {
+            find_ways(read, seq, i);
             bool ahead = walking && !walk_is_over(&walk) && read->entries[i].offset <= walk.scan.offset;
             if (walking && !ahead)
                 walk_end(read, &walk);
@@ -433,12 +516,14 @@ void cccc_read_run(cccc_read_t *self)
     self->scanned = 0;
     if (!self->line_arena)
         self->line_arena = cccc_arena_new(READ_ARENA);
+    cccc_source_init(&self->source, self->vfs, self->file ? self->file->fd : -1, self->archive, self->begin);
     if (self->query.mode == CCCC_READ_BEFORE)
         run_before(self);
     else if (self->query.mode == CCCC_READ_SEQS)
         run_seqs(self);
     else
         run_after(self);
+    cccc_source_fini(&self->source);
     result->events = self->rows.events.data;
     result->events_len = self->rows.events.size;
     result->event_count = self->rows.event_count;

@@ -4,8 +4,10 @@
  * Invariants: (1) nothing at or below the mark or the largest `dur` of any sound line is cut. (2) nothing is cut without a durable copy.
  * (3) opening twice gives the same bytes. FORMAT.md has the proofs.
  * Thread: the owner's. */
+#include "broker/ledger/join.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
+#include "broker/ledger/source.h"
 #include "broker/mutant.h"
 
 #include <errno.h>
@@ -27,7 +29,11 @@ struct recovery {
     struct cccc_gap torn; /* the tail to cut; reason NULL = none */
     bool torn_is_foreign;
     uint64_t forks;
-    uint64_t vouched; /* lines up to this seq were durable before, or are of the older format */
+    uint64_t vouched;          /* lines up to this seq were durable before, or are of the older format */
+    struct cccc_source source; /* ledger.jsonl alone */
+    uint64_t known_seq;        /* events up to this one are in the caller's snapshot; 0 = none are */
+    char note_before[256];     /* the report's note before anything was judged */
+    bool known_met;            /* its line was there, and is the one the snapshot names */
 };
 
 /* Add to the report's one sentence. */
@@ -94,6 +100,7 @@ static cccc_err_t open_file(struct recovery *r)
         return storage(r, rc, "cannot look at");
     if (!r->st.is_regular)
         return cccc_fail(r->m, CCCC_E_STORAGE, "%s is not a regular file", l->path);
+    cccc_source_init(&r->source, l->vfs, fd, NULL, 0);
     l->device = r->st.device;
     l->inode = r->st.inode;
     l->birth_ns = r->st.birth_ns;
@@ -104,7 +111,7 @@ static cccc_err_t read_mark(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
     bool damaged;
-    int rc = CCCC_MUTANT_IS(IGNORE_MARK) ? 0 : cccc_mark_read(l->vfs, l->mark_path, &l->mark, &l->mark_slot, &damaged);
+    int rc = CCCC_MUTANT_IS(IGNORE_MARK) ? 0 : cccc_mark_read(l->vfs, l->mark_path, &r->st, &l->mark, &l->mark_slot, &damaged);
     if (rc < 0)
         return cccc_fail(r->m, CCCC_E_STORAGE, "cannot read %s: %s", l->mark_path, strerror(-rc));
     if (!CCCC_MUTANT_IS(IGNORE_MARK) && damaged)
@@ -129,29 +136,57 @@ static cccc_err_t meet_unknown_file(struct recovery *r)
     return CCCC_OK;
 }
 
+/* ---- sealed segments ---- */
+
+static cccc_err_t load_archive(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    int rc = cccc_archive_load(l->vfs, l->state_dir, &l->archive, r->report->note, sizeof r->report->note);
+    return rc < 0 ? cccc_fail(r->m, CCCC_E_STORAGE, "cannot read %s/manifest: %s", l->state_dir, strerror(-rc)) : CCCC_OK;
+}
+
 /* ---- judging ---- */
 
 static void fold_gap(struct recovery *r, const struct cccc_gap *gap)
 {
     report_gap(r, gap);
-    if (r->options->fold_gap)
+    if (r->options->fold_gap && gap->to_seq > r->known_seq)
         r->options->fold_gap(r->options->arg, gap);
 }
 
-static void fold_event(struct recovery *r, const struct cccc_finding *f, cccc_arena_t *arena)
+/* A stretch that is not there, with the reason for each of its parts. */
+static void fold_hole(struct recovery *r, const struct cccc_gap *gap)
 {
-    cccc_ledger_t *l = r->ledger;
-    if (l->active.first_seq == 0)
-        l->active.first_seq = f->seq;
-    cccc_index_add(&l->active.index, f->seq, f->line.offset);
+    struct cccc_gap piece = *gap;
+    for (uint64_t from = gap->from_seq; from <= gap->to_seq; from = piece.to_seq + 1) {
+        piece.from_seq = from;
+        piece.to_seq = gap->to_seq;
+        piece.reason = cccc_archive_why_missing(r->ledger->archive, from, &piece.to_seq, gap->reason);
+        if (strcmp(piece.reason, "retired") != 0)
+            fold_gap(r, &piece);
+        else if (r->options->fold_gap && piece.to_seq > r->known_seq)
+            r->options->fold_gap(r->options->arg, &piece);
+    }
+}
+
+/* Is this the line that the caller's snapshot names? */
+static void meet_known(struct recovery *r, const struct cccc_finding *f)
+{
+    if (f->seq == r->known_seq)
+        r->known_met = CCCC_MUTANT_IS(SNAPSHOT_ANYWHERE) || (!f->legacy && f->seal.crc == r->options->known_crc);
+}
+
+static void fold_line(struct recovery *r, const struct cccc_finding *f, cccc_arena_t *arena)
+{
+    struct cccc_event event;
+    struct cccc_seal seal;
     r->report->events++;
     r->report->legacy += f->legacy;
     r->forks += f->forked;
     if (f->seal.epoch > r->report->epoch)
         r->report->epoch = f->seal.epoch;
-    struct cccc_event event;
-    struct cccc_seal seal;
-    if (!r->options->fold)
+    meet_known(r, f);
+    if (!r->options->fold || f->seq <= r->known_seq)
         return;
     if (cccc_line_read(f->line.ptr, f->line.len, arena, &event, &seal, NULL) == CCCC_OK) {
         event.seq = f->seq;
@@ -160,6 +195,51 @@ static void fold_event(struct recovery *r, const struct cccc_finding *f, cccc_ar
         fold_gap(r, &(struct cccc_gap){f->seq, f->seq, f->line.offset, f->line.size, "damaged"});
     }
     msgpack_zone_clear(arena);
+}
+
+static void fold_event(struct recovery *r, const struct cccc_finding *f, cccc_arena_t *arena)
+{
+    cccc_ledger_t *l = r->ledger;
+    if (l->active.first_seq == 0)
+        l->active.first_seq = f->seq;
+    cccc_index_add(&l->active.index, f->seq, f->line.offset);
+    fold_line(r, f, arena);
+}
+
+/* Fold the sealed events above the snapshot's. */
+static cccc_err_t fold_sealed(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    uint64_t last = cccc_archive_last(l->archive);
+    if (last == 0 || r->known_seq > last)
+        return CCCC_OK;
+    struct cccc_source source;
+    struct cccc_scan scan;
+    struct cccc_judge judge;
+    struct cccc_finding f;
+    cccc_source_init(&source, l->vfs, -1, l->archive, 0);
+    struct cccc_index_entry from = cccc_source_way(&source, r->known_seq > 0 ? r->known_seq : 1);
+    cccc_scan_init(&scan, &source, from.offset, l->archive->raw, RECOVER_BLOCK);
+    cccc_judge_init(&judge, &scan,
+                    &(struct cccc_judge_start){.seq = from.seq - 1,
+                                               .inside = from.seq > 1,
+                                               .floor = last,
+                                               .floor_final = true,
+                                               .legacy_last = cccc_archive_legacy_last(l->archive)});
+    cccc_arena_t *arena = cccc_arena_new(RECOVER_ARENA);
+    do {
+        cccc_judge_next(&judge, &f);
+        if (f.kind == CCCC_FOUND_EVENT)
+            fold_line(r, &f, arena);
+        else if (f.kind == CCCC_FOUND_GAP)
+            fold_hole(r, &f.gap);
+        else if (f.kind == CCCC_FOUND_STRAY)
+            r->report->foreign_bytes += f.gap.length;
+    } while (f.kind != CCCC_FOUND_END && f.kind != CCCC_FOUND_TORN && f.kind != CCCC_FOUND_ERROR);
+    cccc_arena_destroy(&arena);
+    cccc_scan_fini(&scan);
+    cccc_source_fini(&source);
+    return f.kind == CCCC_FOUND_ERROR ? storage(r, f.err, "cannot read the sealed segments of") : CCCC_OK;
 }
 
 /* The file ends, or is beyond understanding, below what is known durable. */
@@ -209,14 +289,17 @@ static void take_finding(struct recovery *r, const struct cccc_finding *f, cccc_
     }
 }
 
-static cccc_err_t judge_file(struct recovery *r)
+static cccc_err_t judge_active(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
+    uint64_t sealed = cccc_archive_last(l->archive);
     struct cccc_scan scan;
     struct cccc_judge judge;
     struct cccc_finding f;
-    cccc_scan_init(&scan, l->vfs, l->active.file->fd, 0, r->st.size, RECOVER_BLOCK);
-    cccc_judge_init(&judge, &scan, &(struct cccc_judge_start){.floor = r->same_file ? l->mark.seq : 0});
+    cccc_scan_init(&scan, &r->source, l->begin, r->st.size, RECOVER_BLOCK);
+    struct cccc_judge_start start = {.seq = sealed, .floor = r->same_file && l->mark.seq > sealed ? l->mark.seq : sealed};
+    start.crc = sealed > 0 ? l->archive->parts[l->archive->count - 1].crc : 0;
+    cccc_judge_init(&judge, &scan, &start);
     cccc_arena_t *arena = cccc_arena_new(RECOVER_ARENA);
     do {
         cccc_judge_next(&judge, &f);
@@ -228,9 +311,42 @@ static cccc_err_t judge_file(struct recovery *r)
         return storage(r, f.err, "cannot read");
     l->head = l->durable = judge.head;
     l->crc = l->durable_crc = judge.crc;
-    l->active.legacy_last = judge.legacy_last;
+    l->active.legacy_last = sealed > 0 ? cccc_archive_legacy_last(l->archive) : judge.legacy_last;
     r->vouched = judge.floor;
     return CCCC_OK;
+}
+
+/* The snapshot is not about this ledger: everything is folded from the beginning. */
+static void fold_anew(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    r->known_seq = 0;
+    r->forks = 0;
+    r->torn = l->lost = (struct cccc_gap){0};
+    r->torn_is_foreign = false;
+    l->health = CCCC_LEDGER_OK;
+    l->active.first_seq = 0;
+    cccc_index_fini(&l->active.index);
+    *r->report = (struct cccc_recovery){.restored = r->report->restored};
+    memcpy(r->report->note, r->note_before, sizeof r->note_before);
+    r->options->forget(r->options->arg);
+}
+
+static cccc_err_t judge_file(struct recovery *r)
+{
+    int rc = cccc_join(&r->ledger->archive, &r->source, r->st.size, &r->ledger->begin);
+    if (rc < 0)
+        return storage(r, rc, "cannot read");
+    memcpy(r->note_before, r->report->note, sizeof r->note_before);
+    r->known_seq = r->options->known_seq;
+    for (;;) {
+        cccc_err_t err = fold_sealed(r);
+        if (err == CCCC_OK)
+            err = judge_active(r);
+        if (err != CCCC_OK || r->known_seq == 0 || r->known_met)
+            return err;
+        fold_anew(r);
+    }
 }
 
 /* ---- acting ---- */
@@ -385,6 +501,8 @@ static cccc_err_t recover(struct recovery *r)
     cccc_ledger_t *l = r->ledger;
     cccc_err_t err = take_lock(r);
     if (err == CCCC_OK)
+        err = load_archive(r);
+    if (err == CCCC_OK)
         err = open_file(r);
     if (err == CCCC_OK)
         err = read_mark(r);
@@ -418,15 +536,20 @@ static cccc_err_t prepare_new(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
     bool damaged;
-    int rc = cccc_mark_read(l->vfs, l->mark_path, &l->mark, &l->mark_slot, &damaged);
+    int rc = cccc_mark_read(l->vfs, l->mark_path, NULL, &l->mark, &l->mark_slot, &damaged);
     if (rc < 0 && rc != -ENOTDIR)
         return cccc_fail(r->m, CCCC_E_STORAGE, "cannot read %s: %s", l->mark_path, strerror(-rc));
-    if (l->mark.seq > 0) {
-        report_gap(r, &(struct cccc_gap){.from_seq = 1, .to_seq = l->mark.seq, .reason = "missing"});
-        note(r->report, "ledger.jsonl is gone, with events 1 to %llu; restore a backup, or give them up: cccc ledger repair",
-             (unsigned long long)l->mark.seq);
-        return cccc_fail(r->m, CCCC_E_DAMAGED, "%s is gone, with events 1 to %llu; restore a backup, or give them up: cccc ledger repair",
-                         l->path, (unsigned long long)l->mark.seq);
+    cccc_err_t err = load_archive(r);
+    if (err != CCCC_OK)
+        return err;
+    uint64_t sealed = cccc_archive_last(l->archive), last = l->mark.seq > sealed ? l->mark.seq : sealed + (sealed > 0);
+    if (last > 0) {
+        report_gap(r, &(struct cccc_gap){.from_seq = sealed + 1, .to_seq = last, .reason = "missing"});
+        note(r->report, "ledger.jsonl is gone, with events %llu to %llu; restore a backup, or give them up: cccc ledger repair",
+             (unsigned long long)(sealed + 1), (unsigned long long)last);
+        return cccc_fail(r->m, CCCC_E_DAMAGED,
+                         "%s is gone, with events %llu to %llu; restore a backup, or give them up: cccc ledger repair", l->path,
+                         (unsigned long long)(sealed + 1), (unsigned long long)last);
     }
     l->fresh = true;
     return CCCC_OK;

@@ -33,7 +33,7 @@ static cccc_err_t storage(struct repair *r, int err, const char *what, const cha
 
 struct absent {
     const struct cccc_vfs *vfs;
-    char *path, *fresh, *mark_path;
+    char *path, *fresh, *state_dir, *mark_path;
     struct cccc_mark mark; /* what the one on disk becomes */
 };
 
@@ -70,6 +70,23 @@ static int put_empty(struct absent *a)
     return rc < 0 ? rc : cccc_vfs_sync_parent(a->vfs, a->path);
 }
 
+/* Sealed segments remember the ledger too: it had at least one line more than they have. */
+static int look_at_segments(struct absent *a)
+{
+    char ignored[256] = "";
+    struct cccc_archive *archive;
+    int rc = cccc_archive_load(a->vfs, a->state_dir, &archive, ignored, sizeof ignored);
+    if (rc < 0)
+        return rc;
+    uint64_t last = cccc_archive_last(archive);
+    if (last > 0 && a->mark.value.seq <= last) {
+        a->mark.value.seq = last + 1;
+        a->mark.value.offset = 0;
+    }
+    cccc_archive_release(&archive);
+    return 0;
+}
+
 static int find_absent(struct absent *a)
 {
     struct cccc_stat st;
@@ -77,7 +94,9 @@ static int find_absent(struct absent *a)
     int rc = a->vfs->stat(a->vfs->ctx, a->path, &st);
     if (rc != -ENOENT)
         return rc;
-    rc = cccc_mark_read(a->vfs, a->mark_path, &a->mark.value, &a->mark.slot, &damaged);
+    rc = cccc_mark_read(a->vfs, a->mark_path, NULL, &a->mark.value, &a->mark.slot, &damaged);
+    if (rc == 0)
+        rc = look_at_segments(a);
     return rc < 0 || a->mark.value.seq == 0 ? rc : put_empty(a);
 }
 
@@ -87,6 +106,7 @@ static cccc_err_t replace_absent(struct repair *r)
     struct absent a = {.vfs = r->options->vfs,
                        .path = cccc_path_join(dir, "ledger.jsonl"),
                        .fresh = cccc_path_join(dir, "ledger.jsonl.new"),
+                       .state_dir = cccc_path_join(dir, "state/ledger"),
                        .mark_path = cccc_path_join(dir, "state/ledger/mark")};
     a.mark.vfs = a.vfs;
     a.mark.path = a.mark_path;
@@ -94,6 +114,7 @@ static cccc_err_t replace_absent(struct repair *r)
     cccc_err_t err = rc < 0 ? storage(r, rc, "make", a.path) : CCCC_OK;
     free(a.path);
     free(a.fresh);
+    free(a.state_dir);
     free(a.mark_path);
     return err;
 }

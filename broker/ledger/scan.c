@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void cccc_scan_init(struct cccc_scan *self, const struct cccc_vfs *vfs, int fd, uint64_t from, uint64_t end, size_t block_bytes)
+void cccc_scan_init(struct cccc_scan *self, struct cccc_source *source, uint64_t from, uint64_t end, size_t block_bytes)
 {
-    *self = (struct cccc_scan){.vfs = vfs, .fd = fd, .offset = from, .end = end, .room = block_bytes};
+    *self = (struct cccc_scan){.source = source, .offset = from, .end = end, .room = block_bytes};
 }
 
 void cccc_scan_fini(struct cccc_scan *self)
@@ -35,7 +35,7 @@ static bool fill(struct cccc_scan *self)
     size_t want = self->room - kept;
     if (want > self->end - at)
         want = (size_t)(self->end - at);
-    ssize_t n = cccc_vfs_read_all(self->vfs, self->fd, self->block + kept, want, at);
+    ssize_t n = cccc_source_read(self->source, self->block + kept, want, at);
     if (n <= 0) {
         self->err = (int)n;
         return false;

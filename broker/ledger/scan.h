@@ -1,15 +1,14 @@
-/* scan.h - the lines of a stretch of a file, in order, without judging them.
+/* scan.h - the lines of a stretch of a ledger, in order, without judging them.
  *
  * Reads large blocks and hands out lines in place. A line longer than CCCC_LINE_BYTES_MAX is handed out without its bytes: it is damage,
  * and however long it is, memory stays bounded.
- * Thread: the caller's; the descriptor may be shared (pread). */
+ * Thread: the caller's. */
 #pragma once
 
-#include "broker/ledger/vfs.h"
+#include "broker/ledger/source.h"
 
 struct cccc_scan {
-    const struct cccc_vfs *vfs;
-    int fd;
+    struct cccc_source *source;
     uint64_t offset; /* of the next line */
     uint64_t end;    /* nothing at or after it is read */
     char *block;
@@ -27,8 +26,8 @@ struct cccc_raw_line {
     bool terminated; /* false only for a last line without a newline */
 };
 
-/* Lines that start in [from, end). `block_bytes` at a time; the block is allocated with the first read. Borrows `vfs` and `fd`. */
-void cccc_scan_init(struct cccc_scan *self, const struct cccc_vfs *vfs, int fd, uint64_t from, uint64_t end, size_t block_bytes);
+/* Lines that start in [from, end) of `source`. `block_bytes` at a time; the block is allocated with the first read. Borrows `source`. */
+void cccc_scan_init(struct cccc_scan *self, struct cccc_source *source, uint64_t from, uint64_t end, size_t block_bytes);
 void cccc_scan_fini(struct cccc_scan *self);
 /* False at the end of the stretch or of the file, and when a read fails (self->err). */
 bool cccc_scan_next(struct cccc_scan *self, struct cccc_raw_line *line);

@@ -3,6 +3,7 @@
  * Findings are told at the end, because an event further on may say that the operator has given a stretch up; of a file with very many, the oldest are told
  * earlier. A line whose checksum holds counts as sound unread: whether it is an event only a start finds out, and only a program could have made one that
  * is none. Needs no lock: of a ledger that is being written it sees a prefix, and a tail in flight looks torn. Thread: the caller's. */
+#include "broker/ledger/join.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
 
@@ -21,9 +22,13 @@ struct verification {
     void (*progress)(void *arg, uint64_t done, uint64_t all);
     void *arg;
     struct cccc_verify_report *report;
-    const char *path;
-    int fd;
-    uint64_t last_offset, last_size; /* of the last event's line */
+    const char *path; /* of what is being judged */
+    char **paths;     /* of segments; findings borrow them */
+    uint32_t path_count;
+    uint64_t base; /* where the first byte of it is in the source */
+    struct cccc_source *source;
+    uint64_t done, told, all;        /* bytes */
+    uint64_t last_offset, last_size; /* of the last event's line, in `source` */
 };
 
 static void tell_all(struct verification *v)
@@ -46,7 +51,9 @@ static void note(struct verification *v, enum cccc_verify_kind kind, uint64_t nu
         v->room = v->room ? v->room * 2 : 16;
         v->findings = cccc_room_again(v->findings, v->room, sizeof *v->findings);
     }
-    v->findings[v->count++] = (struct cccc_verify_finding){kind, v->path, number, *gap, what};
+    struct cccc_verify_finding *finding = &v->findings[v->count++];
+    *finding = (struct cccc_verify_finding){kind, v->path, number, *gap, what};
+    finding->gap.offset -= gap->offset >= v->base ? v->base : gap->offset;
 }
 
 /* What a ledger.repair gives up is no damage any more. Lines are read only where there is something to give up. */
@@ -128,35 +135,92 @@ static void check_finding(struct verification *v, const struct cccc_finding *f, 
     }
 }
 
-static int judge_all(struct verification *v, uint64_t size, uint64_t floor)
+/* Judge [from, to) of the source. */
+static int judge_stretch(struct verification *v, const struct cccc_judge_start *start, uint64_t from, uint64_t to)
 {
     struct cccc_scan scan;
     struct cccc_judge judge;
     struct cccc_finding f;
-    uint64_t told = 0;
-    cccc_scan_init(&scan, v->vfs, v->fd, 0, size, VERIFY_BLOCK);
-    cccc_judge_init(&judge, &scan, &(struct cccc_judge_start){.floor = floor});
+    cccc_scan_init(&scan, v->source, from, to, VERIFY_BLOCK);
+    cccc_judge_init(&judge, &scan, start);
     cccc_arena_t *arena = cccc_arena_new(16 * 1024);
     do {
         cccc_judge_next(&judge, &f);
         check_finding(v, &f, arena);
-        if (v->progress && scan.offset - told >= PROGRESS_STEP)
-            v->progress(v->arg, told = scan.offset, size);
+        if (v->progress && v->done + (scan.offset - from) - v->told >= PROGRESS_STEP)
+            v->progress(v->arg, v->told = v->done + (scan.offset - from), v->all);
     } while (f.kind != CCCC_FOUND_END && f.kind != CCCC_FOUND_TORN && f.kind != CCCC_FOUND_ERROR);
-    if (v->progress)
-        v->progress(v->arg, size, size);
-    v->report->lines = judge.number;
+    v->done += to - from;
+    v->report->lines += judge.number;
     cccc_arena_destroy(&arena);
     cccc_scan_fini(&scan);
     return f.err;
 }
+
+/* ---- sealed segments ---- */
+
+/* The file as a whole: is it there, and is it what the manifest says? */
+static int check_file(struct verification *v, const struct cccc_part *part)
+{
+    unsigned char hash[CCCC_HASH_BYTES];
+    struct cccc_gap all = {.from_seq = part->first, .to_seq = part->last, .length = part->bytes, .reason = "missing"};
+    int rc = part->there ? cccc_hash_file(v->vfs, v->path, hash) : -ENOENT;
+    if (rc == -ENOENT) {
+        v->report->seq_breaks++;
+        note(v, CCCC_VERIFY_DAMAGED, 0, &all, "the sealed segment is gone");
+        return 1;
+    }
+    all.reason = "damaged";
+    if (rc == 0 && memcmp(hash, part->hash, sizeof hash) != 0) {
+        v->report->broken++;
+        note(v, CCCC_VERIFY_DAMAGED, 0, &all, "the file is not the one that was sealed; what of it can be read is");
+    }
+    return rc;
+}
+
+static int verify_part(struct verification *v, const struct cccc_archive *archive, const struct cccc_part *part)
+{
+    char name[CCCC_PART_NAME_ROOM];
+    cccc_part_name(part, name);
+    v->path = v->paths[v->path_count++] = cccc_path_join(archive->dir, name);
+    v->base = part->at;
+    int rc = check_file(v, part);
+    struct cccc_judge_start start = {
+        .seq = part->first - 1, .crc = part->prev, .floor = part->last, .floor_final = true, .legacy_last = part->legacy_last};
+    if (rc == 0)
+        rc = judge_stretch(v, &start, part->at, part->at + part->raw);
+    return rc < 0 ? rc : 0;
+}
+
+static int verify_parts(struct verification *v, const struct cccc_archive *archive)
+{
+    uint64_t next = 1;
+    int rc = 0;
+    v->paths = cccc_room((archive->count + 1u) * sizeof *v->paths);
+    for (uint32_t i = 0; rc == 0 && i < archive->count; i++) {
+        const struct cccc_part *part = &archive->parts[i];
+        if (part->first > next) {
+            v->report->seq_breaks++;
+            note(v, CCCC_VERIFY_DAMAGED, 0, &(struct cccc_gap){.from_seq = next, .to_seq = part->first - 1, .reason = "missing"},
+                 "no sealed segment has them");
+        }
+        next = part->last + 1;
+        if (part->retired)
+            v->report->retired += part->last - part->first + 1;
+        else
+            rc = verify_part(v, archive, part);
+    }
+    return rc;
+}
+
+/* ---- all of it ---- */
 
 static int read_head_id(struct verification *v)
 {
     if (v->last_size == 0)
         return 0;
     char *line = cccc_room(v->last_size);
-    ssize_t n = cccc_vfs_read_all(v->vfs, v->fd, line, v->last_size, v->last_offset);
+    ssize_t n = cccc_source_read(v->source, line, v->last_size, v->last_offset);
     cccc_arena_t *arena = cccc_arena_new(16 * 1024);
     struct cccc_event event;
     struct cccc_seal seal;
@@ -168,38 +232,77 @@ static int read_head_id(struct verification *v)
     return n < 0 ? (int)n : 0;
 }
 
-static int verify_file(struct verification *v, const struct cccc_mark_value *mark)
+static int verify_active(struct verification *v, const struct cccc_archive *archive, const struct cccc_stat *st, uint64_t begin,
+                         uint64_t marked)
 {
-    struct cccc_stat st;
-    int rc = v->vfs->fstat(v->vfs->ctx, v->fd, &st);
-    if (rc < 0)
-        return rc;
-    v->report->bytes = st.size;
-    rc = judge_all(v, st.size, cccc_mark_is_about(mark, &st) ? mark->seq : 0);
+    uint64_t sealed = cccc_archive_last(archive);
+    struct cccc_judge_start start = {.seq = sealed, .floor = marked > sealed ? marked : sealed};
+    start.crc = sealed > 0 ? archive->parts[archive->count - 1].crc : 0;
+    v->base = 0;
+    int rc = judge_stretch(v, &start, begin, st->size);
     return rc < 0 ? rc : read_head_id(v);
 }
 
-/* The mark remembers a ledger that is gone. */
-static int miss_file(struct verification *v, const struct cccc_mark_value *mark)
+/* ledger.jsonl is gone: segments and mark remember it. A sealed ledger always has a line more than its segments. */
+static int miss_file(struct verification *v, uint64_t sealed, uint64_t marked)
 {
-    if (mark->seq == 0)
+    if (sealed == 0 && marked == 0)
         return -ENOENT;
-    struct cccc_gap all = {.from_seq = 1, .to_seq = mark->seq, .reason = "missing"};
+    struct cccc_gap all = {.from_seq = sealed + 1, .to_seq = marked > sealed ? marked : sealed + 1, .reason = "missing"};
     note(v, CCCC_VERIFY_LOST, 0, &all, "the file is gone");
     return 0;
 }
 
-static int verify_with_mark(struct verification *v, const char *mark_path)
+/* All of it: `fd` is ledger.jsonl, or -1 when it is gone. */
+static int verify_files(struct verification *v, const char *path, int fd, const struct cccc_stat *st, const char *state_dir,
+                        const struct cccc_mark_value *mark)
 {
+    char ignored[256] = "";
+    struct cccc_archive *archive;
+    uint64_t begin = 0, marked = fd >= 0 && !cccc_mark_is_about(mark, st) ? 0 : mark->seq;
+    int rc = cccc_archive_load(v->vfs, state_dir, &archive, ignored, sizeof ignored);
+    if (rc < 0)
+        return rc;
+    struct cccc_source active, sealed;
+    cccc_source_init(&active, v->vfs, fd, NULL, 0);
+    if (fd >= 0)
+        rc = cccc_join(&archive, &active, st->size, &begin);
+    cccc_source_init(&sealed, v->vfs, -1, archive, 0);
+    v->report->segments = archive->count;
+    v->report->sealed_bytes = archive->raw;
+    v->report->bytes = v->all = archive->raw + (fd >= 0 ? st->size - begin : 0);
+    v->source = &sealed;
+    if (rc == 0)
+        rc = verify_parts(v, archive);
+    v->source = &active;
+    v->path = path;
+    if (rc == 0)
+        rc = fd >= 0 ? verify_active(v, archive, st, begin, marked) : miss_file(v, cccc_archive_last(archive), marked);
+    cccc_source_fini(&sealed);
+    cccc_source_fini(&active);
+    cccc_archive_release(&archive);
+    return rc;
+}
+
+static int verify_all(struct verification *v, const char *path, const char *state_dir, const char *mark_path)
+{
+    struct cccc_stat st = {0};
     struct cccc_mark_value mark;
     unsigned slot;
     bool damaged;
-    int rc = cccc_mark_read(v->vfs, mark_path, &mark, &slot, &damaged);
+    int fd = v->vfs->open(v->vfs->ctx, path, CCCC_O_READ);
+    int rc = fd >= 0 ? v->vfs->fstat(v->vfs->ctx, fd, &st) : fd == -ENOENT ? 0 : fd;
     if (rc == 0)
-        rc = v->fd >= 0 ? verify_file(v, &mark) : v->fd == -ENOENT ? miss_file(v, &mark) : v->fd;
+        rc = cccc_mark_read(v->vfs, mark_path, fd >= 0 ? &st : NULL, &mark, &slot, &damaged);
+    if (rc == 0)
+        rc = verify_files(v, path, fd, &st, state_dir, &mark);
     tell_all(v);
+    if (rc == 0 && v->progress)
+        v->progress(v->arg, v->all, v->all);
     if (rc == 0 && damaged && v->each)
         v->each(v->arg, &(struct cccc_verify_finding){CCCC_VERIFY_MARK, mark_path, 1, {.reason = "damaged"}, "the mark is unreadable"});
+    if (fd >= 0)
+        v->vfs->close(v->vfs->ctx, fd);
     return rc;
 }
 
@@ -209,17 +312,19 @@ cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir,
 {
     *report = (struct cccc_verify_report){0};
     char *path = cccc_path_join(group_dir, "ledger.jsonl");
-    char *mark_path = cccc_path_join(group_dir, "state/ledger/mark");
+    char *state_dir = cccc_path_join(group_dir, "state/ledger");
+    char *mark_path = cccc_path_join(state_dir, "mark");
     struct verification v = {.vfs = vfs, .each = each, .progress = progress, .arg = arg, .report = report, .path = path};
-    v.fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
-    int rc = verify_with_mark(&v, mark_path);
-    if (v.fd >= 0)
-        vfs->close(vfs->ctx, v.fd);
+    int rc = verify_all(&v, path, state_dir, mark_path);
     cccc_err_t err = CCCC_OK;
     if (rc < 0)
         err = cccc_fail(m, rc == -ENOENT ? CCCC_E_NOT_FOUND : CCCC_E_STORAGE, "cannot verify %s: %s", path, strerror(-rc));
+    for (uint32_t i = 0; i < v.path_count; i++)
+        free(v.paths[i]);
+    free(v.paths);
     free(v.findings);
-    free(path);
     free(mark_path);
+    free(state_dir);
+    free(path);
     return err;
 }

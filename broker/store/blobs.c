@@ -4,6 +4,7 @@
  * Invariants: (1) a name without the leading point stands for whole, synced bytes; a <sha256>_ name for bytes with that hash. (2) no name
  * leaves the folder, and links are never followed.
  * Thread: the store thread. */
+#include "broker/mutant.h"
 #include "broker/store/files.h"
 
 #include <errno.h>
@@ -125,7 +126,7 @@ static cccc_err_t verify_upload(const struct cccc_store_call *call, int fd, cons
         rc = hash_file(call->vfs, fd, hex);
     if (rc == 0 && !cccc_str_is(call->store->name, hex))
         return cccc_fail(call->m, CCCC_E_BLOB_CONFLICT, "the bytes have the SHA-256 %s, not the announced one", hex);
-    if (rc == 0)
+    if (rc == 0 && !CCCC_MUTANT_IS(NO_BLOB_SYNC))
         rc = call->vfs->sync(call->vfs->ctx, fd);
     return rc < 0 ? cccc_file_fail(call->m, rc, "store", path) : CCCC_OK;
 }
@@ -255,7 +256,7 @@ static int write_synced(const struct cccc_vfs *vfs, const char *path, cccc_str_t
     if (fd < 0)
         return fd;
     int rc = cccc_vfs_write_all(vfs, fd, data.ptr, data.len);
-    if (rc == 0)
+    if (rc == 0 && !CCCC_MUTANT_IS(NO_TEXT_SYNC))
         rc = vfs->sync(vfs->ctx, fd);
     vfs->close(vfs->ctx, fd);
     return rc;

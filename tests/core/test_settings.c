@@ -62,7 +62,7 @@ static void each_value_is_stored_in_canonical_form(void **state)
     }
 }
 
-static void there_are_nineteen_settings_with_their_defaults(void **state)
+static void there_are_twenty_one_settings_with_their_defaults(void **state)
 {
     bench_t *b = *state;
     const char *id = team(b);
@@ -76,8 +76,9 @@ static void there_are_nineteen_settings_with_their_defaults(void **state)
         "'keepalive_delay_seconds': 120, 'keepalive_max_per_actor': 3, 'silence_timeout_seconds': 600, 'help_nudge_interval_seconds': 600, "
         "'help_nudge_min_messages': 10, 'min_interval_seconds': 0, 'auto_mark_on_delivery': false, 'terminal_transcript_visibility': "
         "'foreman', "
-        "'terminal_transcript_notify_tail': true, 'terminal_transcript_notify_lines': 20}");
-    assert_int_equal(bench_at(result, "settings")->via.map.size, 19);
+        "'terminal_transcript_notify_tail': true, 'terminal_transcript_notify_lines': 20, 'ledger_max_active_bytes': 67108864, "
+        "'ledger_keep_tail_lines': 2000}");
+    assert_int_equal(bench_at(result, "settings")->via.map.size, 21);
 }
 
 /* What is shown for a delay nobody set is what is used: a multiple of nudge_after_seconds. */
@@ -153,7 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(each_value_is_stored_in_canonical_form),
-        T(there_are_nineteen_settings_with_their_defaults),
+        T(there_are_twenty_one_settings_with_their_defaults),
         T(delays_follow_the_first_one),
         T(settings_live_where_the_reference_says),
         T(patches_are_refused_whole),

@@ -128,7 +128,7 @@ def judge_state(task):
 
 
 def last_recording(folder):
-    """Each worker reads a recording once."""
+    """Each worker reads a recording once. (A folder's name is never used again.)"""
     if last_recording.folder != folder:
         last_recording.folder, last_recording.taken = folder, recording.Recording(folder)
     return last_recording.taken

@@ -152,8 +152,10 @@ static const char *inside(int dir_fd, const char *path, char room[PATH_ROOM])
     strcpy(room + len, path);
     if (strncmp(room, recorder.root, recorder.root_len) != 0 || (room[recorder.root_len] != '/' && room[recorder.root_len] != '\0'))
         return NULL;
-    const char *rest = room + recorder.root_len;
-    if (strstr(rest, "//") || strstr(rest, "/./") || strstr(rest, "/../"))
+    char *rest = room + recorder.root_len;
+    for (char *twice; (twice = strstr(rest, "//"));)
+        memmove(twice, twice + 1, strlen(twice));
+    if (strstr(rest, "/./") || strstr(rest, "/../"))
         give_up("a path that is not in its plain form: %s", room);
     return *rest == '/' ? rest + 1 : rest;
 }

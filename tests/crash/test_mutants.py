@@ -10,7 +10,8 @@ import kill_points
 ASKED = explore.options(["--build", os.environ["CCCC_BUILD"]] if "CCCC_BUILD" in os.environ else [])
 PROGRAMS = ["--build", str(ASKED.build), "--daemon", str(ASKED.build / "tests/crash/ccccd_mutable")]
 
-POWER_CUTS = ["NO_SYNC", "NO_DIR_SYNC", "NO_REPLACE_DIR_SYNC", "NO_ASIDE", "ACK_BEFORE_COMMIT", "PUBLISH_BEFORE_COMMIT", "DEDUPE_FORGOTTEN"]
+POWER_CUTS = ["NO_SYNC", "NO_DIR_SYNC", "NO_REPLACE_DIR_SYNC", "NO_ASIDE", "ACK_BEFORE_COMMIT", "PUBLISH_BEFORE_COMMIT", "DEDUPE_FORGOTTEN",
+              "NO_REPLACE_SYNC", "NO_TRASH_SYNC", "NO_BLOB_SYNC", "NO_TEXT_SYNC"]
 
 
 @pytest.mark.parametrize("mistake", POWER_CUTS)

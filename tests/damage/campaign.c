@@ -133,7 +133,8 @@ static void hear_finding(void *arg, const struct cccc_verify_finding *finding)
     /* A line of the older format has no checksum of its own: the first sealed line vouches for all of them. */
     bool covers = gap->offset <= e->at && e->at <= gap->offset + gap->length;
     bool vouches = finding->kind == CCCC_VERIFY_FORKED && e->at < e->file->legacy_end && gap->offset == e->file->legacy_end;
-    e->named = e->named || ((covers || vouches) && finding->line > 0);
+    /* Of a sealed segment the whole file is named. */
+    e->named = e->named || ((covers || vouches) && (finding->line > 0 || e->file->kind == FILE_SEGMENT));
 }
 
 static void verify_ledgers(struct experiment *e)
@@ -288,6 +289,8 @@ static enum verdict judge(struct experiment *e)
     switch (e->file->kind) {
     case FILE_LEDGER:
         return judge_ledger(e);
+    case FILE_SEGMENT: /* one that no manifest names is a copy of what ledger.jsonl has */
+        return e->named ? DETECTED : same ? HARMLESS : WRONG;
     case FILE_CONFIG:
     case FILE_DOCUMENT:
         return e->reported ? CHANGED : e->file->unsummed ? UNDETECTABLE : WRONG;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const file_kind_names[FILE_KINDS] = {"ledger", "group.yaml", "registry, active", "blob", "group.sum", "caches"};
+const char *const file_kind_names[FILE_KINDS] = {"ledger", "sealed segments", "group.yaml", "registry, active",
+                                                 "blob",   "group.sum",       "caches"};
 
 enum { OPERATOR_CONN = 1, LEGACY_GROUP = 4, UNOPENED_GROUP = 5 };
 
@@ -177,8 +178,8 @@ static enum file_kind kind_of(const char *path)
         const char *end;
         enum file_kind kind;
     } kinds[] = {
-        {"/ledger.jsonl", FILE_LEDGER},  {"/group.yaml", FILE_CONFIG}, {"/registry.json", FILE_DOCUMENT},
-        {"/active.json", FILE_DOCUMENT}, {"_chat.txt", FILE_BLOB},     {"/group.sum", FILE_SUM},
+        {"/ledger.jsonl", FILE_LEDGER}, {"/group.yaml", FILE_CONFIG}, {"/registry.json", FILE_DOCUMENT}, {"/active.json", FILE_DOCUMENT},
+        {"_chat.txt", FILE_BLOB},       {"/group.sum", FILE_SUM},     {".jsonl.zst", FILE_SEGMENT},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         size_t len = strlen(path), end = strlen(kinds[i].end);
@@ -197,7 +198,7 @@ static void measure_ledger(struct home *home, struct home_file *file)
     uint64_t seq = 0, floor = 0;
     struct cccc_seal seal;
     snprintf(mark_path, sizeof mark_path, "%.*sstate/ledger/mark", (int)(strlen(file->path) - strlen("ledger.jsonl")), file->path);
-    cccc_mark_read(simdisk_vfs(home->sim.disk), mark_path, &mark, &slot, &damaged);
+    cccc_mark_read(simdisk_vfs(home->sim.disk), mark_path, NULL, &mark, &slot, &damaged);
     floor = mark.seq;
     file->marked_end = mark.offset;
     for (int pass = 0; pass < 2; pass++)

@@ -8,6 +8,7 @@
 /* What a file is to cccc, which decides what damage to it may do. */
 enum file_kind {
     FILE_LEDGER,
+    FILE_SEGMENT,  /* sealed events; its whole content has a hash */
     FILE_CONFIG,   /* group.yaml */
     FILE_DOCUMENT, /* registry.json, active.json: with a checksum inside */
     FILE_BLOB,

@@ -21,7 +21,7 @@ kind, count = sys.argv[2], int(sys.argv[3])
 crowd = []
 for number in range(count):
     try:
-        raw = rawclient.connect(sys.argv[1])
+        raw = rawclient.dealer(sys.argv[1]) if kind == "idle" else rawclient.connect(sys.argv[1])
         if kind == "half":
             raw.sendall(rawclient.GREETING[:20])
         crowd.append(raw)
@@ -105,6 +105,36 @@ def test_five_thousand_connections_with_256_descriptors(kind):
             while descriptors(pid) > before + 10:
                 assert time.monotonic() - began < 30, "connections that ended are kept"
                 time.sleep(0.01)
+        assert home.stop() == 0
+
+
+def test_three_thousand_idle_connections_are_kept_and_cost_little():
+    """They have shaken hands and say nothing: none is dropped, the daemon sleeps, and who works does not notice them."""
+    with Home() as home:
+        home.start()
+        pid = home.process.pid
+        if resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] < 4096:
+            pytest.skip("NOT PROVEN HERE: fewer than 4,096 descriptors are allowed")
+        with home.bus(timeout_s=60) as bus:
+            group = make_group(bus)
+            before = bus.ask("status")
+            crowd = Crowd(busclient.descriptor(home.path)["bus"].removeprefix("ipc://"), "idle", 6, 500)
+            for number in range(100):
+                bus.ask("send", group_id=group, text=f"m{number}", to=["lead"])
+            deadline = time.monotonic() + 30
+            while (status := bus.ask("status"))["fds"] < before["fds"] + 3000:
+                assert time.monotonic() < deadline, status["fds"]
+                time.sleep(0.05)
+            assert status["shed_connections"] == status["dropped_peers"] == 0
+            if not is_instrumented():
+                assert status["rss_bytes"] - before["rss_bytes"] < 3000 * 40 << 10
+                used, began = processor_s(pid), time.monotonic()
+                time.sleep(1)  # nothing happens meanwhile, and that is measured
+                assert (processor_s(pid) - used) / (time.monotonic() - began) < 0.1
+            crowd.leave()
+            while bus.ask("status")["fds"] > before["fds"] + 10:
+                assert time.monotonic() < deadline + 30, "connections that ended are kept"
+                time.sleep(0.05)
         assert home.stop() == 0
 
 

@@ -189,6 +189,9 @@ static bool random_work(struct world *w)
     case 1:
         world_close(w);
         return false;
+    case 2:
+        world_seal(w, simdisk_roll(w->disk, 8));
+        return w->maybe.size == 0 && cccc_ledger_health(w->ledger) == CCCC_LEDGER_OK;
     default:
         world_append(w, 1 + (unsigned)simdisk_roll(w->disk, 6), simdisk_roll(w->disk, 6) ? 250 : 5000);
         world_commit(w, &result);

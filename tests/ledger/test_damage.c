@@ -711,7 +711,7 @@ static void a_torn_mark_slot_leaves_the_other(void **state)
     bool damaged;
     mark[CCCC_MARK_SLOT_BYTES + 30] ^= 4;
     simdisk_poke(w->disk, WORLD_MARK, mark, len);
-    assert_int_equal(cccc_mark_read(w->vfs, WORLD_MARK, &value, &slot, &damaged), 0);
+    assert_int_equal(cccc_mark_read(w->vfs, WORLD_MARK, NULL, &value, &slot, &damaged), 0);
     assert_int_equal(value.seq, EVENTS);
     assert_int_equal(slot, 0);
     assert_false(damaged);

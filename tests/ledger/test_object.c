@@ -224,10 +224,10 @@ static void a_mark_is_offered_until_it_is_written(void **state)
     struct cccc_mark_value value;
     unsigned slot;
     bool damaged;
-    assert_int_equal(cccc_mark_read(w.vfs, WORLD_MARK, &value, &slot, &damaged), 0);
+    assert_int_equal(cccc_mark_read(w.vfs, WORLD_MARK, NULL, &value, &slot, &damaged), 0);
     assert_int_equal(value.seq, 1);
     world_mark(&w);
-    assert_int_equal(cccc_mark_read(w.vfs, WORLD_MARK, &value, &slot, &damaged), 0);
+    assert_int_equal(cccc_mark_read(w.vfs, WORLD_MARK, NULL, &value, &slot, &damaged), 0);
     assert_int_equal(value.seq, 2);
     assert_int_equal(value.offset, cccc_ledger_size(w.ledger));
     world_fini(&w);

@@ -64,6 +64,25 @@ static void damage(struct shelf *shelf, unsigned one_in)
     free(copy);
 }
 
+/* Part of the ledger moves into sealed segments: reading must not know the difference. */
+static void seal_shelf(struct world *w, uint64_t keep)
+{
+    const struct cccc_seal_options options = {.keep_lines = keep,
+                                              .segment_bytes = 1000 + simdisk_roll(w->disk, 1u << (12 + simdisk_roll(w->disk, 8))),
+                                              .frame_bytes = 100 + (uint32_t)simdisk_roll(w->disk, 1u << (8 + simdisk_roll(w->disk, 10)))};
+    cccc_sealing_t *seal = cccc_ledger_take_seal(w->ledger, &options);
+    bool over;
+    struct cccc_seal_result result;
+    if (!seal)
+        return;
+    cccc_seal_prepare(seal);
+    if (cccc_ledger_seal_begin_switch(w->ledger, seal, &over))
+        cccc_seal_switch(seal);
+    cccc_ledger_seal_done(w->ledger, seal, &result);
+    cccc_seal_destroy(&seal);
+    assert_int_equal(result.err, CCCC_OK);
+}
+
 /* `one_in` 0: no damage; the ledger is opened again after it. */
 static void shelf_init(struct shelf *shelf, uint64_t seed, unsigned one_in)
 {
@@ -81,6 +100,10 @@ static void shelf_init(struct shelf *shelf, uint64_t seed, unsigned one_in)
     world_close(w);
     damage(shelf, one_in);
     assert_int_equal(world_open(w), CCCC_OK);
+    for (uint64_t seals = simdisk_roll(w->disk, 4), keep = shelf->head; seals > 0 && keep > 1; seals--) {
+        keep = 1 + simdisk_roll(w->disk, keep);
+        seal_shelf(w, keep);
+    }
 }
 
 static void shelf_fini(struct shelf *shelf)

@@ -4,7 +4,7 @@
  * and then whole lines from the beginning of `maybe`. Checks end the test with the seed in the message. */
 #pragma once
 
-#include "broker/ledger/ledger.h"
+#include "broker/ledger/seal.h"
 #include "tests/support/simdisk.h"
 
 #define WORLD_GROUP  "/home/groups/g_000000000001"
@@ -22,6 +22,7 @@ struct world {
     uint64_t epoch;
     cccc_arena_t *arena;
     cccc_buf_t acked, maybe;
+    cccc_buf_t whole; /* of world_bytes */
     /* of the last opening */
     struct cccc_recovery report;
     struct cccc_errmsg message;
@@ -48,7 +49,11 @@ bool world_commit(struct world *w, struct cccc_commit *result);
 void world_commit_all(struct world *w);
 void world_mark(struct world *w);
 
-/* The file as it is; empty when there is none. */
+/* Seal all but `keep` lines, in small segments and frames, with some appends while the seal is under way. False when it came to nothing; the result says whether the
+ * ledger must be opened again. */
+bool world_seal(struct world *w, uint64_t keep);
+
+/* All lines of the ledger as they are on the disk, sealed or not; empty when there are none. */
 void world_bytes(struct world *w, const char **bytes, size_t *len);
 /* The file against the model, which then takes the file's word for `maybe`. */
 void world_check_file(struct world *w);

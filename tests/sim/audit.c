@@ -5,6 +5,7 @@
 #include "broker/core/core.h"
 #include "proto/json.h"
 #include "tests/sim/oracle.h"
+#include "tests/support/ledger_bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,21 +43,27 @@ static void look(void *arg, const char *name)
     struct search *search = arg;
     size_t len = strlen(search->prefix);
     if (strncmp(name, search->prefix, len) == 0 && name[len] == '.')
-        snprintf(search->found, sizeof search->found, "/home/trash/%s/ledger.jsonl", name);
+        snprintf(search->found, sizeof search->found, "/home/trash/%s", name);
 }
 
 bool oracle_ledger(const oracle_t *self, const struct known_group *group, const char **bytes, size_t *len, bool *in_trash)
 {
+    static cccc_buf_t lines; /* until the next call */
     char path[96];
     const struct cccc_vfs *vfs = simdisk_vfs(self->sim->disk);
     struct search search = {.prefix = group->id};
-    snprintf(path, sizeof path, "/home/groups/%s/ledger.jsonl", group->id);
+    snprintf(path, sizeof path, "/home/groups/%s", group->id);
+    lines.size = 0;
     *in_trash = false;
-    if (simdisk_peek(self->sim->disk, path, bytes, len))
-        return true;
-    vfs->list(vfs->ctx, "/home/trash", look, &search);
-    *in_trash = search.found[0] != '\0';
-    return *in_trash && simdisk_peek(self->sim->disk, search.found, bytes, len);
+    bool found = ledger_bytes(self->sim->disk, path, &lines, NULL);
+    if (!found) {
+        vfs->list(vfs->ctx, "/home/trash", look, &search);
+        *in_trash = search.found[0] != '\0';
+        found = *in_trash && ledger_bytes(self->sim->disk, search.found, &lines, NULL);
+    }
+    *bytes = lines.size ? lines.data : "";
+    *len = lines.size;
+    return found;
 }
 
 /* ---- one line ---- */

@@ -24,7 +24,7 @@ struct broker {
     struct cccc_bus bus;
     struct sim *sim;
     struct broker_ears ears;
-    struct cccc_pool committers, readers, filer, openers;
+    struct cccc_pool committers, readers, filer, openers, sealer;
     struct cccc_work *finished, **finished_end;
     struct cccc_peers peers;
     struct cccc_daemon_facts facts;
@@ -66,6 +66,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
     pool_init(&self->readers, self, 2);
     pool_init(&self->filer, self, 1);
     pool_init(&self->openers, self, 1);
+    pool_init(&self->sealer, self, 1);
     struct cccc_bus *bus = &self->bus;
     bus->vfs = simdisk_vfs(sim->disk);
     snprintf(bus->home.root, sizeof bus->home.root, "/home");
@@ -74,6 +75,13 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
     bus->readers = &self->readers;
     bus->filer = &self->filer;
     bus->openers = &self->openers;
+    bus->sealer = &self->sealer;
+    if (sim_once_in(sim, 2)) {
+        bus->ledgers.seal_at = 300 + sim_roll(sim, 5000);
+        bus->ledgers.seal_options = (struct cccc_seal_options){.keep_lines = 1 + sim_roll(sim, 6),
+                                                               .segment_bytes = 400 + sim_roll(sim, 6000),
+                                                               .frame_bytes = 100 + (uint32_t)sim_roll(sim, 2000)};
+    }
     self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_mono_us = sim->mono_us};
     return self;
 }
@@ -171,7 +179,7 @@ static struct cccc_work *take(struct cccc_pool *pool, unsigned index)
 
 bool broker_work(broker_t *self)
 {
-    struct cccc_pool *pools[] = {&self->committers, &self->readers, &self->filer, &self->openers};
+    struct cccc_pool *pools[] = {&self->committers, &self->readers, &self->filer, &self->openers, &self->sealer};
     unsigned in_all = 0;
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         in_all += choices(pools[i]);
@@ -233,7 +241,7 @@ void broker_settle(broker_t *self)
         bool finished = self->finished != NULL;
         turn(self, UINT64_MAX);
         if (!worked && !finished && !choices(&self->committers) && !choices(&self->readers) && !choices(&self->filer) &&
-            !choices(&self->openers))
+            !choices(&self->openers) && !choices(&self->sealer))
             return;
     }
     sim_broken(self->sim, "liveness", "the daemon has not come to rest after %d pieces of work", IDLE_WORK_MAX);
@@ -266,6 +274,7 @@ void broker_stop(broker_t **self)
     struct cccc_bus *bus = &(*self)->bus;
     bus->phase = CCCC_DRAINING;
     cccc_core_stop(bus->core);
+    cccc_ledgers_cancel_seals(bus);
     cccc_bus_carry_out(bus);
     broker_settle(*self);
     if (!cccc_core_is_quiet(bus->core) || !cccc_ledgers_are_settled(&bus->ledgers))

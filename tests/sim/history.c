@@ -6,6 +6,7 @@
 #include "tests/sim/history.h"
 
 #include "tests/sim/clients.h"
+#include "tests/support/ledger_bytes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,11 +87,11 @@ static bool group_file(const struct history *h, const struct known_group *group,
 static bool is_outdated(const struct history *h, const struct known_group *group, const char *yaml)
 {
     static const char *const changes[] = {"\"kind\":\"group.", "\"kind\":\"actor."};
-    char path[96];
     const char *bytes, *stamp = strstr(yaml, "\nledger_seq: ");
     size_t len;
     uint64_t seq = stamp ? strtoull(stamp + strlen("\nledger_seq: "), NULL, 10) : 0;
-    if (!group_file(h, group, "ledger.jsonl", path, &bytes, &len))
+    bool in_trash;
+    if (!oracle_ledger(h->oracle, group, &bytes, &len, &in_trash))
         return false;
     for (size_t at = 0, line = 0; at < len; line++) {
         const char *newline = memchr(bytes + at, '\n', len - at);
@@ -157,11 +158,14 @@ static void flip_a_bit(struct history *h, struct known_group *group)
     size_t len, start, line_len;
     if (group->flip_count == FLIPS_MAX || group->head < 4 || !group_file(h, group, "ledger.jsonl", path, &bytes, &len))
         return;
-    uint64_t seq = 1 + sim_roll(&h->sim, group->head / 2), later = 0;
+    uint64_t sealed = ledger_first_seq(bytes, len) - 1; /* what was sealed is left alone */
+    if (sealed >= group->head)
+        return;
+    uint64_t seq = sealed + 1 + sim_roll(&h->sim, (group->head - sealed + 1) / 2), later = 0;
     struct cccc_seal seal = {0};
-    if (oracle_was_flipped(group, seq) || !find_line(bytes, len, group->head, &start, &line_len) ||
+    if (oracle_was_flipped(group, seq) || !find_line(bytes, len, group->head - sealed, &start, &line_len) ||
         cccc_line_inspect(bytes + start, line_len, &later, &seal) != CCCC_LINE_SOUND || seal.dur < seq ||
-        !find_line(bytes, len, seq, &start, &line_len) || !memmem(bytes + start, line_len, "\"kind\":\"chat.", 13))
+        !find_line(bytes, len, seq - sealed, &start, &line_len) || !memmem(bytes + start, line_len, "\"kind\":\"chat.", 13))
         return;
     char *damaged = malloc(len);
     CCCC_ASSERT(damaged, "out of memory");

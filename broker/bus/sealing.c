@@ -1,0 +1,175 @@
+/* sealing.c - when a ledger is sealed, and the stages of a seal between the loop and the threads.
+ *
+ * Segments are written and lines copied by a thread of their own, one ledger after the other, so that no read and no commit waits for them; only the switch goes to a
+ * commit thread, as a batch would, and like a batch when no other one of that ledger is out.
+ * Thread: the loop's; the runs are pool.h work. */
+#include "broker/bus/bus.h"
+#include "broker/bus/log.h"
+#include "broker/bus/shelf.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* A switch begins when at most BEHIND_MAX bytes are still to be copied, or after ROUNDS_MAX attempts to get there. */
+enum { LOOK_STEP = 1024 * 1024, BEHIND_MAX = 1024 * 1024, ROUNDS_MAX = 8 };
+
+static struct sealing *of_work(struct cccc_work *work)
+{
+    return (struct sealing *)work;
+}
+
+/* ---- the end of a seal ---- */
+
+/* A finished seal's files are closed by a thread: the last one to close a file that has no name any more pays for its blocks. */
+struct sweeping {
+    struct cccc_work work;
+    cccc_sealing_t *seal;
+};
+
+static void run_sweep(struct cccc_work *work)
+{
+    cccc_seal_destroy(&((struct sweeping *)work)->seal);
+}
+
+static void finish_sweep(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    bus->ledgers.seals_out--;
+    free(work);
+}
+
+static void sweep(struct cccc_bus *bus, cccc_sealing_t *seal)
+{
+    struct sweeping *sweeping = calloc(1, sizeof *sweeping);
+    CCCC_ASSERT(sweeping, "out of memory");
+    sweeping->work = (struct cccc_work){.run = run_sweep, .finish = finish_sweep};
+    sweeping->seal = seal;
+    cccc_pool_put(bus->sealer, &sweeping->work);
+}
+
+static void tell(struct cccc_bus *bus, const struct cccc_shelf *shelf, const struct cccc_seal_result *result)
+{
+    if (result->err != CCCC_OK)
+        cccc_log(LOG_ERR, "SEAL-FAILED", "%s group=%s", result->message.text, shelf->group_id);
+    else if (result->last_seq > 0)
+        cccc_log(LOG_INFO, "SEALED",
+                 "older events were sealed group=%s from_seq=%" PRIu64 " to_seq=%" PRIu64 " bytes=%" PRIu64 " sealed_bytes=%" PRIu64,
+                 shelf->group_id, result->first_seq, result->last_seq, result->raw_bytes, result->file_bytes);
+    (void)bus;
+}
+
+static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    struct sealing *self = &shelf->sealing;
+    cccc_sealing_t *seal = self->seal;
+    struct cccc_seal_result result;
+    self->seal = NULL;
+    self->waits = false;
+    cccc_ledger_seal_done(shelf->ledger, seal, &result);
+    self->look_at = cccc_ledger_unsealed(shelf->ledger) + LOOK_STEP;
+    tell(bus, shelf, &result);
+    sweep(bus, seal);
+    if (cccc_ledger_health(shelf->ledger) == CCCC_LEDGER_FAILED && shelf->leaving == STAYS)
+        cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, true, result.message.text, true);
+    else if (cccc_ledger_backlog(shelf->ledger) > 0)
+        cccc_shelf_become_dirty(&bus->ledgers, shelf);
+}
+
+/* ---- stages ---- */
+
+static void run_prepare(struct cccc_work *work)
+{
+    cccc_seal_prepare(of_work(work)->seal);
+}
+
+static void run_catch_up(struct cccc_work *work)
+{
+    cccc_seal_catch_up(of_work(work)->seal);
+}
+
+static void run_switch(struct cccc_work *work)
+{
+    cccc_seal_switch(of_work(work)->seal);
+}
+
+static void finish_switch(struct cccc_work *work, void *loop)
+{
+    struct cccc_shelf *shelf = of_work(work)->shelf;
+    end_seal(loop, shelf);
+    cccc_shelf_settle(loop, shelf);
+}
+
+static void finish_copy(struct cccc_work *work, void *loop);
+
+static void next_stage(struct cccc_bus *bus, struct sealing *self)
+{
+    uint64_t behind = cccc_ledger_seal_behind(self->shelf->ledger, self->seal);
+    if (behind > BEHIND_MAX && self->rounds < ROUNDS_MAX) {
+        self->rounds++;
+        self->work.run = run_catch_up;
+        self->work.finish = finish_copy;
+        cccc_pool_put(bus->sealer, &self->work);
+        return;
+    }
+    self->waits = true;
+}
+
+static void finish_copy(struct cccc_work *work, void *loop)
+{
+    struct sealing *self = of_work(work);
+    next_stage(loop, self);
+    cccc_shelf_settle(loop, self->shelf);
+}
+
+void cccc_sealing_go_on(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    struct sealing *self = &shelf->sealing;
+    bool over;
+    if (self->seal && (shelf->leaving != STAYS || bus->phase != CCCC_SERVING))
+        cccc_seal_cancel(self->seal);
+    if (!self->seal || !self->waits)
+        return;
+    if (cccc_ledger_seal_begin_switch(shelf->ledger, self->seal, &over)) {
+        self->waits = false;
+        self->work.run = run_switch;
+        self->work.finish = finish_switch;
+        cccc_pool_put(bus->committers, &self->work);
+    } else if (over) {
+        end_seal(bus, shelf);
+    }
+}
+
+/* ---- the beginning of a seal ---- */
+
+static void begin_seal(struct cccc_bus *bus, struct cccc_shelf *shelf, const struct cccc_seal_options *options)
+{
+    struct sealing *self = &shelf->sealing;
+    self->seal = cccc_ledger_take_seal(shelf->ledger, options);
+    if (!self->seal)
+        return;
+    self->rounds = 0;
+    self->waits = false;
+    self->work.run = run_prepare;
+    self->work.finish = finish_copy;
+    bus->ledgers.seals_out++;
+    cccc_pool_put(bus->sealer, &self->work);
+}
+
+void cccc_sealing_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    struct sealing *self = &shelf->sealing;
+    const struct cccc_ledgers *ledgers = &bus->ledgers;
+    uint64_t unsealed = cccc_ledger_unsealed(shelf->ledger);
+    if (self->seal || shelf->leaving != STAYS || bus->phase != CCCC_SERVING ||
+        unsealed < (ledgers->seal_at ? ledgers->seal_at : self->look_at))
+        return;
+    struct cccc_ledger_policy policy;
+    struct cccc_seal_options options = ledgers->seal_options;
+    cccc_core_ledger_policy(bus->core, shelf->slot, &policy);
+    self->look_at = unsealed + LOOK_STEP;
+    if (!ledgers->seal_at && unsealed < policy.max_active_bytes)
+        return;
+    if (!ledgers->seal_at)
+        options = (struct cccc_seal_options){.keep_lines = policy.keep_tail_lines, .keep_bytes = policy.max_active_bytes / 4};
+    begin_seal(bus, shelf, &options);
+}

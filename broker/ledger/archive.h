@@ -1,0 +1,64 @@
+/* archive.h - which sealed segments a ledger has: the manifest in memory.
+ *
+ * Immutable once it is made, and counted: the ledger and the reads that are under way share it, so a seal or a retirement makes a new one. FORMAT.md has the
+ * manifest's format.
+ * Thread: any; holders are added by the ledger's owner, any thread may let go. */
+#pragma once
+
+#include "broker/ledger/vfs.h"
+
+#include <stdatomic.h>
+
+enum { CCCC_HASH_BYTES = 32, CCCC_PART_NAME_ROOM = 48 };
+
+/* A row of the manifest. */
+struct cccc_part {
+    uint64_t first, last; /* seqs */
+    uint64_t raw;         /* bytes, uncompressed */
+    uint64_t bytes;       /* of the file */
+    uint32_t prev, crc;   /* what its first line continues; of its last line */
+    uint64_t legacy_last;
+    unsigned char hash[CCCC_HASH_BYTES]; /* BLAKE2b-256 of the file */
+    bool retired;
+    uint64_t retired_at; /* seconds since 1970 */
+    /* not in the manifest */
+    bool there;  /* the file has the size it should have; retired ones and others have no bytes to read */
+    uint64_t at; /* where its bytes begin in the ledger's stretch (source.h) */
+};
+
+struct cccc_archive {
+    _Atomic uint32_t holders;
+    const struct cccc_vfs *vfs;
+    char *dir;               /* state/ledger */
+    struct cccc_part *parts; /* rising */
+    uint32_t count;
+    uint64_t raw; /* bytes of the parts that are there */
+};
+
+/* Read the manifest, or what stands for it, and look for its files. Never fails but for the device: an empty archive when nothing was sealed. Adds to `note` (of
+ * `note_room` bytes) what is not as it should be. 0 or -errno. */
+int cccc_archive_load(const struct cccc_vfs *vfs, const char *state_dir, struct cccc_archive **out, char *note, size_t note_room);
+/* A new one with these parts (copied), of which `there` is known. Never NULL. */
+struct cccc_archive *cccc_archive_new(const struct cccc_vfs *vfs, const char *state_dir, const struct cccc_part *parts, uint32_t count);
+struct cccc_archive *cccc_archive_keep(struct cccc_archive *self);
+/* Takes and nulls. NULL is fine. */
+void cccc_archive_release(struct cccc_archive **self);
+/* Make the manifest say what `self` says, durably. 0 or -errno. */
+int cccc_archive_write(const struct cccc_archive *self);
+
+/* The same without the parts from `first_seq` on: ledger.jsonl has their lines. Takes `self`. */
+struct cccc_archive *cccc_archive_trim(struct cccc_archive *self, uint64_t first_seq);
+
+/* Last seq sealed, or retired; 0 = none. */
+uint64_t cccc_archive_last(const struct cccc_archive *self);
+/* First seq that can be read from it; last + 1 when none can. */
+uint64_t cccc_archive_first(const struct cccc_archive *self);
+uint64_t cccc_archive_legacy_last(const struct cccc_archive *self);
+/* The part that has `seq`, or else the first one behind it; count when there is none. */
+uint32_t cccc_archive_find(const struct cccc_archive *self, uint64_t seq);
+/* Why [*from, ...] is not there: the reason of the gap that begins at `from`, and in *to, at most its value, how far that reason holds. */
+const char *cccc_archive_why_missing(const struct cccc_archive *self, uint64_t from, uint64_t *to, const char *otherwise);
+/* The file name of a segment. */
+void cccc_part_name(const struct cccc_part *part, char out[CCCC_PART_NAME_ROOM]);
+/* False unless `name` is one; fills first and last. */
+bool cccc_part_parse_name(const char *name, struct cccc_part *out);
