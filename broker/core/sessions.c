@@ -102,13 +102,15 @@ static void session_begin(call_t *call, const struct session_op *op)
         return;
     cccc_str_t id = cccc_arg_str(args, op->actor_id);
     const struct cccc_actor *actor = config_actor(ahead, id);
-    cccc_err_t err = CCCC_OK;
-    if (!permit_in(ahead, call->by, op->action, id, &m))
-        err = op->failed;
-    else if (!actor)
-        err = cccc_fail(&m, op->failed, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
-    else if (op->kind != CCCC_KIND_ACTOR_STOP)
-        err = startable(call, ahead, actor, &m);
+    if (!permit_in(ahead, call->by, op->action, id, &m)) {
+        call_fail(call, op->failed, "%s", m.text);
+        return;
+    }
+    if (!actor) {
+        call_fail(call, op->failed, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
+        return;
+    }
+    cccc_err_t err = op->kind != CCCC_KIND_ACTOR_STOP ? startable(call, ahead, actor, &m) : CCCC_OK;
     if (err != CCCC_OK) {
         call_fail(call, err, "%s", m.text);
         return;

@@ -182,8 +182,9 @@ static struct process *read_processes(size_t *count)
             continue;
         if (*count == capacity) {
             capacity = capacity ? capacity * 2 : 256;
-            all = realloc(all, capacity * sizeof *all);
-            CCCC_ASSERT(all, "(out of memory)");
+            struct process *more = realloc(all, capacity * sizeof *all);
+            CCCC_ASSERT(more, "(out of memory)");
+            all = more;
         }
         all[(*count)++] = one;
     }

@@ -34,7 +34,8 @@ struct world {
 
 static struct world world_new(uint64_t number)
 {
-    struct world w = {.disk = simdisk_new(seed + number), .arena = cccc_arena_new(16384), .home = {"/home", "/home/daemon"}};
+    struct world w = {
+        .disk = simdisk_new(seed + number), .arena = cccc_arena_new(16384), .home = {.root = "/home", .sock_dir = "/home/daemon"}};
     static const char *const folders[] = {"/home/daemon", "/home/groups", "/home/trash", FOLDER};
     w.vfs = simdisk_vfs(w.disk);
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
