@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -228,6 +229,20 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
 
 /* ---- the end ---- */
 
+/* A holder that has reported its end lives, and holds its lock, a moment longer; a start behind this is not to find it locked. */
+static void await_end(const cccc_value_t *record)
+{
+    enum { WAIT_MS_MAX = 2000 };
+    uint64_t started;
+    pid_t pid = (pid_t)cccc_get_uint(record, "hold_pid", 0);
+    struct pollfd ended = {.fd = pid > 0 ? pidfd_open(pid, 0) : -1, .events = POLLIN};
+    if (ended.fd < 0)
+        return;
+    if (cccc_process_started(pid, &started) && started == cccc_get_uint(record, "hold_started", 0))
+        poll(&ended, 1, WAIT_MS_MAX);
+    close(ended.fd);
+}
+
 cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
 {
     const struct cccc_store *store = call->store;
@@ -238,9 +253,12 @@ cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
     char mark[512];
     snprintf(mark, sizeof mark, "CCCC_HOLD=%.*s/%.*s/%llu", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
              (unsigned long long)store->total);
-    cccc_processes_end(mark);
     cccc_value_t record = cccc_json_file(call->vfs, path.z, call->arena, &m);
-    if (cccc_get_uint(&record, "generation", 0) != store->total)
+    bool ours = cccc_get_uint(&record, "generation", 0) == store->total;
+    if (ours)
+        await_end(&record);
+    cccc_processes_end(mark);
+    if (!ours)
         return CCCC_OK;
     int rc = call->vfs->unlink(call->vfs->ctx, path.z);
     return rc == 0 || rc == -ENOENT ? CCCC_OK : cccc_file_fail(call->m, rc, "remove", path.z);
