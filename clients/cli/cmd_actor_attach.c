@@ -296,6 +296,14 @@ static int open_terminal(struct attach *self)
     return 0;
 }
 
+/* Once it is raw, so that nothing typed behind it is taken in the old way. */
+static void greet_person(const struct attach *self)
+{
+    const char *words = cli_printf(self->cli, "cccc: attached to %s%s; ctrl-%c leaves it, and it goes on running\r\n", self->actor,
+                                   self->read_only ? ", read-only" : "", tolower(self->detach_key + '@'));
+    write_all(STDOUT_FILENO, words, strlen(words));
+}
+
 /* Say how it ended. The exit status. */
 static int part(struct attach *self)
 {
@@ -336,10 +344,9 @@ int cmd_actor_attach(struct cli *cli)
     int status = open_terminal(&self);
     if (status == 0) {
         cccc_buf_init(&self.in);
-        cli_say(cli, "cccc: attached to %s%s; %s leaves it, and it goes on running", self.actor, self.read_only ? ", read-only" : "",
-                cli_printf(cli, "ctrl-%c", tolower(self.detach_key + '@')));
         self.signals = take_signals();
         terminal_raw();
+        greet_person(&self);
         join(&self);
         terminal_restore();
         cccc_buf_fini(&self.in);

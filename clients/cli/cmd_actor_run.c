@@ -121,8 +121,8 @@ static int read_unseen(struct cli *cli, const char *name, cccc_buf_t *out)
         return errno;
     unseen = before;
     unseen.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
-    fprintf(stderr, "value of %s (not shown): ", name);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
+    fprintf(stderr, "value of %s (not shown): ", name);
     int error = read_all(STDIN_FILENO, out);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     cli_say(cli, "%s", "");
