@@ -12,22 +12,12 @@
 
 /* ---- what an entry may hold ---- */
 
-/* Reference 8.6. The command is split at single spaces. */
 static const struct {
     const char *name, *command;
 } runtimes[] = {
-    {"amp", "amp"},
-    {"auggie", "auggie"},
-    {"claude", "claude --dangerously-skip-permissions"},
-    {"codex", "codex -c shell_environment_policy.inherit=all --dangerously-bypass-approvals-and-sandbox --search"},
-    {"cursor", "cursor-agent"},
-    {"droid", "droid --auto high"},
-    {"gemini", "gemini --yolo"},
-    {"kilocode", "kilocode"},
-    {"neovate", "neovate"},
-    {"opencode", "opencode"},
-    {"copilot", "copilot --allow-all-tools --allow-all-paths"},
-    {"custom", ""},
+#define CCCC_RUNTIME(name, title, executable, command, primary) {#name, command},
+#include "proto/runtimes.def"
+#undef CCCC_RUNTIME
 };
 
 /* The fields of an entry that callers set, in its order. */

@@ -164,13 +164,14 @@ enum cccc_store_kind {
                              only the sync failed */
     CCCC_STORE_SCAN, /* yields {present:[ids], corrupt:[ids]} of groups/ */
     CCCC_STORE_GIT,  /* yields {root, git_remote} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
-    CCCC_STORE_BLOB_PIECE,    /* `data` at `offset` of upload `name` (a sha256), total `total` */
-    CCCC_STORE_BLOB_END,      /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
-    CCCC_STORE_BLOB_DROP,     /* forget upload `name` */
-    CCCC_STORE_BLOB_STAT,     /* yields {bytes} of state/blobs/`name`; BLOB_NOT_FOUND */
-    CCCC_STORE_BLOB_READ,     /* yields {data: bin, bytes: whole size} from `offset`, at most `total` */
-    CCCC_STORE_BLOB_TEXT,     /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
-    CCCC_STORE_HOLDER_START,  /* start a holder for actor `name` with the launch document `document`; yields {hold_pid, hold_started} */
+    CCCC_STORE_BLOB_PIECE,   /* `data` at `offset` of upload `name` (a sha256), total `total` */
+    CCCC_STORE_BLOB_END,     /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
+    CCCC_STORE_BLOB_DROP,    /* forget upload `name` */
+    CCCC_STORE_BLOB_STAT,    /* yields {bytes} of state/blobs/`name`; BLOB_NOT_FOUND */
+    CCCC_STORE_BLOB_READ,    /* yields {data: bin, bytes: whole size} from `offset`, at most `total` */
+    CCCC_STORE_BLOB_TEXT,    /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
+    CCCC_STORE_HOLDER_START, /* start a holder for actor `name` with the launch document `document`; yields {hold_pid, hold_started}; the executor gets launch_fd and launch
+                               * with it, and hands these over once it knows the holder (cccc_holder_launch) */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;

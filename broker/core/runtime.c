@@ -259,12 +259,23 @@ void runtime_tell(struct cccc_runtime *runtime)
 static const char *const why_words[] = {
     [RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot", [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken"};
 
+static void forget_record(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    struct cccc_store store = {.kind = CCCC_STORE_HOLDER_FORGET, .arena = cccc_arena_new(512), .total = runtime->current};
+    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
+    store.name = cccc_arena_str(store.arena, cccc_str(runtime->id));
+    store.document = cccc_nil();
+    core_store(core, &store);
+}
+
 void runtime_start_failed(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why)
 {
     copy_text(runtime->failure, sizeof runtime->failure, cccc_str(why));
     core_log(core, 4, "ACTOR-START-FAILED", "an actor did not start group=%s actor=%s why=%s", group->id, runtime->id, runtime->failure);
     runtime->given_up = true;
     runtime->restart = false;
+    if (runtime->phase != RUNTIME_SPAWNING)
+        forget_record(core, group, runtime);
     runtime_set_phase(core, runtime, RUNTIME_ABSENT);
     runtime_tell(runtime);
 }
@@ -366,15 +377,6 @@ static void stop(struct cccc_core *core, struct cccc_group *group, struct cccc_r
 }
 
 /* ---- the end of a program ---- */
-
-static void forget_record(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
-{
-    struct cccc_store store = {.kind = CCCC_STORE_HOLDER_FORGET, .arena = cccc_arena_new(512), .total = runtime->current};
-    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
-    store.name = cccc_arena_str(store.arena, cccc_str(runtime->id));
-    store.document = cccc_nil();
-    core_store(core, &store);
-}
 
 /* Exits nobody asked for: again after a while, longer each time it was quick, until it is given up. */
 static void back_off(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)

@@ -25,8 +25,11 @@ struct rule {
     const char *unique;         /* the member that tells the items of a list apart */
 };
 
-static const char *const runtimes[] = {"amp",      "auggie",  "claude",   "codex",   "cursor", "droid", "gemini",
-                                       "kilocode", "neovate", "opencode", "copilot", "custom", NULL};
+static const char *const runtimes[] = {
+#define CCCC_RUNTIME(name, title, executable, command, primary) #name,
+#include "proto/runtimes.def"
+#undef CCCC_RUNTIME
+    NULL};
 static const char *const runners[] = {"pty", "headless", NULL};
 static const char *const submits[] = {"enter", "newline", "none", NULL};
 static const char *const states[] = {"active", "idle", "paused", NULL};

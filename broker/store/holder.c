@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -147,23 +148,38 @@ static cccc_err_t write_record(const struct cccc_store_call *call, pid_t pid, ui
     return rc == 0 ? CCCC_OK : cccc_file_fail(call->m, rc, "write", path.z);
 }
 
-/* Into the pipe, all of it. A holder that died meanwhile: EPIPE (SIGPIPE is blocked in every thread). */
-static cccc_err_t write_document(const struct cccc_store_call *call, int fd)
+cccc_err_t cccc_holder_launch(int fd, const cccc_value_t *document, struct cccc_errmsg *m)
+{
+    cccc_str_t bytes = {document->via.bin.ptr, document->via.bin.size};
+    cccc_err_t err = CCCC_OK;
+    /* A holder that died meanwhile: EPIPE; SIGPIPE is blocked in every thread. */
+    for (size_t at = 0; err == CCCC_OK && at < bytes.len;) {
+        ssize_t n = write(fd, bytes.ptr + at, bytes.len - at);
+        if (n > 0)
+            at += (size_t)n;
+        else if (errno != EINTR)
+            err = cccc_fail(m, CCCC_E_STORAGE, "the holder ended before it could be told what to run: %s", strerror(errno));
+    }
+    explicit_bzero((char *)(uintptr_t)bytes.ptr, bytes.len);
+    close(fd);
+    return err;
+}
+
+/* The launch document packed, in the call's arena. */
+static cccc_err_t pack_document(const struct cccc_store_call *call, cccc_value_t *out)
 {
     cccc_value_t document = launch_document(call);
     cccc_buf_t bytes;
     cccc_buf_init(&bytes);
     cccc_pack_value(&bytes, &document);
     cccc_err_t err = CCCC_OK;
-    if (bytes.size > CCCC_FRAME_BYTES_MAX)
+    if (bytes.size > CCCC_FRAME_BYTES_MAX) {
         err = cccc_fail(call->m, CCCC_E_TOO_LARGE, "the actor's command and environment have %zu bytes; at most %d can be handed over",
                         bytes.size, CCCC_FRAME_BYTES_MAX);
-    for (size_t at = 0; err == CCCC_OK && at < bytes.size;) {
-        ssize_t n = write(fd, bytes.data + at, bytes.size - at);
-        if (n > 0)
-            at += (size_t)n;
-        else if (errno != EINTR)
-            err = cccc_fail(call->m, CCCC_E_STORAGE, "the holder ended before it could be told what to run: %s", strerror(errno));
+    } else {
+        char *copy = cccc_arena_alloc(call->arena, bytes.size);
+        memcpy(copy, bytes.data, bytes.size);
+        *out = (cccc_value_t){.type = MSGPACK_OBJECT_BIN, .via.bin = {(uint32_t)bytes.size, copy}};
     }
     explicit_bzero(bytes.data, bytes.size);
     cccc_buf_fini(&bytes);
@@ -171,22 +187,31 @@ static cccc_err_t write_document(const struct cccc_store_call *call, int fd)
 }
 
 /* With the lock held and the pipe open. Whatever fails from here on, the holder reads an end of file and goes. */
-static cccc_err_t launch(const struct cccc_store_call *call, int lock, const int ends[2])
+static cccc_err_t start(const struct cccc_store_call *call, int lock, const int ends[2])
 {
     pid_t pid;
     uint64_t started = 0;
+    cccc_value_t document;
+    cccc_err_t packed = pack_document(call, &document);
+    if (packed != CCCC_OK)
+        return packed;
     int error = spawn_holder(call->home->hold_program, ends[0], lock, &pid);
     if (error)
         return cccc_fail(call->m, CCCC_E_STORAGE, "cannot run %s: %s", call->home->hold_program, strerror(error));
     cccc_process_started(pid, &started);
     cccc_err_t err = write_record(call, pid, started);
-    if (err == CCCC_OK)
-        err = write_document(call, ends[1]);
-    cccc_builder_t result = cccc_map_builder(call->arena, 2);
+    int fd = err == CCCC_OK ? fcntl(ends[1], F_DUPFD_CLOEXEC, HIGH_FD) : -1;
+    if (err == CCCC_OK && fd < 0)
+        err = cccc_fail(call->m, CCCC_E_STORAGE, "no descriptors for a holder: %s", strerror(errno));
+    if (err != CCCC_OK)
+        return err;
+    cccc_builder_t result = cccc_map_builder(call->arena, 4);
     cccc_map_add(&result, "hold_pid", cccc_int(pid));
     cccc_map_add(&result, "hold_started", cccc_uint(started));
+    cccc_map_add(&result, "launch_fd", cccc_int(fd));
+    cccc_map_add(&result, "launch", document);
     *call->value = result.value;
-    return err;
+    return CCCC_OK;
 }
 
 cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
@@ -215,7 +240,7 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
         int high[2] = {fcntl(ends[0], F_DUPFD_CLOEXEC, HIGH_FD), ends[1]};
         close(ends[0]);
         err = high[0] < 0 ? cccc_fail(call->m, CCCC_E_STORAGE, "no descriptors for a holder: %s", strerror(errno))
-                          : launch(call, high_lock, high);
+                          : start(call, high_lock, high);
         if (high[0] >= 0)
             close(high[0]);
         close(ends[1]);
@@ -228,6 +253,20 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
 
 /* ---- the end ---- */
 
+/* A holder that has reported its end lives, and holds its lock, a moment longer; a start behind this is not to find it locked. */
+static void await_end(const cccc_value_t *record)
+{
+    enum { WAIT_MS_MAX = 2000 };
+    uint64_t started;
+    pid_t pid = (pid_t)cccc_get_uint(record, "hold_pid", 0);
+    struct pollfd ended = {.fd = pid > 0 ? pidfd_open(pid, 0) : -1, .events = POLLIN};
+    if (ended.fd < 0)
+        return;
+    if (cccc_process_started(pid, &started) && started == cccc_get_uint(record, "hold_started", 0))
+        poll(&ended, 1, WAIT_MS_MAX);
+    close(ended.fd);
+}
+
 cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
 {
     const struct cccc_store *store = call->store;
@@ -238,9 +277,12 @@ cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
     char mark[512];
     snprintf(mark, sizeof mark, "CCCC_HOLD=%.*s/%.*s/%llu", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
              (unsigned long long)store->total);
-    cccc_processes_end(mark);
     cccc_value_t record = cccc_json_file(call->vfs, path.z, call->arena, &m);
-    if (cccc_get_uint(&record, "generation", 0) != store->total)
+    bool ours = cccc_get_uint(&record, "generation", 0) == store->total;
+    if (ours)
+        await_end(&record);
+    cccc_processes_end(mark);
+    if (!ours)
         return CCCC_OK;
     int rc = call->vfs->unlink(call->vfs->ctx, path.z);
     return rc == 0 || rc == -ENOENT ? CCCC_OK : cccc_file_fail(call->m, rc, "remove", path.z);

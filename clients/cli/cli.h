@@ -21,6 +21,8 @@ struct cli;
 
 /* What commands about the daemon itself exit with when there is none, as systemctl and LSB do. */
 #define CLI_EXIT_NOT_RUNNING 3
+/* Some of it was done, and the answer says what was not. */
+#define CLI_EXIT_PARTLY 8
 
 /* ---- the command table (commands.c) ---- */
 
@@ -258,6 +260,22 @@ int cli_path(struct cli *cli, const char *path, const char **out);
 /* "12" or "#12" as a seq. */
 bool cli_seq(const char *word, uint64_t *seq);
 
+/* ---- actors as they are (actors.c) ---- */
+
+/* The rows of a group's actors, with unread messages and what runs. 0 or the exit status of the failure reported. */
+int cli_actors(struct cli *cli, const char *group, const cccc_value_t **actors);
+/* The row of one of them, or NULL. */
+const cccc_value_t *cli_actor_row(const cccc_value_t *actors, cccc_str_t id);
+/* Is there no such actor? Then that is what is wrong, and its exit status. 0: there is. */
+int cli_fail_unless_actor(struct cli *cli, const char *group, const char *id);
+/* What it is doing, in a word or a few: "running", "stopped", "exited 7", "enabled" (a program of its own on the bus). Static or in the arena. */
+const char *cli_actor_state(struct cli *cli, const cccc_value_t *actor);
+enum cli_style cli_actor_state_style(const cccc_value_t *actor);
+/* True when cccc runs it in a terminal. */
+bool cli_actor_has_terminal(const cccc_value_t *actor);
+/* How its last run ended: "code 7, by itself", "signal 9, asked for". In the arena. */
+const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit);
+
 /* ---- times (times.c) ---- */
 
 /* "12s ago", "3m ago", "2h ago", "5d ago"; "now" within a second. */
@@ -289,6 +307,11 @@ void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t ac
 /* "12" of an event map, as text in the arena. */
 const char *cli_seq_text(struct cli *cli, const cccc_value_t *event);
 
+/* ---- runtimes (cmd_runtime.c) ---- */
+
+/* "claude, codex": the known agent programs found in PATH; "" when there is none. In the arena. */
+const char *cli_runtimes_found(struct cli *cli);
+
 /* ---- help made from the table (help.c, man.c, complete.c), and what is said for all commands together (topics.c) ---- */
 
 struct cli_exit {
@@ -310,6 +333,8 @@ bool cli_complete_print(const char *shell, FILE *out);
 int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out);
 /* Split a command line as a shell would: blanks, quotes, backslashes; no expansion. False: an unclosed quote. */
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count);
+/* The file a shell would run for `program`: the first executable one of that name in PATH. NULL: none. In the arena. */
+const char *cli_in_path(struct cli *cli, const char *program);
 /* Remove a scratch directory of ours and all in it; true when it is gone. */
 bool cli_remove_tree(const char *path);
 /* Make a scratch directory, 0700, in TMPDIR or /tmp; in the arena. NULL: errno says why. */
@@ -349,6 +374,14 @@ int cmd_actor_add(struct cli *cli);
 int cmd_actor_show(struct cli *cli);
 int cmd_actor_update(struct cli *cli);
 int cmd_actor_remove(struct cli *cli);
+int cmd_actor_start(struct cli *cli);
+int cmd_actor_stop(struct cli *cli);
+int cmd_actor_restart(struct cli *cli);
+int cmd_actor_secrets(struct cli *cli);
+int cmd_actor_tail(struct cli *cli);
+int cmd_actor_clear(struct cli *cli);
+int cmd_actor_attach(struct cli *cli);
+int cmd_runtime_list(struct cli *cli);
 int cmd_send(struct cli *cli);
 int cmd_reply(struct cli *cli);
 int cmd_inbox(struct cli *cli);

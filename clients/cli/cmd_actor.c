@@ -8,31 +8,55 @@
 #include <stdio.h>
 #include <string.h>
 
-static int ask_actors(struct cli *cli, const char *group, const cccc_value_t **result)
+/* ---- list ---- */
+
+/* What became of the last messages typed, when that is not simply that they were. */
+static void delivery_cell(cli_table_t *table, const cccc_value_t *actor)
 {
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
-    cccc_args_bool(args, "include_unread", true);
-    int status = cli_ask(cli, "actor_list", &args, result);
-    if (status == 0 && !cccc_is_array(cccc_get(*result, "actors")))
-        return cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of actors");
-    return status;
+    const cccc_value_t *delivery = cccc_get(actor, "delivery");
+    cccc_str_t state = cccc_get_str(delivery, "state"), reason = cccc_get_str(delivery, "reason");
+    if (state.len == 0 || cccc_str_is(state, "accepted"))
+        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
+    else
+        cli_cell_fmt(table, cccc_str_is(state, "claimed") ? STYLE_NONE : STYLE_RED, "%.*s%s%.*s", CCCC_STR_FMT(state),
+                     reason.len > 0 ? ": " : "", CCCC_STR_FMT(reason));
+}
+
+static void count_cell(cli_table_t *table, const cccc_value_t *actor, const char *key)
+{
+    uint64_t count = cccc_get_uint(actor, key, 0);
+    if (cccc_get(actor, key))
+        cli_cell_fmt(table, count ? STYLE_BOLD : STYLE_DIM, "%" PRIu64, count);
+    else
+        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
+}
+
+static void idle_cell(cli_table_t *table, const cccc_value_t *actor)
+{
+    uint64_t seconds = cccc_get_uint(actor, "idle_seconds", 0);
+    if (!cccc_get(actor, "idle_seconds"))
+        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
+    else if (seconds < 60)
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "s", seconds);
+    else if (seconds < 3600)
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "m", seconds / 60);
+    else
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "h", seconds / 3600);
 }
 
 static void print_actors(struct cli *cli, const cccc_value_t *actors)
 {
-    static const char *const headings[] = {"ACTOR", "ROLE", "ENABLED", "UNREAD", "RUNTIME", "RUNNER", "TITLE"};
-    cli_table_t *table = cli_table_new(cli, headings, 7);
+    static const char *const headings[] = {"ACTOR", "ROLE", "STATE", "UNREAD", "QUEUED", "IDLE", "DELIVERY", "TITLE"};
+    cli_table_t *table = cli_table_new(cli, headings, 8);
     for (uint32_t i = 0; i < cli_count(actors); i++) {
         const cccc_value_t *actor = cli_item(actors, i);
-        bool enabled = cccc_get_bool(actor, "enabled", false);
-        uint64_t unread = cccc_get_uint(actor, "unread_count", 0);
         cli_cell_of(table, actor, "id", cli_style_of(cccc_get_str(actor, "id")));
         cli_cell_of(table, actor, "role", STYLE_NONE);
-        cli_cell(table, enabled ? CCCC_STR("yes") : CCCC_STR("no"), enabled ? STYLE_GREEN : STYLE_YELLOW);
-        cli_cell_fmt(table, unread ? STYLE_BOLD : STYLE_DIM, "%" PRIu64, unread);
-        cli_cell_of(table, actor, "runtime", STYLE_NONE);
-        cli_cell_of(table, actor, "runner", STYLE_NONE);
+        cli_cell(table, cccc_str(cli_actor_state(cli, actor)), cli_actor_state_style(actor));
+        count_cell(table, actor, "unread_count");
+        count_cell(table, actor, "queued");
+        idle_cell(table, actor);
+        delivery_cell(table, actor);
         cli_cell_of(table, actor, "title", STYLE_NONE);
     }
     cli_table_print(&table);
@@ -41,13 +65,17 @@ static void print_actors(struct cli *cli, const cccc_value_t *actors)
 int cmd_actor_list(struct cli *cli)
 {
     const char *group;
-    const cccc_value_t *result;
+    const cccc_value_t *actors;
     int status = cli_group(cli, &group);
     if (status == 0)
-        status = ask_actors(cli, group, &result);
-    if (status || cli->json)
-        return status ? status : cli_result(cli, result);
-    const cccc_value_t *actors = cccc_get(result, "actors");
+        status = cli_actors(cli, group, &actors);
+    if (status)
+        return status;
+    if (cli->json) {
+        cccc_builder_t result = cccc_map_builder(cli->arena, 1);
+        cccc_map_add(&result, "actors", *actors);
+        return cli_result(cli, &result.value);
+    }
     if (cli_count(actors) > 0)
         print_actors(cli, actors);
     else
@@ -55,52 +83,95 @@ int cmd_actor_list(struct cli *cli)
     return 0;
 }
 
-/* Is there no such actor? Then that is what is wrong, and its status. 0: there is. */
-static int fail_unless_actor(struct cli *cli, const char *group, const char *id)
+/* ---- show ---- */
+
+static void show_value(struct cli *cli, const char *name, const cccc_value_t *value)
 {
-    const char *const *ids;
-    size_t count;
-    int status = cli_actor_ids(cli, group, &ids, &count);
-    for (size_t i = 0; status == 0 && i < count; i++)
-        if (strcmp(ids[i], id) == 0)
-            return 0;
-    return status ? status : cli_fail_no_actor(cli, group, id, ids, count);
+    cccc_str_t text;
+    cccc_buf_t json;
+    cccc_buf_init(&json);
+    if (!cccc_as_str(value, &text)) {
+        cccc_json_write(value, &json);
+        text = (cccc_str_t){json.data, json.size};
+    }
+    cli_fact(cli, name, "%.*s", CCCC_STR_FMT(text));
+    cccc_buf_fini(&json);
+}
+
+/* A line of the screen is a line here. */
+static void show_screen(struct cli *cli, cccc_str_t screen)
+{
+    while (screen.len > 0) {
+        const char *end = memchr(screen.ptr, '\n', screen.len);
+        size_t len = end ? (size_t)(end - screen.ptr) : screen.len;
+        cli_fact(cli, "last_screen", "%.*s", (int)len, screen.ptr);
+        len += end != NULL;
+        screen = (cccc_str_t){screen.ptr + len, screen.len - len};
+    }
+}
+
+static void show_exit(struct cli *cli, const cccc_value_t *exit)
+{
+    cli_fact(cli, "last_exit", "%s, at %.*s", cli_actor_exit(cli, exit), CCCC_STR_FMT(cccc_get_str(exit, "ts")));
+    show_screen(cli, cccc_get_str(exit, "screen"));
+}
+
+static void show_delivery(struct cli *cli, const cccc_value_t *delivery)
+{
+    const cccc_value_t *seqs = cccc_get(delivery, "seqs");
+    cccc_str_t reason = cccc_get_str(delivery, "reason");
+    const char *events = "";
+    for (uint32_t i = 0; i < cli_count(seqs); i++) {
+        uint64_t seq = 0;
+        cccc_as_uint(cli_item(seqs, i), &seq);
+        events = cli_printf(cli, "%s%s%" PRIu64, events, i > 0 ? "," : "", seq);
+    }
+    cli_fact(cli, "last_delivery", "%.*s: event %s at %.*s%s%.*s", CCCC_STR_FMT(cccc_get_str(delivery, "state")), events,
+             CCCC_STR_FMT(cccc_get_str(delivery, "ts")), reason.len > 0 ? ": " : "", CCCC_STR_FMT(reason));
+}
+
+/* The members that are shown in words instead of as they are. */
+static const struct {
+    const char *key;
+    void (*show)(struct cli *cli, const cccc_value_t *value);
+} shown_in_words[] = {{"exit", show_exit}, {"delivery", show_delivery}};
+
+static void show_member(struct cli *cli, cccc_str_t key, const cccc_value_t *value)
+{
+    for (size_t i = 0; i < sizeof shown_in_words / sizeof *shown_in_words; i++)
+        if (cccc_str_is(key, shown_in_words[i].key) && cccc_is_map(value)) {
+            shown_in_words[i].show(cli, value);
+            return;
+        }
+    show_value(cli, cccc_arena_str(cli->arena, key).ptr, value);
+}
+
+static int show_actor(struct cli *cli, const cccc_value_t *actor)
+{
+    if (cli->json) {
+        cccc_builder_t shown = cccc_map_builder(cli->arena, 1);
+        cccc_map_add(&shown, "actor", *actor);
+        return cli_result(cli, &shown.value);
+    }
+    for (uint32_t k = 0; k < actor->via.map.size; k++) {
+        cccc_str_t key = {0};
+        cccc_as_str(&actor->via.map.ptr[k].key, &key);
+        show_member(cli, key, &actor->via.map.ptr[k].val);
+    }
+    return 0;
 }
 
 int cmd_actor_show(struct cli *cli)
 {
     const char *group, *id = cli_arg(cli, 0);
-    const cccc_value_t *result, *actors;
+    const cccc_value_t *actors;
     int status = cli_group(cli, &group);
     if (status == 0)
-        status = ask_actors(cli, group, &result);
+        status = cli_actors(cli, group, &actors);
     if (status)
         return status;
-    actors = cccc_get(result, "actors");
-    for (uint32_t i = 0; i < cli_count(actors); i++) {
-        const cccc_value_t *actor = cli_item(actors, i);
-        if (!cccc_str_is(cccc_get_str(actor, "id"), id))
-            continue;
-        if (cli->json) {
-            cccc_builder_t shown = cccc_map_builder(cli->arena, 1);
-            cccc_map_add(&shown, "actor", *actor);
-            return cli_result(cli, &shown.value);
-        }
-        for (uint32_t k = 0; k < actor->via.map.size; k++) {
-            cccc_str_t key = {0};
-            cccc_buf_t json;
-            cccc_as_str(&actor->via.map.ptr[k].key, &key);
-            cccc_buf_init(&json);
-            if (!cccc_as_str(&actor->via.map.ptr[k].val, &(cccc_str_t){0}))
-                cccc_json_write(&actor->via.map.ptr[k].val, &json);
-            cccc_str_t text = {json.data, json.size};
-            cccc_as_str(&actor->via.map.ptr[k].val, &text);
-            cli_fact(cli, cccc_arena_str(cli->arena, key).ptr, "%.*s", CCCC_STR_FMT(text));
-            cccc_buf_fini(&json);
-        }
-        return 0;
-    }
-    return fail_unless_actor(cli, group, id);
+    const cccc_value_t *actor = cli_actor_row(actors, cccc_str(id));
+    return actor ? show_actor(cli, actor) : cli_fail_unless_actor(cli, group, id);
 }
 
 /* ---- the fields of an actor, as options ---- */
@@ -212,7 +283,7 @@ static int actor_change(struct cli *cli, const char *op, cccc_args_t **args, con
     if (!cli_try(cli, op, args, &result, &error)) {
         bool unsaid = strcmp(error.code, cccc_err_code(CCCC_E_ACTOR_UPDATE_FAILED)) == 0 ||
                       strcmp(error.code, cccc_err_code(CCCC_E_ACTOR_REMOVE_FAILED)) == 0;
-        int status = unsaid ? fail_unless_actor(cli, group, id) : 0;
+        int status = unsaid ? cli_fail_unless_actor(cli, group, id) : 0;
         return status ? status : cli_fail_with(cli, &error);
     }
     return report_change(cli, result, id, done);

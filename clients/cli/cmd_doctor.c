@@ -62,6 +62,12 @@ static void check_program(struct doctor *self)
         found(self, "programs", FAILED, "cccc " CCCC_VERSION ", but no ccccd beside it or in PATH: install it");
 }
 
+static void check_runtimes(struct doctor *self)
+{
+    const char *names = cli_runtimes_found(self->cli);
+    found(self, "runtimes", WELL, "%s", *names ? names : "no known agent program is in PATH; `cccc runtime list` has their names");
+}
+
 /* True when there is a home to look into. */
 static bool check_home(struct doctor *self)
 {
@@ -374,6 +380,7 @@ int cmd_doctor(struct cli *cli)
         return status;
     struct doctor self = {.cli = cli, .table = cli_table_new(cli, headings, 3), .checks = cccc_array_builder(cli->arena, 16)};
     check_program(&self);
+    check_runtimes(&self);
     if (check_home(&self)) {
         check_disk(&self);
         check_daemon(&self);

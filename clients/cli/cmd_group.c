@@ -175,10 +175,51 @@ int cmd_group_detach_scope(struct cli *cli)
     return change(cli, "group_detach_scope", &args, group, cli_printf(cli, "lost scope %s", key));
 }
 
+/* ---- start and stop ---- */
+
+/* Who runs, or does no more, and who should and does not: a line each. The exit status. */
+static int report_actors(struct cli *cli, const char *group, const cccc_value_t *result, bool started)
+{
+    const cccc_value_t *actors, *failed = cccc_get(result, "failed");
+    int status = cli_actors(cli, group, &actors);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < cli_count(actors); i++) {
+        const cccc_value_t *actor = cli_item(actors, i);
+        cccc_str_t id = cccc_get_str(actor, "id"), state = cccc_get_str(actor, "runtime_state");
+        bool running = cccc_get_bool(actor, "running", false);
+        if (!cli_actor_has_terminal(actor) || !cccc_get_bool(actor, "enabled", false))
+            continue;
+        if (started && running)
+            cli_fact(cli, "running", "%.*s, pid %" PRIu64, CCCC_STR_FMT(id), cccc_get_uint(actor, "pid", 0));
+        else if (!started && (cccc_str_is(state, "exited") || cccc_str_is(state, "failed") || cccc_str_is(state, "never started")))
+            cli_fact(cli, "stopped", "%.*s", CCCC_STR_FMT(id));
+        else if (!started)
+            cli_fact(cli, "failed", "%.*s is still %.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(state));
+    }
+    for (uint32_t i = 0; i < cli_count(failed); i++)
+        cli_fact(cli, "failed", "%.*s: %.*s", CCCC_STR_FMT(cccc_get_str(cli_item(failed, i), "actor_id")),
+                 CCCC_STR_FMT(cccc_get_str(cli_item(failed, i), "reason")));
+    if (cli_count(failed) > 0)
+        cli_say(cli, "next: cccc actor show %.*s", CCCC_STR_FMT(cccc_get_str(cli_item(failed, 0), "actor_id")));
+    return 0;
+}
+
 static int start_or_stop(struct cli *cli, const char *op, const char *group, const char *done)
 {
+    const cccc_value_t *result;
     cccc_args_t *args = cli_args(cli, group);
-    return change(cli, op, &args, group, done);
+    int status = cli_ask(cli, op, &args, &result);
+    if (status)
+        return status;
+    bool partly = cli_count(cccc_get(result, "failed")) > 0;
+    if (cli->json)
+        cli_result(cli, result);
+    else {
+        cli_fact(cli, "group", "%s %s", group, done);
+        status = report_actors(cli, group, result, strcmp(op, "group_start") == 0);
+    }
+    return status ? status : partly ? CLI_EXIT_PARTLY : 0;
 }
 
 int cmd_group_set_state(struct cli *cli)

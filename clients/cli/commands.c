@@ -306,19 +306,20 @@ const struct cli_command cli_commands[] = {
      .run = cmd_group_set_state},
     {.noun = "group",
      .name = "start",
-     .summary = "mark a group as running",
-     .about = "Needs an attached directory. Actors are not touched: none is started or enabled by it (`cccc actor update ID --enabled 1` "
-              "enables one).",
+     .summary = "start a group's enabled actors",
+     .about = "Needs an attached directory. Every enabled actor with a terminal is started, and from then on kept running; disabled ones "
+              "stay as they "
+              "are. Prints who runs and who failed and why. Exits 8 when one of them did not start.",
      .examples = EXAMPLES("cccc group start", "cccc group start Demo"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_GROUP),
      .run = cmd_group_start},
     {.noun = "group",
      .name = "stop",
-     .summary = "mark a group as not running",
-     .about = "Messages are still taken and delivered to inboxes. Actors are not touched: none is ended or disabled by it (`cccc actor "
-              "update ID --enabled 0` "
-              "disables one).",
+     .summary = "stop a group's actors",
+     .about = "Ends the program of every actor in a terminal. None is disabled: `cccc group start` starts the same ones again. Messages "
+              "are still taken "
+              "and wait in inboxes and queues.",
      .examples = EXAMPLES("cccc group stop", "cccc group stop Demo"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_GROUP),
@@ -359,11 +360,21 @@ const struct cli_command cli_commands[] = {
     {.name = "active", .summary = "show the active group", .examples = EXAMPLES("cccc active", "cccc active --json"), .run = cmd_active},
     /* ---- actors ---- */
     {.name = "actor",
-     .summary = "add, change and remove the actors of a group",
-     .examples = EXAMPLES("cccc actor list", "cccc actor add peer-1", "cccc actor update peer-1 --enabled 0")},
+     .summary = "the actors of a group: add, change, start, stop, watch",
+     .examples = EXAMPLES("cccc actor add peer-1 --runtime claude", "cccc actor start peer-1",
+                          "cccc actor attach peer-1  # ctrl-] leaves it running")},
     {.noun = "actor",
      .name = "list",
-     .summary = "list a group's actors with role and unread messages",
+     .summary = "list a group's actors, what they do and what waits for them",
+     .about = "STATE is running, starting, stopping, stopped (asked for), exited (by itself, with its status), failed (could not be "
+              "started), never started, "
+              "reconnecting or unreachable (its holder does not speak with the daemon) for programs in a terminal, else enabled or "
+              "disabled. UNREAD is what "
+              "it has not read, QUEUED what is still to be typed into its terminal, IDLE how long that has shown nothing new. DELIVERY is "
+              "there when the "
+              "last messages were not simply typed: claimed (under way), failed (nothing was typed; tried again) or ambiguous (some of it "
+              "may have been "
+              "typed; not tried again).",
      .examples = EXAMPLES("cccc actor list", "cccc actor list --group Demo --json"),
      .options = OPTIONS(OPT_GROUP),
      .run = cmd_actor_list},
@@ -378,8 +389,8 @@ const struct cli_command cli_commands[] = {
      .run = cmd_actor_add},
     {.noun = "actor",
      .name = "show",
-     .summary = "one actor's configuration",
-     .examples = EXAMPLES("cccc actor show peer-1"),
+     .summary = "one actor: configuration, what runs, its last exit and screen",
+     .examples = EXAMPLES("cccc actor show peer-1", "cccc actor show peer-1 --json"),
      .options = OPTIONS(OPT_GROUP),
      .args = ARGS(ARG_ACTOR),
      .run = cmd_actor_show},
@@ -399,6 +410,93 @@ const struct cli_command cli_commands[] = {
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_ACTOR),
      .run = cmd_actor_remove},
+    {.noun = "actor",
+     .name = "start",
+     .summary = "start an actor's program in a terminal of its own",
+     .about = "Prints once it runs, or says why it does not. It runs in its scope's directory, or the group's active one, is started again "
+              "when it exits by "
+              "itself, and outlives the daemon. The group counts as running from then on.",
+     .examples = EXAMPLES("cccc actor start peer-1"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_start},
+    {.noun = "actor",
+     .name = "stop",
+     .summary = "stop an actor's program",
+     .about = "It gets HUP and TERM, and KILL three seconds later, with everything it started. It stays stopped until somebody starts it, "
+              "or sends it a "
+              "message by its id.",
+     .examples = EXAMPLES("cccc actor stop peer-1"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_stop},
+    {.noun = "actor",
+     .name = "restart",
+     .summary = "stop an actor's program and start it again",
+     .about = "It is started only if its group runs.",
+     .examples = EXAMPLES("cccc actor restart peer-1  # with what was changed since its start"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_restart},
+    {.noun = "actor",
+     .name = "attach",
+     .summary = "see an actor's terminal and type into it",
+     .about = "Shows what its terminal has shown, then goes on live; keys go to the program, the terminal gets your window's size. The "
+              "detach key leaves it "
+              "running. The first to attach types, others watch until that one leaves. While you type, messages for the actor wait. Exits "
+              "0 also when the "
+              "program exits.",
+     .examples = EXAMPLES("cccc actor attach peer-1  # ctrl-] leaves it running", "cccc actor attach peer-1 --read-only",
+                          "cccc actor attach peer-1 --detach-key ^A"),
+     .options = OPTIONS(OPT_GROUP, {.name = "read-only", .help = "only watch"},
+                        {.name = "detach-key", .arg = "KEY", .help = "a control key, as ^A (default: ^])"}),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_attach},
+    {.noun = "actor",
+     .name = "tail",
+     .summary = "the last lines of an actor's terminal, as text",
+     .examples = EXAMPLES("cccc actor tail peer-1", "cccc actor tail peer-1 -n 200",
+                          "cccc actor tail peer-1 --raw >screen.log  # the bytes as they were"),
+     .options = OPTIONS(
+         OPT_GROUP,
+         {.name = "lines", .letter = 'n', .arg = "COUNT", .help = "the last COUNT lines (default: 40; all with --raw)", .type = CLI_NUMBER},
+         {.name = "raw", .help = "the bytes the program wrote; never to a terminal"}),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_tail},
+    {.noun = "actor",
+     .name = "clear",
+     .summary = "forget what an actor's terminal has shown",
+     .about = "The program does not notice; whoever attaches later sees only what it shows from now on.",
+     .examples = EXAMPLES("cccc actor clear peer-1"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_clear},
+    {.noun = "actor",
+     .name = "secrets",
+     .summary = "an actor's private environment variables",
+     .about = "Lists names; values are never shown. A value comes from standard input (asked for unseen on a terminal) or a file, without "
+              "the newline at its "
+              "end, and never from the command line, where every process may read it. No event holds it. --clear comes first, then "
+              "--unset, then --set. "
+              "Changes reach the program at its next start.",
+     .examples = EXAMPLES("cccc actor secrets peer-1 --set API_TOKEN  # asks for the value",
+                          "cccc actor secrets peer-1 --set API_TOKEN --from-file token", "cccc actor secrets peer-1 --unset API_TOKEN",
+                          "cccc actor secrets peer-1  # the names"),
+     .options =
+         OPTIONS(OPT_GROUP, {.name = "set", .arg = "NAME", .help = "set this variable"},
+                 {.name = "from-file", .arg = "FILE", .help = "the file that holds the value (default: standard input)", .place = CLI_FILE},
+                 {.name = "unset", .arg = "NAME", .help = "forget it; lists with commas", .repeat = true},
+                 {.name = "clear", .help = "forget all"}, {.name = "keys", .help = "list the names (what happens without options)"}),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_secrets},
+    {.name = "runtime", .summary = "the agent programs cccc knows", .examples = EXAMPLES("cccc runtime list")},
+    {.noun = "runtime",
+     .name = "list",
+     .summary = "list known agent programs, and whether they are here",
+     .about = "FOUND is the file in your PATH, or no. COMMAND starts it unless an actor has its own.",
+     .examples = EXAMPLES("cccc runtime list", "cccc runtime list --all --json"),
+     .options = OPTIONS({.name = "all", .help = "the less usual ones too"}),
+     .run = cmd_runtime_list},
     /* ---- files and ledgers ---- */
     {.name = "blob",
      .summary = "store and fetch files of a group",

@@ -60,15 +60,7 @@ const char *cli_daemon_program(struct cli *cli)
     }
     if (access(CCCC_LIBEXEC "/ccccd", X_OK) == 0)
         return CCCC_LIBEXEC "/ccccd";
-    const char *path = getenv("PATH");
-    while (path && *path) {
-        size_t len = strcspn(path, ":");
-        const char *there = cli_printf(cli, "%.*s/ccccd", (int)len, path);
-        if (len > 0 && access(there, X_OK) == 0)
-            return there;
-        path += len + (path[len] == ':');
-    }
-    return NULL;
+    return cli_in_path(cli, "ccccd");
 }
 
 char **cli_clean_environment(struct cli *cli)

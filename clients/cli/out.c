@@ -196,6 +196,13 @@ static const struct {
     {CCCC_E_NOT_FOUND, "check the name, and whether it can be read"},
     {CCCC_E_DAMAGED, "`cccc doctor` says what is damaged, and what to do"},
     {CCCC_E_INTERNAL, "`cccc daemon logs` has more; `cccc doctor` checks the home"},
+    {CCCC_E_ACTOR_START_FAILED,
+     "`cccc actor show ID` has its last exit and screen; `cccc actor update ID --command ...` mends its command"},
+    {CCCC_E_ACTOR_STOP_FAILED, "`cccc actor show ID` shows what runs"},
+    {CCCC_E_ACTOR_RESTART_FAILED,
+     "`cccc actor show ID` has its last exit and screen; `cccc actor update ID --command ...` mends its command"},
+    {CCCC_E_ACTOR_NOT_RUNNING, "`cccc actor start ID` starts it; `cccc actor show ID` has its last exit and screen"},
+    {CCCC_E_MISSING_COMMAND, "`cccc actor update ID --command ...` gives it one; `cccc runtime list` shows who has one of its own"},
     {CCCC_E_GROUP_DELETE_FAILED, "`cccc doctor` checks the home; `cccc daemon logs` has more"},
 };
 

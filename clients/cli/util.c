@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 char *cli_printf(struct cli *cli, const char *fmt, ...)
@@ -88,6 +89,20 @@ bool cli_split(struct cli *cli, const char *text, const char *const **words, siz
     *words = list;
     *count = n;
     return closed;
+}
+
+const char *cli_in_path(struct cli *cli, const char *program)
+{
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        size_t len = strcspn(path, ":");
+        const char *there = cli_printf(cli, "%.*s/%s", (int)len, path, program);
+        struct stat st;
+        if (len > 0 && stat(there, &st) == 0 && S_ISREG(st.st_mode) && access(there, X_OK) == 0)
+            return there;
+        path += len + (path[len] == ':');
+    }
+    return NULL;
 }
 
 /* ---- scratch directories ---- */

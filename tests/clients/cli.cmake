@@ -7,7 +7,7 @@ endforeach()
 find_program(CCCC_MANDOC mandoc)
 if(CCCC_MANDOC)
   add_test(NAME cli_manual_pages COMMAND sh -c
-    "for page in ${CMAKE_BINARY_DIR}/clients/cli/*.1 ${CMAKE_SOURCE_DIR}/broker/ccccd.8; do test -s \"$page\" || echo \"$page is empty\"; ${CCCC_MANDOC} -Tlint \"$page\"; done 2>&1 | grep -v 'referenced manual not found'; test $? = 1")
+    "for page in ${CMAKE_BINARY_DIR}/clients/cli/*.1 ${CMAKE_SOURCE_DIR}/broker/ccccd.8 ${CMAKE_SOURCE_DIR}/broker/hold/cccc-hold.8; do test -s \"$page\" || echo \"$page is empty\"; ${CCCC_MANDOC} -Tlint \"$page\"; done 2>&1 | grep -v 'referenced manual not found'; test $? = 1")
 endif()
 # Every page cccc(1) refers to is built and installed.
 add_test(NAME cli_pages_complete COMMAND sh -c

@@ -132,8 +132,9 @@ def test_an_ambiguous_group_is_refused_with_the_candidates(home):
 
 
 def test_actors_are_rows(home, group):
-    assert home.cli("actor", "list").stdout == (
-        "lead\tforeman\tyes\t0\tcustom\theadless\t-\npeer-1\tpeer\tyes\t0\tcustom\theadless\t-\npeer-2\tpeer\tyes\t0\tcustom\theadless\t-\n")
+    assert rows(home.cli("actor", "list").stdout) == [["lead", "foreman", "enabled", "0", "-", "-", "-", "-"],
+                                                      ["peer-1", "peer", "enabled", "0", "-", "-", "-", "-"],
+                                                      ["peer-2", "peer", "enabled", "0", "-", "-", "-", "-"]]
 
 
 def test_actors_are_added_shown_updated_and_removed(home, group, tmp_path):
@@ -145,7 +146,7 @@ def test_actors_are_added_shown_updated_and_removed(home, group, tmp_path):
     assert actor["default_scope_key"].startswith("s_") and actor["title"] == "Developer"
     home.cli("actor", "update", "dev", "--title", "Tester", "--enabled", "0")
     assert "title\tTester\n" in home.cli("actor", "show", "dev").stdout
-    assert ["dev", "peer", "no"] == rows(home.cli("actor", "list").stdout)[3][:3]
+    assert ["dev", "peer", "never started, disabled"] == rows(home.cli("actor", "list").stdout)[3][:3]
     assert home.cli("actor", "remove", "dev").stdout == "actor\tdev removed\n"
     assert answer(home, "actor", "show", "dev", status=3)["code"] == "actor_not_found"
 

@@ -1,0 +1,85 @@
+/* actors.c - actors as the daemon shows them, in words: what runs, how it ended. Shared by the commands about actors and groups.
+ *
+ * Thread: the program's one. */
+#include "clients/cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+int cli_actors(struct cli *cli, const char *group, const cccc_value_t **actors)
+{
+    const cccc_value_t *result;
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    cccc_args_bool(args, "include_unread", true);
+    int status = cli_ask(cli, "actor_list", &args, &result);
+    if (status)
+        return status;
+    *actors = cccc_get(result, "actors");
+    return cccc_is_array(*actors) ? 0 : cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of actors");
+}
+
+const cccc_value_t *cli_actor_row(const cccc_value_t *actors, cccc_str_t id)
+{
+    for (uint32_t i = 0; i < cli_count(actors); i++)
+        if (cccc_str_eq(cccc_get_str(cli_item(actors, i), "id"), id))
+            return cli_item(actors, i);
+    return NULL;
+}
+
+int cli_fail_unless_actor(struct cli *cli, const char *group, const char *id)
+{
+    const char *const *ids;
+    size_t count;
+    int status = cli_actor_ids(cli, group, &ids, &count);
+    for (size_t i = 0; status == 0 && i < count; i++)
+        if (strcmp(ids[i], id) == 0)
+            return 0;
+    return status ? status : cli_fail_no_actor(cli, group, id, ids, count);
+}
+
+bool cli_actor_has_terminal(const cccc_value_t *actor)
+{
+    return cccc_str_is(cccc_get_str(actor, "runner"), "pty");
+}
+
+static const char *exit_words(struct cli *cli, const cccc_value_t *exit)
+{
+    if (cccc_get_bool(exit, "holder_lost", false))
+        return "lost with its holder";
+    if (cccc_get(exit, "signal"))
+        return cli_printf(cli, "signal %" PRIu64, cccc_get_uint(exit, "signal", 0));
+    return cccc_get(exit, "code") ? cli_printf(cli, "code %" PRIu64, cccc_get_uint(exit, "code", 0)) : "no status known";
+}
+
+const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit)
+{
+    return cli_printf(cli, "%s, %s", exit_words(cli, exit), cccc_get_bool(exit, "asked", false) ? "asked for" : "by itself");
+}
+
+const char *cli_actor_state(struct cli *cli, const cccc_value_t *actor)
+{
+    bool enabled = cccc_get_bool(actor, "enabled", false);
+    cccc_str_t state = cccc_get_str(actor, "runtime_state");
+    const cccc_value_t *exit = cccc_get(actor, "exit");
+    if (!cli_actor_has_terminal(actor) || state.len == 0)
+        return enabled ? "enabled" : "disabled";
+    if (!cccc_str_is(state, "exited"))
+        return cli_printf(cli, "%.*s%s", CCCC_STR_FMT(state), enabled ? "" : ", disabled");
+    if (cccc_get_bool(exit, "asked", false))
+        return "stopped";
+    return cli_printf(cli, "exited: %s", exit_words(cli, exit));
+}
+
+enum cli_style cli_actor_state_style(const cccc_value_t *actor)
+{
+    cccc_str_t state = cccc_get_str(actor, "runtime_state");
+    if (!cli_actor_has_terminal(actor))
+        return cccc_get_bool(actor, "enabled", false) ? STYLE_GREEN : STYLE_YELLOW;
+    if (cccc_str_is(state, "running"))
+        return STYLE_GREEN;
+    bool wrong = cccc_str_is(state, "failed") || cccc_str_is(state, "unreachable") ||
+                 (cccc_str_is(state, "exited") && !cccc_get_bool(cccc_get(actor, "exit"), "asked", false));
+    return wrong ? STYLE_RED : STYLE_YELLOW;
+}
