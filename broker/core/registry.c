@@ -20,7 +20,7 @@
 static int compare_strs(cccc_str_t a, cccc_str_t b)
 {
     size_t n = a.len < b.len ? a.len : b.len;
-    int order = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;
+    int order = n > 0 && a.ptr && b.ptr ? memcmp(a.ptr, b.ptr, n) : 0;
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
