@@ -23,6 +23,7 @@ import oracle
 import recording
 import workload
 
+MEMORY_MIN = 256 * 1024 * 1024
 RECOVERIES = 2  # recorded for each recording of the usual workload
 LOG_FULL = 10 * 1024 * 1024 - 10  # LOG_FILE_BYTES_MAX, and no room for another record
 
@@ -55,8 +56,9 @@ def with_programs(asked):
 
 
 def scratch(prefix="cccc-crash-"):
-    """A folder in memory: what is certain is decided here, not by a disk."""
-    return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    """A folder in memory where there is room: what is certain is decided here, not by a disk."""
+    memory = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > MEMORY_MIN
+    return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/dev/shm" if memory else None))
 
 
 # ---- the states of a recording ----
@@ -77,9 +79,12 @@ class States:
         return [(cut, seed, tree)]
 
     def walk(self, wanted, chance):
-        """At least one state per sync: the most that can be lost, as late as that holds, when the most has been told. The rest at random."""
+        """Where there are states enough, one per sync: the most that can be lost, as late as that holds, when the most has been told. The rest at
+        random; with fewer, a part of either, from all over the recording."""
         model = self.taken.model()
         told_at = [fact[0] for fact in self.taken.facts if fact[1] != "deleting"]
+        syncs = sum(record.op == "SYNC_END" for record in self.taken.records)
+        share = 1 if wanted > syncs else wanted / (2 * syncs)
         worst, made, told = None, 0, 0
         for cut, record in enumerate(self.taken.records, 1):
             model.replay(record)
@@ -88,7 +93,7 @@ class States:
             if record.op in ("CLOSE", "START", "SYNC_BEGIN"):
                 continue
             tree = model.crash(0)
-            if worst and disk.digest(tree) != disk.digest(worst[2]):
+            if worst and disk.digest(tree) != disk.digest(worst[2]) and chance.random() < share:
                 for state in self.new(*worst_told, *worst):
                     made += 1
                     yield state
@@ -202,7 +207,7 @@ def one_state(asked):
 
 
 def recordings(asked, chance, place):
-    """Recordings of the usual workload, and of recoveries from what power cuts left of each. (a recording, how many of its states)"""
+    """Recordings of the usual workload, of recoveries from what power cuts left of each, and of sealing. (a recording, how many of its states)"""
     if asked.recording:
         yield recording.Recording(asked.recording), asked.states
         return
@@ -214,6 +219,9 @@ def recordings(asked, chance, place):
             yield record_recovery(place / f"{number}.{again}", usual, chance, asked), asked.per_recording // 10
             shutil.rmtree(place / f"{number}.{again}")
         shutil.rmtree(usual.folder)
+        workload.record(place / f"{number}.sealing", asked.daemon, asked.recorder, chance.random(), workload.sealing)
+        yield recording.Recording(place / f"{number}.sealing"), asked.per_recording // 4
+        shutil.rmtree(place / f"{number}.sealing")
 
 
 def main(arguments=None):

@@ -12,6 +12,7 @@ each scenario once to its end. Exit 1 when a promise was broken, 77 when strace 
 import argparse
 import collections
 import concurrent.futures
+import functools
 import hashlib
 import os
 import pathlib
@@ -155,14 +156,27 @@ def cross(ask, group_id):
     ask("send_cross_group", group_id=group_id, dst_group_id=other, text="over there", to=["lead"], client_id="cross")
 
 
+def seal(ask, group_id):
+    ask("group_settings_update", group_id=group_id, patch={"ledger_max_active_bytes": 1 << 20, "ledger_keep_tail_lines": 5})
+    messages = [{"text": f"{number} " * 4000, "to": ["lead"]} for number in range(20)]
+    ledger = ask.home / "groups" / group_id / "ledger.jsonl"
+    while ledger.stat().st_size < 800_000:
+        ask("send_batch", group_id=group_id, messages=messages)
+    yield
+    while ledger.stat().st_size < 1 << 20 and ask("send_batch", group_id=group_id, messages=messages):
+        pass
+    while ledger.stat().st_size > 1 << 20 and ask("ping"):
+        pass
+
+
 def delete(ask, group_id):
     yield
     ask("group_delete", group_id=group_id, confirm=group_id)
 
 
 ACTIONS = {action.__name__: action for action in
-           (short_send, long_send, batch, reply, mark_read, create, add_actor, attach_scope, settings, upload, send_file, cross, delete)}
-THREADS = ("loop", "ccccd-commit", "ccccd-store", "ccccd-read", "ZMQbg.IO.0")
+           (short_send, long_send, batch, reply, mark_read, create, add_actor, attach_scope, settings, upload, send_file, cross, seal, delete)}
+THREADS = ("loop", "ccccd-commit", "ccccd-store", "ccccd-read", "ccccd-seal", "ZMQbg.IO.0")
 # Starts, traced from the first call on: after a kill, with a torn tail to cut and a log to rotate.
 STARTS = {"recovery": True, "start": False}
 
@@ -239,7 +253,9 @@ def run_action(name, thread, base, place, command):
     daemon, tracer = Daemon(home, base.asked.daemon).start(), None
     try:
         with Witness(home, expected) as bus:
-            steps = ACTIONS[name](lambda op, **args: bus.ask_while(daemon, op, **args), base.group_id)
+            ask = functools.partial(bus.ask_while, daemon)
+            ask.home = home
+            steps = ACTIONS[name](ask, base.group_id)
             next(steps)
             names = threads(daemon.process.pid)
             tracer = attached(command, [task for task in names if thread in (WHOLE, names[task])])

@@ -157,6 +157,27 @@ def usual(client, daemon):
     assert daemon.stop() == 0
 
 
+def sealing(client, daemon):
+    """A ledger that grows until its older events are sealed, while others are sent; an end, and a start on it."""
+    daemon.start()
+    client.connect()
+    group_id = client.make_group("grows")
+    client.change("group_settings_update", group_id, patch={"ledger_max_active_bytes": 1 << 20, "ledger_keep_tail_lines": 20})
+    folder = client.home / "groups" / group_id
+    while not (folder / "state/ledger/manifest").exists():
+        client.burst([group_id], 20, 16000)
+    while (folder / "ledger.jsonl").stat().st_size > 1 << 20:
+        client.burst([group_id], 1, 200)
+    client.burst([group_id], 10, 2000)
+    client.close()
+    daemon.kill()
+    daemon.start()
+    client.connect()
+    client.burst([group_id], 5, 2000)
+    client.close()
+    assert daemon.stop() == 0
+
+
 def recovery(client, daemon):
     """A start on what a power cut left, some work, and another end."""
     daemon.start()
