@@ -116,17 +116,18 @@ int main(int argc, char **argv)
     block_signals();
     if (cccc_bus_start(&bus, options.home, &m) != CCCC_OK)
         return fail_start(ready_fd, &m);
+    if (ready_fd < 0)
+        cccc_log_to_stderr(isatty(STDERR_FILENO));
+    cccc_log(LOG_INFO, "STARTED", "serving home=%s pid=%d epoch=%" PRIu64 " version=%s", bus.home.root, (int)getpid(), bus.epoch,
+             CCCC_VERSION);
     if (ready_fd >= 0) {
         char log[sizeof bus.home.root + 32];
         snprintf(log, sizeof log, "%s/daemon/ccccd.log", bus.home.root);
         cccc_daemonize_ready(ready_fd, log);
     } else {
-        cccc_log_to_stderr(isatty(STDERR_FILENO));
         printf("ccccd %s serves %s (pid %d)\n", CCCC_VERSION, bus.home.root, (int)getpid());
         fflush(stdout);
     }
-    cccc_log(LOG_INFO, "STARTED", "serving home=%s pid=%d epoch=%" PRIu64 " version=%s", bus.home.root, (int)getpid(), bus.epoch,
-             CCCC_VERSION);
     cccc_bus_serve(&bus);
     cccc_bus_end(&bus);
     return 0;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "broker/bus/followers.h"
+#include "broker/bus/holders.h"
 #include "broker/bus/ledgers.h"
 #include "broker/bus/peers.h"
 #include "broker/bus/pool.h"
@@ -58,6 +59,7 @@ struct cccc_bus {
 
     cccc_core_t *core;
     struct cccc_ledgers ledgers;
+    struct cccc_holders holders;
     struct cccc_outbox outbox;
     cccc_pool_t *committers, *readers, *filer, *openers, *sealer;
     uint32_t stores_out;
@@ -113,6 +115,12 @@ void cccc_bus_publish(struct cccc_bus *bus, struct cccc_effect *effect);
 void cccc_bus_end_publication(struct cccc_bus *bus);
 /* Send what cccc_bus_publish has collected. */
 void cccc_bus_send_publications(struct cccc_bus *bus);
+
+/* ---- holders.c ---- */
+
+/* From now on the end of that holder is noticed, and its requests are its own. `record` has hold_pid and hold_started. */
+void cccc_bus_watch_holder(struct cccc_bus *bus, cccc_slot_t slot, cccc_str_t group_id, cccc_str_t actor_id, uint64_t generation,
+                           const cccc_value_t *record);
 
 /* ---- stop.c ---- */
 

@@ -27,11 +27,22 @@ static void run_store(struct cccc_work *work)
     job->err = cccc_store_run(job->vfs, job->home, &job->store, job->arena, &job->value, &job->message);
 }
 
+/* From now on its end is noticed, and its requests are its own. */
+static void watch_holder(struct cccc_bus *bus, const struct store_job *job)
+{
+    cccc_slot_t slot;
+    if (cccc_core_slot(bus->core, job->store.group_id, &slot))
+        cccc_bus_watch_holder(bus, slot, job->store.group_id, job->store.name, cccc_get_uint(&job->store.document, "generation", 0),
+                              &job->value);
+}
+
 static void finish_store(struct cccc_work *work, void *loop)
 {
     struct cccc_bus *bus = loop;
     struct store_job *job = (struct store_job *)work;
     bus->stores_out--;
+    if (job->store.kind == CCCC_STORE_HOLDER_START && !cccc_is_nil(&job->value))
+        watch_holder(bus, job);
     if (job->ticket)
         cccc_core_store_done(bus->core, cccc_bus_moment(bus), job->ticket, job->err, job->err == CCCC_OK ? "" : job->message.text,
                              &job->value);

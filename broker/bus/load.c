@@ -74,6 +74,20 @@ static const char *begin_legacy(struct cccc_folding *self)
     return cccc_legacy_keep_group(self->vfs, self->home, id, &self->not_kept) == CCCC_OK ? NULL : self->not_kept.text;
 }
 
+struct finding {
+    struct cccc_bus *bus;
+    cccc_slot_t slot;
+    cccc_str_t group_id;
+};
+
+static void found_holder(void *arg, const cccc_value_t *record, bool lives)
+{
+    struct finding *finding = arg;
+    if (cccc_core_fold_holder(finding->bus->core, finding->slot, record, lives) && lives)
+        cccc_bus_watch_holder(finding->bus, finding->slot, finding->group_id, cccc_get_str(record, "actor_id"),
+                              cccc_get_uint(record, "generation", 0), record);
+}
+
 static bool is_gone(const struct cccc_folding *self)
 {
     struct cccc_stat st;
@@ -152,6 +166,8 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
     if (self->files.refused)
         note_refusal(bus, slot, &self->files);
     const char *read_only = !offline && self->report.read_only ? self->report.note : self->read_only;
+    struct finding finding = {bus, slot, cccc_str(self->group_id)};
+    cccc_holders_find(bus->vfs, &bus->home, finding.group_id, self->arena, found_holder, &finding);
     cccc_core_fold_end(bus->core, cccc_bus_moment(bus), slot, offline, offline ? NULL : read_only);
     cccc_folding_drop(self_p);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -51,7 +52,7 @@ static long timeout_ms(const struct cccc_bus *bus, bool retry)
     return due <= now ? 0 : (long)((due - now + 999) / 1000);
 }
 
-enum { WAIT_ROUTER, WAIT_XPUB, WAIT_OUTBOX, WAIT_SIGNAL, WAIT_COUNT };
+enum { WAIT_ROUTER, WAIT_XPUB, WAIT_OUTBOX, WAIT_SIGNAL, WAIT_HOLDERS, WAIT_COUNT };
 
 static void wait_for_something(struct cccc_bus *bus, zmq_pollitem_t items[WAIT_COUNT], bool retry)
 {
@@ -93,6 +94,15 @@ static void take_finished(struct cccc_bus *bus)
     cccc_bus_send_publications(bus);
 }
 
+static void take_ended_holders(struct cccc_bus *bus)
+{
+    for (struct cccc_holder *ended; (ended = cccc_holders_take_ended(&bus->holders)) != NULL; free(ended)) {
+        cccc_peers_end_generation(bus->peers, ended->generation);
+        cccc_core_holder_gone(bus->core, cccc_bus_moment(bus), ended->slot, cccc_str(ended->actor_id), ended->generation);
+        cccc_bus_carry_out(bus);
+    }
+}
+
 static void tick(struct cccc_bus *bus)
 {
     if (bus->now.mono_us < bus->next_tick_us)
@@ -120,6 +130,7 @@ void cccc_bus_serve(struct cccc_bus *bus)
         [WAIT_XPUB] = {.socket = bus->sockets.xpub, .events = ZMQ_POLLIN},
         [WAIT_OUTBOX] = {.fd = bus->outbox.fd, .events = ZMQ_POLLIN},
         [WAIT_SIGNAL] = {.fd = bus->signal_fd, .events = ZMQ_POLLIN},
+        [WAIT_HOLDERS] = {.fd = bus->holders.epoll, .events = ZMQ_POLLIN},
     };
     for (bool retry = false; bus->phase != CCCC_STOPPED;) {
         wait_for_something(bus, items, retry);
@@ -128,6 +139,8 @@ void cccc_bus_serve(struct cccc_bus *bus)
             take_signals(bus);
         if (items[WAIT_OUTBOX].revents)
             take_finished(bus);
+        if (items[WAIT_HOLDERS].revents)
+            take_ended_holders(bus);
         if (items[WAIT_XPUB].revents)
             cccc_bus_take_subscriptions(bus);
         if (items[WAIT_ROUTER].revents) {

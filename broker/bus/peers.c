@@ -223,6 +223,24 @@ cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t le
     return p->refusal == CCCC_OK ? CCCC_OK : cccc_identify(address, &out->peer, m);
 }
 
+void cccc_peers_set_identity(cccc_peers_t *self, uint64_t conn, const struct cccc_peer *identity)
+{
+    struct peer *p = peer_of(self, conn);
+    if (p)
+        p->identity = *identity;
+}
+
+void cccc_peers_end_generation(cccc_peers_t *self, uint64_t generation)
+{
+    struct peer *p, *next;
+    HASH_ITER(hh, self->by_routing_id, p, next)
+    {
+        if (p->identity.generation == generation)
+            p->identity =
+                (struct cccc_peer){.standing = CCCC_PEER_UNKNOWN, .uid = p->identity.uid, .gid = p->identity.gid, .pid = p->identity.pid};
+    }
+}
+
 void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd)
 {
     struct peer *p = peer_of(self, conn);

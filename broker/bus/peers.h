@@ -40,6 +40,10 @@ cccc_err_t cccc_peers_find(cccc_peers_t *self, const void *routing_id, size_t le
                            struct cccc_peer_ref *out, struct cccc_errmsg *m);
 /* The descriptor of a new connection, as libzmq says (ZMQ_SRCFD): it is shut down when the connection is dropped. */
 void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd);
+/* What was found out about a new connection's process; what it points to lives until cccc_peers_end_generation. */
+void cccc_peers_set_identity(cccc_peers_t *self, uint64_t conn, const struct cccc_peer *identity);
+/* A holder has ended: nobody is its actor any more. */
+void cccc_peers_end_generation(cccc_peers_t *self, uint64_t generation);
 /* A request of `conn` went to the core: its entry stays until the reply. */
 void cccc_peers_opened(cccc_peers_t *self, uint64_t conn);
 /* Queue `bytes` (takes them) for `conn`; `answers` when they end a request that was opened. A queue that would go over its bound is sent at once. */

@@ -105,6 +105,10 @@ static void take_in(struct cccc_bus *bus, struct incoming *in)
                                      zmq_msg_gets(body, "Peer-Address"), bus->now.mono_us, &from, &stranger);
     if (from.is_new)
         cccc_peers_set_fd(bus->peers, from.conn, zmq_msg_get(body, ZMQ_SRCFD));
+    if (from.is_new && err == CCCC_OK) {
+        cccc_holders_place(&bus->holders, bus->home.root, &from.peer);
+        cccc_peers_set_identity(bus->peers, from.conn, &from.peer);
+    }
     input.conn = from.conn;
     input.peer = from.peer;
     cccc_err_t decoded = decode(in, body, delimited, &input, &refusal);

@@ -5,9 +5,11 @@
 #include "broker/bus/accept_guard.h"
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/store/processes.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -59,11 +61,40 @@ static cccc_err_t open_signals(struct cccc_bus *bus, struct cccc_errmsg *m)
     return bus->signal_fd >= 0 ? CCCC_OK : cccc_fail(m, CCCC_E_INTERNAL, "signalfd: %s", strerror(errno));
 }
 
+/* A daemon started from inside an actor's terminal would end with it. The environment tells, ours or an ancestor's. */
+static bool is_below_holder(const char *home)
+{
+    char ours[4096 + 16];
+    uint64_t started;
+    snprintf(ours, sizeof ours, "CCCC_HOME=%s", home);
+    for (pid_t pid = getpid(), parent; pid > 1 && cccc_process_parent(pid, &started, &parent); pid = parent)
+        if (cccc_process_has_name(pid, "CCCC_HOLD=") && cccc_process_has(pid, ours))
+            return true;
+    return false;
+}
+
+/* cccc-hold beside us, or where it is installed. */
+static void find_hold_program(char *out, size_t size)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    snprintf(out, size, "%.*s/cccc-hold", slash ? (int)(slash - self) : 0, self);
+    if (access(out, X_OK) < 0)
+        snprintf(out, size, "%s/cccc-hold", CCCC_LIBEXEC);
+    if (access(out, X_OK) < 0)
+        out[0] = '\0';
+}
+
 static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_errmsg *m)
 {
     cccc_err_t err = cccc_home_find(home, &bus->home, m);
+    if (err == CCCC_OK && is_below_holder(bus->home.root))
+        err = cccc_fail(m, CCCC_E_PERMISSION_DENIED, "this is the terminal of an actor of %s; run ccccd outside of it", bus->home.root);
     if (err == CCCC_OK)
         err = cccc_home_prepare(bus->vfs, &bus->home, m);
+    find_hold_program(bus->home.hold_program, sizeof bus->home.hold_program);
     if (err == CCCC_OK)
         err = take_lock(bus, m);
     if (err == CCCC_OK)
@@ -90,6 +121,8 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     cccc_err_t err = take_home(bus, home, m);
     if (err == CCCC_OK)
         err = open_signals(bus, m);
+    if (err == CCCC_OK && !cccc_holders_init(&bus->holders))
+        err = cccc_fail(m, CCCC_E_INTERNAL, "epoll: %s", strerror(errno));
     if (err == CCCC_OK && !cccc_outbox_init(&bus->outbox))
         err = cccc_fail(m, CCCC_E_INTERNAL, "eventfd: %s", strerror(errno));
     if (err != CCCC_OK)

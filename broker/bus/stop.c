@@ -92,6 +92,7 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_bytes_keep_spare(0);
     cccc_subscriptions_fini(&bus->subscriptions);
     cccc_followers_fini(&bus->followers);
+    cccc_holders_fini(&bus->holders);
     cccc_outbox_fini(&bus->outbox);
     cccc_log_close();
     close(bus->signal_fd);

@@ -1,9 +1,10 @@
 /* actors.c - the actors of a group: list, add, change, remove (reference 3.8).
  *
  * An actor's entry is stored without its role: the first enabled actor is the foreman, computed anew from the list at each use. Here an actor is
- * configuration; nothing is started or stopped.
+ * configuration; what runs follows from it (runtime.c).
  * Thread: the core's. */
 #include "broker/core/change.h"
+#include "broker/core/runtime.h"
 #include "broker/core/schema.h"
 
 #include <ctype.h>
@@ -55,6 +56,17 @@ static cccc_value_t default_command(cccc_arena_t *arena, cccc_str_t runtime)
         at += n + (at[n] == ' ');
     }
     return b.value;
+}
+
+cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor)
+{
+    const cccc_value_t *own = cccc_get(actor->entry, "command");
+    cccc_builder_t b = cccc_array_builder(arena, 8);
+    cccc_str_t word;
+    for (uint32_t i = 0; cccc_is_array(own) && i < own->via.array.size; i++)
+        if (cccc_as_str(&own->via.array.ptr[i], &word) && word.len > 0)
+            cccc_array_add(&b, cccc_string(word));
+    return b.value.via.array.size > 0 ? b.value : default_command(arena, actor->runtime);
 }
 
 /* Every value a text: numbers as their decimals. */
@@ -123,6 +135,21 @@ cccc_value_t actors_enabled(cccc_arena_t *arena, const struct cccc_group *group)
     return b.value;
 }
 
+/* What is known of its program, behind what is configured. */
+static cccc_value_t with_runtime(call_t *call, cccc_value_t shown, const struct cccc_runtime *runtime)
+{
+    cccc_builder_t row = cccc_map_builder(call->arena, shown.via.map.size + 12);
+    for (uint32_t i = 0; i < shown.via.map.size; i++) {
+        cccc_str_t key = {0};
+        cccc_as_str(&shown.via.map.ptr[i].key, &key);
+        cccc_map_add_key(&row, key, shown.via.map.ptr[i].val);
+    }
+    cccc_map_add(&row, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
+    if (runtime)
+        runtime_show(call->core, &row, runtime);
+    return row.value;
+}
+
 void op_actor_list(call_t *call)
 {
     if (!call_group(call, CCCC_A_actor_list_group_id))
@@ -133,7 +160,7 @@ void op_actor_list(call_t *call)
     for (uint32_t i = 0; i < group->config.actor_count; i++) {
         const struct cccc_actor *actor = &group->config.actors[i];
         cccc_value_t v = actor_shown(call->arena, actor);
-        v = cccc_map_with(call->arena, &v, CCCC_STR("running"), cccc_bool(false));
+        v = with_runtime(call, v, runtime_find(group, actor->id));
         if (unread)
             v = cccc_map_with(call->arena, &v, CCCC_STR("unread_count"), cccc_uint(reader_unread(group, actor->id)));
         cccc_array_add(&list, v);
@@ -266,7 +293,10 @@ static void shown_finish(call_t *call, cccc_builder_t *result)
     const struct change *change = call->state;
     const struct cccc_actor *actor = config_actor(call->group, *(const cccc_str_t *)change->own);
     cccc_map_add(result, "actor", actor != NULL ? actor_shown(call->arena, actor) : *cccc_get(cccc_get(&change->event, "data"), "actor"));
-    cccc_map_add(result, "running", cccc_bool(false));
+    const struct cccc_runtime *runtime = actor ? runtime_find(call->group, actor->id) : NULL;
+    cccc_map_add(result, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
+    if (runtime && runtime->failure[0])
+        cccc_map_add(result, "start_error", cccc_string(cccc_arena_str(call->arena, cccc_str(runtime->failure))));
 }
 
 static cccc_value_t add_data(const struct draft *d)
@@ -286,6 +316,20 @@ static cccc_value_t add_data(const struct draft *d)
     return data.value;
 }
 
+/* In a running group a newcomer starts at once; the answer says whether it does. */
+static void added_wait(call_t *call)
+{
+    const struct change *change = call->state;
+    struct cccc_runtime *runtime = runtime_find(call->group, *(const cccc_str_t *)change->own);
+    if (runtime)
+        runtime_encourage(runtime, RUNTIME_ADDED);
+    runtimes_reconcile(call->core, call->group);
+    if (runtime && runtime_lives(runtime))
+        runtime_await(call, runtime, false, change_reply);
+    else
+        change_reply(call);
+}
+
 void op_actor_add(call_t *call)
 {
     if (!call_group(call, CCCC_A_actor_add_group_id))
@@ -303,7 +347,7 @@ void op_actor_add(call_t *call)
     if (err != CCCC_OK)
         call_fail(call, CCCC_E_ACTOR_ADD_FAILED, "%s; nothing was added", m.text);
     else
-        change_begin(call, CCCC_KIND_ACTOR_ADD, CCCC_STR(""), add_data(d), shown_finish, &d->id);
+        change_begin_then(call, CCCC_KIND_ACTOR_ADD, add_data(d), shown_finish, &d->id, added_wait);
 }
 
 /* ---- actor_update ---- */
@@ -384,6 +428,28 @@ static void remove_finish(call_t *call, cccc_builder_t *result)
     cccc_map_add(result, "actor_id", cccc_string(cccc_arg_str(&call->request.args, CCCC_A_actor_remove_actor_id)));
 }
 
+/* The program ends, then its secrets go. */
+static void removed_ended(call_t *call)
+{
+    struct cccc_store store = {.kind = CCCC_STORE_SECRETS, .arena = cccc_arena_new(512)};
+    cccc_builder_t drop = cccc_map_builder(store.arena, 1);
+    cccc_map_add(&drop, "drop", cccc_bool(true));
+    store.group_id = cccc_arena_str(store.arena, cccc_str(call->group->id));
+    store.name = cccc_arena_str(store.arena, cccc_arg_str(&call->request.args, CCCC_A_actor_remove_actor_id));
+    store.document = drop.value;
+    call_store(call, &store, change_reply);
+}
+
+static void removed_wait(call_t *call)
+{
+    struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, CCCC_A_actor_remove_actor_id));
+    runtimes_reconcile(call->core, call->group);
+    if (runtime && runtime_lives(runtime))
+        runtime_await(call, runtime, true, removed_ended);
+    else
+        removed_ended(call);
+}
+
 void op_actor_remove(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
@@ -406,5 +472,5 @@ void op_actor_remove(call_t *call)
     cccc_map_add(&data, "actor_id", cccc_string(id));
     cccc_map_add(&data, "runner", cccc_nil());
     cccc_map_add(&data, "runner_effective", cccc_nil());
-    change_begin(call, CCCC_KIND_ACTOR_REMOVE, CCCC_STR(""), data.value, remove_finish, NULL);
+    change_begin_then(call, CCCC_KIND_ACTOR_REMOVE, data.value, remove_finish, NULL, removed_wait);
 }

@@ -5,7 +5,7 @@
  * Invariants: I9 (a cursor only moves forward), I11 (applying a ledger from its start gives the live state). Nothing here depends on
  * time, chance or what is pending.
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/runtime.h"
 #include "broker/mutant.h"
 
 #include <stdlib.h>
@@ -41,6 +41,7 @@ static struct cccc_reader *reader_make(struct cccc_group *group, cccc_str_t id)
     CCCC_ASSERT(reader && text, "(out of memory)");
     copy_text(text, id.len + 1, id);
     reader->id = text;
+    reader->runtime = runtime_find(group, id);
     reader_link(group, reader, id.len);
     return reader;
 }
@@ -70,6 +71,8 @@ static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_
     copy_text(cursor->ts, sizeof cursor->ts, ts);
     copy_text(cursor->updated_at, sizeof cursor->updated_at, updated_at);
     unread_drop_through(&reader->unread[lane], seq);
+    if (reader->runtime)
+        unread_drop_through(&reader->runtime->queue[lane], seq); /* what was read need not be typed */
 }
 
 /* A newcomer starts at the event that brought it: it sees no history (reference 5.2). */
@@ -152,6 +155,8 @@ static void apply_config(struct cccc_group *group, const struct cccc_event *even
 {
     (void)kind;
     config_apply(group, event);
+    runtimes_sync(group);
+    group->reconcile = true;
 }
 
 static void apply_actor_add(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
@@ -183,8 +188,11 @@ static void unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane l
 {
     /* A reader that nothing introduced belongs to a ledger whose beginning is gone: it sees what is left. */
     struct cccc_reader *reader = reader_make(group, id);
-    if (seq > reader->cursor[lane].seq && seq > reader->unread[lane].last)
+    if (seq > reader->cursor[lane].seq && seq > reader->unread[lane].last) {
         unread_push(&reader->unread[lane], seq);
+        if (reader->runtime && seq > reader->runtime->queue[lane].last)
+            unread_push(&reader->runtime->queue[lane], seq);
+    }
     if (group->folding)
         reader->published = seq;
 }
@@ -293,6 +301,12 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_ACTOR_ADD] = apply_actor_add,
     [CCCC_KIND_ACTOR_UPDATE] = apply_config,
     [CCCC_KIND_ACTOR_REMOVE] = apply_actor_remove,
+    [CCCC_KIND_ACTOR_START] = apply_config,
+    [CCCC_KIND_ACTOR_STOP] = apply_config,
+    [CCCC_KIND_ACTOR_RESTART] = apply_config,
+    [CCCC_KIND_RUNTIME_STARTED] = runtime_apply,
+    [CCCC_KIND_RUNTIME_EXITED] = runtime_apply,
+    [CCCC_KIND_RUNTIME_DELIVERY] = runtime_apply,
     [CCCC_KIND_CHAT_MESSAGE] = apply_message,
     [CCCC_KIND_CHAT_READ] = apply_read,
     [CCCC_KIND_CHAT_ACK] = apply_ack,
@@ -303,7 +317,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
 
 bool kind_is_config(cccc_kind_t kind)
 {
-    return kind >= CCCC_KIND_GROUP_CREATE && kind <= CCCC_KIND_ACTOR_REMOVE;
+    return kind >= CCCC_KIND_GROUP_CREATE && kind <= CCCC_KIND_ACTOR_RESTART;
 }
 
 void apply_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
@@ -322,6 +336,7 @@ void apply_event(struct cccc_core *core, struct cccc_group *group, const struct 
         dedupe_add(group->foreign_ids, dedupe_hash(event->id, CCCC_STR("")), event->seq);
     if (appliers[kind])
         appliers[kind](group, event, kind);
+    core->to_reconcile |= group->reconcile;
 }
 
 /* ---- whole groups ---- */
@@ -338,6 +353,7 @@ void group_fini(struct cccc_group *group)
     dedupe_destroy(&group->dedupe);
     dedupe_destroy(&group->open_acks);
     dedupe_destroy(&group->foreign_ids);
+    runtimes_forget_ledger(group);
     relays_fini(group);
     legacy_fini(group);
     cccc_arena_destroy(&group->document_arena);
@@ -411,7 +427,7 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
 cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena)
 {
     const struct cccc_group *group = self->groups[slot];
-    cccc_builder_t map = cccc_map_builder(arena, 9);
+    cccc_builder_t map = cccc_map_builder(arena, 10);
     cccc_map_add(&map, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(group->id))));
     cccc_map_add(&map, "head_seq", cccc_uint(group->head_seq));
     cccc_map_add(&map, "head_id", cccc_string(cccc_arena_str(arena, cccc_str(group->head_id))));
@@ -421,5 +437,6 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "client_ids", cccc_uint(dedupe_count(group->dedupe)));
     cccc_map_add(&map, "open_acks", cccc_uint(dedupe_count(group->open_acks)));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
+    cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
     return map.value;
 }

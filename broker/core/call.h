@@ -101,6 +101,9 @@ bool call_read_event(call_t *call, uint32_t index, struct cccc_event *out);
 /* ---- effects and helpers ---- */
 
 struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind);
+/* What every input of the core begins and ends with. */
+void core_begin_input(struct cccc_core *core, const struct cccc_moment *now);
+void core_end_input(struct cccc_core *core);
 /* One record of the log: a sentence, then ` key=` fields, as cccc_log has them. `id` and `fmt` are static. */
 void core_log(struct cccc_core *core, int level, const char *id, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 uint64_t core_random(struct cccc_core *core);
@@ -148,7 +151,17 @@ const struct cccc_scope *config_scope(const struct cccc_group *group, cccc_str_t
 
 /* ---- permit.c: the decision table of reference 3.3 ---- */
 
-enum cccc_action { CCCC_MAY_ACTOR_ADD, CCCC_MAY_ACTOR_UPDATE, CCCC_MAY_ACTOR_REMOVE, CCCC_MAY_MANAGE_GROUP, CCCC_MAY_READ_INBOX };
+enum cccc_action {
+    CCCC_MAY_ACTOR_START,
+    CCCC_MAY_ACTOR_STOP,
+    CCCC_MAY_KEEP_SECRETS,
+    CCCC_MAY_SEE_TERMINAL,
+    CCCC_MAY_ACTOR_ADD,
+    CCCC_MAY_ACTOR_UPDATE,
+    CCCC_MAY_ACTOR_REMOVE,
+    CCCC_MAY_MANAGE_GROUP,
+    CCCC_MAY_READ_INBOX
+};
 /* Who speaks: checks the claimed `by` ("" = default, `otherwise`) against the peer and the group, sets call->by. An operator may name user, an actor of the
  * group or svc:<name>; an actor only itself; an unknown peer nothing. False: the call was failed (permission_denied, sender_unknown, unknown_actor). */
 bool permit_by(call_t *call, struct cccc_group *group, cccc_str_t claimed, const char *otherwise);

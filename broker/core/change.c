@@ -111,7 +111,7 @@ void config_tick(struct cccc_core *core)
 
 /* ---- a change ---- */
 
-static void change_stored(call_t *call)
+void change_reply(call_t *call)
 {
     struct change *change = call->state;
     cccc_builder_t result = cccc_map_builder(call->arena, 8);
@@ -121,6 +121,15 @@ static void change_stored(call_t *call)
     if (call->store_warning.len > 0)
         cccc_map_add(&result, "warning", cccc_string(call->store_warning));
     call_reply(call, &result.value);
+}
+
+static void change_stored(call_t *call)
+{
+    struct change *change = call->state;
+    if (change->meanwhile)
+        change->meanwhile(call);
+    else
+        change_reply(call);
 }
 
 void change_applied(call_t *call)
@@ -141,15 +150,26 @@ struct change *change_new(call_t *call, change_finish_fn finish, void *own)
     return change;
 }
 
-void change_begin(call_t *call, cccc_kind_t kind, cccc_str_t scope_key, cccc_value_t data, change_finish_fn finish, void *own)
+static void decide(call_t *call, cccc_kind_t kind, cccc_str_t scope_key, cccc_value_t data)
 {
     struct cccc_errmsg m;
-    change_new(call, finish, own);
     cccc_err_t err = change_fits(config_ahead(call, call->group), &data, &m);
     if (err == CCCC_OK)
         err = call_append(call, call->group, kind, call->by, scope_key, data, change_applied, &m);
     if (err != CCCC_OK)
         call_fail(call, err, "%s", m.text);
+}
+
+void change_begin(call_t *call, cccc_kind_t kind, cccc_str_t scope_key, cccc_value_t data, change_finish_fn finish, void *own)
+{
+    change_new(call, finish, own);
+    decide(call, kind, scope_key, data);
+}
+
+void change_begin_then(call_t *call, cccc_kind_t kind, cccc_value_t data, change_finish_fn finish, void *own, call_next_fn meanwhile)
+{
+    change_new(call, finish, own)->meanwhile = meanwhile;
+    decide(call, kind, CCCC_STR(""), data);
 }
 
 /* ---- patches ---- */

@@ -20,16 +20,21 @@ typedef void (*change_finish_fn)(call_t *call, cccc_builder_t *result);
 /* What a change keeps between its steps; call->state points at it. */
 struct change {
     change_finish_fn finish;
-    cccc_value_t event; /* as applied */
-    void *own;          /* the op's */
+    cccc_value_t event;     /* as applied */
+    call_next_fn meanwhile; /* runs before the answer, which it gives by change_reply; NULL: nothing does */
+    void *own;              /* the op's */
 };
 
 /* Decide the event and finish the call when it is durable: result {<finish>, event, as_of_seq, warning?}. Consumes the call in every case.
  * `own` is handed to finish through call->state. */
 void change_begin(call_t *call, cccc_kind_t kind, cccc_str_t scope_key, cccc_value_t data, change_finish_fn finish, void *own);
+/* The same without a scope, with something to wait for before the answer: `meanwhile`, which ends with change_reply. */
+void change_begin_then(call_t *call, cccc_kind_t kind, cccc_value_t data, change_finish_fn finish, void *own, call_next_fn meanwhile);
 /* The same in parts, for a call that decides several events: change_new, call_append for each with change_applied behind the last. */
 struct change *change_new(call_t *call, change_finish_fn finish, void *own);
 void change_applied(call_t *call);
+/* The answer of a change: what change->meanwhile ends with. */
+void change_reply(call_t *call);
 /* Would the document still be small enough with `data` in it? CCCC_E_TOO_LARGE with a message otherwise. */
 cccc_err_t change_fits(const struct cccc_group *group, const cccc_value_t *data, struct cccc_errmsg *m);
 
@@ -84,6 +89,8 @@ cccc_str_t group_activity(const struct cccc_group *group);
 /* An actor as replies show it: its entry, with `enabled` and `role` made plain. */
 cccc_value_t actor_shown(cccc_arena_t *arena, const struct cccc_actor *actor);
 /* Ids of the enabled actors; array in the arena. */
+/* The command to run: the entry's, or its runtime's; array in the arena, empty when there is none. */
+cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor);
 cccc_value_t actors_enabled(cccc_arena_t *arena, const struct cccc_group *group);
 
 /* ---- registry.c, active.c ---- */

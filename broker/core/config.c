@@ -341,6 +341,40 @@ static void apply_actor_remove(struct edit *e)
     stop_when_empty(e, had_enabled);
 }
 
+/* actor.start and actor.restart enable, actor.stop disables; a start makes the group run. */
+static void actor_enabled(struct edit *e, bool enabled)
+{
+    cccc_str_t id = cccc_get_str(&e->event->data, "actor_id");
+    uint32_t count;
+    const cccc_value_t *entry = items(cccc_get(&e->doc, "actors"), &count);
+    while (count > 0 && !cccc_str_eq(cccc_get_str(entry, "id"), id)) {
+        entry++;
+        count--;
+    }
+    if (count == 0 || !cccc_is_map(entry))
+        return;
+    cccc_value_t changed = cccc_map_with(e->arena, entry, CCCC_STR("enabled"), cccc_bool(enabled));
+    put_in_list(e, "actors", "id", id, &changed);
+}
+
+static void apply_actor_start(struct edit *e)
+{
+    actor_enabled(e, true);
+    put(e, "running", cccc_bool(true));
+}
+
+static void apply_actor_restart(struct edit *e)
+{
+    actor_enabled(e, true);
+}
+
+static void apply_actor_stop(struct edit *e)
+{
+    bool had_enabled = any_enabled(&e->doc);
+    actor_enabled(e, false);
+    stop_when_empty(e, had_enabled);
+}
+
 static void (*const appliers[CCCC_KIND_COUNT])(struct edit *) = {
     [CCCC_KIND_GROUP_CREATE] = apply_create,
     [CCCC_KIND_GROUP_UPDATE] = apply_update,
@@ -355,6 +389,9 @@ static void (*const appliers[CCCC_KIND_COUNT])(struct edit *) = {
     [CCCC_KIND_ACTOR_ADD] = apply_actor_add,
     [CCCC_KIND_ACTOR_UPDATE] = apply_actor_update,
     [CCCC_KIND_ACTOR_REMOVE] = apply_actor_remove,
+    [CCCC_KIND_ACTOR_START] = apply_actor_start,
+    [CCCC_KIND_ACTOR_STOP] = apply_actor_stop,
+    [CCCC_KIND_ACTOR_RESTART] = apply_actor_restart,
 };
 
 /* Is what the event says in the document already? Asked while folding only. A document without a ledger_seq was written by CCCC 0.4.0 and holds all

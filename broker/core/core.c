@@ -6,7 +6,7 @@
  * by being applied or by being answered as failed, never both.
  * Thread: the loop's. */
 #include "broker/core/call.h"
-#include "broker/core/message.h"
+#include "broker/core/runtime.h"
 #include "broker/mutant.h"
 #include "proto/prefetch.h"
 
@@ -122,7 +122,7 @@ void core_log(struct cccc_core *core, int level, const char *id, const char *fmt
 
 /* ---- time and chance ---- */
 
-static void begin_input(struct cccc_core *core, const struct cccc_moment *now)
+void core_begin_input(struct cccc_core *core, const struct cccc_moment *now)
 {
     core->moment = *now;
     core->random_state[0] ^= now->random[0];
@@ -267,7 +267,7 @@ static call_t *call_new(struct cccc_core *core, const struct cccc_call_input *in
     call->peer = input->peer;
     call->request = input->request;
     call->arena = input->arena;
-    if (input->peer.standing == CCCC_PEER_ACTOR) {
+    if (input->peer.standing == CCCC_PEER_ACTOR || input->peer.standing == CCCC_PEER_HOLDER) {
         /* The executor's cache of identities may change while the call is parked. */
         call->peer.group_id = cccc_arena_str(call->arena, input->peer.group_id);
         call->peer.actor_id = cccc_arena_str(call->arena, input->peer.actor_id);
@@ -281,9 +281,21 @@ call_t *core_call(struct cccc_core *core)
     return call_new(core, &input);
 }
 
+/* Every input ends with what it made possible: programs to start or stop, and requests that waited. */
+void core_end_input(struct cccc_core *core)
+{
+    while (core->to_reconcile) {
+        core->to_reconcile = false;
+        for (uint32_t i = 0; i < core->group_count; i++)
+            if (core->groups[i]->reconcile)
+                runtimes_reconcile(core, core->groups[i]);
+    }
+    run_connections(core);
+}
+
 void cccc_core_request(cccc_core_t *self, const struct cccc_moment *now, struct cccc_call_input *input)
 {
-    begin_input(self, now);
+    core_begin_input(self, now);
     call_t *call = call_new(self, input);
     struct cccc_conn *conn = conn_find(self, call->conn);
     if (!conn)
@@ -291,7 +303,7 @@ void cccc_core_request(cccc_core_t *self, const struct cccc_moment *now, struct 
     else if (!conn_enqueue(conn, call))
         call_fail(call, CCCC_E_BUSY, "%d requests of this connection wait already; wait for answers before sending more",
                   CCCC_PARKED_REQUESTS_MAX);
-    run_connections(self);
+    core_end_input(self);
 }
 
 void cccc_core_gone(cccc_core_t *self, uint64_t id)
@@ -355,19 +367,19 @@ static void call_continue(call_t *call)
 
 void cccc_core_read_done(cccc_core_t *self, const struct cccc_moment *now, cccc_ticket_t ticket, const struct cccc_read_result *result)
 {
-    begin_input(self, now);
+    core_begin_input(self, now);
     call_t *call = parked_take(self, ticket);
     if (!call)
         return;
     call->read = result;
     call_continue(call);
-    run_connections(self);
+    core_end_input(self);
 }
 
 void cccc_core_store_done(cccc_core_t *self, const struct cccc_moment *now, cccc_ticket_t ticket, cccc_err_t err, const char *message,
                           const cccc_value_t *value)
 {
-    begin_input(self, now);
+    core_begin_input(self, now);
     call_t *call = parked_take(self, ticket);
     if (!call)
         return;
@@ -375,7 +387,7 @@ void cccc_core_store_done(cccc_core_t *self, const struct cccc_moment *now, cccc
     call->stored.message = message ? message : "";
     call->stored.value = value;
     call_continue(call);
-    run_connections(self);
+    core_end_input(self);
 }
 
 /* ---- pending events ---- */
@@ -452,7 +464,7 @@ static void prefetch_after(const struct cccc_pending *p)
 void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, uint64_t seq)
 {
     CCCC_ASSERT(slot < self->group_count, "(slot %u)", slot);
-    begin_input(self, now);
+    core_begin_input(self, now);
     struct cccc_group *group = self->groups[slot];
     while (group->pending && group->pending->event.seq <= seq) {
         struct cccc_pending *p = pending_pop(self, group);
@@ -462,7 +474,7 @@ void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_sl
             publish_event(self, group, p);
         pending_done(p);
     }
-    run_connections(self);
+    core_end_input(self);
 }
 
 static void call_lost(call_t *call, cccc_err_t err, bool unknown, const char *message)
@@ -509,7 +521,7 @@ void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, c
                              const char *message, bool refold)
 {
     CCCC_ASSERT(slot < self->group_count, "(slot %u)", slot);
-    begin_input(self, now);
+    core_begin_input(self, now);
     struct cccc_group *group = self->groups[slot];
     if (refold)
         group->folding = true;
@@ -518,7 +530,7 @@ void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, c
         group->created = false;
     if (refold && !group->deleted)
         core_effect(self, CCCC_DO_REFOLD)->slot = slot;
-    run_connections(self);
+    core_end_input(self);
 }
 
 /* ---- groups ---- */
@@ -578,6 +590,7 @@ void core_group_drop(struct cccc_core *core, struct cccc_group *group)
         return;
     group->deleted = true;
     HASH_DELETE(hh, core->groups_by_id, group);
+    runtimes_end(core, group);
     core_fail_pending(core, group, CCCC_E_GROUP_NOT_FOUND, true, "the group was deleted meanwhile");
     group_reset(group);
 }
@@ -601,6 +614,7 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
     group->edited = edited;
     if (cccc_is_map(document))
         config_set_document(group, document);
+    runtimes_sync(group);
     return group->slot;
 }
 
@@ -628,7 +642,9 @@ cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from)
     folded->unstored |= group->unstored;
     folded->store_failed = group->store_failed;
     folded->changed_mono_us = group->changed_mono_us;
+    runtimes_carry(group, folded);
     group_exchange(group, folded);
+    runtimes_sync(group);
     for (size_t i = 0; i < (*from)->effect_count; i++) {
         CCCC_ASSERT((*from)->effects[i].kind == CCCC_DO_LOG, "(a fold wants effect %d)", (int)(*from)->effects[i].kind);
         *core_effect(self, CCCC_DO_LOG) = (*from)->effects[i];
@@ -669,7 +685,7 @@ static char *text_kept(const char *text)
 
 void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only)
 {
-    begin_input(self, now);
+    core_begin_input(self, now);
     struct cccc_group *group = self->groups[slot];
     group->folding = false;
     group->offline = text_kept(offline);
@@ -683,15 +699,17 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
         config_resume(self, group);
     else
         legacy_fini(group);
+    runtimes_sync(group);
+    runtimes_changed(self, group);
     group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
-    run_connections(self);
+    core_end_input(self);
 }
 
 /* ---- time passes ---- */
 
 void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const struct cccc_daemon_facts *facts)
 {
-    begin_input(self, now);
+    core_begin_input(self, now);
     self->facts = facts;
     uint64_t second = now->mono_us / 1000000;
     if (second == self->last_second)
@@ -701,18 +719,20 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     cursors_tick(self);
     uploads_tick(self);
     relays_tick(self);
+    runtimes_tick(self);
     registry_tick(self, false);
     daemon_tick(self);
     if (self->scratch.alloc > SCRATCH_KEEP_BYTES) {
         cccc_buf_fini(&self->scratch);
         cccc_buf_init(&self->scratch);
     }
-    run_connections(self);
+    core_end_input(self);
 }
 
 void cccc_core_stop(cccc_core_t *self)
 {
     self->stopping = true;
+    runtimes_stop(self);
     cursors_flush(self);
     registry_tick(self, true);
 }
@@ -763,6 +783,7 @@ void cccc_core_destroy(cccc_core_t **self)
     HASH_CLEAR(hh, core->groups_by_id);
     for (uint32_t i = 0; i < core->group_count; i++) {
         group_fini(core->groups[i]);
+        runtimes_fini(core->groups[i]);
         free(core->groups[i]);
     }
     uploads_drop_all(core);

@@ -24,10 +24,11 @@ typedef uint64_t cccc_ticket_t;
 
 /* Who is at the other end, as the kernel says (identity.c). */
 struct cccc_peer {
-    enum { CCCC_PEER_UNKNOWN, CCCC_PEER_OPERATOR, CCCC_PEER_ACTOR } standing;
+    enum { CCCC_PEER_UNKNOWN, CCCC_PEER_OPERATOR, CCCC_PEER_ACTOR, CCCC_PEER_HOLDER } standing;
     uint32_t uid, gid;
     int32_t pid;
-    cccc_str_t group_id, actor_id; /* ACTOR only */
+    cccc_str_t group_id, actor_id; /* ACTOR and HOLDER */
+    uint64_t generation;           /* of that actor's program; ACTOR and HOLDER */
 };
 
 /* Time and chance of one input. */
@@ -86,6 +87,8 @@ void cccc_core_store_done(cccc_core_t *self, const struct cccc_moment *now, cccc
                           const cccc_value_t *value);
 /* A connection is gone: its undecided requests are dropped, those that are decided or change files go on without a reply. */
 void cccc_core_gone(cccc_core_t *self, uint64_t conn);
+/* The holder process of that generation is no more, whatever it last said. */
+void cccc_core_holder_gone(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, cccc_str_t actor_id, uint64_t generation);
 /* Once a second, or when cccc_core_next_us says. */
 void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const struct cccc_daemon_facts *facts);
 /* Does anybody follow something under e/, under i/? Until told otherwise, yes. From then on nothing is published where nobody does. */
@@ -111,6 +114,9 @@ cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const c
 void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *cursors);
 /* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
+/* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there. Before fold_end. False: it is about nothing new, as
+ * in every fold but the first. */
+bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
 /* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
@@ -158,12 +164,17 @@ enum cccc_store_kind {
                              only the sync failed */
     CCCC_STORE_SCAN, /* yields {present:[ids], corrupt:[ids]} of groups/ */
     CCCC_STORE_GIT,  /* yields {root, git_remote} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
-    CCCC_STORE_BLOB_PIECE, /* `data` at `offset` of upload `name` (a sha256), total `total` */
-    CCCC_STORE_BLOB_END,   /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
-    CCCC_STORE_BLOB_DROP,  /* forget upload `name` */
-    CCCC_STORE_BLOB_STAT,  /* yields {bytes} of state/blobs/`name`; BLOB_NOT_FOUND */
-    CCCC_STORE_BLOB_READ,  /* yields {data: bin, bytes: whole size} from `offset`, at most `total` */
-    CCCC_STORE_BLOB_TEXT   /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
+    CCCC_STORE_BLOB_PIECE,    /* `data` at `offset` of upload `name` (a sha256), total `total` */
+    CCCC_STORE_BLOB_END,      /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
+    CCCC_STORE_BLOB_DROP,     /* forget upload `name` */
+    CCCC_STORE_BLOB_STAT,     /* yields {bytes} of state/blobs/`name`; BLOB_NOT_FOUND */
+    CCCC_STORE_BLOB_READ,     /* yields {data: bin, bytes: whole size} from `offset`, at most `total` */
+    CCCC_STORE_BLOB_TEXT,     /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
+    CCCC_STORE_HOLDER_START,  /* start a holder for actor `name` with the launch document `document`; yields {hold_pid, hold_started} */
+    CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
+    CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
+    CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
+                               * yields {keys} */
 };
 
 struct cccc_store {

@@ -5,6 +5,7 @@
  * Thread: the core's. */
 #include "broker/core/change.h"
 #include "broker/core/message.h"
+#include "broker/core/runtime.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -334,6 +335,25 @@ void op_group_set_state(call_t *call)
     change_begin(call, CCCC_KIND_GROUP_SET_STATE, CCCC_STR(""), data.value, state_finish, NULL);
 }
 
+/* Who was to start and did not, and why. */
+static void add_failures(call_t *call, cccc_builder_t *result)
+{
+    cccc_builder_t failed = cccc_array_builder(call->arena, 2);
+    for (uint32_t i = 0; i < call->group->config.actor_count; i++) {
+        const struct cccc_actor *actor = &call->group->config.actors[i];
+        const struct cccc_runtime *runtime = runtime_find(call->group, actor->id);
+        if (!runtime || !actor->enabled || runtime->phase == RUNTIME_RUNNING)
+            continue;
+        cccc_builder_t one = cccc_map_builder(call->arena, 2);
+        cccc_map_add(&one, "actor_id", cccc_string(cccc_arena_str(call->arena, actor->id)));
+        cccc_map_add(&one, "reason",
+                     cccc_string(cccc_arena_str(call->arena, cccc_str(runtime->failure[0] ? runtime->failure : "it has not started yet"))));
+        cccc_array_add(&failed, one.value);
+    }
+    if (failed.value.via.array.size > 0)
+        cccc_map_add(result, "failed", failed.value);
+}
+
 /* The member of the event that both replies repeat. */
 static void start_finish(call_t *call, cccc_builder_t *result)
 {
@@ -341,6 +361,51 @@ static void start_finish(call_t *call, cccc_builder_t *result)
     const char *member = change->own;
     cccc_map_add(result, "group_id", cccc_text(call->group->id));
     cccc_map_add(result, member, *cccc_get(cccc_get(&change->event, "data"), member));
+    if (call->request.op == CCCC_OP_group_start)
+        add_failures(call, result);
+}
+
+/* Wait for one program after the other to run, or not to; then answer. */
+static void start_wait(call_t *call)
+{
+    for (uint32_t i = 0; i < call->group->config.actor_count; i++) {
+        struct cccc_runtime *runtime = runtime_find(call->group, call->group->config.actors[i].id);
+        bool starting = runtime && (runtime->phase == RUNTIME_SPAWNING || runtime->phase == RUNTIME_STARTING);
+        if (starting && !runtime_is_overdue(call->core, runtime)) {
+            runtime_await(call, runtime, false, start_wait);
+            return;
+        }
+    }
+    change_reply(call);
+}
+
+static void start_applied(call_t *call)
+{
+    for (uint32_t i = 0; i < call->group->config.actor_count; i++) {
+        struct cccc_runtime *runtime = runtime_find(call->group, call->group->config.actors[i].id);
+        if (runtime)
+            runtime_encourage(runtime, RUNTIME_ASKED);
+    }
+    runtimes_reconcile(call->core, call->group);
+    start_wait(call);
+}
+
+static void stop_wait(call_t *call)
+{
+    for (uint32_t i = 0; i < call->group->config.actor_count; i++) {
+        struct cccc_runtime *runtime = runtime_find(call->group, call->group->config.actors[i].id);
+        if (runtime && runtime_lives(runtime) && !runtime_is_overdue(call->core, runtime)) {
+            runtime_await(call, runtime, true, stop_wait);
+            return;
+        }
+    }
+    change_reply(call);
+}
+
+static void stop_applied(call_t *call)
+{
+    runtimes_reconcile(call->core, call->group);
+    stop_wait(call);
 }
 
 void op_group_start(call_t *call)
@@ -359,7 +424,7 @@ void op_group_start(call_t *call)
     cccc_builder_t data = cccc_map_builder(call->arena, 2);
     cccc_map_add(&data, started, actors_enabled(call->arena, ahead));
     cccc_map_add(&data, "forced_headless", cccc_array_builder(call->arena, 0).value);
-    change_begin(call, CCCC_KIND_GROUP_START, CCCC_STR(""), data.value, start_finish, started);
+    change_begin_then(call, CCCC_KIND_GROUP_START, data.value, start_finish, started, start_applied);
 }
 
 void op_group_stop(call_t *call)
@@ -371,7 +436,7 @@ void op_group_stop(call_t *call)
     cccc_builder_t data = cccc_map_builder(call->arena, 1);
     cccc_value_t nobody = cccc_array_builder(call->arena, 0).value;
     cccc_map_add(&data, stopped, ahead->config.running ? actors_enabled(call->arena, ahead) : nobody);
-    change_begin(call, CCCC_KIND_GROUP_STOP, CCCC_STR(""), data.value, start_finish, stopped);
+    change_begin_then(call, CCCC_KIND_GROUP_STOP, data.value, start_finish, stopped, stop_applied);
 }
 
 /* ---- group_delete ---- */

@@ -66,6 +66,9 @@ bool permit_by(call_t *call, struct cccc_group *group, cccc_str_t claimed, const
         return by_of_actor(call, group, claimed);
     case CCCC_PEER_OPERATOR:
         return by_of_operator(call, group, claimed, otherwise);
+    case CCCC_PEER_HOLDER:
+        call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: a holder of a terminal speaks for nobody");
+        return false;
     case CCCC_PEER_UNKNOWN:
         break;
     }
@@ -84,6 +87,10 @@ static const struct {
     const char *who; /* for the refusal */
 } rules[] = {
     {CCCC_MAY_ACTOR_ADD, YES, YES, NO, "the user or the foreman may add actors"},
+    {CCCC_MAY_ACTOR_START, YES, YES, NO, "the user or the foreman may start actors"},
+    {CCCC_MAY_ACTOR_STOP, YES, YES, SELF, "the user or the foreman may stop or restart any actor, a peer itself"},
+    {CCCC_MAY_KEEP_SECRETS, YES, NO, NO, "only the user may see or change private environments"},
+    {CCCC_MAY_SEE_TERMINAL, YES, YES, SELF, "the user and the foreman may see any terminal, a peer its own"},
     {CCCC_MAY_ACTOR_UPDATE, YES, NO, NO, "only the user may change actors"},
     {CCCC_MAY_ACTOR_REMOVE, YES, SELF, SELF, "the user may remove any actor, an actor only itself"},
     {CCCC_MAY_MANAGE_GROUP, YES, YES, NO, "the user or the foreman may manage the group"},

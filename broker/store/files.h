@@ -57,3 +57,11 @@ cccc_err_t cccc_store_blob_drop(const struct cccc_store_call *call);
 cccc_err_t cccc_store_blob_stat(const struct cccc_store_call *call);
 cccc_err_t cccc_store_blob_read(const struct cccc_store_call *call);
 cccc_err_t cccc_store_blob_text(const struct cccc_store_call *call);
+cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call);
+cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call);
+cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call);
+cccc_err_t cccc_store_secrets(const struct cccc_store_call *call);
+
+/* The private environment of an actor: a map, maybe empty. secrets.c */
+cccc_value_t cccc_secrets_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_str_t actor_id,
+                               cccc_arena_t *arena);

@@ -19,6 +19,10 @@ static const struct {
     [CCCC_STORE_BLOB_STAT] = {cccc_store_blob_stat, true},
     [CCCC_STORE_BLOB_READ] = {cccc_store_blob_read, true},
     [CCCC_STORE_BLOB_TEXT] = {cccc_store_blob_text, true},
+    [CCCC_STORE_HOLDER_START] = {cccc_store_holder_start, true},
+    [CCCC_STORE_HOLDER_FORGET] = {cccc_store_holder_forget, true},
+    [CCCC_STORE_HOLDER_KILL] = {cccc_store_holder_kill, true},
+    [CCCC_STORE_SECRETS] = {cccc_store_secrets, true},
 };
 
 cccc_err_t cccc_store_run(const struct cccc_vfs *vfs, const struct cccc_home *home, const struct cccc_store *store, cccc_arena_t *arena,

@@ -12,7 +12,8 @@
 /* Where things are. All absolute. */
 struct cccc_home {
     char root[4096];
-    char sock_dir[108]; /* daemon/, or a short runtime directory when the home's path is too long for a socket */
+    char sock_dir[108];      /* daemon/, or a short runtime directory when the home's path is too long for a socket */
+    char hold_program[4096]; /* cccc-hold; "" when it was not looked for, or not found */
 };
 
 /* From CCCC_HOME or ~/.cccc ("~" expanded). `override` may be NULL. */
@@ -95,6 +96,11 @@ cccc_err_t cccc_legacy_keep_home(const struct cccc_vfs *vfs, const struct cccc_h
 cccc_err_t cccc_legacy_keep_group(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, struct cccc_errmsg *m);
 /* The map of state/read_cursors.json, or nil. */
 cccc_value_t cccc_legacy_cursors(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena);
+
+/* Each record of a holder of this group, and whether that holder lives (its lock is held). `record` lives in `arena`. */
+typedef void (*cccc_holder_found_fn)(void *arg, const cccc_value_t *record, bool lives);
+void cccc_holders_find(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
+                       cccc_holder_found_fn found, void *arg);
 
 /* Carry out one store effect. *value (nil when nothing is yielded) lives in `arena`. */
 cccc_err_t cccc_store_run(const struct cccc_vfs *vfs, const struct cccc_home *home, const struct cccc_store *store, cccc_arena_t *arena,

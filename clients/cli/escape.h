@@ -19,7 +19,3 @@ void escape_text(cccc_buf_t *out, cccc_str_t text, enum escape_lines lines);
 void escape_json(cccc_buf_t *out, cccc_str_t json);
 /* Columns that already escaped text of one line takes on a terminal: wide characters count two, combining ones none. */
 size_t escape_width(cccc_str_t text);
-/* Decode one code point at `text`; *length bytes were used. False: not UTF-8, *length is 1. */
-bool escape_decode(cccc_str_t text, uint32_t *code, size_t *length);
-/* True when `code` must not reach a terminal (the line feed and the tab included). */
-bool escape_is_unsafe(uint32_t code);

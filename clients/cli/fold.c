@@ -2,6 +2,7 @@
  *
  * Thread: the program's one. */
 #include "clients/cli/cli.h"
+#include "proto/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@ static size_t line_bytes(cccc_str_t text, size_t room, bool hard)
     for (size_t at = 0; at < text.len;) {
         uint32_t code;
         size_t length;
-        escape_decode((cccc_str_t){text.ptr + at, text.len - at}, &code, &length);
+        cccc_utf8_decode((cccc_str_t){text.ptr + at, text.len - at}, &code, &length);
         if (code == ' ' && in_text && (width <= room || blank == 0))
             blank = at;
         in_text |= code != ' ';

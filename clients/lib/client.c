@@ -486,7 +486,7 @@ int cccc_request(cccc_t *self, const char *op, cccc_args_t **args, cccc_reply_t 
     if (request_open(self, op, args, &waiter, NULL, NULL, err) != 0)
         return -1;
     while (!waiter.ended)
-        connection_turn(self, INT64_MAX, NULL, false);
+        connection_turn(self, INT64_MAX, NULL);
     if (waiter.failed && err)
         *err = waiter.error;
     if (waiter.failed || !reply)
@@ -508,8 +508,33 @@ int cccc_pump(cccc_t *self, int timeout_ms, struct cccc_error *err)
     int64_t until = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
     bool undisturbed = true;
     do
-        undisturbed = connection_turn(self, self->user_open > 0 ? until : 0, NULL, false);
+        undisturbed = connection_turn(self, self->user_open > 0 ? until : 0, NULL);
     while (undisturbed && self->told == told_before && self->user_open > 0 && now_ms() < until);
+    return (int)(self->told - told_before);
+}
+
+static bool any_ready(const struct pollfd *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fds[i].revents != 0)
+            return true;
+    return false;
+}
+
+int cccc_poll(cccc_t *self, struct pollfd *fds, size_t count, int timeout_ms, struct cccc_error *err)
+{
+    if (count > CCCC_POLL_FDS_MAX)
+        return client_fail(err, CCCC_E_TOO_LARGE, "not_stored", "cccc_poll takes at most %d descriptors, not %zu", CCCC_POLL_FDS_MAX,
+                           count);
+    for (size_t i = 0; i < count; i++)
+        fds[i].revents = 0;
+    uint64_t told_before = self->told;
+    int64_t until = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+    struct also also = {.fds = fds, .count = count};
+    while (connection_turn(self, until, &also) && self->told == told_before && !any_ready(fds, count) && now_ms() < until)
+        continue;
+    if (!any_ready(fds, count))
+        poll(fds, count, 0); /* a turn that had answers to take in did not look */
     return (int)(self->told - told_before);
 }
 
@@ -529,6 +554,7 @@ int cccc_send(cccc_t *self, const char *group_id, const char *text, const char *
     cccc_reply_t *reply = NULL;
     if (cccc_request(self, "send", &args, &reply, err) != 0)
         return -1;
+    CCCC_ASSERT(reply);
     const msgpack_object *event = cccc_field(reply->result, "event");
     cccc_str_t id = cccc_get_str(event, "id");
     if (event_id)

@@ -113,34 +113,47 @@ static bool take_replies(cccc_t *self, int64_t now)
     return taken > 0;
 }
 
-/* Wait for the link or the other one. Nothing may be done with either socket between its last EAGAIN and here. False when a signal came. */
-static bool wait_for_anything(cccc_t *self, int64_t until_ms, struct link *other, bool wanted)
+/* How long poll(2) may take, -1 for ever. */
+static int poll_ms(const cccc_t *self, int64_t until_ms, bool at_once)
 {
-    struct pollfd fds[4];
-    struct link none = {0};
-    other = other ? other : &none;
-    link_poll(&self->link, true, fds);
-    link_poll(other, wanted, fds + 2);
     int64_t due = next_due(self);
     int64_t until = until_ms < due ? until_ms : due;
-    int64_t wait = until == INT64_MAX ? -1 : until - now_ms();
-    if (self->link.monitor_ready || other->monitor_ready)
-        wait = 0;
-    else if (until != INT64_MAX)
-        wait = wait < 0 ? 0 : wait < INT32_MAX ? wait : INT32_MAX;
-    if (poll(fds, 4, (int)wait) < 0)
+    if (at_once)
+        return 0;
+    if (until == INT64_MAX)
+        return -1;
+    int64_t wait = until - now_ms();
+    return wait < 0 ? 0 : wait < INT32_MAX ? (int)wait : INT32_MAX;
+}
+
+/* Wait for the link and for what else is to be waited for. Nothing may be done with a link's socket between its last EAGAIN and here. False when a
+ * signal came. */
+static bool wait_for_anything(cccc_t *self, int64_t until_ms, const struct also *also)
+{
+    struct pollfd fds[4 + CCCC_POLL_FDS_MAX];
+    struct link none = {0};
+    struct link *other = also->link ? also->link : &none;
+    link_poll(&self->link, true, fds);
+    link_poll(other, also->link_wanted, fds + 2);
+    if (also->count > 0)
+        memcpy(fds + 4, also->fds, also->count * sizeof *fds);
+    int ready = poll(fds, 4 + also->count, poll_ms(self, until_ms, self->link.monitor_ready || other->monitor_ready));
+    if (ready < 0)
         return errno != EINTR;
     link_polled(&self->link, fds);
     link_polled(other, fds + 2);
+    if (also->count > 0)
+        memcpy(also->fds, fds + 4, also->count * sizeof *fds);
     return true;
 }
 
-bool connection_turn(cccc_t *self, int64_t until_ms, struct link *other, bool wanted)
+bool connection_turn(cccc_t *self, int64_t until_ms, const struct also *also)
 {
+    static const struct also nothing = {0};
     int64_t now = now_ms();
     bool undisturbed = true;
     if (!take_replies(self, now)) {
-        undisturbed = wait_for_anything(self, until_ms, other, wanted);
+        undisturbed = wait_for_anything(self, until_ms, also ? also : &nothing);
         now = now_ms();
         take_replies(self, now);
     }

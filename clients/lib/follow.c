@@ -709,7 +709,8 @@ static bool turn(cccc_follow_t *self, int64_t until)
     bool live = self->phase == PHASE_LIVE;
     if (live && !self->drained)
         due = 0;
-    bool undisturbed = connection_turn(self->client, due < until ? due : until, &self->stream, live);
+    struct also also = {.link = &self->stream, .link_wanted = live};
+    bool undisturbed = connection_turn(self->client, due < until ? due : until, &also);
     self->turn_ms = now_ms();
     return undisturbed;
 }

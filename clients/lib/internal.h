@@ -171,10 +171,18 @@ void requests_drop(cccc_t *self);
 
 /* Connect for the first time and wait until the link is up. */
 int connection_open(cccc_t *self, struct cccc_error *err);
-/* One turn: wait until `until_ms` (monotonic; INT64_MAX: for ever) at most for anything on the client's link or on `other` (may be NULL;
- * its socket only when `wanted`), and take in what came for the client. Returns at once when something is there. False when a signal
- * handler ran. */
-bool connection_turn(cccc_t *self, int64_t until_ms, struct link *other, bool wanted);
+/* What a turn waits for beside the client's own link. */
+struct also {
+    struct link *link; /* may be NULL; its socket only when `link_wanted` */
+    bool link_wanted;
+    struct pollfd
+        *fds; /* as poll(2) takes and fills them, at most CCCC_POLL_FDS_MAX; revents is left alone when there was no need to wait */
+    size_t count;
+};
+
+/* One turn: wait until `until_ms` (monotonic; INT64_MAX: for ever) at most for anything on the client's link or on `also` (may be NULL), and take in
+ * what came for the client. Returns at once when something is there. False when a signal handler ran. */
+bool connection_turn(cccc_t *self, int64_t until_ms, const struct also *also);
 
 /* ---- replies (reply.c) ---- */
 

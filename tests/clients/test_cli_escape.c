@@ -1,5 +1,6 @@
 /* Text written by others, made safe for a terminal: the table over all bytes, the hidden code points, and what must stay as it is. */
 #include "clients/cli/escape.h"
+#include "proto/utf8.h"
 #include "proto/json.h"
 
 #include <setjmp.h>
@@ -136,8 +137,8 @@ static void random_bytes_never_yield_a_control_character(void **state)
         for (cccc_str_t rest = cccc_str(safe); rest.len > 0;) {
             uint32_t code;
             size_t used;
-            assert_true(escape_decode(rest, &code, &used));
-            assert_false(escape_is_unsafe(code));
+            assert_true(cccc_utf8_decode(rest, &code, &used));
+            assert_false(cccc_is_unsafe_to_show(code));
             rest.ptr += used;
             rest.len -= used;
         }

@@ -193,7 +193,12 @@ static void open_twice(struct world *w)
     CCCC_ASSERT(len == len_once && w->folded == folded && again.torn_bytes == 0 &&
                     again.foreign_bytes == report.foreign_bytes - (w->len - len) * (report.torn_bytes == 0),
                 "opening twice is not opening once");
-    CCCC_ASSERT(cccc_ledger_head(ledger) == head && again.read_only == read_only);
+    /* How far the older format's lines go is told by the first sealed line. When that is cut, unreadable ones at their end count as a lost head: the second start
+     * may refuse what the first one took, never the other way round. */
+    bool older = report.legacy > 0 || folded == 0;
+    CCCC_ASSERT(again.read_only || cccc_ledger_head(ledger) == head, "another head");
+    CCCC_ASSERT(older || again.read_only == read_only, "refusing is not what it was");
+    CCCC_ASSERT(again.read_only || !read_only, "what took no appends takes them");
     cccc_ledger_close(&ledger);
 }
 

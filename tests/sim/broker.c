@@ -392,3 +392,11 @@ cccc_err_t cccc_store_git(const struct cccc_store_call *call)
     *call->value = found.value;
     return CCCC_OK;
 }
+
+/* No programs are started in here: there is no cccc-hold, so a start fails and says so. */
+void cccc_bus_watch_holder(struct cccc_bus *bus, cccc_slot_t slot, cccc_str_t group_id, cccc_str_t actor_id, uint64_t generation,
+                           const cccc_value_t *record)
+{
+    (void)bus, (void)slot, (void)group_id, (void)actor_id, (void)generation, (void)record;
+    CCCC_ASSERT(false, "(a holder in the simulation)");
+}

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <msgpack.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -76,6 +77,10 @@ int cccc_request_async(cccc_t *self, const char *op, cccc_args_t **args, cccc_do
 /* Take in what has arrived, waiting at most timeout_ms (0: not at all, -1: until something ends) while requests are open. Returns how many
  * ended. A signal handler that ran ends the waiting early. */
 int cccc_pump(cccc_t *self, int timeout_ms, struct cccc_error *err);
+/* poll(2) for a program that has descriptors of its own: waits until one of `fds` (at most CCCC_POLL_FDS_MAX; revents as poll fills them) is ready, a
+ * request ended, timeout_ms passed (-1: never) or a signal handler ran, and takes in answers meanwhile. Returns how many requests ended; "too_large". */
+int cccc_poll(cccc_t *self, struct pollfd *fds, size_t count, int timeout_ms, struct cccc_error *err);
+#define CCCC_POLL_FDS_MAX 64
 /* Requests not ended yet. */
 size_t cccc_open_requests(const cccc_t *self);
 

@@ -1,0 +1,364 @@
+/* delivery.c - messages on their way into an actor's terminal: when, which, and what became of them (HOLD.md, Delivery; reference 6).
+ *
+ * The queue is a fold: messages and notifications put seqs in, a claim takes them out, a failure lets them be claimed again. A claim is durable before the holder
+ * hears of it, and is settled once by its outcome; what cannot be known is ambiguous and never typed again by itself.
+ * Thread: the core's. */
+#include "broker/core/change.h"
+#include "broker/core/runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Microseconds. */
+#define SECOND        1000000ULL
+#define HANDOVER_MAX  (5 * SECOND)
+#define RETRY_FIRST_S 5
+
+static const char *const state_words[] = {
+    [DELIVERY_CLAIMED] = "claimed", [DELIVERY_ACCEPTED] = "accepted", [DELIVERY_FAILED] = "failed", [DELIVERY_AMBIGUOUS] = "ambiguous"};
+
+/* ---- the fold ---- */
+
+static void note_seqs(struct cccc_delivery *d, const cccc_value_t *seqs)
+{
+    uint32_t count = cccc_is_array(seqs) ? seqs->via.array.size : 0;
+    count = count < CCCC_DELIVERY_EVENTS_MAX ? count : CCCC_DELIVERY_EVENTS_MAX;
+    free(d->seqs);
+    d->seqs = calloc(count + 1, sizeof *d->seqs);
+    CCCC_ASSERT(d->seqs, "(out of memory)");
+    d->count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        d->count += cccc_as_uint(&seqs->via.array.ptr[i], &d->seqs[d->count]);
+}
+
+static void apply_claim(struct cccc_runtime *runtime, const struct cccc_event *event)
+{
+    struct cccc_delivery *d = &runtime->delivery;
+    const cccc_value_t *through = cccc_get(&event->data, "through");
+    bool again = cccc_get_bool(&event->data, "again", false);
+    note_seqs(d, cccc_get(&event->data, "seqs"));
+    d->failures = again ? d->failures : 0;
+    d->state = DELIVERY_CLAIMED;
+    d->generation = cccc_get_uint(&event->data, "generation", 0);
+    snprintf(d->id, sizeof d->id, "%.*s", CCCC_STR_FMT(event->id));
+    for (int lane = 0; lane < CCCC_LANES; lane++)
+        unread_drop_through(&runtime->queue[lane], cccc_get_uint(through, lane_words[lane], 0));
+}
+
+void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, const struct cccc_event *event)
+{
+    (void)group;
+    struct cccc_delivery *d = &runtime->delivery;
+    cccc_str_t state = cccc_get_str(&event->data, "state");
+    cccc_str_t reason = cccc_get_str(&event->data, "reason");
+    if (cccc_str_is(state, "claimed")) {
+        apply_claim(runtime, event);
+    } else if (cccc_str_is(cccc_get_str(&event->data, "delivery_id"), d->id)) {
+        for (int s = DELIVERY_ACCEPTED; s <= DELIVERY_AMBIGUOUS; s++)
+            if (cccc_str_is(state, state_words[s]))
+                d->state = (enum delivery_state)s;
+        d->failures = d->state == DELIVERY_FAILED ? d->failures + 1 : 0;
+    }
+    snprintf(d->ts, sizeof d->ts, "%.*s", CCCC_STR_FMT(event->ts));
+    snprintf(d->reason, sizeof d->reason, "%.*s", CCCC_STR_FMT(reason));
+}
+
+/* ---- when ---- */
+
+static uint64_t min_interval_us(call_t *call)
+{
+    cccc_value_t settings = settings_effective(call->arena, &call->group->document);
+    return cccc_get_uint(&settings, "min_interval_seconds", 0) * SECOND;
+}
+
+/* The pending runtime.delivery with that seq, NULL when it is durable or was lost. */
+static struct cccc_pending *pending_step(const struct cccc_group *group, uint64_t seq)
+{
+    struct cccc_pending *p = seq > group->head_seq ? group_pending(group, seq) : NULL;
+    return p && p->kind == CCCC_KIND_RUNTIME_DELIVERY ? p : NULL;
+}
+
+static bool is_due(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    const struct cccc_delivery *d = &runtime->delivery;
+    bool waiting = d->state == DELIVERY_FAILED || runtime->queue[CCCC_LANE_CHAT].count > 0 ||
+                   (runtime->queue[CCCC_LANE_NOTIFY].count > 0 && group->config.state == CCCC_GROUP_ACTIVE);
+    return waiting && runtime->phase == RUNTIME_RUNNING && runtime->ready && d->state != DELIVERY_CLAIMED && group->config.running &&
+           group->config.state != CCCC_GROUP_PAUSED && !group->read_only && !core->stopping && core->now->mono_us >= runtime->handover_us &&
+           core->now->mono_us >= runtime->next_delivery_us && !pending_step(group, runtime->claim_seq);
+}
+
+/* ---- from queue to order ---- */
+
+struct handover {
+    cccc_str_t actor_id;
+    uint64_t generation;
+    bool again, resumed;
+    uint64_t seqs[CCCC_DELIVERY_EVENTS_MAX];
+    uint32_t count;
+    uint64_t through[CCCC_LANES];
+    struct cccc_event events[CCCC_DELIVERY_EVENTS_MAX];
+    char id[33];
+};
+
+static struct cccc_runtime *still_wanted(call_t *call)
+{
+    const struct handover *h = call->state;
+    struct cccc_group *group = call->group;
+    struct cccc_runtime *runtime = group->deleted || group->folding ? NULL : runtime_find(group, h->actor_id);
+    return runtime && runtime->current == h->generation && runtime->phase == RUNTIME_RUNNING ? runtime : NULL;
+}
+
+static void order_typing(call_t *call, struct cccc_runtime *runtime, const char *id, cccc_str_t text)
+{
+    const struct cccc_actor *actor = config_actor(call->group, cccc_str(runtime->id));
+    cccc_arena_t *arena = cccc_arena_new(text.len + 1024);
+    cccc_builder_t map = cccc_map_builder(arena, 4);
+    cccc_str_t submit = actor ? cccc_get_str(actor->entry, "submit") : CCCC_STR("");
+    cccc_map_add(&map, "order", cccc_text("type"));
+    cccc_map_add(&map, "text", cccc_string(cccc_arena_str(arena, text)));
+    cccc_map_add(&map, "submit", submit.len ? cccc_string(cccc_arena_str(arena, submit)) : cccc_text("enter"));
+    holder_order(call->core, runtime, id, arena, &map, NULL);
+}
+
+static void hand_over(call_t *call)
+{
+    const struct handover *h = call->state;
+    struct cccc_runtime *runtime = still_wanted(call);
+    if (runtime && cccc_str_is(cccc_str(h->id), runtime->delivery.id))
+        order_typing(call, runtime, h->id, render_delivery(call->arena, call->group, h->events, h->count));
+    call_finish(call);
+}
+
+static void claimed(call_t *call)
+{
+    struct handover *h = call->state;
+    snprintf(h->id, sizeof h->id, "%.*s", CCCC_STR_FMT(call->appended->event.id));
+    hand_over(call);
+}
+
+static void claim(call_t *call, struct cccc_runtime *runtime)
+{
+    const struct handover *h = call->state;
+    struct cccc_errmsg m;
+    cccc_builder_t data = cccc_map_builder(call->arena, 6), seqs = cccc_array_builder(call->arena, h->count),
+                   through = cccc_map_builder(call->arena, 2);
+    for (uint32_t i = 0; i < h->count; i++)
+        cccc_array_add(&seqs, cccc_uint(h->seqs[i]));
+    for (int lane = 0; lane < CCCC_LANES; lane++)
+        if (h->through[lane] > 0)
+            cccc_map_add(&through, lane_words[lane], cccc_uint(h->through[lane]));
+    cccc_map_add(&data, "actor_id", cccc_string(h->actor_id));
+    cccc_map_add(&data, "generation", cccc_uint(h->generation));
+    cccc_map_add(&data, "state", cccc_text("claimed"));
+    cccc_map_add(&data, "seqs", seqs.value);
+    cccc_map_add(&data, "through", through.value);
+    if (h->again)
+        cccc_map_add(&data, "again", cccc_bool(true));
+    cccc_err_t err = call_append(call, call->group, CCCC_KIND_RUNTIME_DELIVERY, CCCC_STR("system"), CCCC_STR(""), data.value, claimed, &m);
+    if (err == CCCC_OK)
+        runtime->claim_seq = call->appended->event.seq;
+    else
+        call_finish(call); /* the tick tries again */
+}
+
+/* What was read is what is claimed: as much as fits in one piece. */
+static void read_for_handover(call_t *call)
+{
+    struct handover *h = call->state;
+    struct cccc_runtime *runtime = still_wanted(call);
+    uint32_t wanted = h->count, read = 0;
+    if (!runtime || call->read->err != CCCC_OK) {
+        call_finish(call);
+        return;
+    }
+    while (read < wanted && call_read_event(call, read, &h->events[read]))
+        read++;
+    if (h->resumed) {
+        h->count = read;
+        hand_over(call);
+        return;
+    }
+    bool complete = read == wanted || (call->read->more && !h->again && read > 0);
+    if (!complete && call->read->gap_count == 0) {
+        call_finish(call);
+        return;
+    }
+    if (call->read->more && !h->again) { /* the rest waits for the next one */
+        uint64_t last = h->events[read - 1].seq;
+        for (int lane = 0; lane < CCCC_LANES; lane++)
+            h->through[lane] = h->through[lane] < last ? h->through[lane] : last;
+        while (h->count > 0 && h->seqs[h->count - 1] > last)
+            h->count--;
+    }
+    if (runtime->delivery.state == DELIVERY_CLAIMED || pending_step(call->group, runtime->claim_seq))
+        call_finish(call);
+    else
+        claim(call, runtime);
+}
+
+static void begin_read(call_t *call)
+{
+    const struct handover *h = call->state;
+    struct cccc_read_query query = {
+        .mode = CCCC_READ_SEQS, .seqs = h->seqs, .seq_count = h->count, .limit = h->count, .bytes_max = CCCC_DELIVERY_BYTES_MAX};
+    call_read(call, call->group, &query, read_for_handover);
+}
+
+static call_t *handover_call(struct cccc_core *core, struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    call_t *call = core_call(core);
+    struct handover *h = cccc_arena_alloc(call->arena, sizeof *h);
+    memset(h, 0, sizeof *h);
+    h->actor_id = cccc_arena_str(call->arena, cccc_str(runtime->id));
+    h->generation = runtime->current;
+    call->group = group;
+    call->state = h;
+    return call;
+}
+
+/* The oldest of the lanes that may be handed over, merged; through[] says how far each goes. */
+static void choose(const struct cccc_group *group, const struct cccc_runtime *runtime, struct handover *h)
+{
+    uint64_t lanes[CCCC_LANES][CCCC_DELIVERY_EVENTS_MAX];
+    uint32_t counts[CCCC_LANES], at[CCCC_LANES] = {0};
+    for (int lane = 0; lane < CCCC_LANES; lane++)
+        counts[lane] = unread_peek(&runtime->queue[lane], lanes[lane], CCCC_DELIVERY_EVENTS_MAX);
+    if (group->config.state != CCCC_GROUP_ACTIVE)
+        counts[CCCC_LANE_NOTIFY] = 0;
+    while (h->count < CCCC_DELIVERY_EVENTS_MAX) {
+        int next = -1;
+        for (int lane = 0; lane < CCCC_LANES; lane++)
+            if (at[lane] < counts[lane] && (next < 0 || lanes[lane][at[lane]] < lanes[next][at[next]]))
+                next = lane;
+        if (next < 0)
+            break;
+        h->through[next] = lanes[next][at[next]++];
+        h->seqs[h->count++] = h->through[next];
+    }
+}
+
+/* Once per generation, as an order of its own. True when the messages have to wait for it. */
+static bool preamble_first(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+    if (runtime->preamble_done || !actor)
+        return false;
+    if (runtime->preamble_sent)
+        return true;
+    char id[33];
+    call_t *call = handover_call(core, group, runtime);
+    snprintf(id, sizeof id, "p%llu", (unsigned long long)runtime->current);
+    runtime->preamble_sent = true;
+    order_typing(call, runtime, id, render_preamble(call->arena, group, actor));
+    call_finish(call);
+    return true;
+}
+
+/* Claimed for a program that is no more: a claim that became durable after its end. */
+static bool is_orphaned(const struct cccc_runtime *runtime)
+{
+    return runtime->delivery.state == DELIVERY_CLAIMED && runtime->phase != RUNTIME_UNREGISTERED &&
+           (runtime->phase == RUNTIME_ABSENT || runtime->delivery.generation != runtime->current);
+}
+
+void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    if (is_orphaned(runtime) && !group->read_only && !group->offline)
+        delivery_lost(core, group, runtime, "the program ended before anything more was heard of it");
+    if (!is_due(core, group, runtime) || preamble_first(core, group, runtime))
+        return;
+    call_t *call = handover_call(core, group, runtime);
+    struct handover *h = call->state;
+    if (runtime->delivery.state == DELIVERY_FAILED) {
+        h->again = true;
+        h->count = runtime->delivery.count;
+        memcpy(h->seqs, runtime->delivery.seqs, h->count * sizeof *h->seqs);
+    } else {
+        choose(group, runtime, h);
+    }
+    runtime->handover_us = core->now->mono_us + HANDOVER_MAX;
+    begin_read(call);
+}
+
+void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    const struct cccc_delivery *d = &runtime->delivery;
+    bool ordered = false;
+    for (const struct runtime_order *order = runtime->orders; order; order = order->next)
+        ordered |= strcmp(order->id, d->id) == 0;
+    if (d->state != DELIVERY_CLAIMED || d->generation != runtime->current || ordered)
+        return;
+    call_t *call = handover_call(core, group, runtime);
+    struct handover *h = call->state;
+    h->resumed = true;
+    h->count = d->count;
+    memcpy(h->seqs, d->seqs, d->count * sizeof *d->seqs);
+    memcpy(h->id, d->id, sizeof h->id);
+    begin_read(call);
+}
+
+/* ---- what became of it ---- */
+
+static cccc_value_t outcome_data(cccc_arena_t *arena, const struct cccc_runtime *runtime, const char *state, cccc_str_t reason,
+                                 cccc_str_t evidence)
+{
+    cccc_builder_t data = cccc_map_builder(arena, 6);
+    cccc_map_add(&data, "actor_id", cccc_string(cccc_arena_str(arena, cccc_str(runtime->id))));
+    cccc_map_add(&data, "delivery_id", cccc_string(cccc_arena_str(arena, cccc_str(runtime->delivery.id))));
+    cccc_map_add(&data, "generation", cccc_uint(runtime->delivery.generation));
+    cccc_map_add(&data, "state", cccc_text(state));
+    if (reason.len > 0)
+        cccc_map_add(&data, "reason", cccc_string(cccc_arena_str(arena, reason)));
+    if (evidence.len > 0)
+        cccc_map_add(&data, "evidence", cccc_string(cccc_arena_str(arena, evidence)));
+    return data.value;
+}
+
+static uint64_t retry_us(uint32_t failures)
+{
+    uint64_t seconds = RETRY_FIRST_S;
+    while (failures-- > 0 && seconds < CCCC_DELIVERY_RETRY_S_MAX)
+        seconds *= 2;
+    return (seconds < CCCC_DELIVERY_RETRY_S_MAX ? seconds : CCCC_DELIVERY_RETRY_S_MAX) * SECOND;
+}
+
+bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_value_t *report, call_next_fn next)
+{
+    struct cccc_errmsg m;
+    const struct cccc_delivery *d = &runtime->delivery;
+    cccc_str_t outcome = cccc_get_str(report, "outcome");
+    if (d->state != DELIVERY_CLAIMED || !cccc_str_is(cccc_get_str(report, "order_id"), d->id))
+        return false;
+    struct cccc_pending *told_already = pending_step(call->group, runtime->settle_seq);
+    if (told_already) {
+        call_wait(call, told_already, next);
+        return true;
+    }
+    enum delivery_state state = DELIVERY_AMBIGUOUS;
+    for (int s = DELIVERY_ACCEPTED; s <= DELIVERY_AMBIGUOUS; s++)
+        if (cccc_str_is(outcome, state_words[s]))
+            state = (enum delivery_state)s;
+    cccc_value_t data =
+        outcome_data(call->arena, runtime, state_words[state], cccc_get_str(report, "reason"), cccc_get_str(report, "evidence"));
+    if (call_append(call, call->group, CCCC_KIND_RUNTIME_DELIVERY, CCCC_STR("system"), CCCC_STR(""), data, next, &m) != CCCC_OK)
+        return false;
+    runtime->settle_seq = call->appended->event.seq;
+    runtime->handover_us = 0;
+    runtime->next_delivery_us = call->core->now->mono_us + (state == DELIVERY_FAILED ? retry_us(d->failures) : min_interval_us(call));
+    return true;
+}
+
+void delivery_lost(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why)
+{
+    struct cccc_errmsg m;
+    if (runtime->delivery.state != DELIVERY_CLAIMED || group->deleted || pending_step(group, runtime->settle_seq))
+        return;
+    runtime->settle_seq = group->next_seq;
+    cccc_arena_t *arena = cccc_arena_new(512);
+    cccc_value_t data = outcome_data(arena, runtime, "ambiguous", cccc_str(why), CCCC_STR(""));
+    if (core_append(core, group, CCCC_KIND_RUNTIME_DELIVERY, CCCC_STR("system"), CCCC_STR(""), data, &arena, &m) != CCCC_OK)
+        core_log(core, 4, "DELIVERY-NOT-RECORDED", "the outcome of a delivery could not be recorded group=%s actor=%s why=%s", group->id,
+                 runtime->id, m.text);
+    cccc_arena_destroy(&arena);
+}

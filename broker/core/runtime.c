@@ -1,0 +1,670 @@
+/* runtime.c - which actors are to run, which do, and the way from one to the other.
+ *
+ * An op changes the configuration and waits; reconciling starts and stops. So a start that was wanted when the daemon died is made up for by the next one, and
+ * nobody starts anything by another way.
+ * Thread: the core's. */
+#include "broker/core/runtime.h"
+
+#include "broker/core/change.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Microseconds. */
+#define SECOND        1000000ULL
+#define AWAIT_MAX     (15 * SECOND)
+#define QUICK_EXIT    (10 * SECOND)
+#define BACKOFF_FIRST SECOND
+
+#define STORE_CHUNK_BYTES 4096
+
+/* ---- the table ---- */
+
+struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_runtime *runtime = NULL;
+    if (group->runtimes)
+        HASH_FIND(hh, group->runtimes, id.ptr, id.len, runtime);
+    return runtime;
+}
+
+bool runtime_has_terminal(const struct cccc_actor *actor)
+{
+    return cccc_str_is(actor->runner, "pty");
+}
+
+static void link_runtime(struct cccc_group *group, struct cccc_runtime *runtime, size_t id_len)
+{
+    HASH_ADD_KEYPTR(hh, group->runtimes, runtime->id, id_len, runtime);
+}
+
+static void make(struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_runtime *runtime = calloc(1, sizeof *runtime);
+    CCCC_ASSERT(runtime, "(out of memory)");
+    runtime->id = strndup(id.ptr, id.len);
+    CCCC_ASSERT(runtime->id, "(out of memory)");
+    link_runtime(group, runtime, id.len);
+}
+
+static void forget_ledger(struct cccc_runtime *runtime)
+{
+    for (int lane = 0; lane < CCCC_LANES; lane++) {
+        unread_fini(&runtime->queue[lane]);
+        runtime->queue[lane] = (struct cccc_unread){0};
+    }
+    free(runtime->delivery.seqs);
+    free(runtime->exit.screen);
+    runtime->delivery = (struct cccc_delivery){0};
+    runtime->exit = (struct runtime_exit){0};
+    runtime->generation = 0;
+}
+
+static void drop(struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    struct cccc_reader *reader = reader_find(group, cccc_str(runtime->id));
+    if (reader)
+        reader->runtime = NULL;
+    HASH_DELETE(hh, group->runtimes, runtime);
+    forget_ledger(runtime);
+    free(runtime->id);
+    free(runtime);
+}
+
+bool runtime_lives(const struct cccc_runtime *runtime)
+{
+    return runtime->phase != RUNTIME_ABSENT;
+}
+
+bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime *runtime)
+{
+    return core->now->mono_us - runtime->phase_us >= AWAIT_MAX;
+}
+
+void runtimes_sync(struct cccc_group *group)
+{
+    struct cccc_runtime *runtime, *next;
+    for (uint32_t i = 0; i < group->config.actor_count; i++)
+        if (runtime_has_terminal(&group->config.actors[i]) && !runtime_find(group, group->config.actors[i].id))
+            make(group, group->config.actors[i].id);
+    HASH_ITER(hh, group->runtimes, runtime, next)
+    {
+        const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+        struct cccc_reader *reader = reader_find(group, cccc_str(runtime->id));
+        bool wanted = actor && runtime_has_terminal(actor);
+        if (reader)
+            reader->runtime = wanted ? runtime : NULL;
+        if (!wanted && !runtime_lives(runtime) && !runtime->waiters)
+            drop(group, runtime);
+    }
+}
+
+void runtimes_forget_ledger(struct cccc_group *group)
+{
+    for (struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next)
+        forget_ledger(runtime);
+}
+
+static void exchange_ledger(struct cccc_runtime *a, struct cccc_runtime *b)
+{
+    struct cccc_runtime was = *a;
+    a->generation = b->generation;
+    a->exit = b->exit;
+    a->delivery = b->delivery;
+    memcpy(a->started_ts, b->started_ts, sizeof a->started_ts);
+    memcpy(a->queue, b->queue, sizeof a->queue);
+    b->generation = was.generation;
+    b->exit = was.exit;
+    b->delivery = was.delivery;
+    memcpy(b->started_ts, was.started_ts, sizeof b->started_ts);
+    memcpy(b->queue, was.queue, sizeof b->queue);
+}
+
+void runtimes_carry(struct cccc_group *group, struct cccc_group *folded)
+{
+    struct cccc_runtime *fresh, *next;
+    HASH_ITER(hh, folded->runtimes, fresh, next)
+    {
+        struct cccc_runtime *known = runtime_find(group, cccc_str(fresh->id));
+        if (known) {
+            exchange_ledger(known, fresh);
+            continue;
+        }
+        HASH_DELETE(hh, folded->runtimes, fresh);
+        link_runtime(group, fresh, strlen(fresh->id));
+    }
+    struct cccc_runtime *kept = group->runtimes;
+    group->runtimes = folded->runtimes;
+    folded->runtimes = kept;
+}
+
+void runtimes_fini(struct cccc_group *group)
+{
+    struct cccc_runtime *runtime, *next;
+    HASH_ITER(hh, group->runtimes, runtime, next)
+    {
+        holder_forget_orders(runtime);
+        for (struct runtime_waiter *waiter = runtime->waiters, *after; waiter; waiter = after) {
+            after = waiter->next;
+            call_drop(waiter->call);
+        }
+        drop(group, runtime);
+    }
+}
+
+/* ---- the fold ---- */
+
+static void copy_text(char *out, size_t size, cccc_str_t s)
+{
+    snprintf(out, size, "%.*s", CCCC_STR_FMT(s));
+}
+
+static void apply_started(struct cccc_runtime *runtime, const struct cccc_event *event)
+{
+    runtime->generation = cccc_get_uint(&event->data, "generation", 0);
+    copy_text(runtime->started_ts, sizeof runtime->started_ts, event->ts);
+}
+
+static int32_t small_or(const cccc_value_t *map, const char *key, int32_t otherwise)
+{
+    int64_t n;
+    return cccc_as_int(cccc_get(map, key), &n) && n >= 0 && n <= 255 ? (int32_t)n : otherwise;
+}
+
+static void apply_exited(struct cccc_runtime *runtime, const struct cccc_event *event)
+{
+    struct runtime_exit *e = &runtime->exit;
+    cccc_str_t screen = cccc_get_str(&event->data, "screen");
+    free(e->screen);
+    *e = (struct runtime_exit){.known = true,
+                               .asked = cccc_get_bool(&event->data, "asked", false),
+                               .holder_lost = cccc_get_bool(&event->data, "holder_lost", false),
+                               .code = small_or(&event->data, "code", -1),
+                               .signal = small_or(&event->data, "signal", -1)};
+    copy_text(e->ts, sizeof e->ts, event->ts);
+    e->screen =
+        screen.len > 0 ? strndup(screen.ptr, screen.len < CCCC_EXIT_SCREEN_BYTES_MAX ? screen.len : CCCC_EXIT_SCREEN_BYTES_MAX) : NULL;
+}
+
+void runtime_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    struct cccc_runtime *runtime = runtime_find(group, cccc_get_str(&event->data, "actor_id"));
+    if (!runtime)
+        return;
+    if (kind == CCCC_KIND_RUNTIME_STARTED)
+        apply_started(runtime, event);
+    else if (kind == CCCC_KIND_RUNTIME_EXITED)
+        apply_exited(runtime, event);
+    else
+        delivery_apply(group, runtime, event);
+}
+
+/* ---- what is wanted ---- */
+
+static bool is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+    return !group->deleted && !group->offline && group->config.running && actor && actor->enabled && runtime_has_terminal(actor);
+}
+
+void runtime_set_phase(struct cccc_core *core, struct cccc_runtime *runtime, enum runtime_phase phase)
+{
+    runtime->phase = phase;
+    runtime->phase_us = core->now->mono_us;
+}
+
+void runtime_encourage(struct cccc_runtime *runtime, enum runtime_why why)
+{
+    runtime->given_up = false;
+    runtime->quick_exits = 0;
+    runtime->next_start_us = 0;
+    runtime->why = why;
+}
+
+/* ---- waiting ---- */
+
+void runtime_await(call_t *call, struct cccc_runtime *runtime, bool to_stop, call_next_fn then)
+{
+    struct runtime_waiter *waiter = cccc_arena_alloc(call->arena, sizeof *waiter);
+    *waiter = (struct runtime_waiter){
+        .next = runtime->waiters, .call = call, .to_stop = to_stop, .then = then, .until_us = call->core->now->mono_us + AWAIT_MAX};
+    runtime->waiters = waiter;
+    runtime_tell(runtime);
+}
+
+static bool is_over(const struct cccc_runtime *runtime, const struct runtime_waiter *waiter)
+{
+    if (waiter->call->core->now->mono_us >= waiter->until_us || runtime->phase == RUNTIME_ABSENT)
+        return !(runtime->phase == RUNTIME_ABSENT && runtime->restart);
+    return runtime->phase == RUNTIME_RUNNING && !waiter->to_stop && !runtime->restart;
+}
+
+void runtime_tell(struct cccc_runtime *runtime)
+{
+    struct runtime_waiter **place = &runtime->waiters;
+    while (*place) {
+        struct runtime_waiter *waiter = *place;
+        if (is_over(runtime, waiter)) {
+            *place = waiter->next;
+            waiter->then(waiter->call);
+            place = &runtime->waiters; /* it may have changed the list */
+        } else {
+            place = &waiter->next;
+        }
+    }
+}
+
+/* ---- starting ---- */
+
+static const char *const why_words[] = {
+    [RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot", [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken"};
+
+void runtime_start_failed(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why)
+{
+    copy_text(runtime->failure, sizeof runtime->failure, cccc_str(why));
+    core_log(core, 4, "ACTOR-START-FAILED", "an actor did not start group=%s actor=%s why=%s", group->id, runtime->id, runtime->failure);
+    runtime->given_up = true;
+    runtime->restart = false;
+    runtime_set_phase(core, runtime, RUNTIME_ABSENT);
+    runtime_tell(runtime);
+}
+
+/* What a spawn brought. The call's state is nothing: it finds its runtime by name, because both may have gone meanwhile. */
+struct spawn {
+    cccc_str_t actor_id;
+    uint64_t generation;
+};
+
+static void spawned(call_t *call)
+{
+    struct spawn *spawn = call->state;
+    struct cccc_group *group = call->group;
+    struct cccc_runtime *runtime = group->deleted ? NULL : runtime_find(group, spawn->actor_id);
+    if (runtime && runtime->phase == RUNTIME_SPAWNING && runtime->current == spawn->generation) {
+        if (call->stored.err == CCCC_OK) {
+            runtime->holder_pid = (int32_t)cccc_get_uint(call->stored.value, "hold_pid", 0);
+            runtime->holder_started = cccc_get_uint(call->stored.value, "hold_started", 0);
+            runtime_set_phase(call->core, runtime, RUNTIME_STARTING);
+        } else {
+            runtime_start_failed(call->core, group, runtime, call->stored.message);
+        }
+    }
+    call_finish(call);
+}
+
+static const struct cccc_scope *scope_of(const struct cccc_group *group, const struct cccc_actor *actor)
+{
+    cccc_str_t key = cccc_get_str(actor->entry, "default_scope_key");
+    return config_scope(group, key.len > 0 ? key : group->config.active_scope_key);
+}
+
+/* The launch document without what the store thread adds: environment and home. */
+static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor,
+                                    uint64_t generation, const struct cccc_scope *scope)
+{
+    const cccc_value_t *env = cccc_get(actor->entry, "env");
+    cccc_builder_t map = cccc_map_builder(arena, 12);
+    cccc_map_add(&map, "v", cccc_uint(1));
+    cccc_map_add(&map, "group_id", cccc_text(group->id));
+    cccc_map_add(&map, "actor_id", cccc_string(actor->id));
+    cccc_map_add(&map, "generation", cccc_uint(generation));
+    cccc_map_add(&map, "command", actor_command(arena, actor));
+    cccc_map_add(&map, "env", cccc_is_map(env) ? *env : cccc_map_builder(arena, 0).value);
+    cccc_map_add(&map, "directory", cccc_string(scope->url));
+    return map.value;
+}
+
+static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+    const struct cccc_scope *scope = scope_of(group, actor);
+    if (!scope) {
+        runtime_start_failed(core, group, runtime, "the actor has no directory to work in; attach one: cccc attach PATH");
+        return;
+    }
+    uint64_t last = runtime->current > runtime->generation ? runtime->current : runtime->generation;
+    uint64_t now = (uint64_t)core->now->unix_us;
+    runtime->current = now > last ? now : last + 1;
+    runtime->failure[0] = '\0';
+    runtime->ready = runtime->preamble_sent = runtime->preamble_done = runtime->attached = false;
+    runtime->restart = false;
+    runtime->pid = 0;
+    runtime_set_phase(core, runtime, RUNTIME_SPAWNING);
+    call_t *call = core_call(core);
+    struct spawn *spawn = cccc_arena_alloc(call->arena, sizeof *spawn);
+    *spawn = (struct spawn){cccc_arena_str(call->arena, cccc_str(runtime->id)), runtime->current};
+    call->group = group;
+    call->state = spawn;
+    struct cccc_store store = {.kind = CCCC_STORE_HOLDER_START, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
+    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
+    store.name = cccc_arena_str(store.arena, actor->id);
+    cccc_value_t document = launch_document(store.arena, group, actor, runtime->current, scope);
+    store.document = cccc_value_copy(store.arena, &document);
+    call_store(call, &store, spawned);
+}
+
+/* ---- stopping ---- */
+
+static void order_stop(struct cccc_core *core, struct cccc_runtime *runtime)
+{
+    cccc_arena_t *arena = cccc_arena_new(512);
+    cccc_builder_t map = cccc_map_builder(arena, 4);
+    cccc_map_add(&map, "order", cccc_text("stop"));
+    cccc_map_add(&map, "grace_ms", cccc_uint(CCCC_HOLD_STOP_GRACE_MS));
+    holder_order(core, runtime, NULL, arena, &map, NULL);
+    runtime_set_phase(core, runtime, RUNTIME_STOPPING);
+}
+
+static void stop(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    if (runtime->phase == RUNTIME_RUNNING) {
+        order_stop(core, runtime);
+    } else if (runtime->phase == RUNTIME_STARTING || runtime->phase == RUNTIME_UNREGISTERED) {
+        holder_kill(core, group, runtime, false);
+        runtime_set_phase(core, runtime, RUNTIME_STOPPING);
+    }
+}
+
+/* ---- the end of a program ---- */
+
+static void forget_record(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    struct cccc_store store = {.kind = CCCC_STORE_HOLDER_FORGET, .arena = cccc_arena_new(512), .total = runtime->current};
+    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
+    store.name = cccc_arena_str(store.arena, cccc_str(runtime->id));
+    store.document = cccc_nil();
+    core_store(core, &store);
+}
+
+/* Exits nobody asked for: again after a while, longer each time it was quick, until it is given up. */
+static void back_off(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    bool quick = core->now->mono_us - runtime->phase_us < QUICK_EXIT;
+    runtime->quick_exits = quick ? runtime->quick_exits + 1 : 0;
+    uint64_t wait = BACKOFF_FIRST << (runtime->quick_exits < 6 ? runtime->quick_exits : 6);
+    uint64_t most = CCCC_RESTART_BACKOFF_S_MAX * SECOND;
+    runtime->next_start_us = core->now->mono_us + (wait < most ? wait : most);
+    runtime->why = RUNTIME_AGAIN;
+    if (runtime->quick_exits < CCCC_QUICK_EXITS_MAX)
+        return;
+    runtime->given_up = true;
+    snprintf(runtime->failure, sizeof runtime->failure, "it exited %u times within 10 s of its start; see `cccc actor show %s`",
+             runtime->quick_exits, runtime->id);
+    core_log(core, 4, "ACTOR-GIVEN-UP", "an actor keeps exiting and is not started again by itself group=%s actor=%s exits=%u", group->id,
+             runtime->id, runtime->quick_exits);
+}
+
+void runtime_ended(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, bool asked)
+{
+    if (runtime->phase == RUNTIME_ABSENT)
+        return;
+    bool started_here = runtime->phase != RUNTIME_SPAWNING;
+    if (runtime->phase == RUNTIME_STARTING)
+        copy_text(runtime->failure, sizeof runtime->failure,
+                  cccc_str("its holder ended before it could say anything; the daemon's log may say why"));
+    if (!asked && started_here)
+        back_off(core, group, runtime);
+    holder_forget_orders(runtime);
+    holder_answer(core, runtime);
+    runtime->ready = false;
+    runtime->pid = runtime->holder_pid = 0;
+    runtime_set_phase(core, runtime, RUNTIME_ABSENT);
+    forget_record(core, group, runtime);
+    if (runtime->restart)
+        runtime_encourage(runtime, RUNTIME_ASKED);
+    runtime_tell(runtime);
+    runtimes_changed(core, group);
+}
+
+/* Decide runtime.exited for a holder that can say nothing any more. */
+static void record_loss(struct cccc_core *core, struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    struct cccc_errmsg m;
+    cccc_arena_t *arena = cccc_arena_new(512);
+    cccc_builder_t data = cccc_map_builder(arena, 4);
+    cccc_map_add(&data, "actor_id", cccc_string(cccc_arena_str(arena, cccc_str(runtime->id))));
+    cccc_map_add(&data, "generation", cccc_uint(runtime->current));
+    cccc_map_add(&data, "asked", cccc_bool(runtime->phase == RUNTIME_STOPPING));
+    cccc_map_add(&data, "holder_lost", cccc_bool(true));
+    if (core_append(core, group, CCCC_KIND_RUNTIME_EXITED, CCCC_STR("system"), CCCC_STR(""), data.value, &arena, &m) != CCCC_OK)
+        core_log(core, 4, "EXIT-NOT-RECORDED", "the end of an actor's program could not be recorded group=%s actor=%s why=%s", group->id,
+                 runtime->id, m.text);
+    cccc_arena_destroy(&arena);
+}
+
+/* Its holder is dead: what can be known is recorded. */
+static void lose(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, bool asked)
+{
+    bool registered = runtime->phase == RUNTIME_RUNNING || runtime->phase == RUNTIME_STOPPING || runtime->phase == RUNTIME_UNREGISTERED;
+    if (registered && runtime->generation == runtime->current && !group->deleted) {
+        record_loss(core, group, runtime);
+        delivery_lost(core, group, runtime, "the holder died meanwhile");
+    }
+    runtime->lost = false;
+    runtime_ended(core, group, runtime, asked);
+}
+
+void cccc_core_holder_gone(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, cccc_str_t actor_id, uint64_t generation)
+{
+    core_begin_input(self, now);
+    struct cccc_group *group = self->groups[slot];
+    struct cccc_runtime *runtime = runtime_find(group, actor_id);
+    if (runtime && runtime_lives(runtime) && runtime->current == generation)
+        lose(self, group, runtime, runtime->phase == RUNTIME_STOPPING);
+    core_end_input(self);
+}
+
+/* ---- reconciling ---- */
+
+void runtimes_changed(struct cccc_core *core, struct cccc_group *group)
+{
+    group->reconcile = true;
+    core->to_reconcile = true;
+}
+
+void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
+{
+    struct cccc_runtime *runtime, *next;
+    group->reconcile = false;
+    if (group->folding || core->stopping)
+        return;
+    HASH_ITER(hh, group->runtimes, runtime, next)
+    {
+        bool wanted = is_wanted(group, runtime);
+        if (runtime->phase_us == 0)
+            runtime->phase_us = core->now->mono_us; /* found by a fold, which has no time */
+        if (runtime->lost)
+            lose(core, group, runtime, true);
+        if (runtime->phase == RUNTIME_ABSENT) {
+            if (wanted && !runtime->given_up && core->now->mono_us >= runtime->next_start_us)
+                start(core, group, runtime);
+            else if (!wanted || runtime->given_up)
+                runtime->restart = false;
+            runtime_tell(runtime);
+        } else if (!wanted || runtime->restart) {
+            stop(core, group, runtime);
+        }
+    }
+}
+
+static void tick_one(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    uint64_t in_phase = core->now->mono_us - runtime->phase_us;
+    if (runtime->phase == RUNTIME_STARTING && in_phase > CCCC_HOLD_START_MS_MAX * 1000ULL) {
+        holder_kill(core, group, runtime, in_phase > 2 * CCCC_HOLD_START_MS_MAX * 1000ULL);
+        copy_text(runtime->failure, sizeof runtime->failure, cccc_str("its holder did not register in time and was ended"));
+    }
+    if (runtime->phase == RUNTIME_STOPPING && in_phase > (CCCC_HOLD_STOP_GRACE_MS + 7000) * 1000ULL)
+        holder_kill(core, group, runtime, true);
+    holder_expire(core, runtime);
+    delivery_step(core, group, runtime);
+    runtime_tell(runtime);
+}
+
+void runtimes_tick(struct cccc_core *core)
+{
+    for (uint32_t i = 0; i < core->group_count; i++) {
+        struct cccc_group *group = core->groups[i];
+        struct cccc_runtime *runtime, *next;
+        if (!group->runtimes || group->folding)
+            continue;
+        runtimes_reconcile(core, group);
+        HASH_ITER(hh, group->runtimes, runtime, next) tick_one(core, group, runtime);
+        runtimes_sync(group);
+    }
+}
+
+/* The daemon stops; agents do not. */
+void runtimes_stop(struct cccc_core *core)
+{
+    for (uint32_t i = 0; i < core->group_count; i++)
+        for (struct cccc_runtime *runtime = core->groups[i]->runtimes; runtime; runtime = runtime->hh.next) {
+            holder_forget_orders(runtime);
+            holder_answer(core, runtime);
+            while (runtime->waiters) {
+                struct runtime_waiter *waiter = runtime->waiters;
+                runtime->waiters = waiter->next;
+                call_fail(waiter->call, CCCC_E_SHUTTING_DOWN,
+                          "the daemon is stopping; the change is recorded, and made good when it is back");
+            }
+        }
+}
+
+void runtimes_end(struct cccc_core *core, struct cccc_group *group)
+{
+    for (struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next)
+        if (runtime_lives(runtime))
+            stop(core, group, runtime);
+}
+
+/* ---- start-up ---- */
+
+bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive)
+{
+    struct cccc_group *group = self->groups[slot];
+    struct cccc_runtime *runtime = runtime_find(group, cccc_get_str(record, "actor_id"));
+    uint64_t generation = cccc_get_uint(record, "generation", 0);
+    if (!runtime || runtime_lives(runtime) || runtime->current >= generation)
+        return false;
+    runtime->current = generation;
+    runtime->holder_pid = (int32_t)cccc_get_uint(record, "hold_pid", 0);
+    runtime->holder_started = cccc_get_uint(record, "hold_started", 0);
+    runtime->pid = (int32_t)cccc_get_uint(record, "pid", 0);
+    runtime->why = RUNTIME_BOOT;
+    runtime_set_phase(self, runtime, RUNTIME_UNREGISTERED);
+    runtime->lost = !alive;
+    return true;
+}
+
+/* ---- showing ---- */
+
+static const char *phase_word(const struct cccc_core *core, const struct cccc_runtime *runtime)
+{
+    bool long_ago = core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
+    switch (runtime->phase) {
+    case RUNTIME_SPAWNING:
+    case RUNTIME_STARTING:
+        return "starting";
+    case RUNTIME_RUNNING:
+        return "running";
+    case RUNTIME_STOPPING:
+        return "stopping";
+    case RUNTIME_UNREGISTERED:
+        return long_ago ? "unreachable" : "reconnecting";
+    case RUNTIME_ABSENT:
+        break;
+    }
+    return runtime->exit.known ? "exited" : runtime->failure[0] ? "failed" : "never started";
+}
+
+static cccc_value_t exit_value(cccc_arena_t *arena, const struct runtime_exit *e)
+{
+    cccc_builder_t map = cccc_map_builder(arena, 6);
+    if (e->signal >= 0)
+        cccc_map_add(&map, "signal", cccc_int(e->signal));
+    else if (e->code >= 0)
+        cccc_map_add(&map, "code", cccc_int(e->code));
+    cccc_map_add(&map, "asked", cccc_bool(e->asked));
+    if (e->holder_lost)
+        cccc_map_add(&map, "holder_lost", cccc_bool(true));
+    cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(e->ts))));
+    if (e->screen)
+        cccc_map_add(&map, "screen", cccc_string(cccc_arena_str(arena, cccc_str(e->screen))));
+    return map.value;
+}
+
+static cccc_value_t delivery_value(cccc_arena_t *arena, const struct cccc_delivery *d)
+{
+    static const char *const words[] = {
+        [DELIVERY_CLAIMED] = "claimed", [DELIVERY_ACCEPTED] = "accepted", [DELIVERY_FAILED] = "failed", [DELIVERY_AMBIGUOUS] = "ambiguous"};
+    cccc_builder_t map = cccc_map_builder(arena, 5), seqs = cccc_array_builder(arena, d->count);
+    for (uint32_t i = 0; i < d->count; i++)
+        cccc_array_add(&seqs, cccc_uint(d->seqs[i]));
+    cccc_map_add(&map, "delivery_id", cccc_string(cccc_arena_str(arena, cccc_str(d->id))));
+    cccc_map_add(&map, "state", cccc_text(words[d->state]));
+    cccc_map_add(&map, "seqs", seqs.value);
+    cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(d->ts))));
+    if (d->reason[0])
+        cccc_map_add(&map, "reason", cccc_string(cccc_arena_str(arena, cccc_str(d->reason))));
+    return map.value;
+}
+
+void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime)
+{
+    cccc_arena_t *arena = row->arena;
+    bool running = runtime->phase == RUNTIME_RUNNING;
+    cccc_map_add(row, "runtime_state", cccc_text(phase_word(core, runtime)));
+    if (running && runtime->pid)
+        cccc_map_add(row, "pid", cccc_int(runtime->pid));
+    if (running && runtime->output_us)
+        cccc_map_add(row, "idle_seconds", cccc_uint((core->now->mono_us - runtime->output_us) / SECOND));
+    if (running)
+        cccc_map_add(row, "ready", cccc_bool(runtime->ready));
+    if (runtime->started_ts[0])
+        cccc_map_add(row, "started_at", cccc_string(cccc_arena_str(arena, cccc_str(runtime->started_ts))));
+    if (!running && runtime->exit.known)
+        cccc_map_add(row, "exit", exit_value(arena, &runtime->exit));
+    if (runtime->failure[0])
+        cccc_map_add(row, "start_error", cccc_string(cccc_arena_str(arena, cccc_str(runtime->failure))));
+    uint64_t queued = runtime->queue[CCCC_LANE_CHAT].count + runtime->queue[CCCC_LANE_NOTIFY].count;
+    cccc_map_add(row, "queued", cccc_uint(queued));
+    if (runtime->delivery.state != DELIVERY_NONE)
+        cccc_map_add(row, "delivery", delivery_value(arena, &runtime->delivery));
+}
+
+const char *runtime_why_word(enum runtime_why why)
+{
+    return why_words[why];
+}
+
+/* ---- the whole as a value ---- */
+
+static cccc_value_t queue_value(cccc_arena_t *arena, const struct cccc_unread *queue)
+{
+    uint64_t *seqs = cccc_arena_alloc(arena, (queue->count + 1) * sizeof *seqs);
+    uint32_t n = unread_peek(queue, seqs, (uint32_t)queue->count);
+    cccc_builder_t list = cccc_array_builder(arena, n);
+    for (uint32_t i = 0; i < n; i++)
+        cccc_array_add(&list, cccc_uint(seqs[i]));
+    return list.value;
+}
+
+cccc_value_t runtimes_dump(const struct cccc_group *group, cccc_arena_t *arena)
+{
+    cccc_builder_t map = cccc_map_builder(arena, HASH_COUNT(group->runtimes) + 1);
+    for (uint32_t i = 0; i < group->config.actor_count; i++) {
+        const struct cccc_runtime *runtime = runtime_find(group, group->config.actors[i].id);
+        if (!runtime)
+            continue;
+        cccc_builder_t one = cccc_map_builder(arena, 6);
+        cccc_map_add(&one, "generation", cccc_uint(runtime->generation));
+        for (int lane = 0; lane < CCCC_LANES; lane++)
+            cccc_map_add(&one, lane_words[lane], queue_value(arena, &runtime->queue[lane]));
+        if (runtime->exit.known)
+            cccc_map_add(&one, "exit", exit_value(arena, &runtime->exit));
+        if (runtime->delivery.state != DELIVERY_NONE)
+            cccc_map_add(&one, "delivery", delivery_value(arena, &runtime->delivery));
+        cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(runtime->id)), one.value);
+    }
+    return map.value;
+}

@@ -1,0 +1,111 @@
+/* terminals.c - people's questions about an actor's terminal: its text, its size, a way into it (reference 3.11, 3.13).
+ *
+ * Each is an order to the holder, answered with its report. Terminal bytes never pass through here.
+ * Thread: the core's. */
+#include "broker/core/change.h"
+#include "broker/core/runtime.h"
+
+enum { TAIL_CHARS_DEFAULT = 8000, TAIL_CHARS_MAX = 200000 };
+
+/* The running actor named in the request; NULL: the call was failed. */
+static struct cccc_runtime *running(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg_slot actor_id)
+{
+    if (!call_group(call, group_id))
+        return NULL;
+    cccc_str_t id = cccc_arg_str(&call->request.args, actor_id);
+    if (!config_actor(call->group, id)) {
+        call_fail(call, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), call->group->id);
+        return NULL;
+    }
+    struct cccc_runtime *runtime = runtime_find(call->group, id);
+    if (runtime && runtime->phase == RUNTIME_RUNNING)
+        return runtime;
+    call_fail(call, CCCC_E_ACTOR_NOT_RUNNING, "actor %.*s has no running terminal; start it: cccc actor start %.*s", CCCC_STR_FMT(id),
+              CCCC_STR_FMT(id));
+    return NULL;
+}
+
+/* May call->by see it? Setting terminal_transcript_visibility: foreman (the default), all, off. An actor always sees its own. */
+static bool may_see(call_t *call, cccc_str_t actor_id)
+{
+    struct cccc_errmsg m;
+    cccc_value_t settings = settings_effective(call->arena, &call->group->document);
+    cccc_str_t visibility = cccc_get_str(&settings, "terminal_transcript_visibility");
+    bool own = cccc_str_eq(call->by, actor_id), user = cccc_str_is(call->by, "user");
+    if (user || own || cccc_str_is(visibility, "all"))
+        return true;
+    if (!cccc_str_is(visibility, "off") && permit_action(call, CCCC_MAY_SEE_TERMINAL, actor_id, &m))
+        return true;
+    call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: the group's setting terminal_transcript_visibility is %.*s",
+              CCCC_STR_FMT(visibility));
+    return false;
+}
+
+static void ask(call_t *call, struct cccc_runtime *runtime, cccc_arena_t *arena, cccc_builder_t *order)
+{
+    if (!holder_order(call->core, runtime, NULL, arena, order, call))
+        call_fail(call, CCCC_E_BUSY, "the actor's holder has %d orders it has not answered; try again", CCCC_HOLD_ORDERS_MAX);
+}
+
+static cccc_builder_t order_named(cccc_arena_t **arena, const char *name)
+{
+    *arena = cccc_arena_new(512);
+    cccc_builder_t map = cccc_map_builder(*arena, 6);
+    cccc_map_add(&map, "order", cccc_text(name));
+    return map;
+}
+
+void op_terminal_tail(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    cccc_arena_t *arena;
+    struct cccc_runtime *runtime = running(call, CCCC_A_terminal_tail_group_id, CCCC_A_terminal_tail_actor_id);
+    if (!runtime || !permit_by(call, call->group, cccc_arg_str(args, CCCC_A_terminal_tail_by), "user") ||
+        !may_see(call, cccc_str(runtime->id)))
+        return;
+    uint64_t most = cccc_arg_uint(args, CCCC_A_terminal_tail_max_chars, TAIL_CHARS_DEFAULT);
+    cccc_builder_t map = order_named(&arena, "tail");
+    cccc_map_add(&map, "max_chars", cccc_uint(most < TAIL_CHARS_MAX ? most : TAIL_CHARS_MAX));
+    cccc_map_add(&map, "strip_ansi", cccc_bool(cccc_arg_bool(args, CCCC_A_terminal_tail_strip_ansi, true)));
+    cccc_map_add(&map, "compact", cccc_bool(cccc_arg_bool(args, CCCC_A_terminal_tail_compact, true)));
+    ask(call, runtime, arena, &map);
+}
+
+void op_terminal_clear(call_t *call)
+{
+    cccc_arena_t *arena;
+    struct cccc_runtime *runtime = running(call, CCCC_A_terminal_clear_group_id, CCCC_A_terminal_clear_actor_id);
+    if (!runtime || !permit_by(call, call->group, cccc_arg_str(&call->request.args, CCCC_A_terminal_clear_by), "user") ||
+        !may_see(call, cccc_str(runtime->id)))
+        return;
+    cccc_builder_t map = order_named(&arena, "clear");
+    ask(call, runtime, arena, &map);
+}
+
+void op_term_resize(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    cccc_arena_t *arena;
+    struct cccc_runtime *runtime = running(call, CCCC_A_term_resize_group_id, CCCC_A_term_resize_actor_id);
+    if (!runtime || !permit_by(call, call->group, CCCC_STR(""), "user"))
+        return;
+    int64_t rows = cccc_arg_int(args, CCCC_A_term_resize_rows, 0), cols = cccc_arg_int(args, CCCC_A_term_resize_cols, 0);
+    cccc_builder_t map = order_named(&arena, "resize");
+    cccc_map_add(&map, "rows", cccc_uint(rows > 0 ? (uint64_t)rows : 0));
+    cccc_map_add(&map, "cols", cccc_uint(cols > 0 ? (uint64_t)cols : 0));
+    ask(call, runtime, arena, &map);
+}
+
+/* A ticket lets one type: only operators get one that may, and a foreman or the actor itself one that watches. */
+void op_term_attach(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    cccc_arena_t *arena;
+    struct cccc_runtime *runtime = running(call, CCCC_A_term_attach_group_id, CCCC_A_term_attach_actor_id);
+    if (!runtime || !permit_by(call, call->group, CCCC_STR(""), "user") || !may_see(call, cccc_str(runtime->id)))
+        return;
+    cccc_builder_t map = order_named(&arena, "ticket");
+    bool read_only = cccc_arg_bool(args, CCCC_A_term_attach_read_only, false) || call->peer.standing != CCCC_PEER_OPERATOR;
+    cccc_map_add(&map, "read_only", cccc_bool(read_only));
+    ask(call, runtime, arena, &map);
+}

@@ -1,0 +1,264 @@
+/* child.c - see child.h. The tree below us is read from /proc: a process is below us when following its parents leads here. */
+#include "broker/hold/child.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DESCENDANTS_MAX = 4096, END_ROUNDS = 100, ROUND_MS = 10 };
+
+/* ---- starting ---- */
+
+/* What the new process says before it becomes the agent: which step failed, and why. */
+struct failure {
+    const char *step; /* valid in both: the memory is a copy */
+    int error;
+};
+
+static _Noreturn void report(int fd, const char *step)
+{
+    struct failure failure = {step, errno};
+    ssize_t n = write(fd, &failure, sizeof failure);
+    (void)n; /* the holder sees the end of the pipe in any case */
+    _exit(127);
+}
+
+static bool limit(int resource, uint64_t most)
+{
+    struct rlimit r;
+    if (most == 0)
+        return true;
+    if (getrlimit((__rlimit_resource_t)resource, &r) < 0)
+        return false;
+    r.rlim_cur = r.rlim_max < most ? r.rlim_max : most;
+    return setrlimit((__rlimit_resource_t)resource, &r) == 0;
+}
+
+static void default_signals(void)
+{
+    sigset_t none;
+    for (int s = 1; s < NSIG; s++)
+        signal(s, SIG_DFL); /* those that cannot be set stay */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void become_agent(const struct child_options *options, const char *terminal, int words)
+{
+    default_signals();
+    if (setsid() < 0)
+        report(words, "setsid");
+    int fd = open(terminal, O_RDWR); /* the first terminal a session leader opens is its controlling one */
+    if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) < 0)
+        report(words, terminal);
+    for (int i = 0; i < 3; i++)
+        if (dup2(fd, i) < 0)
+            report(words, "dup2");
+    if (chdir(options->directory) < 0)
+        report(words, options->directory);
+    if (!limit(RLIMIT_NPROC, options->processes_max) || !limit(RLIMIT_AS, options->memory_bytes))
+        report(words, "setrlimit");
+    fcntl(words, F_SETFD, FD_CLOEXEC);
+    for (int i = 3; i < words; i++)
+        close(i);
+    close_range((unsigned)words + 1, ~0u, 0);
+    environ = (char **)(uintptr_t)options->environment; /* its PATH is the one to look in */
+    execvp(options->argv[0], options->argv);
+    report(words, options->argv[0]);
+}
+
+static cccc_err_t start_failed(const struct failure *failure, const struct child_options *options, struct cccc_errmsg *m)
+{
+    if (failure->step == options->argv[0] && failure->error == ENOENT)
+        return cccc_fail(m, CCCC_E_NOT_FOUND, "there is no program %s in the actor's PATH", options->argv[0]);
+    return cccc_fail(m, CCCC_E_STORAGE, "%s: %s", failure->step, strerror(failure->error));
+}
+
+static int open_terminal(char *name, size_t size)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (master < 0)
+        return -1;
+    if (grantpt(master) == 0 && unlockpt(master) == 0 && ptsname_r(master, name, size) == 0)
+        return master;
+    close(master);
+    return -1;
+}
+
+cccc_err_t child_start(struct child *self, const struct child_options *options, struct cccc_errmsg *m)
+{
+    char name[64];
+    int words[2];
+    struct failure failure;
+    *self = (struct child){.terminal = open_terminal(name, sizeof name)};
+    if (self->terminal < 0)
+        return cccc_fail(m, CCCC_E_STORAGE, "no pseudo terminal: %s", strerror(errno));
+    child_resize(self, options->rows, options->cols);
+    pid_t pid = pipe2(words, O_CLOEXEC) < 0 ? -1 : fork();
+    if (pid == 0)
+        become_agent(options, name, words[1]);
+    if (pid < 0) {
+        int error = errno;
+        child_close_terminal(self);
+        return cccc_fail(m, CCCC_E_STORAGE, "cannot start a process: %s", strerror(error));
+    }
+    close(words[1]);
+    ssize_t n = read(words[0], &failure, sizeof failure);
+    close(words[0]);
+    self->pid = self->session = pid;
+    if (n != sizeof failure)
+        return CCCC_OK;
+    waitpid(pid, NULL, 0);
+    child_close_terminal(self);
+    self->pid = 0;
+    return start_failed(&failure, options, m);
+}
+
+void child_resize(struct child *self, uint16_t rows, uint16_t cols)
+{
+    struct winsize size = {.ws_row = rows, .ws_col = cols};
+    ioctl(self->terminal, TIOCSWINSZ, &size); /* the kernel tells the foreground group */
+}
+
+void child_close_terminal(struct child *self)
+{
+    if (self->terminal >= 0)
+        close(self->terminal);
+    self->terminal = -1;
+}
+
+/* ---- the processes below us ---- */
+
+struct process {
+    pid_t pid, parent, session;
+    unsigned long long ticks; /* of processor time */
+    char state;
+};
+
+static bool read_process(pid_t pid, struct process *out)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    const char *behind_name = strrchr(text, ')'); /* the name may hold anything */
+    int parent, session;
+    unsigned long long user, system;
+    /* Fields 3, 4, 6, 14 and 15 of proc(5). */
+    if (!behind_name ||
+        sscanf(behind_name + 1, " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &out->state, &parent, &session, &user, &system) != 5)
+        return false;
+    out->ticks = user + system;
+    out->pid = pid;
+    out->parent = parent;
+    out->session = session;
+    return true;
+}
+
+/* All processes that can be seen; *count of them, malloc'd. */
+static struct process *read_processes(size_t *count)
+{
+    size_t capacity = 0;
+    struct process *all = NULL, one;
+    *count = 0;
+    DIR *dir = opendir("/proc");
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid <= 0 || !read_process(pid, &one))
+            continue;
+        if (*count == capacity) {
+            capacity = capacity ? capacity * 2 : 256;
+            all = realloc(all, capacity * sizeof *all);
+            CCCC_ASSERT(all, "(out of memory)");
+        }
+        all[(*count)++] = one;
+    }
+    if (dir)
+        closedir(dir);
+    return all;
+}
+
+/* Those below us that still run, in no order; how many. */
+static size_t descendants(struct process *out, size_t max)
+{
+    size_t count, found = 0;
+    struct process *all = read_processes(&count);
+    pid_t below[DESCENDANTS_MAX + 1] = {getpid()};
+    size_t known = 1;
+    for (size_t i = 0; i < known && found < max; i++)
+        for (size_t k = 0; k < count && found < max; k++)
+            if (all[k].parent == below[i] && all[k].state != 'Z') {
+                out[found++] = all[k];
+                below[known++] = all[k].pid;
+            }
+    free(all);
+    return found;
+}
+
+bool child_is_stopped(const struct child *self)
+{
+    struct process agent;
+    return self->pid > 0 && read_process(self->pid, &agent) && agent.state == 'T';
+}
+
+bool child_is_at_rest(struct child *self)
+{
+    struct process agent;
+    if (self->pid <= 0 || !read_process(self->pid, &agent))
+        return false;
+    bool rests = agent.state == 'S' && agent.ticks == self->ticks;
+    self->ticks = agent.ticks;
+    return rests;
+}
+
+void child_signal(const struct child *self, int signal)
+{
+    struct process below[DESCENDANTS_MAX];
+    size_t count = descendants(below, DESCENDANTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (below[i].session == self->session)
+            kill(below[i].pid, signal);
+}
+
+bool child_end_all(struct child *self)
+{
+    struct process below[DESCENDANTS_MAX];
+    for (int round = 0; round < END_ROUNDS; round++) {
+        size_t count = descendants(below, DESCENDANTS_MAX);
+        for (size_t i = 0; i < count; i++)
+            kill(below[i].pid, SIGKILL);
+        child_collect(self);
+        if (count == 0)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = ROUND_MS * 1000000L}, NULL);
+    }
+    return false;
+}
+
+bool child_collect(struct child *self)
+{
+    bool agent = false;
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        if (pid == self->pid) {
+            agent = true;
+            self->exited = true;
+            self->status = status;
+            self->pid = 0;
+        }
+    return agent;
+}

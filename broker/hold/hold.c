@@ -1,0 +1,347 @@
+/* hold.c - the holder's loop: the agent's output to ring, screen and people; people's keys and the daemon's texts to the agent; its end. */
+#include "broker/hold/hold.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Milliseconds. */
+enum {
+    READY_QUIET = 200,   /* after the first output */
+    READY_SILENT = 1000, /* a program that prints nothing, and is at rest */
+    REST_INTERVAL = 300, /* ... between two looks */
+    HUNG_UP_MAX = 500,   /* everybody closed the terminal: the agent, if it has not exited by then, can be reached no more and is ended */
+    TURN_MAX = 1000,
+    WINDOW = 100
+};
+/* Reading is bounded, so a program that prints without end waits for its terminal instead of taking a core of ours: 4 MiB a second. */
+enum { READ_BYTES = 64 * 1024, WINDOW_BYTES = 400 * 1024, KEYS_BYTES_MAX = 1024 * 1024 };
+enum { FD_SIGNALS, FD_AGENT, FD_TERMINAL, FD_COUNT = FD_TERMINAL + 1 + CCCC_TERMINAL_CLIENTS_MAX };
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool hold_agent_is_gone(const struct hold *self)
+{
+    return self->child.pid == 0 && self->child.terminal < 0;
+}
+
+/* ---- the agent prints ---- */
+
+static void answer_questions(struct hold *self)
+{
+    bool writing;
+    cccc_str_t answers = screen_answers(self->screen);
+    terminal_attached(&self->terminal, &writing);
+    /* A person's terminal answers itself. */
+    if (answers.len > 0 && !writing && self->keys.size + answers.len <= KEYS_BYTES_MAX)
+        cccc_buf_put(&self->keys, answers.ptr, answers.len);
+}
+
+/* True when there may be more at once. */
+static bool read_output(struct hold *self)
+{
+    char bytes[READ_BYTES];
+    ssize_t n = read(self->child.terminal, bytes, sizeof bytes);
+    if (n == 0 || (n < 0 && errno == EIO))
+        self->hung_up_ms = self->now_ms;
+    if (n <= 0)
+        return false;
+    self->read_in_window += (size_t)n;
+    self->output_ms = self->now_ms;
+    ring_put(&self->ring, bytes, (size_t)n);
+    screen_feed(self->screen, bytes, (size_t)n);
+    answer_questions(self);
+    return true;
+}
+
+static bool may_read(struct hold *self)
+{
+    if (self->now_ms - self->read_window_ms >= WINDOW) {
+        self->read_window_ms = self->now_ms;
+        self->read_in_window = 0;
+    }
+    return self->read_in_window < WINDOW_BYTES;
+}
+
+static void note_readiness(struct hold *self)
+{
+    if (self->ready || self->child.terminal < 0 || self->now_ms - self->started_ms < self->launch.ready_ms)
+        return;
+    bool silent = !self->output_ms && self->now_ms - self->started_ms >= READY_SILENT && self->now_ms - self->rest_ms >= REST_INTERVAL;
+    if (silent) {
+        self->rest_ms = self->now_ms;
+        silent = child_is_at_rest(&self->child);
+    }
+    bool quiet = self->output_ms && self->now_ms - self->output_ms >= READY_QUIET;
+    self->ready = silent || quiet || screen_wants_brackets(self->screen);
+}
+
+/* ---- people type ---- */
+
+static void on_keys(void *arg, const char *bytes, size_t len)
+{
+    struct hold *self = arg;
+    if (self->keys.size + len > KEYS_BYTES_MAX)
+        return; /* the program reads nothing: what a person types is lost as it would be in any terminal */
+    cccc_buf_put(&self->keys, bytes, len);
+    self->keys_ms = self->now_ms;
+    char last = bytes[len - (len > 0)];
+    bool ends_line = last == '\r' || last == '\n' || last == 3 /* ^C */ || last == 21 /* ^U */;
+    if (len > 0)
+        self->line_open = !ends_line;
+}
+
+void hold_resize(struct hold *self, uint16_t rows, uint16_t cols)
+{
+    if (rows == 0 || cols == 0 || self->child.terminal < 0)
+        return;
+    child_resize(&self->child, rows, cols);
+    screen_resize(self->screen, rows, cols);
+}
+
+static void on_resize(void *arg, uint16_t rows, uint16_t cols)
+{
+    hold_resize(arg, rows, cols);
+}
+
+/* A person's keys wait while a text is being typed, so that the two do not mix. */
+static bool wants_keys(const struct hold *self)
+{
+    return self->keys.size > 0 && !typing_is_busy(&self->typing);
+}
+
+static void pass_keys(struct hold *self)
+{
+    ssize_t n = write(self->child.terminal, self->keys.data, self->keys.size);
+    if (n <= 0)
+        return;
+    self->keys.size -= (size_t)n;
+    memmove(self->keys.data, self->keys.data + n, self->keys.size);
+}
+
+/* ---- the agent ends ---- */
+
+void hold_stop(struct hold *self, int64_t grace_ms)
+{
+    if (self->stopping)
+        return;
+    self->stopping = true;
+    self->stop_until_ms = self->now_ms + grace_ms;
+    child_signal(&self->child, SIGHUP);
+    child_signal(&self->child, SIGTERM);
+    child_signal(&self->child, SIGCONT);
+}
+
+/* The agent has exited or is to be killed: everything below us goes with it, and what it printed last is kept. */
+static void finish_agent(struct hold *self)
+{
+    if (!child_end_all(&self->child))
+        fprintf(stderr, "cccc-hold: a process of %s/%s cannot be ended\n", self->launch.group_id, self->launch.actor_id);
+    for (size_t left = CCCC_SCROLLBACK_BYTES / READ_BYTES; left > 0 && read_output(self); left--)
+        continue;
+    child_close_terminal(&self->child);
+    typing_abandon(&self->typing, "the agent exited");
+    hold_typing_done(self);
+    screen_text(self->screen, 0, &self->last_screen);
+    while (self->last_screen.size > 0 && self->last_screen.data[self->last_screen.size - 1] == '\n')
+        self->last_screen.size--;
+    if (self->last_screen.size > CCCC_EXIT_SCREEN_BYTES_MAX) {
+        size_t cut = self->last_screen.size - CCCC_EXIT_SCREEN_BYTES_MAX;
+        while (cut < self->last_screen.size && ((unsigned char)self->last_screen.data[cut] & 0xC0) == 0x80)
+            cut++;
+        self->last_screen.size -= cut;
+        memmove(self->last_screen.data, self->last_screen.data + cut, self->last_screen.size);
+    }
+    self->ready = false;
+}
+
+static void watch_agent(struct hold *self)
+{
+    if (hold_agent_is_gone(self))
+        return;
+    if (self->child.exited || (self->stopping && self->now_ms >= self->stop_until_ms))
+        finish_agent(self);
+    else if (self->hung_up_ms && self->now_ms - self->hung_up_ms >= HUNG_UP_MAX)
+        hold_stop(self, CCCC_HOLD_STOP_GRACE_MS);
+}
+
+static void on_signal(struct hold *self)
+{
+    struct signalfd_siginfo info;
+    while (read(self->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        if (info.ssi_signo == SIGTERM) {
+            self->stop_asked = true;
+            hold_stop(self, CCCC_HOLD_STOP_GRACE_MS);
+        }
+    child_collect(&self->child);
+}
+
+/* ---- the loop ---- */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* How long this turn may wait. */
+static int turn_ms(struct hold *self)
+{
+    int64_t due = self->now_ms + TURN_MAX;
+    due = earlier(due, typing_due(&self->typing));
+    due = earlier(due, talk_due(self));
+    if (self->stopping && !hold_agent_is_gone(self))
+        due = earlier(due, self->stop_until_ms);
+    if (!self->ready && self->child.terminal >= 0)
+        due = earlier(due, self->output_ms ? self->output_ms + READY_QUIET
+                                           : later(self->started_ms + READY_SILENT, self->rest_ms + REST_INTERVAL));
+    if (self->child.terminal >= 0 && !may_read(self))
+        due = earlier(due, self->read_window_ms + WINDOW);
+    return due > self->now_ms ? (int)(due - self->now_ms) : 1;
+}
+
+static void gather(struct hold *self, struct pollfd *fds)
+{
+    bool writes = wants_keys(self) || typing_wants_to_write(&self->typing);
+    fds[FD_SIGNALS] = (struct pollfd){.fd = self->signals, .events = POLLIN};
+    fds[FD_AGENT] = (struct pollfd){.fd = self->hung_up_ms ? -1 : self->child.terminal,
+                                    .events = (short)((may_read(self) ? POLLIN : 0) | (writes ? POLLOUT : 0))};
+    terminal_poll(&self->terminal, &self->ring, fds + FD_TERMINAL);
+}
+
+static void wait_for_anything(struct hold *self, struct pollfd *fds)
+{
+    int ms = turn_ms(self);
+    if (self->talk.client)
+        cccc_poll(self->talk.client, fds, FD_COUNT, ms, NULL);
+    else
+        poll(fds, FD_COUNT, ms);
+    self->now_ms = monotonic_ms();
+}
+
+static void agent_turn(struct hold *self, short events)
+{
+    if (self->child.terminal < 0)
+        return;
+    if (events & (POLLIN | POLLHUP))
+        read_output(self);
+    if (wants_keys(self) && (events & POLLOUT))
+        pass_keys(self);
+    struct typing_terminal terminal = {self->child.terminal, self->screen, self->now_ms};
+    typing_step(&self->typing, &terminal);
+    hold_typing_done(self);
+    note_readiness(self);
+}
+
+static void turn(struct hold *self)
+{
+    struct pollfd fds[FD_COUNT];
+    talk_step(self);
+    gather(self, fds);
+    wait_for_anything(self, fds);
+    on_signal(self);
+    agent_turn(self, fds[FD_AGENT].revents);
+    terminal_polled(&self->terminal, &self->ring, fds + FD_TERMINAL, self->now_ms);
+    watch_agent(self);
+}
+
+/* The home was removed under us: there is nobody to report to. */
+static bool home_is_gone(const struct hold *self)
+{
+    struct stat st;
+    return hold_agent_is_gone(self) && stat(self->launch.home, &st) < 0 && errno == ENOENT;
+}
+
+/* ---- beginning and end ---- */
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void start_agent(struct hold *self)
+{
+    struct cccc_errmsg m = {0};
+    const struct launch *l = &self->launch;
+    struct child_options options = {.argv = l->argv,
+                                    .environment = l->environment,
+                                    .directory = l->directory,
+                                    .rows = l->rows,
+                                    .cols = l->cols,
+                                    .processes_max = l->processes_max,
+                                    .memory_bytes = l->memory_bytes};
+    struct terminal_wants wants = {on_keys, on_resize, self};
+    cccc_err_t err = terminal_open(&self->terminal, l->socket, &wants, &m);
+    if (err == CCCC_OK)
+        err = child_start(&self->child, &options, &m);
+    if (err != CCCC_OK)
+        snprintf(self->start_failure, sizeof self->start_failure, "%s", m.text);
+}
+
+static void begin(struct hold *self, struct launch *launch)
+{
+    *self = (struct hold){.launch = *launch, .child.terminal = -1, .signals = open_signals(), .talk.backoff_ms = 100};
+    *launch = (struct launch){0};
+    ring_init(&self->ring, self->launch.scrollback_bytes);
+    self->screen = screen_new(self->launch.rows, self->launch.cols);
+    typing_init(&self->typing);
+    reports_init(&self->reports);
+    cccc_buf_init(&self->keys);
+    cccc_buf_init(&self->last_screen);
+    self->now_ms = self->started_ms = monotonic_ms();
+    start_agent(self);
+}
+
+static void finish(struct hold *self)
+{
+    if (!hold_agent_is_gone(self))
+        finish_agent(self);
+    terminal_close(&self->terminal, &self->ring, "the agent has exited");
+    talk_end(self);
+    screen_destroy(&self->screen);
+    ring_fini(&self->ring);
+    typing_fini(&self->typing);
+    reports_fini(&self->reports);
+    cccc_buf_fini(&self->keys);
+    cccc_buf_fini(&self->last_screen);
+    close(self->signals);
+    launch_fini(&self->launch);
+}
+
+int hold_run(struct launch *launch)
+{
+    static struct hold self;
+    begin(&self, launch);
+    while (!self.talk.exit_heard && !home_is_gone(&self)) {
+        turn(&self);
+        if (self.talk.superseded && hold_agent_is_gone(&self))
+            break;
+        if (self.talk.superseded)
+            hold_stop(&self, CCCC_HOLD_STOP_GRACE_MS);
+    }
+    int status = self.start_failure[0] ? 1 : 0;
+    finish(&self);
+    return status;
+}

@@ -1,0 +1,85 @@
+/* hold.h - one holder: an agent in its terminal, and the conversation about it with ccccd. Internal to broker/hold; HOLD.md is the contract.
+ *
+ * hold.c owns the loop and the agent's life, orders.c carries out what the daemon wants, talk.c is the bus client. One thread does all of it; libzmq has its own. */
+#pragma once
+
+#include "broker/hold/child.h"
+#include "broker/hold/launch.h"
+#include "broker/hold/reports.h"
+#include "broker/hold/ring.h"
+#include "broker/hold/screen.h"
+#include "broker/hold/terminal.h"
+#include "broker/hold/typing.h"
+#include "clients/lib/include/cccc.h"
+
+enum talk_state { TALK_ABSENT, TALK_OPENED, TALK_REGISTERING, TALK_REGISTERED };
+
+struct talk {
+    cccc_t *client;
+    enum talk_state state;
+    int64_t retry_ms; /* when to try again, while not registered */
+    int64_t backoff_ms;
+    uint64_t serial;       /* of requests sent */
+    uint64_t hello_serial; /* of the last hold_register */
+    uint32_t waits_out;    /* hold_wait requests not answered yet */
+    bool told_ready;       /* the last facts sent said so */
+    bool exit_sent, exit_heard;
+    bool superseded; /* the daemon does not want us any more */
+};
+
+struct hold {
+    struct launch launch;
+    struct child child;
+    char start_failure[512]; /* "" or why there is no agent */
+    struct ring ring;
+    screen_t *screen;
+    struct terminal terminal;
+    struct typing typing;
+    char typing_order[ORDER_ID_BYTES_MAX + 1];
+    struct reports reports;
+    struct talk talk;
+
+    int signals; /* signalfd */
+    int64_t now_ms, started_ms;
+    int64_t output_ms; /* of the last output; 0 = none yet */
+    bool ready;
+    int64_t rest_ms; /* when it was last looked whether a silent program is at rest */
+
+    cccc_buf_t keys; /* what a person typed and the program has not read yet */
+    int64_t keys_ms; /* when a person typed last */
+    bool line_open;  /* ... and has not finished the line */
+
+    int64_t read_window_ms; /* reading is bounded per window */
+    size_t read_in_window;
+
+    bool stopping;          /* the agent is to end */
+    bool stop_asked;        /* ... because somebody wanted it */
+    int64_t hung_up_ms;     /* when everybody had closed the terminal; 0 = not */
+    int64_t stop_until_ms;  /* then it is killed */
+    cccc_buf_t last_screen; /* after the exit */
+};
+
+/* ---- hold.c ---- */
+
+/* Start the agent and serve until it has gone and the daemon knows, or the daemon does not want it any more. Returns the exit status. */
+int hold_run(struct launch *launch);
+/* Begin to end the agent: HUP and TERM now, KILL after `grace_ms`. */
+void hold_stop(struct hold *self, int64_t grace_ms);
+/* Change the size of the terminal; zeros change nothing. */
+void hold_resize(struct hold *self, uint16_t rows, uint16_t cols);
+/* True when there is nothing left to hold. */
+bool hold_agent_is_gone(const struct hold *self);
+
+/* ---- orders.c ---- */
+
+void hold_carry_out(struct hold *self, const cccc_value_t *order);
+/* The text that was being typed came to an end: report it. */
+void hold_typing_done(struct hold *self);
+
+/* ---- talk.c ---- */
+
+/* Say what is to be said, if it can be said now. */
+void talk_step(struct hold *self);
+/* When to step at the latest, INT64_MAX: only when something happens. */
+int64_t talk_due(const struct hold *self);
+void talk_end(struct hold *self);

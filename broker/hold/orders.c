@@ -1,0 +1,198 @@
+/* orders.c - what the daemon wants of a holder: one table, one function per order. */
+#include "broker/hold/hold.h"
+
+#include <string.h>
+
+/* Milliseconds since a person's last key in which nothing is typed for them. */
+enum { PERSON_PAUSE = 2000 };
+
+static void done(struct hold *self, const char *id, const cccc_value_t *result)
+{
+    reports_end(&self->reports, id, "done", "", "", result);
+}
+
+static void failed(struct hold *self, const char *id, const char *reason)
+{
+    reports_end(&self->reports, id, "failed", reason, "", NULL);
+}
+
+/* ---- type ---- */
+
+static bool shows_dialog(struct hold *self)
+{
+    const cccc_value_t *dialogs = self->launch.dialogs;
+    cccc_buf_t shown;
+    bool found = false;
+    if (!cccc_is_array(dialogs) || dialogs->via.array.size == 0)
+        return false;
+    cccc_buf_init(&shown);
+    screen_text(self->screen, 0, &shown);
+    for (uint32_t i = 0; i < dialogs->via.array.size; i++) {
+        cccc_str_t mark;
+        if (cccc_as_str(&dialogs->via.array.ptr[i], &mark) && mark.len > 0)
+            found |= memmem(shown.data, shown.size, mark.ptr, mark.len) != NULL;
+    }
+    cccc_buf_fini(&shown);
+    return found;
+}
+
+/* Why nothing may be typed now, or NULL. */
+static const char *obstacle(struct hold *self)
+{
+    if (hold_agent_is_gone(self) || self->child.exited)
+        return "the agent has exited";
+    if (self->stopping)
+        return "the agent is being stopped";
+    if (typing_is_busy(&self->typing))
+        return "another text is being typed";
+    if (child_is_stopped(&self->child))
+        return "the agent's process is stopped";
+    if (self->line_open || self->keys.size > 0)
+        return "a person has typed half a line";
+    if (self->keys_ms && self->now_ms - self->keys_ms < PERSON_PAUSE)
+        return "a person is typing";
+    return shows_dialog(self) ? "a dialog is open in the terminal" : NULL;
+}
+
+static void order_type(struct hold *self, const char *id, const cccc_value_t *order)
+{
+    cccc_str_t submit = cccc_get_str(order, "submit");
+    const char *why_not = obstacle(self);
+    if (why_not) {
+        failed(self, id, why_not);
+        return;
+    }
+    strcpy(self->typing_order, id);
+    struct typing_terminal terminal = {self->child.terminal, self->screen, self->now_ms};
+    typing_begin(&self->typing, &terminal, cccc_get_str(order, "text"),
+                 cccc_str_is(submit, "newline") ? TYPING_NEWLINE
+                 : cccc_str_is(submit, "none")  ? TYPING_NO_KEY
+                                                : TYPING_ENTER);
+    hold_typing_done(self);
+}
+
+void hold_typing_done(struct hold *self)
+{
+    static const char *const outcomes[] = {[TYPING_ACCEPTED] = "accepted", [TYPING_FAILED] = "failed", [TYPING_AMBIGUOUS] = "ambiguous"};
+    if (self->typing.phase != TYPING_DONE || !self->typing_order[0])
+        return;
+    reports_end(&self->reports, self->typing_order, outcomes[self->typing.outcome], self->typing.reason, self->typing.evidence, NULL);
+    self->typing_order[0] = '\0';
+}
+
+/* ---- the others ---- */
+
+static void order_stop(struct hold *self, const char *id, const cccc_value_t *order)
+{
+    (void)id; /* reported by the exit */
+    self->stop_asked = true;
+    hold_stop(self, (int64_t)cccc_get_uint(order, "grace_ms", CCCC_HOLD_STOP_GRACE_MS));
+}
+
+/* At most `max` bytes of the end, from the beginning of a line or at least of a character on. */
+static cccc_str_t end_of(const cccc_buf_t *text, size_t max)
+{
+    cccc_str_t s = {text->data, text->size};
+    if (s.len <= max)
+        return s;
+    s.ptr += s.len - max;
+    s.len = max;
+    const char *line = memchr(s.ptr, '\n', s.len);
+    size_t skip = line ? (size_t)(line - s.ptr) + 1 : 0;
+    while (!line && skip < s.len && ((unsigned char)s.ptr[skip] & 0xC0) == 0x80)
+        skip++;
+    return (cccc_str_t){s.ptr + skip, s.len - skip};
+}
+
+/* Empty lines become one. */
+static void compact(cccc_buf_t *text)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < text->size; i++) {
+        bool third = kept >= 2 && text->data[i] == '\n' && text->data[kept - 1] == '\n' && text->data[kept - 2] == '\n';
+        if (!third)
+            text->data[kept++] = text->data[i];
+    }
+    text->size = kept;
+}
+
+static void put_raw(const struct ring *ring, cccc_buf_t *out)
+{
+    const char *piece;
+    size_t n;
+    for (uint64_t position = ring->start; (n = ring_peek(ring, &position, &piece)) > 0; position += n)
+        cccc_buf_put(out, piece, n);
+}
+
+static void order_tail(struct hold *self, const char *id, const cccc_value_t *order)
+{
+    cccc_buf_t text;
+    cccc_arena_t *arena = cccc_arena_new(1024);
+    bool plain = cccc_get_bool(order, "strip_ansi", true);
+    cccc_buf_init(&text);
+    if (plain)
+        screen_history(self->screen, &text);
+    else
+        put_raw(&self->ring, &text);
+    if (plain && cccc_get_bool(order, "compact", true))
+        compact(&text);
+    cccc_str_t end = end_of(&text, cccc_get_uint(order, "max_chars", 8000));
+    cccc_value_t shown = plain ? cccc_string(end) : (cccc_value_t){.type = MSGPACK_OBJECT_BIN, .via.bin = {(uint32_t)end.len, end.ptr}};
+    cccc_builder_t result = cccc_map_builder(arena, 2);
+    cccc_map_add(&result, "text", shown);
+    cccc_map_add(&result, "alternate_screen", cccc_bool(screen_is_alternate(self->screen)));
+    done(self, id, &result.value);
+    cccc_arena_destroy(&arena);
+    cccc_buf_fini(&text);
+}
+
+static void order_clear(struct hold *self, const char *id, const cccc_value_t *order)
+{
+    (void)order;
+    ring_clear(&self->ring);
+    screen_forget_history(self->screen);
+    done(self, id, NULL);
+}
+
+static void order_resize(struct hold *self, const char *id, const cccc_value_t *order)
+{
+    uint64_t rows = cccc_get_uint(order, "rows", 0), cols = cccc_get_uint(order, "cols", 0);
+    if (rows >= 1 && rows <= 1000 && cols >= 1 && cols <= 1000)
+        hold_resize(self, (uint16_t)rows, (uint16_t)cols);
+    done(self, id, NULL);
+}
+
+static void order_ticket(struct hold *self, const char *id, const cccc_value_t *order)
+{
+    char hex[2 * TERMINAL_TICKET_BYTES + 1];
+    cccc_arena_t *arena = cccc_arena_new(512);
+    cccc_builder_t result = cccc_map_builder(arena, 2);
+    terminal_ticket(&self->terminal, cccc_get_bool(order, "read_only", false), self->now_ms, hex);
+    cccc_map_add(&result, "socket", cccc_text(self->launch.socket));
+    cccc_map_add(&result, "ticket", cccc_text(hex));
+    done(self, id, &result.value);
+    cccc_arena_destroy(&arena);
+}
+
+static const struct {
+    const char *name;
+    void (*carry_out)(struct hold *self, const char *id, const cccc_value_t *order);
+} orders[] = {
+    {"type", order_type},   {"stop", order_stop},     {"tail", order_tail},
+    {"clear", order_clear}, {"resize", order_resize}, {"ticket", order_ticket},
+};
+
+void hold_carry_out(struct hold *self, const cccc_value_t *order)
+{
+    char id[ORDER_ID_BYTES_MAX + 1];
+    cccc_str_t order_id = cccc_get_str(order, "order_id"), name = cccc_get_str(order, "order");
+    if (!reports_begin(&self->reports, order_id))
+        return;
+    snprintf(id, sizeof id, "%.*s", CCCC_STR_FMT(order_id));
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+        if (cccc_str_is(name, orders[i].name)) {
+            orders[i].carry_out(self, id, order);
+            return;
+        }
+    failed(self, id, "this holder does not know the order; it is older than the daemon: restart the actor");
+}

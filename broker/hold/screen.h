@@ -1,0 +1,31 @@
+/* screen.h - a mirror of what an agent's terminal shows, and what the program behind it asked for.
+ *
+ * libvterm does the emulation. The screen is asked for text (tail, exit, the checks before and after typing), for modes, and answers the program's
+ * questions (cursor position, device attributes) when no person's terminal is there to do it. Lines that scrolled off are kept as text, bounded.
+ * Thread: the holder's one. */
+#pragma once
+
+#include "proto/value.h"
+
+typedef struct screen screen_t;
+
+screen_t *screen_new(int rows, int cols);
+void screen_destroy(screen_t **self);
+void screen_resize(screen_t *self, int rows, int cols);
+void screen_size(const screen_t *self, int *rows, int *cols);
+/* What the program printed. */
+void screen_feed(screen_t *self, const char *bytes, size_t len);
+/* Rises with every change of what is shown, the cursor's place included. */
+uint64_t screen_changes(const screen_t *self);
+/* Did the program ask for pastes to be bracketed (DEC mode 2004)? */
+bool screen_wants_brackets(screen_t *self);
+bool screen_is_alternate(const screen_t *self);
+/* Answers to the program's questions since the last call; the caller writes them to it or drops them. Valid until the next feed. */
+cccc_str_t screen_answers(screen_t *self);
+/* The shown lines from `row` on as UTF-8, trailing blanks off, each with a line feed. */
+void screen_text(screen_t *self, int row, cccc_buf_t *out);
+/* The row the cursor is in, and whether that line holds anything in front of it. */
+int screen_cursor_row(const screen_t *self);
+/* Scrolled-off lines, then the shown ones without the empty ones at the end. */
+void screen_history(screen_t *self, cccc_buf_t *out);
+void screen_forget_history(screen_t *self);

@@ -1,0 +1,56 @@
+/* typing.h - hand one text over to the program in the terminal, and find out what became of it.
+ *
+ * Steps: nothing is typed while a person is, or a dialog is open; the text goes in as one paste (or bare, when the program does not know pastes); once the screen
+ * has taken it in, the submit key follows as a write of its own; then the screen is watched. The key may be repeated once, the text never.
+ * Outcomes are those of runtime.delivery. Thread: the holder's one; the owner calls typing_step when the terminal can be written, the screen
+ * changed, or typing_due has come. */
+#pragma once
+
+#include "broker/hold/screen.h"
+
+enum typing_outcome {
+    TYPING_OPEN,
+    TYPING_ACCEPTED,
+    TYPING_FAILED,   /* not one byte was typed */
+    TYPING_AMBIGUOUS /* some of it may have been */
+};
+
+enum typing_submit { TYPING_ENTER, TYPING_NEWLINE, TYPING_NO_KEY };
+
+enum typing_phase { TYPING_IDLE, TYPING_TEXT, TYPING_SETTLE, TYPING_KEY, TYPING_WATCH, TYPING_DONE };
+
+struct typing {
+    enum typing_phase phase;
+    enum typing_submit submit;
+    cccc_buf_t bytes; /* what is written, brackets included */
+    size_t written;
+    cccc_buf_t last_line; /* of the text, to look for on the screen */
+    int keys;             /* submit keys sent */
+    uint64_t changes;     /* of the screen, as seen last */
+    bool changed;         /* since this phase began, last at changed_ms */
+    int64_t since_ms, changed_ms, progress_ms, due_ms;
+    enum typing_outcome outcome;
+    const char *reason;   /* "" or why; static */
+    const char *evidence; /* what the screen showed; static */
+};
+
+/* What the terminal is like now. */
+struct typing_terminal {
+    int fd; /* PTY master, non-blocking */
+    screen_t *screen;
+    int64_t now_ms; /* monotonic */
+};
+
+void typing_init(struct typing *self);
+void typing_fini(struct typing *self);
+/* Begin; idle before. The text is made safe here. CCCC_OK even when it fails at once: look at the outcome. */
+void typing_begin(struct typing *self, const struct typing_terminal *terminal, cccc_str_t text, enum typing_submit submit);
+/* Go on. */
+void typing_step(struct typing *self, const struct typing_terminal *terminal);
+/* Give up: the program is gone, or about to. */
+void typing_abandon(struct typing *self, const char *reason);
+bool typing_is_busy(const struct typing *self);
+/* Waiting for room in the terminal? */
+bool typing_wants_to_write(const struct typing *self);
+/* When to step at the latest (monotonic ms), INT64_MAX: only when something happens. */
+int64_t typing_due(const struct typing *self);

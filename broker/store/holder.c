@@ -1,0 +1,296 @@
+/* holder.c - start a holder so that there is never a program without a record, nor two of one actor; find those of before; end them (HOLD.md, Files, Start).
+ *
+ * Owns state/runners/pty/<actor>.json and .lock of each group. Whoever holds the lock is the holder; the record says which process that is.
+ * Thread: the store's, and start-up's. */
+#include "broker/store/files.h"
+
+#include "broker/store/processes.h"
+#include "proto/json.h"
+#include "proto/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LAUNCH_FD = 3, LOCK_FD = 4, HIGH_FD = 10 };
+
+/* An actor's id as a file name: what would leave the folder is no actor. */
+static bool is_file_name(cccc_str_t id)
+{
+    return id.len > 0 && id.len < 200 && id.ptr[0] != '.' && !memchr(id.ptr, '/', id.len) && !memchr(id.ptr, '\0', id.len);
+}
+
+static struct cccc_path runner_path(const struct cccc_home *home, cccc_str_t group_id, cccc_str_t actor_id, const char *ending)
+{
+    return cccc_group_path(home, group_id, "/state/runners/pty/%.*s.%s", CCCC_STR_FMT(actor_id), ending);
+}
+
+/* ---- the lock ---- */
+
+/* The lock's descriptor, or -errno; -EWOULDBLOCK: a holder lives. */
+static int take_lock(const struct cccc_vfs *vfs, const char *path)
+{
+    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ | CCCC_O_WRITE | CCCC_O_CREATE);
+    int rc = fd < 0 ? fd : vfs->lock(vfs->ctx, fd);
+    if (fd >= 0 && rc < 0)
+        vfs->close(vfs->ctx, fd);
+    return rc < 0 ? rc : fd;
+}
+
+/* ---- the launch document ---- */
+
+static void add_environment(cccc_builder_t *b, const char *const *names)
+{
+    for (; *names; names++) {
+        const char *equals = strchr(*names, '=');
+        if (equals && strncmp(*names, "CCCC_", 5) != 0)
+            cccc_map_add_key(b, (cccc_str_t){*names, (size_t)(equals - *names)}, cccc_text(equals + 1));
+    }
+}
+
+static void overlay(cccc_arena_t *arena, cccc_value_t *map, const cccc_value_t *more)
+{
+    cccc_str_t name;
+    for (uint32_t i = 0; cccc_is_map(more) && i < more->via.map.size; i++)
+        if (cccc_as_str(&more->via.map.ptr[i].key, &name))
+            *map = cccc_map_with(arena, map, name, more->via.map.ptr[i].val);
+}
+
+/* Reference 1.11: the daemon's own, the actor's, its private one, ours. */
+static cccc_value_t environment(const struct cccc_store_call *call)
+{
+    extern char **environ;
+    const struct cccc_store *store = call->store;
+    cccc_builder_t b = cccc_map_builder(call->arena, 64);
+    add_environment(&b, (const char *const *)environ);
+    cccc_value_t map = b.value;
+    if (!cccc_get(&map, "TERM"))
+        map = cccc_map_with(call->arena, &map, CCCC_STR("TERM"), cccc_text("xterm-256color"));
+    overlay(call->arena, &map, cccc_get(&store->document, "env"));
+    cccc_value_t secrets = cccc_secrets_read(call->vfs, call->home, store->group_id, store->name, call->arena);
+    overlay(call->arena, &map, &secrets);
+    cccc_str_t mark = cccc_arena_printf(call->arena, "%.*s/%.*s/%llu", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
+                                        (unsigned long long)cccc_get_uint(&store->document, "generation", 0));
+    map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_HOME"), cccc_text(call->home->root));
+    map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_GROUP_ID"), cccc_string(store->group_id));
+    map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_ACTOR_ID"), cccc_string(store->name));
+    return cccc_map_with(call->arena, &map, CCCC_STR("CCCC_HOLD"), cccc_string(mark));
+}
+
+static cccc_value_t launch_document(const struct cccc_store_call *call)
+{
+    cccc_arena_t *arena = call->arena;
+    cccc_value_t map = cccc_map_without(arena, &call->store->document, CCCC_STR("env"));
+    cccc_str_t socket = cccc_arena_printf(arena, "%s/t%llx.sock", call->home->sock_dir,
+                                          (unsigned long long)cccc_get_uint(&call->store->document, "generation", 0));
+    map = cccc_map_with(arena, &map, CCCC_STR("home"), cccc_text(call->home->root));
+    map = cccc_map_with(arena, &map, CCCC_STR("socket"), cccc_string(socket));
+    return cccc_map_with(arena, &map, CCCC_STR("environment"), environment(call));
+}
+
+/* ---- the process ---- */
+
+static int spawn_holder(const char *program, int launch, int lock, pid_t *pid)
+{
+    char *argv[] = {(char *)(uintptr_t) "cccc-hold", NULL}, *nothing[] = {(char *)(uintptr_t) "LC_ALL=C.UTF-8", NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, launch, LAUNCH_FD);
+    posix_spawn_file_actions_adddup2(&files, lock, LOCK_FD);
+    posix_spawn_file_actions_addclosefrom_np(&files, LOCK_FD + 1);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    int error = posix_spawn(pid, program, &files, &attributes, argv, nothing);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    return error;
+}
+
+static cccc_err_t write_record(const struct cccc_store_call *call, pid_t pid, uint64_t started)
+{
+    const struct cccc_store *store = call->store;
+    struct cccc_path path = runner_path(call->home, store->group_id, store->name, "json");
+    struct timespec now;
+    char ts[28];
+    cccc_buf_t text;
+    clock_gettime(CLOCK_REALTIME, &now);
+    cccc_ts_format(ts, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    cccc_builder_t record = cccc_map_builder(call->arena, 9);
+    cccc_map_add(&record, "v", cccc_uint(1));
+    cccc_map_add(&record, "kind", cccc_text("pty"));
+    cccc_map_add(&record, "group_id", cccc_string(store->group_id));
+    cccc_map_add(&record, "actor_id", cccc_string(store->name));
+    cccc_map_add(&record, "pid", cccc_uint(0));
+    cccc_map_add(&record, "started_at", cccc_text(ts));
+    cccc_map_add(&record, "generation", cccc_uint(cccc_get_uint(&store->document, "generation", 0)));
+    cccc_map_add(&record, "hold_pid", cccc_int(pid));
+    cccc_map_add(&record, "hold_started", cccc_uint(started));
+    cccc_buf_init(&text);
+    cccc_json_write_pretty(&record.value, &text);
+    int rc = cccc_vfs_replace(call->vfs, path.z, text.data, text.size, false);
+    cccc_buf_fini(&text);
+    return rc == 0 ? CCCC_OK : cccc_file_fail(call->m, rc, "write", path.z);
+}
+
+/* Into the pipe, all of it. A holder that died meanwhile: EPIPE (SIGPIPE is blocked in every thread). */
+static cccc_err_t write_document(const struct cccc_store_call *call, int fd)
+{
+    cccc_value_t document = launch_document(call);
+    cccc_buf_t bytes;
+    cccc_buf_init(&bytes);
+    cccc_pack_value(&bytes, &document);
+    cccc_err_t err = CCCC_OK;
+    if (bytes.size > CCCC_FRAME_BYTES_MAX)
+        err = cccc_fail(call->m, CCCC_E_TOO_LARGE, "the actor's command and environment have %zu bytes; at most %d can be handed over",
+                        bytes.size, CCCC_FRAME_BYTES_MAX);
+    for (size_t at = 0; err == CCCC_OK && at < bytes.size;) {
+        ssize_t n = write(fd, bytes.data + at, bytes.size - at);
+        if (n > 0)
+            at += (size_t)n;
+        else if (errno != EINTR)
+            err = cccc_fail(call->m, CCCC_E_STORAGE, "the holder ended before it could be told what to run: %s", strerror(errno));
+    }
+    explicit_bzero(bytes.data, bytes.size);
+    cccc_buf_fini(&bytes);
+    return err;
+}
+
+/* With the lock held and the pipe open. Whatever fails from here on, the holder reads an end of file and goes. */
+static cccc_err_t launch(const struct cccc_store_call *call, int lock, const int ends[2])
+{
+    pid_t pid;
+    uint64_t started = 0;
+    int error = spawn_holder(call->home->hold_program, ends[0], lock, &pid);
+    if (error)
+        return cccc_fail(call->m, CCCC_E_STORAGE, "cannot run %s: %s", call->home->hold_program, strerror(error));
+    cccc_process_started(pid, &started);
+    cccc_err_t err = write_record(call, pid, started);
+    if (err == CCCC_OK)
+        err = write_document(call, ends[1]);
+    cccc_builder_t result = cccc_map_builder(call->arena, 2);
+    cccc_map_add(&result, "hold_pid", cccc_int(pid));
+    cccc_map_add(&result, "hold_started", cccc_uint(started));
+    *call->value = result.value;
+    return err;
+}
+
+cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
+{
+    const struct cccc_store *store = call->store;
+    if (!is_file_name(store->name))
+        return cccc_fail(call->m, CCCC_E_INVALID_ACTOR_ID, "an actor of that id cannot have files: %.*s", CCCC_STR_FMT(store->name));
+    if (!call->home->hold_program[0])
+        return cccc_fail(call->m, CCCC_E_NOT_FOUND, "the program cccc-hold was found neither beside ccccd nor where it is installed");
+    struct cccc_path folder = cccc_group_path(call->home, store->group_id, "/state/runners/pty");
+    struct cccc_path lock_path = runner_path(call->home, store->group_id, store->name, "lock");
+    int rc = cccc_vfs_make_dirs(call->vfs, folder.z);
+    if (rc < 0)
+        return cccc_file_fail(call->m, rc, "create", folder.z);
+    int lock = take_lock(call->vfs, lock_path.z);
+    if (lock == -EWOULDBLOCK)
+        return cccc_fail(call->m, CCCC_E_LOCKED, "a holder of this actor lives already, and has not said so; it is looked for: fuser %s",
+                         lock_path.z);
+    if (lock < 0)
+        return cccc_file_fail(call->m, lock, "lock", lock_path.z);
+    int ends[2], high_lock = fcntl(lock, F_DUPFD_CLOEXEC, HIGH_FD);
+    cccc_err_t err = CCCC_OK;
+    if (high_lock < 0 || pipe2(ends, O_CLOEXEC) < 0) {
+        err = cccc_fail(call->m, CCCC_E_STORAGE, "no descriptors for a holder: %s", strerror(errno));
+    } else {
+        int high[2] = {fcntl(ends[0], F_DUPFD_CLOEXEC, HIGH_FD), ends[1]};
+        close(ends[0]);
+        err = high[0] < 0 ? cccc_fail(call->m, CCCC_E_STORAGE, "no descriptors for a holder: %s", strerror(errno))
+                          : launch(call, high_lock, high);
+        if (high[0] >= 0)
+            close(high[0]);
+        close(ends[1]);
+    }
+    if (high_lock >= 0)
+        close(high_lock);
+    call->vfs->close(call->vfs->ctx, lock);
+    return err;
+}
+
+/* ---- the end ---- */
+
+cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
+{
+    const struct cccc_store *store = call->store;
+    if (!is_file_name(store->name))
+        return CCCC_OK;
+    struct cccc_path path = runner_path(call->home, store->group_id, store->name, "json");
+    struct cccc_errmsg m;
+    char mark[512];
+    snprintf(mark, sizeof mark, "CCCC_HOLD=%.*s/%.*s/%llu", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
+             (unsigned long long)store->total);
+    cccc_processes_end(mark);
+    cccc_value_t record = cccc_json_file(call->vfs, path.z, call->arena, &m);
+    if (cccc_get_uint(&record, "generation", 0) != store->total)
+        return CCCC_OK;
+    int rc = call->vfs->unlink(call->vfs->ctx, path.z);
+    return rc == 0 || rc == -ENOENT ? CCCC_OK : cccc_file_fail(call->m, rc, "remove", path.z);
+}
+
+cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call)
+{
+    pid_t pid = (pid_t)call->store->total;
+    uint64_t started;
+    bool hard = cccc_get_bool(&call->store->document, "hard", false);
+    int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    if (fd < 0)
+        return CCCC_OK;
+    if (cccc_process_started(pid, &started) && started == call->store->offset)
+        pidfd_send_signal(fd, hard ? SIGKILL : SIGTERM, NULL, 0);
+    close(fd);
+    return CCCC_OK;
+}
+
+/* ---- those of before ---- */
+
+struct listing {
+    const struct cccc_vfs *vfs;
+    const struct cccc_home *home;
+    cccc_str_t group_id;
+    cccc_arena_t *arena;
+    cccc_holder_found_fn found;
+    void *arg;
+};
+
+static void look_at(void *arg, const char *name)
+{
+    struct listing *l = arg;
+    struct cccc_errmsg m;
+    size_t len = strlen(name);
+    if (len < 6 || strcmp(name + len - 5, ".json") != 0)
+        return;
+    cccc_str_t actor_id = {name, len - 5};
+    cccc_value_t record = cccc_json_file(l->vfs, runner_path(l->home, l->group_id, actor_id, "json").z, l->arena, &m);
+    if (!cccc_is_map(&record) || !cccc_get_uint(&record, "generation", 0) || !cccc_str_eq(cccc_get_str(&record, "actor_id"), actor_id))
+        return;
+    int lock = take_lock(l->vfs, runner_path(l->home, l->group_id, actor_id, "lock").z);
+    if (lock >= 0)
+        l->vfs->close(l->vfs->ctx, lock);
+    l->found(l->arg, &record, lock == -EWOULDBLOCK);
+}
+
+void cccc_holders_find(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
+                       cccc_holder_found_fn found, void *arg)
+{
+    struct listing listing = {vfs, home, group_id, arena, found, arg};
+    vfs->list(vfs->ctx, cccc_group_path(home, group_id, "/state/runners/pty").z, look_at, &listing);
+}

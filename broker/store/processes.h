@@ -1,0 +1,19 @@
+/* processes.h - what /proc says of processes. Internal to the broker.
+ *
+ * Thread: any. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Start time in clock ticks since boot: with the pid, the name of one process for ever. False: there is none. */
+bool cccc_process_started(pid_t pid, uint64_t *started);
+/* The parent as well. */
+bool cccc_process_parent(pid_t pid, uint64_t *started, pid_t *parent);
+/* Does the process's environment, as it was at its start, hold this "NAME=value"? False also when it may not be looked at. */
+bool cccc_process_has(pid_t pid, const char *variable);
+/* The same for a beginning: "NAME=". */
+bool cccc_process_has_name(pid_t pid, const char *beginning);
+/* SIGKILL to every process that has it. */
+void cccc_processes_end(const char *variable);

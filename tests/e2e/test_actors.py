@@ -1,0 +1,263 @@
+"""Actors as programs in terminals: started, spoken to, stopped; they outlive the daemon, and nobody speaks as another."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from home import BIN
+from busclient import BusError
+
+AGENT = pathlib.Path(__file__).with_name("standin.py")
+
+
+class Team:
+    """A served home with one group that has a directory."""
+
+    def __init__(self, home, project):
+        self.home = home
+        self.bus = home.bus()
+        self.group = self.bus.ask("attach", path=str(project))["group_id"]
+
+    def ask(self, op, **args):
+        return self.bus.ask(op, group_id=self.group, **args)
+
+    def add(self, actor_id, *command, **more):
+        self.ask("actor_add", actor_id=actor_id, runtime="custom", command=list(command), **more)
+
+    def start(self, actor_id, *command, **more):
+        self.add(actor_id, *command, **more)
+        return self.ask("actor_start", actor_id=actor_id)
+
+    def actor(self, actor_id):
+        return next(a for a in self.ask("actor_list")["actors"] if a["id"] == actor_id)
+
+    def until(self, condition, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, (self.ask("actor_list"), self.events("runtime."))
+            time.sleep(0.02)
+        return found
+
+    def screen(self, actor_id):
+        return self.ask("terminal_tail", actor_id=actor_id, max_chars=100000)["text"]
+
+    def events(self, beginning=""):
+        return [e for e in self.home.ledger(self.group) if e["kind"].startswith(beginning)]
+
+    def deliveries(self, actor_id, state):
+        return [e for e in self.events("runtime.delivery") if e["data"]["actor_id"] == actor_id and e["data"]["state"] == state]
+
+    def again(self):
+        """The daemon was restarted."""
+        self.bus.close()
+        self.bus = self.home.bus()
+
+
+@pytest.fixture
+def team(served, tmp_path):
+    made = Team(served, tmp_path)
+    yield made
+    if made.home.process and made.home.process.poll() is not None:
+        made.home.start()
+    made.again()
+    for actor in made.ask("actor_list")["actors"]:
+        if actor["running"]:
+            made.ask("actor_stop", actor_id=actor["id"])
+    made.bus.close()
+
+
+def is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def standin(*options):
+    return [sys.executable, "-B", str(AGENT), *options]
+
+
+# What is started runs, and its start is an event; what is stopped does not, and nothing of it is left.
+def test_start_and_stop(team):
+    started = team.start("lead", "cat")
+    assert started["running"] and is_alive(started["pid"])
+    assert team.actor("lead")["runtime_state"] == "running"
+    assert [e["data"]["why"] for e in team.events("runtime.started")] == ["asked"]
+    stopped = team.ask("actor_stop", actor_id="lead")
+    assert not stopped["running"] and not is_alive(started["pid"])
+    assert team.actor("lead")["runtime_state"] == "exited" and not team.actor("lead")["enabled"]
+    assert team.events("runtime.exited")[0]["data"]["asked"]
+
+
+# A message is typed as one paste with its own submit key, once, and the ledger says so; the preamble comes first.
+def test_a_message_reaches_the_program_once(team):
+    team.start("lead", *standin())
+    event = team.ask("send", text="first line\nsecond line", to=["lead"])["event"]
+    team.until(lambda: team.deliveries("lead", "accepted"))
+    assert [d["data"]["seqs"] for d in team.deliveries("lead", "claimed")] == [[event["seq"]]]
+    screen = team.screen("lead")
+    assert screen.count("got 1:") == 1 and "You are lead" in screen.split("got 1:")[1].split("got 2:")[0]
+    assert screen.count("first line|second line") == 1 and "got 3:" not in screen
+
+
+# What was typed is not read: only the reader reads.
+def test_typing_marks_nothing_read(team):
+    team.start("lead", *standin())
+    team.ask("send", text="hello", to=["lead"])
+    team.until(lambda: team.deliveries("lead", "accepted"))
+    assert team.ask("inbox_list", actor_id="lead")["unread_total"] == 1
+
+
+# kill -9 of the daemon, again and again, under way with messages: same process, each message typed exactly once, none ambiguous.
+def test_programs_outlive_the_daemon(team, tmp_path):
+    rounds = int(os.environ.get("CCCC_DAEMON_KILLS", "3"))
+    pids = {name: team.start(name, *standin(str(tmp_path / name)))["pid"] for name in ("one", "two")}
+    team.until(lambda: all(team.actor(name).get("ready") for name in pids))
+    sent = 0
+    for _ in range(rounds):
+        for name in pids:
+            for _ in range(3):
+                team.ask("send", text=f"message-{sent:03}.", to=[name])
+                sent += 1
+        os.kill(team.home.process.pid, signal.SIGKILL)
+        team.home.process.wait()
+        team.home.start()
+        team.again()
+    team.until(lambda: all(team.actor(name)["running"] and team.actor(name)["queued"] == 0 for name in pids), 60)
+    team.until(lambda: all(team.actor(name)["delivery"]["state"] == "accepted" for name in pids), 60)
+    assert {name: team.actor(name)["pid"] for name in pids} == pids
+    assert not [e for e in team.events("runtime.delivery") if e["data"]["state"] == "ambiguous"]
+    typed = "".join((tmp_path / name).read_text() for name in pids)
+    assert {n: typed.count(f"message-{n:03}.") for n in range(sent)} == dict.fromkeys(range(sent), 1)
+    assert len(team.events("runtime.started")) == 2
+
+
+# A holder that is killed takes its program with it; the daemon knows at once, and what was being typed is ambiguous, not typed again.
+def test_a_killed_holder_is_known_at_once(team):
+    team.start("lead", "cat")
+    record = json.loads((team.home.path / "groups" / team.group / "state/runners/pty/lead.json").read_text())
+    program = team.actor("lead")["pid"]
+    os.kill(record["hold_pid"], signal.SIGKILL)
+    exited = team.until(lambda: team.events("runtime.exited"))[0]
+    assert exited["data"]["holder_lost"] and not exited["data"]["asked"]
+    team.until(lambda: not is_alive(program))
+    team.until(lambda: team.actor("lead")["running"])
+    assert team.actor("lead")["pid"] != program
+
+
+# An exit nobody asked for is an event with its code and the last screen, and the program is started again; one that keeps exiting is given up.
+def test_exits_are_told_and_made_good_with_measure(team):
+    with pytest.raises(BusError) as refused:
+        team.start("lead", "no-such-program")
+    assert refused.value.code == "actor_start_failed" and "no-such-program" in refused.value.message
+    assert team.actor("lead")["runtime_state"] == "failed"
+    team.ask("actor_update", actor_id="lead", patch={"command": ["sh", "-c", "echo last words; exit 7"]})
+    try:
+        team.ask("actor_start", actor_id="lead")
+    except BusError as error:  # it may be gone before the answer
+        assert error.code == "actor_start_failed"
+    exits = team.until(lambda: len(team.events("runtime.exited")) >= 2 and team.events("runtime.exited"))
+    assert {(e["data"]["code"], e["data"]["asked"]) for e in exits} == {(7, False)}
+    assert "last words" in exits[0]["data"]["screen"]
+    assert exits[0]["ts"] < exits[1]["ts"]
+    team.ask("actor_stop", actor_id="lead")
+
+
+# `by` is a fact: what runs below an actor is that actor, whatever it says, double-forked or with an empty environment; outside it is the operator.
+@pytest.mark.parametrize("wrapper", [[], ["setsid", "-f"], ["env", "-i"]])
+def test_what_runs_below_an_actor_speaks_as_it(team, wrapper, tmp_path):
+    out = tmp_path / "out"
+    command = [*wrapper, str(BIN / "cccc"), "send", "who am I", "--to", "user", "--json", "--home", str(team.home.path), "--group", team.group]
+    team.start("lead", "sh", "-c", f"{' '.join(command)} >{out} 2>&1; sleep 1000".replace("who am I", "'who am I'"))
+    message = team.until(lambda: team.events("chat.message") or (out.exists() and out.read_text().endswith("}\n") and [out.read_text()]))[0]
+    assert isinstance(message, dict), message
+    assert message["by"] == "lead" and message["attest"]["as"] == "actor"
+    assert team.ask("send", text="outside", to=["lead"])["event"]["by"] == "user"
+
+
+def test_an_actor_cannot_speak_as_another_nor_start_or_stop_a_daemon(team, tmp_path):
+    out = tmp_path / "out"
+    script = f"""export CCCC_HOME={team.home.path}
+{BIN}/cccc send 'I am the user' --to lead --by user --group {team.group} >>{out} 2>&1; echo "status $?" >>{out}
+{BIN}/cccc daemon stop >>{out} 2>&1; echo "status $?" >>{out}
+{BIN}/ccccd >>{out} 2>&1; echo "status $?" >>{out}
+echo end >>{out}; sleep 1000"""
+    pid = team.home.process.pid
+    team.start("lead", "sh", "-c", script)
+    team.until(lambda: out.exists() and out.read_text().endswith("end\n"))
+    said = out.read_text()
+    assert said.count("status 0") == 0 and said.count("status") == 3, said
+    assert team.home.process.poll() is None and team.home.process.pid == pid
+    assert [e for e in team.events("chat.message")] == []
+
+
+# Private values are in the program's environment and nowhere else.
+def test_secrets_reach_the_program_and_nobody_else(team, tmp_path):
+    team.add("lead", "sh", "-c", f"env >{tmp_path}/env; sleep 1000", env={"OPEN": "1"})
+    keys = team.ask("actor_env_private_update", actor_id="lead", set={"TOKEN": "s3cr3t-value", "B": "x"})["keys"]
+    assert keys == ["B", "TOKEN"]
+    assert team.ask("actor_env_private_update", actor_id="lead", unset=["B"])["keys"] == ["TOKEN"]
+    team.ask("actor_start", actor_id="lead")
+    team.until(lambda: (tmp_path / "env").exists() and "TOKEN=" in (tmp_path / "env").read_text())
+    env = (tmp_path / "env").read_text().splitlines()
+    assert {"TOKEN=s3cr3t-value", "OPEN=1", f"CCCC_HOME={team.home.path}", f"CCCC_GROUP_ID={team.group}", "CCCC_ACTOR_ID=lead"} <= set(env)
+    with_value = [path for path in team.home.path.rglob("*") if path.is_file() and b"s3cr3t-value" in path.read_bytes()]
+    assert len(with_value) == 1 and "secrets" in str(with_value[0]) and with_value[0].stat().st_mode & 0o777 == 0o600
+    assert "s3cr3t-value" not in json.dumps(team.ask("actor_list"))
+    team.ask("actor_remove", actor_id="lead")
+    assert not with_value[0].exists()
+
+
+# A paused group keeps what is for its terminals; an idle one hands over what people write.
+def test_a_paused_group_types_nothing(team):
+    team.start("lead", *standin())
+    team.until(lambda: team.actor("lead").get("ready"))
+    team.ask("group_set_state", state="paused")
+    team.ask("send", text="later", to=["lead"])
+    time.sleep(1.5)
+    assert team.actor("lead")["queued"] == 1 and not team.deliveries("lead", "claimed")
+    team.ask("group_set_state", state="active")
+    team.until(lambda: team.deliveries("lead", "accepted"))
+
+
+# group_stop leaves `enabled` alone, so group_start brings back what was running and not what was stopped on purpose.
+def test_a_group_stops_and_starts_what_ran(team):
+    team.start("one", "cat")
+    team.start("two", "cat")
+    team.ask("actor_stop", actor_id="two")
+    team.ask("group_stop")
+    assert [a["runtime_state"] for a in team.ask("actor_list")["actors"]] == ["exited", "exited"]
+    assert [a["enabled"] for a in team.ask("actor_list")["actors"]] == [True, False]
+    team.ask("group_start")
+    assert [a["running"] for a in team.ask("actor_list")["actors"]] == [True, False]
+
+
+# A person at the terminal: everything shown before, then live; keys reach the program; what is typed for it waits meanwhile.
+def test_a_ticket_opens_the_terminal_once(team):
+    import socket
+    import struct
+
+    team.start("lead", "cat")
+    way = team.ask("term_attach", actor_id="lead")
+
+    def attach():
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        s.connect(way["socket"])
+        s.sendall(f"ticket {way['ticket']}\n".encode())
+        return s
+
+    with attach() as person:
+        person.sendall(b"d" + struct.pack(">I", 6) + b"hello\r")
+        seen = b""
+        while seen.count(b"hello") < 2:
+            seen += person.recv(4096)
+        with attach() as second:
+            assert second.recv(1) == b""
+    assert oct(os.stat(way["socket"]).st_mode & 0o777) == "0o600"

@@ -1,0 +1,9 @@
+import pytest
+from fakedaemon import FakeDaemon
+
+
+@pytest.fixture
+def daemon():
+    made = FakeDaemon()
+    yield made
+    made.close()
