@@ -309,7 +309,7 @@ __attribute__((format(printf, 3, 4))) static void add_note(char *note, size_t no
     va_end(args);
 }
 
-static int look_for(const struct cccc_vfs *vfs, const char *dir, struct cccc_part *part, char *note, size_t note_room)
+static int look_for(const struct cccc_vfs *vfs, const char *dir, struct cccc_part *part)
 {
     char name[CCCC_PART_NAME_ROOM];
     struct cccc_stat st;
@@ -320,12 +320,22 @@ static int look_for(const struct cccc_vfs *vfs, const char *dir, struct cccc_par
     int rc = vfs->stat(vfs->ctx, path, &st);
     free(path);
     part->there = rc == 0 && st.is_regular;
-    if (rc == -ENOENT || (rc == 0 && !st.is_regular))
-        add_note(note, note_room, "state/ledger/%s is gone, with events %llu to %llu; restore a backup", name,
-                 (unsigned long long)part->first, (unsigned long long)part->last);
-    else if (rc == 0 && st.size != part->bytes)
-        add_note(note, note_room, "state/ledger/%s is damaged; cccc ledger verify names the events", name);
+    part->resized = part->there && st.size != part->bytes;
     return rc == -ENOENT ? 0 : rc;
+}
+
+void cccc_archive_describe(const struct cccc_archive *self, char *note, size_t note_room)
+{
+    for (uint32_t i = 0; i < self->count; i++) {
+        const struct cccc_part *part = &self->parts[i];
+        char name[CCCC_PART_NAME_ROOM];
+        cccc_part_name(part, name);
+        if (!part->there && !part->retired)
+            add_note(note, note_room, "state/ledger/%s is gone, with events %llu to %llu; restore a backup", name,
+                     (unsigned long long)part->first, (unsigned long long)part->last);
+        else if (part->resized)
+            add_note(note, note_room, "state/ledger/%s is damaged; cccc ledger verify names the events", name);
+    }
 }
 
 int cccc_archive_load(const struct cccc_vfs *vfs, const char *state_dir, struct cccc_archive **out, char *note, size_t note_room)
@@ -338,7 +348,7 @@ int cccc_archive_load(const struct cccc_vfs *vfs, const char *state_dir, struct 
     if (rc >= 0 && damaged)
         add_note(note, note_room, "state/ledger/manifest is damaged; %u sealed segments were found without it", list.count);
     for (uint32_t i = 0; rc >= 0 && i < list.count; i++)
-        rc = look_for(vfs, state_dir, &list.parts[i], note, note_room);
+        rc = look_for(vfs, state_dir, &list.parts[i]);
     if (rc >= 0)
         *out = cccc_archive_new(vfs, state_dir, list.parts, list.count);
     free(list.parts);

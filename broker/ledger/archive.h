@@ -22,8 +22,9 @@ struct cccc_part {
     bool retired;
     uint64_t retired_at; /* seconds since 1970 */
     /* not in the manifest */
-    bool there;  /* the file has the size it should have; retired ones and others have no bytes to read */
-    uint64_t at; /* where its bytes begin in the ledger's stretch (source.h) */
+    bool there;   /* there is such a file; retired ones have none */
+    bool resized; /* and it has not the size it should have */
+    uint64_t at;  /* where its bytes begin in the ledger's stretch (source.h) */
 };
 
 struct cccc_archive {
@@ -36,7 +37,7 @@ struct cccc_archive {
 };
 
 /* Read the manifest, or what stands for it, and look for its files. Never fails but for the device: an empty archive when nothing was sealed. Adds to `note` (of
- * `note_room` bytes) what is not as it should be. 0 or -errno. */
+ * `note_room` bytes) that the manifest is damaged. 0 or -errno. */
 int cccc_archive_load(const struct cccc_vfs *vfs, const char *state_dir, struct cccc_archive **out, char *note, size_t note_room);
 /* A new one with these parts (copied), of which `there` is known. Never NULL. */
 struct cccc_archive *cccc_archive_new(const struct cccc_vfs *vfs, const char *state_dir, const struct cccc_part *parts, uint32_t count);
@@ -48,6 +49,9 @@ int cccc_archive_write(const struct cccc_archive *self);
 
 /* The same without the parts from `first_seq` on: ledger.jsonl has their lines. Takes `self`. */
 struct cccc_archive *cccc_archive_trim(struct cccc_archive *self, uint64_t first_seq);
+
+/* Add to `note` which of its files are gone or damaged at first sight. */
+void cccc_archive_describe(const struct cccc_archive *self, char *note, size_t note_room);
 
 /* Last seq sealed, or retired; 0 = none. */
 uint64_t cccc_archive_last(const struct cccc_archive *self);

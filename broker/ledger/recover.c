@@ -337,6 +337,7 @@ static cccc_err_t judge_file(struct recovery *r)
     int rc = cccc_join(&r->ledger->archive, &r->source, r->st.size, &r->ledger->begin);
     if (rc < 0)
         return storage(r, rc, "cannot read");
+    cccc_archive_describe(r->ledger->archive, r->report->note, sizeof r->report->note);
     memcpy(r->note_before, r->report->note, sizeof r->note_before);
     r->known_seq = r->options->known_seq;
     for (;;) {

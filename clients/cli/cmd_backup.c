@@ -8,8 +8,8 @@
  *      group.sum has to fit group.yaml: both are copied again until group.sum was the same before and after.
  *   3. A blob is durable before the event that names it, and nothing removes blobs. So they are copied after the ledger: each that an event of the
  *      copy names was there by then.
- *   4. Archived and sealed parts of a ledger come after the active file, and if that was replaced or got shorter meanwhile (its events moved to a sealed
- *      part), the group is copied anew.
+ *   4. Sealed segments and their manifest come after ledger.jsonl. A seal that has not replaced that file yet leaves all its lines in it, and the copy's lines
+ *      count for more than segments that have them too; if it was replaced or got shorter meanwhile, the group is copied anew.
  * All ledgers are looked at in one go, so groups differ by an instant, not by the time it takes to copy; of a message between groups it is still possible
  * that the copy has only one side.
  * The folder gets its name once all of it is synced: a folder without ".partial" is a whole backup. Thread: the program's one. */

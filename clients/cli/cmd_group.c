@@ -405,7 +405,7 @@ int cmd_group_settings(struct cli *cli)
     const char *group;
     const cccc_value_t *result;
     struct cccc_error error;
-    cccc_value_t patch;
+    cccc_value_t patch = cccc_map_builder(cli->arena, 0).value;
     int status = cli_arg(cli, 0) ? settings_patch(cli, &patch) : 0;
     if (status == 0)
         status = cli_group(cli, &group);

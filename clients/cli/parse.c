@@ -321,6 +321,7 @@ static bool check_args(struct parser *p)
         }
         for (bool first = true; i < line->arg_count && (first || args->repeat); i++, first = false) {
             const char *word = line->args[i];
+            CCCC_ASSERT(word);
             if (*word == '\0' && !args->blank) {
                 HINT(p, "%s: %s", args->name, args->help);
                 return REFUSE(p, "cccc %s: %s is empty", path, args->name);

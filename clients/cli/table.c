@@ -143,6 +143,7 @@ static void print_padded(struct cli *cli, const struct cell *cell, size_t column
 
 static void print_aligned(const cli_table_t *self)
 {
+    CCCC_ASSERT(self->columns > 0);
     size_t widths[COLUMNS_MAX] = {0}, starts[COLUMNS_MAX] = {0}, last = self->columns - 1;
     for (size_t c = 0; c < self->columns; c++) {
         widths[c] = column_width(self, c);

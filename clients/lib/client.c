@@ -554,6 +554,7 @@ int cccc_send(cccc_t *self, const char *group_id, const char *text, const char *
     cccc_reply_t *reply = NULL;
     if (cccc_request(self, "send", &args, &reply, err) != 0)
         return -1;
+    CCCC_ASSERT(reply);
     const msgpack_object *event = cccc_field(reply->result, "event");
     cccc_str_t id = cccc_get_str(event, "id");
     if (event_id)

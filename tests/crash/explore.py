@@ -38,6 +38,7 @@ def options(arguments=None):
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--jobs", type=int, default=2)
     add_programs(parser)
+    parser.add_argument("--work", choices=["usual", "sealing"], help="record only this (default: both)")
     parser.add_argument("--recording", help="use this one instead of new ones")
     parser.add_argument("--state", help="only this state of it: RECORDS.SEED")
     return with_programs(parser.parse_args(arguments))
@@ -212,16 +213,18 @@ def recordings(asked, chance, place):
         yield recording.Recording(asked.recording), asked.states
         return
     for number in itertools.count():
-        workload.record(place / f"{number}", asked.daemon, asked.recorder, chance.random())
-        usual = recording.Recording(place / f"{number}")
-        yield usual, asked.per_recording
-        for again in range(RECOVERIES):
-            yield record_recovery(place / f"{number}.{again}", usual, chance, asked), asked.per_recording // 10
-            shutil.rmtree(place / f"{number}.{again}")
-        shutil.rmtree(usual.folder)
-        workload.record(place / f"{number}.sealing", asked.daemon, asked.recorder, chance.random(), workload.sealing)
-        yield recording.Recording(place / f"{number}.sealing"), asked.per_recording // 4
-        shutil.rmtree(place / f"{number}.sealing")
+        if asked.work != "sealing":
+            workload.record(place / f"{number}", asked.daemon, asked.recorder, chance.random())
+            usual = recording.Recording(place / f"{number}")
+            yield usual, asked.per_recording
+            for again in range(RECOVERIES):
+                yield record_recovery(place / f"{number}.{again}", usual, chance, asked), asked.per_recording // 10
+                shutil.rmtree(place / f"{number}.{again}")
+            shutil.rmtree(usual.folder)
+        if asked.work != "usual":
+            workload.record(place / f"{number}.sealing", asked.daemon, asked.recorder, chance.random(), workload.sealing)
+            yield recording.Recording(place / f"{number}.sealing"), asked.per_recording // 4
+            shutil.rmtree(place / f"{number}.sealing")
 
 
 def main(arguments=None):

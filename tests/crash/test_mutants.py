@@ -12,12 +12,13 @@ PROGRAMS = ["--build", str(ASKED.build), "--daemon", str(ASKED.build / "tests/cr
 
 POWER_CUTS = ["NO_SYNC", "NO_DIR_SYNC", "NO_REPLACE_DIR_SYNC", "NO_ASIDE", "ACK_BEFORE_COMMIT", "PUBLISH_BEFORE_COMMIT", "DEDUPE_FORGOTTEN",
               "NO_REPLACE_SYNC", "NO_TRASH_SYNC", "NO_BLOB_SYNC", "NO_TEXT_SYNC"]
+SEALING = ["SEGMENT_NO_SYNC", "SWITCH_NO_SYNC", "SWITCH_NO_DIR_SYNC"]
 
 
-@pytest.mark.parametrize("mistake", POWER_CUTS)
-def test_power_cuts_find(mistake, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("work, mistake", [("usual", mistake) for mistake in POWER_CUTS] + [("sealing", mistake) for mistake in SEALING])
+def test_power_cuts_find(work, mistake, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("CCCC_MUTANT", mistake)
-    status = explore.main(["--states", "3000", *PROGRAMS, "--keep", str(tmp_path)])
+    status = explore.main(["--work", work, "--states", "3000", *PROGRAMS, "--keep", str(tmp_path)])
     assert status == 1 and "BROKEN" in capsys.readouterr().out
 
 

@@ -88,7 +88,8 @@ bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_
     char *active = malloc(len + 1);
     if (!active)
         abort();
-    memcpy(active, bytes, len);
+    if (len > 0)
+        memcpy(active, bytes, len);
     size_t skip = 0;
     snprintf(path, sizeof path, "%s/state/ledger/manifest", group_dir);
     if (simdisk_peek(disk, path, &manifest, &manifest_len)) {
