@@ -70,7 +70,7 @@ static void refused_actors_change_nothing(void **state)
         {"'actor_id': '-x'", "begin"},
         {"'actor_id': 'user'", "reserved"},
         {"'actor_id': 'a/b'", "/"},
-        {"'actor_id': 'x', 'runtime': 'hal9000'", "invalid runtime: hal9000 (there are: amp, auggie, claude"},
+        {"'actor_id': 'x', 'runtime': 'hal9000'", "invalid runtime: hal9000 (there are: claude, codex, droid"},
         {"'actor_id': 'x', 'runner': 'ssh'", "invalid runner: ssh (there are: pty"},
         {"'actor_id': 'x', 'submit': 'maybe'", "invalid submit: maybe (there are: enter"},
         {"'actor_id': 'x', 'runtime': 'custom'", "needs one"},
