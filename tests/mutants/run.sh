@@ -11,13 +11,8 @@ suites=(ledger_crash ledger_damage ledger_repair ledger_read ledger_seal store_c
 # run_suite SUITE MUTANT: 0 when the suite passes.
 run_suite() {
     local arguments=()
-<<<<<<< HEAD
-    [ "$1" != sim ] || arguments=(--seconds 30 --jobs 1)
-    case $1 in ledger_crash | ledger_seal) arguments=(--histories 2000) ;; esac
-=======
     [ "$1" != sim ] || arguments=(--histories 6000 --jobs 1)
-    [ "$1" != ledger_crash ] || arguments=(--histories 2000)
->>>>>>> main
+    case $1 in ledger_crash | ledger_seal) arguments=(--histories 2000) ;; esac
     [ "$1" != damage ] || arguments=(--flips 600 --cuts 200 --jobs 1)
     CCCC_MUTANT=$2 timeout 300 "$binaries/mutant_$1" ${arguments[@]+"${arguments[@]}"} >/dev/null 2>&1
 }
