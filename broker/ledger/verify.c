@@ -278,6 +278,7 @@ static int verify_files(struct verification *v, const char *path, int fd, const 
     v->path = path;
     if (rc == 0)
         rc = fd >= 0 ? verify_active(v, archive, st, begin, marked) : miss_file(v, cccc_archive_last(archive), marked);
+    v->source = NULL;
     cccc_source_fini(&sealed);
     cccc_source_fini(&active);
     cccc_archive_release(&archive);
