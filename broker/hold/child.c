@@ -1,6 +1,8 @@
 /* child.c - see child.h. The tree below us is read from /proc: a process is below us when following its parents leads here. */
 #include "broker/hold/child.h"
 
+#include "broker/store/processes.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -138,51 +140,20 @@ void child_close_terminal(struct child *self)
 
 /* ---- the processes below us ---- */
 
-struct process {
-    pid_t pid, parent, session;
-    unsigned long long ticks; /* of processor time */
-    char state;
-};
-
-static bool read_process(pid_t pid, struct process *out)
-{
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    const char *behind_name = strrchr(text, ')'); /* the name may hold anything */
-    int parent, session;
-    unsigned long long user, system;
-    /* Fields 3, 4, 6, 14 and 15 of proc(5). */
-    if (!behind_name ||
-        sscanf(behind_name + 1, " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &out->state, &parent, &session, &user, &system) != 5)
-        return false;
-    out->ticks = user + system;
-    out->pid = pid;
-    out->parent = parent;
-    out->session = session;
-    return true;
-}
-
 /* All processes that can be seen; *count of them, malloc'd. */
-static struct process *read_processes(size_t *count)
+static struct cccc_process *read_processes(size_t *count)
 {
     size_t capacity = 0;
-    struct process *all = NULL, one;
+    struct cccc_process *all = NULL, one;
     *count = 0;
     DIR *dir = opendir("/proc");
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid <= 0 || !read_process(pid, &one))
+        if (pid <= 0 || !cccc_process_read(pid, &one))
             continue;
         if (*count == capacity) {
             capacity = capacity ? capacity * 2 : 256;
-            struct process *more = realloc(all, capacity * sizeof *all);
+            struct cccc_process *more = realloc(all, capacity * sizeof *all);
             CCCC_ASSERT(more, "(out of memory)");
             all = more;
         }
@@ -194,10 +165,10 @@ static struct process *read_processes(size_t *count)
 }
 
 /* Those below us that still run, in no order; how many. */
-static size_t descendants(struct process *out, size_t max)
+static size_t descendants(struct cccc_process *out, size_t max)
 {
     size_t count, found = 0;
-    struct process *all = read_processes(&count);
+    struct cccc_process *all = read_processes(&count);
     pid_t below[DESCENDANTS_MAX + 1] = {getpid()};
     size_t known = 1;
     for (size_t i = 0; i < known && found < max; i++)
@@ -212,14 +183,14 @@ static size_t descendants(struct process *out, size_t max)
 
 bool child_is_stopped(const struct child *self)
 {
-    struct process agent;
-    return self->pid > 0 && read_process(self->pid, &agent) && agent.state == 'T';
+    struct cccc_process agent;
+    return self->pid > 0 && cccc_process_read(self->pid, &agent) && agent.state == 'T';
 }
 
 bool child_is_at_rest(struct child *self)
 {
-    struct process agent;
-    if (self->pid <= 0 || !read_process(self->pid, &agent))
+    struct cccc_process agent;
+    if (self->pid <= 0 || !cccc_process_read(self->pid, &agent))
         return false;
     bool rests = agent.state == 'S' && agent.ticks == self->ticks;
     self->ticks = agent.ticks;
@@ -228,7 +199,7 @@ bool child_is_at_rest(struct child *self)
 
 void child_signal(const struct child *self, int signal)
 {
-    struct process below[DESCENDANTS_MAX];
+    struct cccc_process below[DESCENDANTS_MAX];
     size_t count = descendants(below, DESCENDANTS_MAX);
     for (size_t i = 0; i < count; i++)
         if (below[i].session == self->session)
@@ -237,7 +208,7 @@ void child_signal(const struct child *self, int signal)
 
 bool child_end_all(struct child *self)
 {
-    struct process below[DESCENDANTS_MAX];
+    struct cccc_process below[DESCENDANTS_MAX];
     for (int round = 0; round < END_ROUNDS; round++) {
         size_t count = descendants(below, DESCENDANTS_MAX);
         for (size_t i = 0; i < count; i++)

@@ -62,7 +62,7 @@ static void order_type(struct hold *self, const char *id, const cccc_value_t *or
         failed(self, id, why_not);
         return;
     }
-    strcpy(self->typing_order, id);
+    snprintf(self->typing_order, sizeof self->typing_order, "%s", id);
     struct typing_terminal terminal = {self->child.terminal, self->screen, self->now_ms};
     typing_begin(&self->typing, &terminal, cccc_get_str(order, "text"),
                  cccc_str_is(submit, "newline") ? TYPING_NEWLINE

@@ -22,8 +22,8 @@ cccc_err_t terminal_open(struct terminal *self, const char *path, const struct t
         self->clients[i].fd = -1;
     if (strlen(path) >= sizeof self->path)
         return cccc_fail(m, CCCC_E_STORAGE, "%s is too long for a socket", path);
-    strcpy(self->path, path);
-    strcpy(address.sun_path, path);
+    snprintf(self->path, sizeof self->path, "%s", path);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     unlink(path);
     mode_t before = umask(0177);
     self->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -56,7 +56,7 @@ void terminal_ticket(struct terminal *self, bool read_only, int64_t now_ms, char
         snprintf(slot->hex + 2 * i, 3, "%02x", bytes[i]);
     slot->read_only = read_only;
     slot->until_ms = now_ms + CCCC_TERMINAL_TICKET_S * 1000;
-    strcpy(hex, slot->hex);
+    memcpy(hex, slot->hex, sizeof slot->hex);
 }
 
 static bool same(const char *a, const char *b, size_t len)

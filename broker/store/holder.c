@@ -191,7 +191,7 @@ static cccc_err_t start(const struct cccc_store_call *call, int lock, const int 
 {
     pid_t pid;
     uint64_t started = 0;
-    cccc_value_t document;
+    cccc_value_t document = cccc_nil();
     cccc_err_t packed = pack_document(call, &document);
     if (packed != CCCC_OK)
         return packed;

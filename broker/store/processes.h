@@ -7,6 +7,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct cccc_process {
+    pid_t pid, parent, session;
+    char state;       /* as proc(5): R, S, D, T, Z, ... */
+    uint64_t ticks;   /* of processor time */
+    uint64_t started; /* clock ticks since boot */
+};
+
+/* False: there is no such process. */
+bool cccc_process_read(pid_t pid, struct cccc_process *out);
 /* Start time in clock ticks since boot: with the pid, the name of one process for ever. False: there is none. */
 bool cccc_process_started(pid_t pid, uint64_t *started);
 /* The parent as well. */

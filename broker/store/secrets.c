@@ -38,10 +38,7 @@ static void slug_of(cccc_str_t id, char out[SLUG_MAX + 1])
     while (start < n && is_edge(all[start]))
         start++;
     n = n - start < SLUG_MAX ? n - start : SLUG_MAX;
-    memcpy(out, all + start, n);
-    out[n] = '\0';
-    if (n == 0)
-        strcpy(out, "actor");
+    snprintf(out, SLUG_MAX + 1, "%.*s", n > 0 ? (int)n : 5, n > 0 ? all + start : "actor");
 }
 
 static struct cccc_path folder(const struct cccc_home *home, cccc_str_t group_id)
@@ -140,7 +137,8 @@ static int by_text(const void *a, const void *b)
     cccc_str_t x = {0}, y = {0};
     cccc_as_str(a, &x);
     cccc_as_str(b, &y);
-    int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
+    size_t common = x.len < y.len ? x.len : y.len;
+    int order = common > 0 ? memcmp(x.ptr, y.ptr, common) : 0;
     return order ? order : (x.len > y.len) - (x.len < y.len);
 }
 
