@@ -85,8 +85,13 @@ class Home:
 
     def end(self):
         if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(timeout=30)
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()  # an orderly end, so that what instruments the daemon can report
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(timeout=30)
         try:
             pid = busclient.descriptor(self.path)["pid"]
             if f"CCCC_HOME={self.path}".encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
