@@ -126,6 +126,7 @@ bool cccc_part_parse_name(const char *name, struct cccc_part *out)
 {
     unsigned long long first, last;
     char again[CCCC_PART_NAME_ROOM];
+    /* NOLINTNEXTLINE(cert-err34-c): what it makes of a number that is too large is not what the text says, which is compared below. */
     if (sscanf(name, "%13llu-%13llu", &first, &last) != 2 || first == 0 || last < first)
         return false;
     *out = (struct cccc_part){.first = first, .last = last};
@@ -162,6 +163,7 @@ static bool parse_row(const char *row, struct cccc_part *out)
     unsigned long long first, last, raw, bytes, legacy, at = 0;
     unsigned prev, crc;
     char word[8], hash[2 * CCCC_HASH_BYTES + 1];
+    /* NOLINTNEXTLINE(cert-err34-c): what it makes of a number that is too large is not what the text says, which is compared by parse. */
     if (sscanf(row, "%7s " ROW_VALUES "%64[0-9a-f] at=%llu", word, &first, &last, &raw, &bytes, &prev, &crc, &legacy, hash, &at) < 9)
         return false;
     *out = (struct cccc_part){.first = first,
@@ -204,8 +206,9 @@ static bool parse(const char *text, size_t len, struct list *list)
         if (strncmp(row, "end ", 4) == 0)
             break;
         good = parse_row(row, &part) && part.first > last && part.last >= part.first;
-        if (good)
-            add(list, &part);
+        if (!good)
+            break;
+        add(list, &part);
         last = part.last;
     }
     cccc_buf_init(&again);

@@ -545,12 +545,12 @@ static cccc_err_t prepare_new(struct recovery *r)
         return err;
     uint64_t sealed = cccc_archive_last(l->archive), last = l->mark.seq > sealed ? l->mark.seq : sealed + (sealed > 0);
     if (last > 0) {
-        report_gap(r, &(struct cccc_gap){.from_seq = sealed + 1, .to_seq = last, .reason = "missing"});
-        note(r->report, "ledger.jsonl is gone, with events %llu to %llu; restore a backup, or give them up: cccc ledger repair",
-             (unsigned long long)(sealed + 1), (unsigned long long)last);
+        unsigned long long from = sealed, to = last;
+        from++;
+        report_gap(r, &(struct cccc_gap){.from_seq = from, .to_seq = to, .reason = "missing"});
+        note(r->report, "ledger.jsonl is gone, with events %llu to %llu; restore a backup, or give them up: cccc ledger repair", from, to);
         return cccc_fail(r->m, CCCC_E_DAMAGED,
-                         "%s is gone, with events %llu to %llu; restore a backup, or give them up: cccc ledger repair", l->path,
-                         (unsigned long long)(sealed + 1), (unsigned long long)last);
+                         "%s is gone, with events %llu to %llu; restore a backup, or give them up: cccc ledger repair", l->path, from, to);
     }
     l->fresh = true;
     return CCCC_OK;
