@@ -368,8 +368,9 @@ static void wait_for_orders(call_t *call)
     call_release_conn(call);
     runtime->wait = call;
     runtime->wait_until_us = call->core->now->mono_us + CCCC_HOLD_WAIT_MS * 1000ULL;
-    delivery_step(call->core, call->group, runtime);
-    holder_answer(call->core, runtime);
+    struct cccc_core *core = call->core;
+    delivery_step(core, call->group, runtime); /* may answer the call, which is then gone */
+    holder_answer(core, runtime);
 }
 
 void op_hold_wait(call_t *call)

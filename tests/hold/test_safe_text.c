@@ -13,7 +13,7 @@ static void is_typed(const char *text, size_t len, bool lines, const char *expec
     cccc_buf_t out;
     cccc_buf_init(&out);
     safe_text(&out, (cccc_str_t){text, len}, lines);
-    if (out.size != strlen(expected) || memcmp(out.data, expected, out.size) != 0)
+    if (out.size != strlen(expected) || (out.size > 0 && memcmp(out.data, expected, out.size) != 0))
         fail_msg("%.*s became %.*s, not %s", (int)len, text, (int)out.size, out.data, expected);
     cccc_buf_fini(&out);
 }

@@ -69,8 +69,8 @@ struct bench {
     struct blob *blobs;
     uint64_t next_conn;
     struct cccc_daemon_facts facts;
-    cccc_value_t stored[CCCC_STORE_BLOB_TEXT + 1]; /* of one-file kinds; in the arena */
-    const char *root, *remote;                     /* what CCCC_STORE_GIT finds */
+    cccc_value_t stored[CCCC_STORE_SECRETS + 1]; /* of one-file kinds; in the arena */
+    const char *root, *remote;                   /* what CCCC_STORE_GIT finds */
     cccc_buf_t trace, shown;
     const char *const *quiet;
 };
@@ -372,6 +372,10 @@ static const char *const store_words[] = {
     [CCCC_STORE_BLOB_STAT] = "blob_stat",
     [CCCC_STORE_BLOB_READ] = "blob_read",
     [CCCC_STORE_BLOB_TEXT] = "blob_text",
+    [CCCC_STORE_HOLDER_START] = "holder_start",
+    [CCCC_STORE_HOLDER_FORGET] = "holder_forget",
+    [CCCC_STORE_HOLDER_KILL] = "holder_kill",
+    [CCCC_STORE_SECRETS] = "secrets",
 };
 
 static void take_read(bench_t *self, const struct cccc_effect *effect)
