@@ -26,13 +26,13 @@ static void mark(struct world *w)
     struct cccc_mark_value value, again;
     unsigned slot;
     bool damaged;
-    CCCC_ASSERT(cccc_mark_read(w->vfs, DIR "/state/ledger/mark", &value, &slot, &damaged) == 0);
+    CCCC_ASSERT(cccc_mark_read(w->vfs, DIR "/state/ledger/mark", NULL, &value, &slot, &damaged) == 0);
     CCCC_ASSERT(slot < CCCC_MARK_SLOTS && (value.turn > 0 || value.seq == 0));
     if (value.turn == 0)
         return;
     struct cccc_mark copy = {.vfs = w->vfs, .path = "/home/copy", .slot = slot, .value = value};
     cccc_mark_write(&copy);
-    CCCC_ASSERT(copy.err == 0 && cccc_mark_read(w->vfs, "/home/copy", &again, &slot, &damaged) == 0);
+    CCCC_ASSERT(copy.err == 0 && cccc_mark_read(w->vfs, "/home/copy", NULL, &again, &slot, &damaged) == 0);
     CCCC_ASSERT(again.turn == value.turn && again.seq == value.seq && again.offset == value.offset && again.inode == value.inode);
 }
 
