@@ -133,17 +133,17 @@ static void edit_by_hand(struct history *h, struct known_group *group)
     cccc_buf_fini(&text);
 }
 
-/* Where line `seq` of `bytes` begins, and its length without the newline. */
-static bool find_line(const char *bytes, size_t len, uint64_t seq, size_t *start, size_t *line_len)
+/* Where the line of event `seq` begins, its length without the newline, and what it says of itself. Only a line that is whole has a seq. */
+static bool find_line(const char *bytes, size_t len, uint64_t seq, size_t *start, size_t *line_len, struct cccc_seal *seal)
 {
-    size_t at = 0;
-    for (uint64_t n = 1; at < len; n++) {
+    for (size_t at = 0; at < len;) {
         const char *newline = memchr(bytes + at, '\n', len - at);
+        uint64_t here = 0;
         if (!newline)
             return false;
         *start = at;
         *line_len = (size_t)(newline - (bytes + at));
-        if (n == seq)
+        if (cccc_line_inspect(bytes + at, *line_len, &here, seal) == CCCC_LINE_SOUND && here == seq)
             return true;
         at += *line_len + 1;
     }
@@ -161,11 +161,10 @@ static void flip_a_bit(struct history *h, struct known_group *group)
     uint64_t sealed = ledger_first_seq(bytes, len) - 1; /* what was sealed is left alone */
     if (sealed >= group->head)
         return;
-    uint64_t seq = sealed + 1 + sim_roll(&h->sim, (group->head - sealed + 1) / 2), later = 0;
-    struct cccc_seal seal = {0};
-    if (oracle_was_flipped(group, seq) || !find_line(bytes, len, group->head - sealed, &start, &line_len) ||
-        cccc_line_inspect(bytes + start, line_len, &later, &seal) != CCCC_LINE_SOUND || seal.dur < seq ||
-        !find_line(bytes, len, seq - sealed, &start, &line_len) || !memmem(bytes + start, line_len, "\"kind\":\"chat.", 13))
+    uint64_t seq = sealed + 1 + sim_roll(&h->sim, (group->head - sealed + 1) / 2);
+    struct cccc_seal last, itself;
+    if (oracle_was_flipped(group, seq) || !find_line(bytes, len, group->head, &start, &line_len, &last) || last.dur < seq ||
+        !find_line(bytes, len, seq, &start, &line_len, &itself) || !memmem(bytes + start, line_len, "\"kind\":\"chat.", 13))
         return;
     char *damaged = malloc(len);
     CCCC_ASSERT(damaged, "out of memory");
