@@ -78,6 +78,8 @@ void cccc_ledger_close(cccc_ledger_t **self);
 
 uint64_t cccc_ledger_head(const cccc_ledger_t *self);    /* last appended seq, durable or not; 0 = empty */
 uint64_t cccc_ledger_durable(const cccc_ledger_t *self); /* last durable seq */
+/* The durable head and the `crc` of its line. False: there is none, or the line is of the older format, which has no checksum. */
+bool cccc_ledger_position(const cccc_ledger_t *self, uint64_t *seq, uint32_t *crc);
 uint64_t cccc_ledger_size(const cccc_ledger_t *self);    /* durable bytes of the active file */
 cccc_ledger_health_t cccc_ledger_health(const cccc_ledger_t *self);
 const char *cccc_ledger_note(const cccc_ledger_t *self); /* one sentence on why health is not OK; "" otherwise */
