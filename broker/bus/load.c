@@ -42,8 +42,11 @@ static void fold_gap(void *arg, const struct cccc_gap *gap)
     cccc_core_fold_gap(self->core, self->slot, gap);
 }
 
+/* In a core of its own, which knows nothing yet and has said nothing. */
 static void begin_fold(struct cccc_folding *self)
 {
+    cccc_core_destroy(&self->core);
+    self->core = cccc_core_new();
     self->slot = cccc_core_fold_begin(self->core, cccc_str(self->group_id), &self->files.document, self->files.edited);
     if (self->files.refused)
         cccc_core_fold_rewrite(self->core, self->slot);
@@ -69,8 +72,8 @@ static void load_snapshot(struct cccc_folding *self)
         return;
     }
     self->known_bytes = payload.len;
-    bool loaded = self->known.epoch <= self->epoch &&
-                  cccc_core_fold_snapshot(self->core, self->slot, self->known.seq, payload.ptr, payload.len);
+    bool loaded =
+        self->known.epoch <= self->epoch && cccc_core_fold_snapshot(self->core, self->slot, self->known.seq, payload.ptr, payload.len);
     free(file);
     if (loaded)
         return;
@@ -178,7 +181,6 @@ struct cccc_folding *cccc_folding_new(struct cccc_bus *bus, cccc_str_t group_id)
 void cccc_folding_run(struct cccc_folding *self)
 {
     self->arena = cccc_arena_new(4096);
-    self->core = cccc_core_new();
     cccc_group_files_read(self->vfs, self->home, cccc_str(self->group_id), self->arena, &self->files);
     begin_fold(self);
     load_snapshot(self);
@@ -206,8 +208,8 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
     else
         log_recovery(self->group_id, &self->report);
     if (self->unknown)
-        cccc_log(LOG_NOTICE, "SNAPSHOT-NOT-USED", "the saved state is not used, and the ledger was folded instead: %s group=%s", self->unknown,
-                 self->group_id);
+        cccc_log(LOG_NOTICE, "SNAPSHOT-NOT-USED", "the saved state is not used, and the ledger was folded instead: %s group=%s",
+                 self->unknown, self->group_id);
     cccc_slot_t slot = cccc_core_fold_adopt(bus->core, &self->core);
     struct cccc_shelf *shelf =
         cccc_ledgers_put(bus, slot, self->group_id, self->ledger, offline, offline || self->read_only || self->report.may_pass);

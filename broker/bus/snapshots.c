@@ -42,8 +42,9 @@ static void finish(struct cccc_work *work, void *loop)
     if (job->err == 0)
         shelf->snapshot.bytes = job->bytes;
     else if (!shelf->snapshot.failed)
-        cccc_log(LOG_WARNING, "SNAPSHOT-FAILED", "the state of a group could not be saved, so that its next start takes longer: %s group=%s",
-                 strerror(-job->err), shelf->group_id);
+        cccc_log(LOG_WARNING, "SNAPSHOT-FAILED",
+                 "the state of a group could not be saved, so that its next start takes longer: %s group=%s", strerror(-job->err),
+                 shelf->group_id);
     shelf->snapshot.failed = job->err < 0;
     cccc_buf_fini(&job->payload);
     free(job);

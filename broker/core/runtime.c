@@ -209,8 +209,8 @@ static void exit_save(const struct runtime_exit *e, cccc_buf_t *out)
     cccc_pack_bool(out, e->known);
     cccc_pack_bool(out, e->asked);
     cccc_pack_bool(out, e->holder_lost);
-    cccc_pack_uint(out, (uint64_t)(e->code + 1));
-    cccc_pack_uint(out, (uint64_t)(e->signal + 1));
+    cccc_pack_uint(out, (uint64_t)e->code + 1);
+    cccc_pack_uint(out, (uint64_t)e->signal + 1);
     cccc_pack_text(out, e->ts);
     cccc_pack_text(out, e->screen ? e->screen : "");
 }
@@ -255,9 +255,8 @@ static bool runtime_load(struct cccc_group *group, const cccc_value_t *row)
     if (!runtime)
         runtime = make(group, id);
     forget_ledger(runtime);
-    bool good = cccc_as_uint(&row[1], &runtime->generation) &&
-                snapshot_text(&row[2], runtime->started_ts, sizeof runtime->started_ts) && exit_load(&runtime->exit, &row[3]) &&
-                delivery_load(&runtime->delivery, &row[4]);
+    bool good = cccc_as_uint(&row[1], &runtime->generation) && snapshot_text(&row[2], runtime->started_ts, sizeof runtime->started_ts) &&
+                exit_load(&runtime->exit, &row[3]) && delivery_load(&runtime->delivery, &row[4]);
     for (int lane = 0; good && lane < CCCC_LANES; lane++)
         good = unread_load(&runtime->queue[lane], &row[5 + lane], group->head_seq);
     return good;

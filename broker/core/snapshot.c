@@ -15,8 +15,8 @@ static const struct part {
     void (*save)(const struct cccc_group *group, cccc_buf_t *out);
     bool (*load)(struct cccc_group *group, const cccc_value_t *v);
 } parts[] = {
-    {"head", head_save, head_load},             {"document", document_save, document_load}, {"runtimes", runtimes_save, runtimes_load},
-    {"readers", readers_save, readers_load},    {"tables", tables_save, tables_load},       {"relays", relays_save, relays_load},
+    {"head", head_save, head_load},          {"document", document_save, document_load}, {"runtimes", runtimes_save, runtimes_load},
+    {"readers", readers_save, readers_load}, {"tables", tables_save, tables_load},       {"relays", relays_save, relays_load},
 };
 enum { PART_COUNT = sizeof parts / sizeof *parts };
 

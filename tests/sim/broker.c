@@ -83,7 +83,7 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
                                                                .segment_bytes = 400 + sim_roll(sim, 6000),
                                                                .frame_bytes = 100 + (uint32_t)sim_roll(sim, 2000)};
     }
-    if (sim_once_in(sim, 2))
+    if (sim_once_in(sim, 2) || sim->saves)
         bus->ledgers.snapshot_at = 1 + sim_roll(sim, 12);
     self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_mono_us = sim->mono_us};
     return self;

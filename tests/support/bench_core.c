@@ -26,6 +26,7 @@ struct ledger {
     struct line *lines;
     uint32_t count, durable, capacity;
     cccc_value_t document; /* as last stored; in the bench's arena */
+    cccc_value_t first;    /* group.yaml as it was before any line */
     bool trashed;
     bool edited; /* by hand */
     bool lost;   /* a scan does not find its folder */
@@ -231,7 +232,7 @@ static struct ledger *ledger_new(bench_t *self, cccc_str_t id, const char *alias
         snprintf(ledger->alias, sizeof ledger->alias, "%s", alias);
     else
         snprintf(ledger->alias, sizeof ledger->alias, "G%u", self->ledger_count + 1);
-    ledger->document = cccc_nil();
+    ledger->document = ledger->first = cccc_nil();
     self->ledgers[self->ledger_count++] = ledger;
     return ledger;
 }
@@ -531,7 +532,7 @@ void bench_group(bench_t *self, const char *group_id, const char *alias, const c
 {
     struct ledger *ledger = ledger_new(self, cccc_str(group_id), alias);
     if (document)
-        ledger->document = bench_json(self, "%s", document);
+        ledger->document = ledger->first = bench_json(self, "%s", document);
     fold_ledger(self, ledger);
 }
 
@@ -588,8 +589,7 @@ cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents)
 static void state_after(const struct ledger *ledger, uint32_t lines, cccc_buf_t *out)
 {
     cccc_core_t *core = cccc_core_new();
-    cccc_value_t none = cccc_nil();
-    cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), &none, false);
+    cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), &ledger->first, false);
     fold_lines(core, slot, ledger, 0, lines);
     cccc_core_snapshot(core, slot, out);
     cccc_core_destroy(&core);
