@@ -233,7 +233,8 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
     /* Live, the table has the client_id since the event was decided. */
     cccc_str_t client_id = group->folding ? field_str(event, MESSAGE_CLIENT_ID) : CCCC_STR("");
     bool forgotten = CCCC_MUTANT_IS(DEDUPE_FORGOTTEN) && group->folding;
-    if (!forgotten && event->seq > group->sealed.last && client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
+    if (!forgotten && event->seq > group->sealed.last && client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX &&
+        event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
     bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;
     bool attention = cccc_str_is(field_str(event, MESSAGE_PRIORITY), "attention");

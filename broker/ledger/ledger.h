@@ -139,8 +139,8 @@ struct cccc_read_query {
     uint64_t seq;         /* AFTER: events > seq; BEFORE: the last ones < seq (0 = from the durable head) */
     const uint64_t *seqs; /* SEQS: rising; copied into the plan. ID: the first seqs of the sealed segments to look into */
     uint32_t seq_count;
-    uint64_t hash; /* ID: events whose client id has this hash (56 bits of it: confirm them), at most READ_ID_MATCHES_MAX */
-    bool behind;   /* ID: and for each the event behind it */
+    uint64_t hash;             /* ID: events whose client id has this hash (56 bits of it: confirm them), at most READ_ID_MATCHES_MAX */
+    bool behind;               /* ID: and for each the event behind it */
     uint32_t limit;            /* events; 0 = none */
     uint32_t bytes_max;        /* packed bytes; at least one event is always given */
     const cccc_value_t *kinds; /* array of strings or NULL; copied */

@@ -23,12 +23,12 @@ struct cccc_read {
     uint64_t sealed_last; /* seqs up to this one are in the archive */
     uint64_t begin;       /* of what is behind them in ledger.jsonl */
     struct cccc_read_query query;
-    cccc_arena_t *arena; /* of the query's values */
-    uint64_t *seqs;      /* SEQS: the query's; ID: what was found */
-    uint64_t *firsts;    /* ID: the query's */
+    cccc_arena_t *arena;             /* of the query's values */
+    uint64_t *seqs;                  /* SEQS: the query's; ID: what was found */
+    uint64_t *firsts;                /* ID: the query's */
     struct cccc_id_filter **filters; /* ID: of ids made anew, not taken yet */
     uint32_t filter_count;
-    uint64_t end_seq;    /* what was durable when this was planned */
+    uint64_t end_seq; /* what was durable when this was planned */
     uint64_t end_offset;
     uint64_t legacy_last;
     struct cccc_gap lost;             /* missing behind end_seq; reason NULL = nothing */
