@@ -150,6 +150,8 @@ typedef struct cccc_bytes {
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
+/* Call before another thread gets `self` to release it: what this thread did with it happens before its end, whatever way it takes there. */
+void cccc_bytes_hand_over(cccc_bytes_t *self);
 /* Keep up to `max` released ones of the usual size for the next ones, of all threads; 0, as at first: none. Fewer than before gives the surplus back.
  * Call with 0 at the end. */
 void cccc_bytes_keep_spare(unsigned max);
