@@ -98,4 +98,5 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_log_close();
     close(bus->signal_fd);
     close(bus->lock_fd);
+    alarm(0); /* nothing of ours is left that could hang; what instruments the program may still report */
 }
