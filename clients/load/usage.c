@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,21 +21,29 @@ static void read_line(char *out, int size, pid_t pid, const char *name)
     fclose(file);
 }
 
+/* The number in the n-th field (from 0) of a line of fields with blanks between them; 0 when there is none. */
+static uint64_t field(const char *line, unsigned n)
+{
+    for (; n > 0 && line; n--) {
+        line = strchr(line, ' ');
+        line = line ? line + 1 : NULL;
+    }
+    return line ? strtoull(line, NULL, 10) : 0;
+}
+
 /* In nanoseconds where the kernel counts them for each thread, else in ticks. */
 static double thread_seconds(pid_t pid, const char *tid)
 {
     char name[300], line[512];
-    unsigned long long ns, user, kernel;
     snprintf(name, sizeof name, "task/%s/schedstat", tid);
     read_line(line, sizeof line, pid, name);
-    if (sscanf(line, "%llu", &ns) == 1 && ns > 0)
-        return (double)ns / 1e9;
+    if (field(line, 0) > 0)
+        return (double)field(line, 0) / 1e9;
     snprintf(name, sizeof name, "task/%s/stat", tid);
     read_line(line, sizeof line, pid, name);
+    /* Behind the name, which may hold anything: ") S ppid ..."; utime and stime are 12 and 13 fields further. */
     const char *rest = strrchr(line, ')');
-    if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &kernel) != 2)
-        return 0;
-    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+    return rest ? (double)(field(rest, 12) + field(rest, 13)) / (double)sysconf(_SC_CLK_TCK) : 0;
 }
 
 static double *part_of(struct usage *out, pid_t pid, const char *tid)
@@ -52,7 +61,6 @@ static double *part_of(struct usage *out, pid_t pid, const char *tid)
 void usage_of(pid_t pid, struct usage *out)
 {
     char path[64], line[128];
-    unsigned long long pages;
     *out = (struct usage){0};
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *tasks = opendir(path);
@@ -67,6 +75,5 @@ void usage_of(pid_t pid, struct usage *out)
     }
     closedir(tasks);
     read_line(line, sizeof line, pid, "statm");
-    if (sscanf(line, "%*u %llu", &pages) == 1)
-        out->rss = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    out->rss = field(line, 1) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
