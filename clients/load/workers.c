@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_S 0.02 /* how often the parent looks whether to go on */
+#define READY_S 60.0
+#define LOOK_S  0.02 /* how often the parent looks whether to go on */
 
 struct workers {
     const struct worker_plan *plan;
@@ -135,7 +136,9 @@ static void end_all(struct workers *self)
 
 static void wait_until_ready(struct workers *self)
 {
+    uint64_t until = worker_now_ns() + (uint64_t)(READY_S * 1e9);
     while (!self->failed && self->board->ready < self->count) {
+        self->failed |= worker_now_ns() > until;
         for (enum worker_role role = WORKER_SERVER; role < WORKER_ROLES; role++)
             look_for_ended(self, role);
         self->failed |= cancelled(self);
