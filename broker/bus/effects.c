@@ -97,7 +97,10 @@ static void do_read(struct cccc_bus *bus, struct cccc_effect *effect)
 
 static void do_reply(struct cccc_bus *bus, struct cccc_effect *effect)
 {
-    cccc_peers_reply(bus->peers, effect->reply.conn, effect->reply.bytes, true);
+    if (cccc_gateway_owns(effect->reply.conn))
+        cccc_gate_reply(&bus->gate, effect->reply.conn, effect->reply.bytes);
+    else
+        cccc_peers_reply(bus->peers, effect->reply.conn, effect->reply.bytes, true);
 }
 
 static void do_refold(struct cccc_bus *bus, struct cccc_effect *effect)

@@ -264,6 +264,7 @@ static call_t *call_new(struct cccc_core *core, const struct cccc_call_input *in
     memset(call, 0, sizeof *call);
     call->core = core;
     call->conn = input->conn;
+    call->gateway = input->gateway;
     call->peer = input->peer;
     call->request = input->request;
     call->arena = input->arena;

@@ -43,6 +43,7 @@ struct cccc_moment {
 /* A request that passed cccc_request_read. Takes `arena`, which holds the frame's bytes too, also on error. */
 struct cccc_call_input {
     uint64_t conn; /* the executor's name for where the reply goes; not 0, never used twice */
+    bool gateway;  /* the client speaks lines of JSON, and takes us for CCCC 0.4.0 */
     struct cccc_peer peer;
     struct cccc_request request;
     cccc_arena_t *arena;

@@ -31,7 +31,8 @@ cccc_err_t cccc_home_next_epoch(const struct cccc_vfs *vfs, const struct cccc_ho
 struct cccc_descriptor {
     int32_t pid;
     char version[32];
-    char path[108];             /* NDJSON socket */
+    char path[108];             /* of the gateway's socket */
+    uint16_t port;              /* of the gateway over TCP; 0: it does not listen there */
     char bus[128], events[128]; /* ZeroMQ endpoints */
     uint64_t epoch;
 };

@@ -336,6 +336,14 @@ void cccc_peers_reply(cccc_peers_t *peers, uint64_t conn, cccc_bytes_t *bytes, b
     cccc_bytes_release(bytes);
 }
 
+/* No client of the simulation speaks lines. */
+void cccc_gate_reply(struct cccc_gate *self, uint64_t conn, cccc_bytes_t *bytes)
+{
+    (void)self;
+    CCCC_ASSERT(false, "a reply for the gateway's connection %llu", (unsigned long long)conn);
+    cccc_bytes_release(bytes);
+}
+
 bool cccc_peers_next_gone(cccc_peers_t *self, uint64_t *conn)
 {
     (void)self;
