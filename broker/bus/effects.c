@@ -54,6 +54,8 @@ static void finish_store(struct cccc_work *work, void *loop)
         return;
     }
     bus->stores_out--;
+    if (job->store.kind == CCCC_STORE_SETTINGS)
+        cccc_log_set_level((int)job->store.total);
     if (job->ticket)
         cccc_core_store_done(bus->core, cccc_bus_moment(bus), job->ticket, job->err, job->err == CCCC_OK ? "" : job->message.text,
                              &job->value);

@@ -32,12 +32,26 @@ static zsock_t *pair(const char *how, const char *endpoint)
     return sock;
 }
 
+/* What the gateway hears of events; it drops what it has no time for, and reads it from the ledger. */
+static zsock_t *follower(void)
+{
+    zsock_t *sock = zsock_new(ZMQ_SUB);
+    if (!sock)
+        return NULL;
+    zsock_set_rcvhwm(sock, CCCC_GATEWAY_EVENTS_HWM);
+    zsock_set_linger(sock, 0);
+    if (zsock_connect(sock, CCCC_EVENTS_INSIDE) < 0)
+        zsock_destroy(&sock);
+    return sock;
+}
+
 cccc_err_t cccc_gate_open(struct cccc_gate *self, const char *path, int tcp_port, struct cccc_errmsg *m)
 {
     *self = (struct cccc_gate){.local.fd = -1, .tcp.fd = -1};
     self->ours_sock = pair("bind", CCCC_GATEWAY_ENDPOINT);
     self->theirs_sock = self->ours_sock ? pair("connect", CCCC_GATEWAY_ENDPOINT) : NULL;
-    cccc_err_t err = self->theirs_sock ? CCCC_OK : cccc_fail(m, CCCC_E_INTERNAL, "make sockets: %s", zmq_strerror(errno));
+    self->events_sock = self->theirs_sock ? follower() : NULL;
+    cccc_err_t err = self->events_sock ? CCCC_OK : cccc_fail(m, CCCC_E_INTERNAL, "make sockets: %s", zmq_strerror(errno));
     if (err == CCCC_OK)
         err = cccc_listen_unix(&self->local, path, m);
     if (err == CCCC_OK && tcp_port >= 0)
@@ -47,7 +61,8 @@ cccc_err_t cccc_gate_open(struct cccc_gate *self, const char *path, int tcp_port
         return err;
     }
     self->ours = zsock_resolve(self->ours_sock);
-    struct cccc_gateway_options options = {.local = &self->local, .tcp = &self->tcp, .pair = zsock_resolve(self->theirs_sock)};
+    struct cccc_gateway_options options = {
+        .local = &self->local, .tcp = &self->tcp, .pair = zsock_resolve(self->theirs_sock), .events = zsock_resolve(self->events_sock)};
     self->gateway = cccc_gateway_start(&options);
     return CCCC_OK;
 }
@@ -66,6 +81,7 @@ void cccc_gate_close(struct cccc_gate *self)
     cccc_gateway_end(&self->gateway);
     cccc_listener_close(&self->local);
     cccc_listener_close(&self->tcp);
+    zsock_destroy(&self->events_sock);
     zsock_destroy(&self->theirs_sock);
     zsock_destroy(&self->ours_sock);
     cccc_gate_forget_identities(self);

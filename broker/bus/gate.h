@@ -14,7 +14,7 @@ struct cccc_bus;
 struct identity;
 
 struct cccc_gate {
-    zsock_t *ours_sock, *theirs_sock;
+    zsock_t *ours_sock, *theirs_sock, *events_sock;
     void *ours;
     struct cccc_listener local, tcp;
     cccc_gateway_t *gateway;

@@ -791,6 +791,7 @@ void cccc_core_destroy(cccc_core_t **self)
     for (size_t i = 0; i < core->effect_count; i++)
         effect_drop(&core->effects[i]);
     cccc_arena_destroy(&core->registry_arena);
+    cccc_arena_destroy(&core->settings_arena);
     cccc_buf_fini(&core->scratch);
     free(core->groups);
     free(core->effects);

@@ -105,6 +105,10 @@ void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct c
 
 /* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
+/* settings.yaml as read from disk (a map, or nil), before the first request. */
+void cccc_core_load_settings(cccc_core_t *self, const cccc_value_t *settings);
+/* The level of the log that they ask for, as syslog. */
+int cccc_core_log_level(const cccc_core_t *self);
 /* The folder of this group is in the trash and no longer in groups/, so what the registry still says of it is forgotten: a stop came between the two.
  * Behind load_home. */
 void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id);
@@ -175,6 +179,7 @@ enum cccc_store_kind {
                                * with it, and hands these over once it knows the holder (cccc_holder_launch) */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
+    CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */
 };

@@ -4,6 +4,8 @@
 #include "broker/bus/accept_guard.h"
 #include "broker/bus/log.h"
 #include "broker/gateway/caller.h"
+#include "broker/gateway/stream.h"
+#include "broker/gateway/terminal.h"
 #include "proto/limits.h"
 
 #include <errno.h>
@@ -15,7 +17,7 @@
 #include <zmq.h>
 
 /* Of each kind of work in one turn, so that none starves another. */
-enum { EVENTS_PER_TURN = 256, ACCEPTS_PER_TURN = 64, REPLIES_PER_TURN = 256 };
+enum { EVENTS_PER_TURN = 256, ACCEPTS_PER_TURN = 64, REPLIES_PER_TURN = 256, ROUNDS_PER_TURN = 8 };
 enum { LOOK_US = 1000000, FINISH_US = 300000, ARENAS_KEPT = 16 };
 
 static uint64_t clock_us(void)
@@ -108,11 +110,22 @@ static int take_messages(struct cccc_gateway *self)
     return taken;
 }
 
-static void pair_ready(struct cccc_gateway *self, struct watch *watch, uint32_t events)
+static void socket_ready(struct cccc_gateway *self, struct watch *watch, uint32_t events)
 {
     (void)self;
     (void)watch;
     (void)events; /* every turn ends with taking what is there */
+}
+
+/* What was written in this turn goes out together, connection by connection; lines that waited for that are taken. */
+static bool run_due(struct cccc_gateway *self)
+{
+    bool any = false;
+    for (struct connection *c; (c = CCCC_FIRST(&self->due, struct connection, due)); any = true) {
+        cccc_list_remove(&self->due, &c->due);
+        connection_go_on(self, c);
+    }
+    return any;
 }
 
 /* Connections that had to wait because so many requests are with the loop go on, longest waiting first. */
@@ -151,6 +164,12 @@ static void release_process(struct cccc_gateway *self, struct process *p)
     free(p);
 }
 
+void gateway_upgraded(struct cccc_gateway *self, int more)
+{
+    self->upgraded += (uint32_t)more;
+    atomic_store_explicit(&self->counters.streams, self->upgraded, memory_order_relaxed);
+}
+
 void gateway_forget(struct cccc_gateway *self, struct connection *c)
 {
     self->count--;
@@ -159,7 +178,7 @@ void gateway_forget(struct cccc_gateway *self, struct connection *c)
     release_process(self, c->process);
 }
 
-static void shed(struct cccc_gateway *self)
+void gateway_note_shed(struct cccc_gateway *self)
 {
     atomic_fetch_add_explicit(&self->counters.shed, 1, memory_order_relaxed);
 }
@@ -171,7 +190,7 @@ static bool make_room(struct cccc_gateway *self)
         struct connection *c = CCCC_MEMBER(link, struct connection, by_activity);
         if (!connection_is_idle(c))
             continue;
-        shed(self);
+        gateway_note_shed(self);
         connection_end(self, c);
         return true;
     }
@@ -183,7 +202,7 @@ static void take_in(struct cccc_gateway *self, int fd, const struct cccc_gateway
     struct process *process = process_of(self, caller->pid);
     if (process->connections >= CCCC_CONNECTIONS_PER_PROCESS_MAX || (self->count >= CCCC_GATEWAY_CONNECTIONS_MAX && !make_room(self))) {
         release_process(self, process);
-        shed(self);
+        gateway_note_shed(self);
         close(fd);
         return;
     }
@@ -218,8 +237,9 @@ void gateway_shed_input(struct cccc_gateway *self)
         for (struct connection *c = self->connections; c; c = c->hh.next)
             if (c->line_us && (!oldest || c->line_us < oldest->line_us))
                 oldest = c;
-        CCCC_ASSERT(oldest, "%zu bytes lie in no connection", self->in_bytes);
-        shed(self);
+        if (!oldest)
+            return;
+        gateway_note_shed(self);
         connection_end(self, oldest);
     }
 }
@@ -232,7 +252,7 @@ void gateway_shed_output(struct cccc_gateway *self)
             if (c->out.capacity > largest->out.capacity)
                 largest = c;
         CCCC_ASSERT(largest, "%zu bytes lie in no connection", self->out_bytes);
-        shed(self);
+        gateway_note_shed(self);
         connection_end(self, largest);
     }
 }
@@ -257,16 +277,22 @@ static void bury(struct cccc_gateway *self)
         cccc_list_remove(&self->graves, &c->grave);
         free(c);
     }
+    terminals_bury(self);
 }
 
-/* Requests and replies to and fro until neither has any more. A send may swallow the sign that something came, so sleeping is safe only behind a look
+/* To and fro with the loop until there is no more for now. A send may swallow the sign that something came, so sleeping is safe only behind a look
  * that found nothing (zmq_getsockopt(3), ZMQ_FD). True: there is more than one turn takes. */
 static bool exchange(struct cccc_gateway *self)
 {
-    int taken = take_messages(self);
-    while (run_held(self) || (taken > 0 && taken < REPLIES_PER_TURN))
-        taken = take_messages(self);
-    return taken > 0;
+    for (int i = 0; i < ROUNDS_PER_TURN; i++) {
+        bool any = take_messages(self) > 0;
+        any |= streams_take_events(self);
+        any |= run_due(self);
+        any |= run_held(self);
+        if (!any)
+            return false;
+    }
+    return true;
 }
 
 static void one_turn(struct cccc_gateway *self, int timeout_ms)
@@ -310,12 +336,12 @@ static void *run(void *arg)
     return NULL;
 }
 
-static void watch_pair(struct cccc_gateway *self)
+static void watch_socket(struct cccc_gateway *self, struct watch *watch, void *socket)
 {
-    size_t size = sizeof self->pair_watch.fd;
-    self->pair_watch.ready = pair_ready;
-    zmq_getsockopt(self->options.pair, ZMQ_FD, &self->pair_watch.fd, &size);
-    gateway_watch(self, &self->pair_watch, EPOLLIN);
+    size_t size = sizeof watch->fd;
+    watch->ready = socket_ready;
+    zmq_getsockopt(socket, ZMQ_FD, &watch->fd, &size);
+    gateway_watch(self, watch, EPOLLIN);
 }
 
 cccc_gateway_t *cccc_gateway_start(const struct cccc_gateway_options *options)
@@ -326,7 +352,8 @@ cccc_gateway_t *cccc_gateway_start(const struct cccc_gateway_options *options)
     self->now_us = clock_us();
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
     CCCC_ASSERT(self->epoll >= 0, "epoll_create1: %s", strerror(errno));
-    watch_pair(self);
+    watch_socket(self, &self->pair_watch, options->pair);
+    watch_socket(self, &self->events_watch, options->events);
     self->local = (struct watch){.ready = accept_ready, .fd = options->local->fd};
     gateway_watch(self, &self->local, EPOLLIN);
     if (options->tcp->fd >= 0) {
@@ -354,5 +381,6 @@ void cccc_gateway_count(const cccc_gateway_t *self, struct cccc_gateway_counters
     out->connections = atomic_load_explicit(&self->counters.connections, memory_order_relaxed);
     out->taken = atomic_load_explicit(&self->counters.taken, memory_order_relaxed);
     out->shed = atomic_load_explicit(&self->counters.shed, memory_order_relaxed);
+    out->streams = atomic_load_explicit(&self->counters.streams, memory_order_relaxed);
     out->requests = atomic_load_explicit(&self->counters.requests, memory_order_relaxed);
 }

@@ -15,6 +15,7 @@ struct cccc_gateway_options {
     struct cccc_listener *local; /* borrowed; closed by their owner after the end */
     struct cccc_listener *tcp;   /* NULL or fd -1: none */
     void *pair;                  /* PAIR, connected to the loop's; the thread's own until the end */
+    void *events;                /* SUB, connected to the XPUB; the same */
 };
 
 struct cccc_gateway_counters {
@@ -22,6 +23,7 @@ struct cccc_gateway_counters {
     uint64_t taken;       /* since the start */
     uint64_t shed;        /* of them closed by us: too many, too slow, too much */
     uint64_t requests;    /* lines passed on */
+    uint64_t streams;     /* and attached terminals, now */
 };
 
 cccc_gateway_t *cccc_gateway_start(const struct cccc_gateway_options *options);
