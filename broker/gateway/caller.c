@@ -1,8 +1,6 @@
 /* caller.c - see caller.h. */
 #include "broker/gateway/caller.h"
 
-#include "broker/store/processes.h"
-
 #include <dirent.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -11,20 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void add_start(struct cccc_gateway_caller *caller)
-{
-    if (caller->pid <= 0 || !cccc_process_started(caller->pid, &caller->started))
-        caller->started = 0;
-}
-
 struct cccc_gateway_caller cccc_caller_local(int fd)
 {
     struct ucred credentials = {.uid = UINT32_MAX, .gid = UINT32_MAX};
     socklen_t len = sizeof credentials;
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len);
-    struct cccc_gateway_caller caller = {.uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid};
-    add_start(&caller);
-    return caller;
+    return (struct cccc_gateway_caller){.uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid};
 }
 
 /* ---- TCP ---- */
@@ -88,6 +78,5 @@ struct cccc_gateway_caller cccc_caller_tcp(int fd)
         return caller;
     unsigned long inode = tcp_inode(&theirs, &ours, &caller.uid);
     caller.pid = inode ? process_with(inode) : 0;
-    add_start(&caller);
     return caller;
 }

@@ -5,7 +5,7 @@
 
 #include "broker/gateway/envelope.h"
 
-/* Of a Unix socket, by SO_PEERCRED: the process that connected. */
+/* Of a Unix socket, by SO_PEERCRED: the process that connected. Without its start, which cccc_process_started knows. */
 struct cccc_gateway_caller cccc_caller_local(int fd);
 /* Of a TCP connection over loopback: the owner of the other end's socket by /proc/net/tcp, and the process that has it open. pid 0: there is none, or it
  * is another user's. */

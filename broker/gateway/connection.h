@@ -22,12 +22,7 @@ struct watch {
     uint32_t wanted; /* events it was asked for */
 };
 
-/* A process and how many connections it has. */
-struct process {
-    UT_hash_handle hh;
-    int32_t pid;
-    uint32_t connections;
-};
+struct process;
 
 /* What a connection is about to become: that request is with the loop, alone. */
 enum upgrade { NO_UPGRADE, TO_STREAM, TO_TERMINAL };

@@ -143,27 +143,6 @@ static bool run_held(struct cccc_gateway *self)
 
 /* ---- connections come ---- */
 
-static struct process *process_of(struct cccc_gateway *self, int32_t pid)
-{
-    struct process *p = NULL;
-    HASH_FIND(hh, self->processes, &pid, sizeof pid, p);
-    if (p)
-        return p;
-    p = calloc(1, sizeof *p);
-    CCCC_ASSERT(p, "out of memory");
-    p->pid = pid;
-    HASH_ADD(hh, self->processes, pid, sizeof p->pid, p);
-    return p;
-}
-
-static void release_process(struct cccc_gateway *self, struct process *p)
-{
-    if (p->connections > 0)
-        return;
-    HASH_DELETE(hh, self->processes, p); /* NOLINT(clang-analyzer-core.NullDereference): it is in the table */
-    free(p);
-}
-
 void gateway_upgraded(struct cccc_gateway *self, int more)
 {
     self->upgraded += (uint32_t)more;
@@ -174,8 +153,7 @@ void gateway_forget(struct cccc_gateway *self, struct connection *c)
 {
     self->count--;
     atomic_store_explicit(&self->counters.connections, self->count, memory_order_relaxed);
-    c->process->connections--;
-    release_process(self, c->process);
+    process_release(&self->processes, c->process);
 }
 
 void gateway_note_shed(struct cccc_gateway *self)
@@ -197,18 +175,18 @@ static bool make_room(struct cccc_gateway *self)
     return false;
 }
 
-static void take_in(struct cccc_gateway *self, int fd, const struct cccc_gateway_caller *caller)
+static void take_in(struct cccc_gateway *self, int fd, struct cccc_gateway_caller *caller)
 {
-    struct process *process = process_of(self, caller->pid);
-    if (process->connections >= CCCC_CONNECTIONS_PER_PROCESS_MAX || (self->count >= CCCC_GATEWAY_CONNECTIONS_MAX && !make_room(self))) {
-        release_process(self, process);
+    struct process *process = process_keep(&self->processes, caller->pid);
+    if (process->connections > CCCC_CONNECTIONS_PER_PROCESS_MAX || (self->count >= CCCC_GATEWAY_CONNECTIONS_MAX && !make_room(self))) {
+        process_release(&self->processes, process);
         gateway_note_shed(self);
         close(fd);
         return;
     }
+    caller->started = process->started;
     struct connection *c = connection_new(self, fd, caller);
     c->process = process;
-    process->connections++;
     self->count++;
     atomic_store_explicit(&self->counters.connections, self->count, memory_order_relaxed);
     /* What a client has to say is usually there already. */
@@ -332,6 +310,7 @@ static void *run(void *arg)
     while (self->connections)
         connection_end(self, self->connections);
     bury(self);
+    processes_fini(&self->processes);
     cccc_arena_keep_spare(0);
     return NULL;
 }

@@ -5,6 +5,7 @@
 
 #include "broker/gateway/connection.h"
 #include "broker/gateway/gateway.h"
+#include "broker/gateway/process.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,8 +18,8 @@ struct cccc_gateway {
     int epoll;
     struct watch local, tcp, pair_watch, events_watch;
     struct connection *connections; /* by id */
-    struct process *processes;      /* by pid */
-    struct followed *followed;      /* groups that streams follow, by id */
+    struct cccc_processes processes;
+    struct followed *followed; /* groups that streams follow, by id */
     uint64_t last_id;
     uint32_t count, open, upgraded; /* connections; requests with the loop; streams and terminals */
     size_t in_bytes, out_bytes;     /* allocated for both directions, of all connections */
