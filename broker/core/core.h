@@ -59,6 +59,7 @@ struct cccc_daemon_facts {
     uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
     uint64_t publication_bytes, withheld_publications, dropped_followers;
+    uint64_t gateway_connections, gateway_streams, gateway_requests, gateway_shed;
     uint64_t fds, rss_bytes;
     const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
     cccc_str_t degraded;                 /* one sentence, or "" */

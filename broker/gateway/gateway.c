@@ -247,6 +247,7 @@ static void look_at_all(struct cccc_gateway *self)
     {
         connection_look(self, c);
     }
+    processes_sweep(&self->processes);
 }
 
 static void bury(struct cccc_gateway *self)

@@ -9,8 +9,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024 };
-
 static cccc_err_t fail(struct cccc_listener *self, const char *what, struct cccc_errmsg *m)
 {
     cccc_err_t err = cccc_fail(m, CCCC_E_STORAGE, "%s: %s", what, strerror(errno));
@@ -36,7 +34,7 @@ cccc_err_t cccc_listen_unix(struct cccc_listener *self, const char *path, struct
     if (chmod(path, 0600) < 0 || stat(path, &st) < 0)
         return fail(self, "make the socket of the gateway private", m);
     self->inode = st.st_ino;
-    return listen(self->fd, BACKLOG) < 0 ? fail(self, "listen", m) : CCCC_OK;
+    return listen(self->fd, SOMAXCONN) < 0 ? fail(self, "listen", m) : CCCC_OK;
 }
 
 cccc_err_t cccc_listen_tcp(struct cccc_listener *self, uint16_t port, struct cccc_errmsg *m)
@@ -51,7 +49,7 @@ cccc_err_t cccc_listen_tcp(struct cccc_listener *self, uint16_t port, struct ccc
     if (bind(self->fd, (struct sockaddr *)&address, len) < 0 || getsockname(self->fd, (struct sockaddr *)&address, &len) < 0)
         return fail(self, "bind 127.0.0.1 for the gateway; choose another port", m);
     self->port = ntohs(address.sin_port);
-    return listen(self->fd, BACKLOG) < 0 ? fail(self, "listen", m) : CCCC_OK;
+    return listen(self->fd, SOMAXCONN) < 0 ? fail(self, "listen", m) : CCCC_OK;
 }
 
 bool cccc_listener_is_in_place(const struct cccc_listener *self)

@@ -83,6 +83,16 @@ void process_release(struct cccc_processes *self, struct process *p)
         forget(self, CCCC_FIRST(&self->unused, struct process, unused));
 }
 
+void processes_sweep(struct cccc_processes *self)
+{
+    for (struct cccc_link *link = self->unused.first, *next; link; link = next) {
+        struct process *p = CCCC_MEMBER(link, struct process, unused);
+        next = link->next;
+        if (!lives(p))
+            forget(self, p);
+    }
+}
+
 void processes_fini(struct cccc_processes *self)
 {
     struct process *p, *next;

@@ -27,4 +27,6 @@ struct cccc_processes {
 struct process *process_keep(struct cccc_processes *self, int32_t pid);
 /* One connection less. */
 void process_release(struct cccc_processes *self, struct process *p);
+/* Now and then: forget those that have ended. */
+void processes_sweep(struct cccc_processes *self);
 void processes_fini(struct cccc_processes *self);
