@@ -672,6 +672,7 @@ void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap)
 {
     struct cccc_group *group = self->groups[slot];
+    gaps_add(group, gap);
     core_log(self, 4, "LEDGER-GAP", "the ledger has a gap; cccc doctor says more group=%s from_seq=%llu to_seq=%llu reason=%s", group->id,
              (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq, gap->reason);
 }

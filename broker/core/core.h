@@ -119,6 +119,7 @@ void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
 /* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
+/* The next event of its ledger; or that the ones in between cannot be read, which inboxes name from then on. */
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Take over a group that was begun and folded in a core of its own (`from`, which is destroyed): its slot here, to be ended here. That core may have

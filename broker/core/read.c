@@ -7,21 +7,6 @@
 
 #define READ_DEFAULT 100
 
-void pack_gaps(const struct cccc_read_result *read, cccc_buf_t *out)
-{
-    cccc_pack_array(out, read->gap_count);
-    for (uint32_t i = 0; i < read->gap_count; i++) {
-        const struct cccc_gap *gap = &read->gaps[i];
-        cccc_pack_map(out, 3);
-        cccc_pack_text(out, "from_seq");
-        cccc_pack_uint(out, gap->from_seq);
-        cccc_pack_text(out, "to_seq");
-        cccc_pack_uint(out, gap->to_seq);
-        cccc_pack_text(out, "reason");
-        cccc_pack_text(out, gap->reason);
-    }
-}
-
 bool read_failed(call_t *call)
 {
     if (call->group->deleted) {
@@ -44,7 +29,7 @@ static void read_answer(call_t *call)
     cccc_pack_array(out, read->event_count);
     cccc_buf_put(out, read->events, read->events_len);
     cccc_pack_text(out, "gaps");
-    pack_gaps(read, out);
+    pack_gaps(read->gaps, read->gap_count, out);
     cccc_pack_text(out, "checked_seq");
     cccc_pack_uint(out, read->checked_seq);
     cccc_pack_text(out, "first_seq");

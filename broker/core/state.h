@@ -116,6 +116,8 @@ struct cccc_group {
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_runtime *runtimes;   /* actors with a terminal; runtime.c */
     struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
+    struct cccc_gap *gaps;           /* what the fold could not read, by seq; gaps.c */
+    uint32_t gap_count;
     struct cccc_legacy *legacy;      /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;              /* read_cursors.json is older than the cursors */
     uint64_t changed_mono_us;        /* for heads */

@@ -1,0 +1,69 @@
+/* gaps.c - the stretches of a group's ledger that its fold could not read, kept so that an inbox names them too (design I4).
+ *
+ * A fold knows of a damaged line only that something was there, not for whom: so each reader hears of it, until its cursor is behind it. Kept by seq, at
+ * most CCCC_GROUP_GAPS_MAX of them; the last row then reaches over all later ones and says that it does.
+ * Thread: the core's. */
+#include "broker/core/message.h"
+
+#include <stdlib.h>
+
+static const char in_parts[] = "damaged in parts";
+
+static uint64_t gap_end(const struct cccc_gap *gap)
+{
+    return gap->to_seq ? gap->to_seq : UINT64_MAX;
+}
+
+void gaps_add(struct cccc_group *group, const struct cccc_gap *gap)
+{
+    if (group->gap_count == CCCC_GROUP_GAPS_MAX) {
+        struct cccc_gap *last = &group->gaps[group->gap_count - 1];
+        last->to_seq = gap->to_seq;
+        last->reason = in_parts;
+        return;
+    }
+    group->gaps = realloc(group->gaps, (group->gap_count + 1) * sizeof *group->gaps);
+    CCCC_ASSERT(group->gaps, "(out of memory)");
+    group->gaps[group->gap_count++] = *gap;
+}
+
+void gaps_fini(struct cccc_group *group)
+{
+    free(group->gaps);
+    group->gaps = NULL;
+    group->gap_count = 0;
+}
+
+struct cccc_gap *gaps_between(const call_t *call, uint64_t after, uint64_t before, uint32_t *count)
+{
+    const struct cccc_group *group = call->group;
+    const struct cccc_read_result *read = call->read;
+    uint32_t known = 0, met = 0, met_count = read ? read->gap_count : 0;
+    struct cccc_gap *out = cccc_arena_alloc(call->arena, (group->gap_count + met_count + 1) * sizeof *out);
+    *count = 0;
+    for (; known < group->gap_count; known++) {
+        const struct cccc_gap *gap = &group->gaps[known];
+        if (gap_end(gap) <= after || gap->from_seq >= before)
+            continue;
+        while (met < met_count && read->gaps[met].from_seq < gap->from_seq)
+            out[(*count)++] = read->gaps[met++];
+        out[(*count)++] = *gap;
+    }
+    while (met < met_count)
+        out[(*count)++] = read->gaps[met++];
+    return out;
+}
+
+void pack_gaps(const struct cccc_gap *gaps, uint32_t count, cccc_buf_t *out)
+{
+    cccc_pack_array(out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        cccc_pack_map(out, 3);
+        cccc_pack_text(out, "from_seq");
+        cccc_pack_uint(out, gaps[i].from_seq);
+        cccc_pack_text(out, "to_seq");
+        cccc_pack_uint(out, gaps[i].to_seq);
+        cccc_pack_text(out, "reason");
+        cccc_pack_text(out, gaps[i].reason);
+    }
+}
