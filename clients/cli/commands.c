@@ -515,7 +515,7 @@ const struct cli_command cli_commands[] = {
      .options = OPTIONS(OPT_GROUP, {.name = "output",
                                     .letter = 'o',
                                     .arg = "FILE",
-                                    .help = "write it there (default: standard output, if that is no terminal)",
+                                    .help = "write it there (default: standard output, if that is no terminal); a link is followed, a device or pipe written through",
                                     .place = CLI_FILE}),
      .args = ARGS(ARG_BLOB),
      .run = cmd_blob_get},

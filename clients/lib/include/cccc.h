@@ -140,6 +140,7 @@ void cccc_set_follow_hwm(cccc_t *self, int messages);
 
 /* Store a file of the group; path_out (512 bytes) gets state/blobs/... */
 int cccc_blob_put_file(cccc_t *self, const char *group_id, const char *file, char *path_out, struct cccc_error *err);
+/* Fetch it into `file`, which appears whole or not at all, with the mode of the one it replaces. A link is followed; a device or a pipe is written through. */
 int cccc_blob_get_file(cccc_t *self, const char *group_id, const char *path, const char *file, struct cccc_error *err);
 
 /* ---- reading values ---- */
