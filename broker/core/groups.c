@@ -150,6 +150,14 @@ static void create_repeat(call_t *call)
 struct cccc_group *group_place(call_t *call, cccc_str_t id)
 {
     struct cccc_group *group = core_group_any(call->core, id);
+    if (group == NULL && registry_has(call->core, id)) {
+        call_fail(
+            call, CCCC_E_GROUP_OFFLINE,
+            "group %.*s is registered, but its files are gone; put them back (`cccc backup list`) and `cccc daemon restart`, or forget "
+            "it: `cccc groups --forget-missing`",
+            CCCC_STR_FMT(id));
+        return NULL;
+    }
     if (group == NULL && HASH_COUNT(call->core->groups_by_id) < CCCC_GROUPS_MAX)
         group = core_group_make(call->core, id);
     if (group == NULL)

@@ -167,8 +167,9 @@ static void attach_placed(call_t *call)
             return;
         group = call->group;
     } else {
-        group = registry_default(call->core, cccc_str(place.key));
-        group = group_place(call, group != NULL ? cccc_str(group->id) : cccc_str(place.group_id));
+        cccc_str_t lost = registry_lost_default(call->core, cccc_str(place.key));
+        group = lost.len > 0 ? NULL : registry_default(call->core, cccc_str(place.key));
+        group = group_place(call, lost.len > 0 ? lost : group != NULL ? cccc_str(group->id) : cccc_str(place.group_id));
     }
     if (group != NULL)
         attach_to(call, group, &place);

@@ -302,6 +302,8 @@ void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const ch
 
 /* What a daemon's `status` answer says is not well, one fact each. */
 void cli_print_degraded(struct cli *cli, const cccc_value_t *status);
+/* What is gone of a registered group that is not there: "PATH is gone", "PATH holds neither ...". */
+const char *cli_lost_what(struct cli *cli, const char *group);
 /* The groups table of `status` and `groups`; `active` (may be "") is marked. */
 void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active);
 /* "12" of an event map, as text in the arena. */

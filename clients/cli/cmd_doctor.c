@@ -180,49 +180,22 @@ static void check_sockets(struct doctor *self)
 
 /* ---- groups ---- */
 
-struct trash_search {
-    cccc_str_t wanted;
-    bool found;
-};
-
-static void compare_deleted(void *arg, cccc_str_t group_id)
-{
-    struct trash_search *search = arg;
-    search->found = search->found || cccc_str_eq(group_id, search->wanted);
-}
-
-/* Was the group deleted, and the daemon stopped before it could say so in the registry? */
-static bool is_deleted(struct doctor *self, cccc_str_t id)
-{
-    struct trash_search search = {.wanted = id};
-    cccc_trash_scan(&cccc_vfs_posix, &self->cli->home, compare_deleted, &search);
-    return search.found;
-}
-
-/* Does every group that is registered have its folder? True when something was found. */
+/* Is every group that is registered there? True when something was found. */
 static bool check_registered(struct doctor *self, const cccc_value_t *registry)
 {
-    const cccc_value_t *groups = cccc_get(registry, "groups");
-    bool gone = false;
-    for (uint32_t i = 0; groups && cccc_is_map(groups) && i < groups->via.map.size; i++) {
-        cccc_str_t id = {0}, title = cccc_get_str(&groups->via.map.ptr[i].val, "title");
-        cccc_as_str(&groups->via.map.ptr[i].key, &id);
-        const char *folder = cli_printf(self->cli, "%s/groups/%.*s", self->cli->home.root, CCCC_STR_FMT(id));
-        if (access(folder, F_OK) == 0)
-            continue;
-        int why = errno;
-        gone = true;
-        if (is_deleted(self, id)) {
-            found(self, "registry", NOTE, "group %.*s is in the trash but still registered; the daemon forgets it when it starts",
-                  CCCC_STR_FMT(id));
-            continue;
-        }
-        found(self, "registry", FAILED,
-              "group %.*s (%.*s) is registered, but %s: %s. Put the folder back (`cccc backup list`) and `cccc daemon restart`, or "
-              "`cccc groups --forget-missing`",
-              CCCC_STR_FMT(id), CCCC_STR_FMT(title), folder, strerror(why));
+    struct offline_lost *lost;
+    uint32_t count = offline_lost_groups(self->cli, registry, &lost);
+    for (uint32_t i = 0; i < count; i++) {
+        if (lost[i].in_trash)
+            found(self, "registry", NOTE, "group %s is in the trash but still registered; the daemon forgets it when it starts",
+                  lost[i].group);
+        else
+            found(self, "registry", DAMAGED,
+                  "group %s (%s) is registered, but %s. Put it back (`cccc backup list`) and `cccc daemon restart`, or "
+                  "`cccc groups --forget-missing`",
+                  lost[i].group, lost[i].title, lost[i].what);
     }
-    return gone;
+    return count > 0;
 }
 
 static void check_document(struct doctor *self, const char *name)

@@ -46,12 +46,13 @@ static void say_registry_health(struct cli *cli, const cccc_value_t *listed)
     cccc_str_t id = {0};
     for (uint32_t i = 0; i < cli_count(missing); i++)
         if (cccc_as_str(cli_item(missing, i), &id))
-            cli_fact(cli, "missing", "%.*s is registered, but %s/groups/%.*s is gone", CCCC_STR_FMT(id), cli->home.root, CCCC_STR_FMT(id));
+            cli_fact(cli, "missing", "%.*s is registered, but %s", CCCC_STR_FMT(id),
+                     cli_lost_what(cli, cccc_arena_str(cli->arena, id).ptr));
     for (uint32_t i = 0; i < cli_count(corrupt); i++)
         if (cccc_as_str(cli_item(corrupt, i), &id))
             cli_fact(cli, "corrupt", "%.*s cannot be read; `cccc doctor` says why", CCCC_STR_FMT(id));
     if (cli_count(missing) > 0)
-        cli_say(cli, "next: put the folder back (cccc backup list), then cccc daemon restart; or cccc groups --forget-missing");
+        cli_say(cli, "next: put it back (cccc backup list), then cccc daemon restart; or cccc groups --forget-missing");
 }
 
 void cli_print_degraded(struct cli *cli, const cccc_value_t *status)

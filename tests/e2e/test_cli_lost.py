@@ -1,10 +1,12 @@
 """What is damaged or gone is named wherever somebody would look for it: in the inbox, by status, doctor and verify."""
 
+import json
+import shutil
 import subprocess
 
 import pytest
 
-from cliutil import CCCC, answer, group_with
+from cliutil import CCCC, answer, group_with, rows
 from home import Home
 
 
@@ -51,3 +53,51 @@ def test_a_damaged_message_is_a_gap_in_the_inbox_after_a_restart(home):
     assert row not in home.cli("inbox", "-a", "a").stdout
     assert answer(home, "read", "--all", "-a", "a").get("gaps") is None
     assert row in home.cli("inbox", "-a", "user").stdout
+
+
+def lose(home, group, folder_too):
+    path = home.path / "groups" / group
+    if folder_too:
+        shutil.rmtree(path)
+    else:
+        for name in ("group.yaml", "group.yaml.prev", "ledger.jsonl"):
+            (path / name).unlink(missing_ok=True)
+
+
+# A registered group of which the folder, or all that makes it a group, is gone: doctor and verify exit 9 and name it, status says which of the two it is.
+@pytest.mark.parametrize("folder_too", [True, False])
+def test_a_lost_group_is_damage(home, folder_too):
+    kept, gone = group_with(home, title="Kept"), group_with(home, title="Gone")
+    home.cli("daemon", "stop")
+    assert home.cli("ledger", "verify", "--all").returncode == 0
+    lose(home, gone, folder_too)
+    what = f"{home.path}/groups/{gone} " + ("is gone" if folder_too else "holds neither group.yaml nor ledger.jsonl")
+    done = home.cli("doctor", check=False)
+    assert done.returncode == 9 and f"registry\tdamaged\tgroup {gone} (Gone) is registered, but {what}." in done.stdout
+    done = home.cli("ledger", "verify", "--all", check=False)
+    assert done.returncode == 9 and f"is registered, but {what};" in done.stdout
+    assert [row[:2] for row in rows(done.stdout) if row[0] in (kept, gone)] == [[kept, "sound"], [gone, "damaged"]]
+    ledgers = {ledger["group_id"]: ledger for ledger in json.loads(home.cli("ledger", "verify", "--all", "--json", check=False).stdout)["result"]["ledgers"]}
+    assert ledgers[gone]["state"] == "damaged" and "is registered" in ledgers[gone]["error"]
+    home.cli("daemon", "start")
+    assert f"missing\t{gone} is registered, but {what}\n" in home.cli("status").stdout
+    home.cli("groups", "--forget-missing")
+    assert home.cli("ledger", "verify", "--all").returncode == home.cli("doctor").returncode == 0
+
+
+# A group whose id follows from its directory is not made anew in place of one that is registered and lost, nor is another made beside it.
+@pytest.mark.parametrize("made_by", ["attach", "create"])
+def test_attach_does_not_replace_a_lost_group(home, tmp_path, made_by):
+    if made_by == "attach":
+        group = answer(home, "attach", str(tmp_path))["group_id"]
+    else:
+        group = group_with(home)
+        home.cli("attach", str(tmp_path), "--group", group)
+    home.cli("daemon", "stop")
+    lose(home, group, True)
+    home.cli("daemon", "start")
+    refused = answer(home, "attach", str(tmp_path), status=9)
+    assert refused["code"] == "group_offline" and group in refused["message"] and "--forget-missing" in refused["message"]
+    assert not (home.path / "groups" / group).exists() and answer(home, "groups")["groups"] == []
+    home.cli("groups", "--forget-missing")
+    answer(home, "attach", str(tmp_path))
