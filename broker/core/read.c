@@ -146,6 +146,10 @@ void op_ledger_read(call_t *call)
     }
     uint64_t seq = cccc_arg_uint(args, CCCC_A_ledger_read_after_seq, 0);
     cccc_str_t id = cccc_arg_str(args, CCCC_A_ledger_read_after_id);
+    if (id.len > 0 && !after) {
+        call_fail(call, CCCC_E_INVALID_REQUEST, "after_id is the id of the event at after_seq; give after_seq, too");
+        return;
+    }
     if (id.len > 0 && seq > 0)
         lineage_check(call, seq, id);
     else

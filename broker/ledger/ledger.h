@@ -143,7 +143,8 @@ struct cccc_read_result {
     const uint32_t *event_ends; /* event i is events[ends[i-1]..ends[i]) */
     const struct cccc_gap *gaps;
     uint32_t gap_count;
-    uint64_t checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered */
+    uint64_t
+        checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered; AFTER: never behind the last one, or the last one lost */
     bool more;
 };
 /* Events rise in seq in every mode. To go on: AFTER and BEFORE with seq = checked_seq, SEQS with those above checked_seq. A run looks at no more than
