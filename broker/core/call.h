@@ -54,6 +54,8 @@ struct cccc_call {
 
 /* Answer with an error. printf-like message: what, why, what next. */
 void call_fail(call_t *call, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same where CCCC 0.4.0 has one code for several causes: details say which one it was. */
+void call_fail_cause(call_t *call, cccc_err_t err, cccc_err_t cause, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same with details (a map in the arena). */
 void call_fail_details(call_t *call, cccc_err_t err, cccc_value_t details, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Answer with `result`, a map. Adds `ignored` when arguments were, and nothing else. */

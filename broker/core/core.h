@@ -69,7 +69,12 @@ struct cccc_ledger_policy {
     uint64_t keep_tail_lines;  /* so many of its newest lines stay in it */
 };
 
+/* The name of the i-th setting a group has (group_settings_update), or NULL behind the last. */
+const char *cccc_core_setting_name(size_t i);
+
+/* A core without groups, followed by everybody (cccc_core_followed). */
 cccc_core_t *cccc_core_new(void);
+/* Answers nobody. Takes and nulls. */
 void cccc_core_destroy(cccc_core_t **self);
 
 /* Effects are collected inside the core until taken. Every call below may add some. */
@@ -98,6 +103,7 @@ void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
 
+/* How the group's ledger is to be kept, from its settings as they are now. */
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */

@@ -27,6 +27,7 @@ struct cccc_error {
     char message[1024]; /* what, why, what next */
     char outcome[16];   /* "not_stored", "unknown", or "" */
     int exit_status;    /* what the command line would exit with */
+    char cause[64];     /* where `code` stands for several things ("actor_add_failed"): the code of the one it was; else "" */
 };
 
 struct cccc_options {
