@@ -26,8 +26,11 @@ struct cli;
 
 /* ---- the command table (commands.c) ---- */
 
-enum cli_type { CLI_TEXT, CLI_NUMBER, CLI_POSITIVE };
+enum cli_type { CLI_TEXT, CLI_NUMBER, CLI_POSITIVE, CLI_LIST };
 enum cli_place { CLI_NOWHERE, CLI_FILE, CLI_DIRECTORY };
+
+/* The i-th word that may be meant, or NULL behind the last: what a shell completes where other words are possible, too. */
+typedef const char *(*cli_suggest_fn)(size_t i);
 
 struct cli_option {
     const char *name;  /* without dashes; NULL ends a list */
@@ -36,9 +39,10 @@ struct cli_option {
     const char *words; /* "auto|always|never": the only values; NULL: any */
     enum cli_type type;
     enum cli_place place; /* what a shell completes */
-    char letter;          /* 0: no short form */
-    bool repeat;          /* may be given more than once */
-    bool blank;           /* may be empty */
+    cli_suggest_fn suggest;
+    char letter; /* 0: no short form */
+    bool repeat; /* may be given more than once */
+    bool blank;  /* may be empty */
 };
 
 struct cli_argument {
@@ -49,6 +53,7 @@ struct cli_argument {
     bool blank;  /* may be empty */
     const char *words;
     enum cli_place place;
+    cli_suggest_fn suggest;
 };
 
 struct cli_command {
@@ -88,7 +93,7 @@ struct cli_line {
     size_t value_count;
     const char **args; /* positional, NULL-ended */
     size_t arg_count;
-    bool help; /* --help was given: nothing else was checked */
+    bool help, version; /* --help, --version: nothing else was checked */
 };
 
 /* Understand argv. False: *problem and *hint say what is wrong and what to do; the line is filled as far as it was understood. Borrows argv. */
@@ -300,8 +305,15 @@ void cli_say_loud(struct cli *cli, const char *text);
 /* A stretch of the ledger that cannot be had; to_seq 0: nobody knows how far. `reason` is a word of the protocol. */
 void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const char *reason);
 
+/* The next item of a stream that is written to stdout: as cccc_follow_next without a time-out, but 0 also when nobody reads stdout any more (cli_is_unread). */
+int cli_follow_next(cccc_follow_t *follow, struct cccc_item *item, struct cccc_error *error);
+/* stdout is a pipe or socket whose reader has gone: what is written there reaches nobody. */
+bool cli_is_unread(void);
+
 /* What a daemon's `status` answer says is not well, one fact each. */
 void cli_print_degraded(struct cli *cli, const cccc_value_t *status);
+/* What a group is: offline, read-only, stopped, or its state. `health` has offline and read_only, `group` state and running (a row of `groups` has all four). */
+const char *cli_group_state(struct cli *cli, const cccc_value_t *health, const cccc_value_t *group);
 /* What is gone of a registered group that is not there: "PATH is gone", "PATH holds neither ...". */
 const char *cli_lost_what(struct cli *cli, const char *group);
 /* The groups table of `status` and `groups`; `active` (may be "") is marked. */

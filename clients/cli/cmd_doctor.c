@@ -137,7 +137,7 @@ static void check_daemon(struct doctor *self)
         found(self, "daemon", NOTE,
               cli_is_stopped(cli) ? "stopped on purpose; `cccc daemon start` starts it" : "not running; it is started when needed");
     } else if (!cli_try_connect(cli, &error) || !cli_try(cli, "status", NULL, &result, &error)) {
-        found(self, "daemon", FAILED, "pid %d does not answer: %s; `cccc daemon restart`", pid, error.message);
+        found(self, "daemon", FAILED, "pid %d does not answer: %s", pid, error.message);
     } else {
         bool same = cccc_str_is(version, CCCC_VERSION);
         found(self, "daemon", same ? WELL : NOTE, "running, pid %d, version %.*s%s", pid, CCCC_STR_FMT(version),
@@ -198,7 +198,8 @@ static bool check_registered(struct doctor *self, const cccc_value_t *registry)
     return count > 0;
 }
 
-static void check_document(struct doctor *self, const char *name)
+/* `without` says what follows when it cannot be read. */
+static void check_document(struct doctor *self, const char *name, const char *without)
 {
     static const char *const states[] = {
         [CCCC_WRITTEN_BY_US] = "",
@@ -213,7 +214,7 @@ static void check_document(struct doctor *self, const char *name)
         return;
     cccc_value_t document = cccc_json_document(&cccc_vfs_posix, path, cli->arena, &by, &m);
     if (by == CCCC_WRITTEN_UNREADABLE)
-        found(self, name, NOTE, "%s; the daemon makes it anew from the group folders", m.text);
+        found(self, name, NOTE, "%s; %s", m.text, without);
     else if (!check_registered(self, &document) || by != CCCC_WRITTEN_BY_US)
         found(self, name, by == CCCC_WRITTEN_BY_US ? WELL : NOTE, "%s%s", path, states[by]);
 }
@@ -267,6 +268,31 @@ static void check_archive(struct doctor *self, const char *group)
               "%" PRIu64 " events in %" PRIu64
               " files of CCCC 0.4.0's archive come before the first event; they are kept in %s and not served",
               archive.lines, archive.files, archive.dir);
+}
+
+struct torn_walk {
+    struct doctor *doctor;
+    const char *group, *dir;
+};
+
+static void note_foreign(void *arg, const char *name)
+{
+    struct torn_walk *walk = arg;
+    struct cli *cli = walk->doctor->cli;
+    const char *path = cli_printf(cli, "%s/%s", walk->dir, name);
+    struct stat st;
+    if (strncmp(name, "foreign.", 8) == 0 && stat(path, &st) == 0)
+        found(walk->doctor, cli_printf(cli, "ledger %s", walk->group), NOTE,
+              "another program wrote %lld bytes into the ledger; they were taken out and are kept as %s. Find out whose they are, then "
+              "remove it",
+              (long long)st.st_size, path);
+}
+
+/* What the daemon took out of the ledger because another program had put it there. */
+static void check_foreign(struct doctor *self, const char *group)
+{
+    struct torn_walk walk = {self, group, cli_printf(self->cli, "%s/groups/%s/state/ledger/torn", self->cli->home.root, group)};
+    cccc_vfs_posix.list(NULL, walk.dir, note_foreign, &walk);
 }
 
 /* Neither group.yaml nor its previous version: the disk refused when the group was made, or a crash came between its first event and its first
@@ -326,6 +352,7 @@ static void check_group(struct doctor *self, cccc_str_t id)
     check_edit(self, id, name);
     check_ledger(self, group);
     check_archive(self, group);
+    check_foreign(self, group);
     check_blobs(self, id);
 }
 
@@ -358,8 +385,8 @@ int cmd_doctor(struct cli *cli)
         check_disk(&self);
         check_daemon(&self);
         check_sockets(&self);
-        check_document(&self, "registry");
-        check_document(&self, "active");
+        check_document(&self, "registry", "the daemon makes it anew from the group folders when it starts");
+        check_document(&self, "active", "no group is the active one until `cccc use GROUP` says which");
         check_groups(&self);
     }
     if (cli->json) {

@@ -160,9 +160,8 @@ static int show_and_follow(struct cli *cli, const char *group, const char *actor
     if (status)
         return status;
     int n = 1;
-    while (status == 0 && (n = cccc_follow_next(follow, &item, -1, &error)) >= 0)
-        if (n > 0)
-            status = follow_item(cli, group, actor, &item);
+    while (status == 0 && (n = cli_follow_next(follow, &item, &error)) > 0)
+        status = follow_item(cli, group, actor, &item);
     cccc_follow_close(&follow);
     return n < 0 ? cli_fail_with(cli, &error) : status;
 }

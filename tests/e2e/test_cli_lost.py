@@ -101,3 +101,54 @@ def test_attach_does_not_replace_a_lost_group(home, tmp_path, made_by):
     assert not (home.path / "groups" / group).exists() and answer(home, "groups")["groups"] == []
     home.cli("groups", "--forget-missing")
     answer(home, "attach", str(tmp_path))
+
+
+# Bytes that another program wrote into a ledger: the send that met them says so, and doctor shows where they are kept, as that advises; the group goes on.
+def test_foreign_bytes_are_shown_by_doctor(home):
+    group = group_with(home, "a")
+    with open(home.path / "groups" / group / "ledger.jsonl", "a", encoding="ascii") as ledger:
+        ledger.write("not ours\n")
+    refused = answer(home, "send", "x", "--to", "a", status=9)
+    assert refused["code"] == "damaged" and "repeat it" in refused["message"] and "cccc doctor" in refused["hint"]
+    (kept,) = (home.path / "groups" / group / "state/ledger/torn").glob("foreign.*")
+    assert f"ledger {group}\tnote\tanother program wrote 9 bytes into the ledger; they were taken out and are kept as {kept}." in home.cli("doctor").stdout
+    home.cli("send", "x", "--to", "a")
+    assert [event["data"].get("text") for event in home.ledger(group)][-1] == "x"
+
+
+# An active.json that cannot be read is not made anew from anything: log and doctor say what follows.
+def test_an_unreadable_active_json_means_no_active_group(home):
+    group_with(home)
+    home.cli("daemon", "stop")
+    (home.path / "active.json").write_text("{not json")
+    home.cli("daemon", "start")
+    assert "active.json" in home.cli("daemon", "logs").stdout and "no group is the active one" in home.cli("daemon", "logs").stdout
+    assert home.cli("active").stdout == "active\t-\n"
+    (home.path / "active.json").write_text("{not json")
+    said = [line for line in home.cli("doctor").stdout.splitlines() if line.startswith("active\t")]
+    assert len(said) == 1 and "no group is the active one" in said[0] and "anew" not in said[0]
+
+
+# The state that people are shown is what the group does, not only what it was set to: stopped, read-only. Programs get the members as they are.
+def test_the_state_shown_is_what_the_group_does(home, tmp_path):
+    group = group_with(home)
+
+    def shown():
+        (row,) = [row for row in rows(home.cli("groups").stdout) if row[0] == group]
+        (fact,) = [line.split("\t")[1] for line in home.cli("group", "show").stdout.splitlines() if line.startswith("state\t")]
+        assert row[2] == fact
+        return fact
+
+    assert shown() == "stopped" and answer(home, "groups")["groups"][0]["state"] == "active"
+    home.cli("attach", str(tmp_path), "--group", group)
+    home.cli("group", "start")
+    assert shown() == "active"
+    home.cli("group", "set-state", "paused")
+    assert shown() == "paused"
+    home.cli("group", "stop")
+    assert shown() == "stopped" and answer(home, "groups")["groups"][0]["state"] == "paused"
+    home.cli("daemon", "stop")
+    ledger = home.path / "groups" / group / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes()[:-200])
+    home.cli("daemon", "start")
+    assert shown() == "read-only"
