@@ -12,8 +12,7 @@
 
 /* Raise the soft limit of descriptors to the hard one and open the spare one. Call before any socket is made. Returns the limit. */
 uint64_t cccc_accept_guard_init(void);
-/* Connections taken and shed since the start. */
-uint64_t cccc_accept_guard_taken(void);
+/* Connections shed since the start. */
 uint64_t cccc_accept_guard_shed(void);
 /* The highest descriptor a connection ever had; -1: there was none. */
 int cccc_accept_guard_highest(void);

@@ -98,6 +98,8 @@ static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_
     find_hold_program(bus->home.hold_program, sizeof bus->home.hold_program);
     if (err == CCCC_OK)
         err = take_lock(bus, m);
+    if (err == CCCC_OK) /* the daemon that held the lock until now has taken its socket directory with it */
+        err = cccc_home_prepare(bus->vfs, &bus->home, m);
     if (err == CCCC_OK)
         err = cccc_log_open(bus->vfs, &bus->home, m);
     if (err == CCCC_OK)

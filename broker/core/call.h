@@ -102,6 +102,7 @@ bool call_read_event(call_t *call, uint32_t index, struct cccc_event *out);
 
 /* ---- effects and helpers ---- */
 
+/* One more effect, of zeros but for its kind, at the end of those collected; valid until the next one. */
 struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind);
 /* What every input of the core begins and ends with. */
 void core_begin_input(struct cccc_core *core, const struct cccc_moment *now);

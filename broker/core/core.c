@@ -469,6 +469,7 @@ void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_sl
     while (group->pending && group->pending->event.seq <= seq) {
         struct cccc_pending *p = pending_pop(self, group);
         prefetch_after(p);
+        self->acked_count += p->call && p->call->conn != 0;
         apply_event(self, group, &p->event, p->kind);
         if (!CCCC_MUTANT_IS(PUBLISH_BEFORE_COMMIT))
             publish_event(self, group, p);

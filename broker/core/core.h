@@ -55,7 +55,7 @@ struct cccc_daemon_facts {
     int32_t pid;
     uint64_t started_mono_us;
     uint64_t epoch;
-    uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
+    uint64_t requests, durable, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
     uint64_t publication_bytes, withheld_publications, dropped_followers;
     uint64_t fds, rss_bytes;

@@ -135,6 +135,7 @@ const char *cli_arg(const struct cli *cli, size_t i);
 
 enum cli_style { STYLE_NONE, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW, STYLE_BLUE, STYLE_MAGENTA, STYLE_CYAN };
 
+/* Find out what stdout is: terminal, colours, width, JSON. Behind cli_parse, before anything is printed. */
 void cli_out_init(struct cli *cli);
 /* Escape sequences, or "" where colours are off. */
 const char *cli_style(const struct cli *cli, enum cli_style style);
@@ -170,6 +171,7 @@ void cli_look_at_width(struct cli *cli);
 /* ---- tables (table.c): columns aligned on a terminal, tab-separated and without headings elsewhere ---- */
 
 typedef struct cli_table cli_table_t;
+/* Without rows; `headings`, `columns` of them, are borrowed. Ended by cli_table_print or cli_table_free. */
 cli_table_t *cli_table_new(struct cli *cli, const char *const *headings, size_t columns);
 /* The next cell, row by row. Text is copied and escaped; `style` applies on a terminal with colours. */
 void cli_cell(cli_table_t *self, cccc_str_t text, enum cli_style style);
@@ -318,8 +320,6 @@ const char *cli_group_state(struct cli *cli, const cccc_value_t *health, const c
 const char *cli_lost_what(struct cli *cli, const char *group);
 /* The groups table of `status` and `groups`; `active` (may be "") is marked. */
 void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active);
-/* "12" of an event map, as text in the arena. */
-const char *cli_seq_text(struct cli *cli, const cccc_value_t *event);
 
 /* ---- runtimes (cmd_runtime.c) ---- */
 
@@ -335,10 +335,12 @@ extern const struct cli_exit cli_exits[]; /* ends with a NULL code */
 /* A topic's text, or with "topics" their list. False: there is none of that name. */
 bool cli_topic_print(const char *name);
 
+/* --help of a command; and of cccc itself. To stdout. */
 void cli_help_print(struct cli *cli, const struct cli_command *command);
 void cli_help_overview(struct cli *cli);
 /* The manual page of a noun or one-word command, or of cccc itself (NULL), as mdoc(7). */
 void cli_man_print(const char *noun, FILE *out);
+/* The completion script for "bash", "zsh" or "fish". False: no such shell. */
 bool cli_complete_print(const char *shell, FILE *out);
 
 /* ---- other small things (util.c) ---- */
@@ -361,6 +363,7 @@ char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(pr
 
 /* ---- the commands (cmd_*.c) ---- */
 
+/* Each carries out one row of the table, named like it (cmd_home: `cccc` alone), and returns the exit status; what went wrong has been said. */
 int cmd_home(struct cli *cli);
 int cmd_daemon_start(struct cli *cli);
 int cmd_daemon_stop(struct cli *cli);
