@@ -487,6 +487,36 @@ static void lost_event_is_named_until_it_is_passed(void **state)
     team_end(&b);
 }
 
+/* A snapshot has the gaps below it, which no later fold meets; what is lost behind the head is found anew each time. */
+static void a_snapshot_keeps_the_gaps(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    cccc_slot_t slot;
+    for (int i = 0; i < 3; i++)
+        say(b, "user", "['peer-1']", "normal");
+    lose(b, 2, 2);
+    lose(b, 4, 9);
+    assert_true(cccc_core_slot(bench_core(b), CCCC_STR(TEAM), &slot));
+    cccc_buf_t first, second;
+    cccc_buf_init(&first);
+    cccc_buf_init(&second);
+    cccc_core_snapshot(bench_core(b), slot, &first);
+    cccc_core_t *core = cccc_core_new();
+    cccc_value_t none = cccc_nil();
+    slot = cccc_core_fold_begin(core, CCCC_STR(TEAM), &none, false);
+    assert_true(cccc_core_fold_snapshot(core, slot, 3, first.data, first.size));
+    cccc_core_snapshot(core, slot, &second);
+    assert_true(first.size == second.size && memcmp(first.data, second.data, first.size) == 0);
+    static const char row[] = "\xa4gaps\x91\x93\x02\x02\xa7"
+                              "damaged";
+    assert_non_null(memmem(second.data, second.size, row, sizeof row - 1));
+    cccc_core_destroy(&core);
+    cccc_buf_fini(&first);
+    cccc_buf_fini(&second);
+    team_end(&b);
+}
+
 /* More gaps than are kept: the last row reaches over the rest and says so. */
 static void too_many_gaps_become_one_row(void **state)
 {
@@ -514,6 +544,7 @@ int main(void)
         cmocka_unit_test(damaged_ledger_is_said),
         cmocka_unit_test(lost_event_is_named_until_it_is_passed),
         cmocka_unit_test(too_many_gaps_become_one_row),
+        cmocka_unit_test(a_snapshot_keeps_the_gaps),
         cmocka_unit_test(mark_read_moves_forward_only_and_writes_once),
         cmocka_unit_test(mark_read_checks_the_event),
         cmocka_unit_test(lanes_are_read_apart),
