@@ -357,6 +357,7 @@ void group_fini(struct cccc_group *group)
     runtimes_forget_ledger(group);
     relays_fini(group);
     legacy_fini(group);
+    gaps_fini(group);
     cccc_arena_destroy(&group->document_arena);
     cccc_arena_destroy(&group->config_arena);
     free(group->offline);

@@ -884,6 +884,8 @@ static bool reading_try(struct reading *reading, const struct ledger *ledger, co
 
 static bool read_after(struct reading *reading, const struct ledger *ledger, const struct cccc_read_query *query, uint64_t *checked)
 {
+    if (*checked > ledger->durable)
+        *checked = ledger->durable;
     for (uint64_t seq = query->seq + 1; seq <= ledger->durable; seq++) {
         if (!reading_try(reading, ledger, query, seq))
             return true;
