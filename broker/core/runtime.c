@@ -99,6 +99,13 @@ void runtimes_sync(struct cccc_group *group)
     }
 }
 
+void runtimes_boot(struct cccc_group *group)
+{
+    for (struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next)
+        if (runtime->current == 0)
+            runtime->why = RUNTIME_BOOT;
+}
+
 void runtimes_forget_ledger(struct cccc_group *group)
 {
     for (struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next)
@@ -314,7 +321,10 @@ static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group
                                     uint64_t generation, const struct cccc_scope *scope)
 {
     const cccc_value_t *env = cccc_get(actor->entry, "env");
-    cccc_builder_t map = cccc_map_builder(arena, 12);
+    uint64_t ready_ms;
+    cccc_value_t dialogs;
+    actor_habits(arena, actor, &ready_ms, &dialogs);
+    cccc_builder_t map = cccc_map_builder(arena, 14);
     cccc_map_add(&map, "v", cccc_uint(1));
     cccc_map_add(&map, "group_id", cccc_text(group->id));
     cccc_map_add(&map, "actor_id", cccc_string(actor->id));
@@ -322,7 +332,21 @@ static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group
     cccc_map_add(&map, "command", actor_command(arena, actor));
     cccc_map_add(&map, "env", cccc_is_map(env) ? *env : cccc_map_builder(arena, 0).value);
     cccc_map_add(&map, "directory", cccc_string(scope->url));
+    cccc_map_add(&map, "ready_ms", cccc_uint(ready_ms));
+    cccc_map_add(&map, "dialogs", dialogs);
+    cccc_map_add(&map, "processes_max", cccc_uint(cccc_get_uint(actor->entry, "processes_max", 0)));
+    cccc_map_add(&map, "memory_mib_max", cccc_uint(cccc_get_uint(actor->entry, "memory_mib_max", 0)));
     return map.value;
+}
+
+/* Higher than any of this actor and of any that lives: about the time, in microseconds. */
+static uint64_t next_generation(struct cccc_core *core, const struct cccc_runtime *runtime)
+{
+    uint64_t last = runtime->current > runtime->generation ? runtime->current : runtime->generation;
+    last = last > core->last_generation ? last : core->last_generation;
+    uint64_t now = (uint64_t)core->now->unix_us;
+    core->last_generation = now > last ? now : last + 1;
+    return core->last_generation;
 }
 
 static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
@@ -333,11 +357,11 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
         runtime_start_failed(core, group, runtime, "the actor has no directory to work in; attach one: cccc attach PATH");
         return;
     }
-    uint64_t last = runtime->current > runtime->generation ? runtime->current : runtime->generation;
-    uint64_t now = (uint64_t)core->now->unix_us;
-    runtime->current = now > last ? now : last + 1;
+    runtime->current = next_generation(core, runtime);
     runtime->failure[0] = '\0';
-    runtime->ready = runtime->preamble_sent = runtime->preamble_done = runtime->attached = false;
+    runtime->ready = runtime->attached = false;
+    runtime->preamble = PREAMBLE_OWED;
+    runtime->preamble_tries = 0;
     runtime->restart = false;
     runtime->pid = 0;
     runtime_set_phase(core, runtime, RUNTIME_SPAWNING);
@@ -549,6 +573,7 @@ bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value
     if (!runtime || runtime_lives(runtime) || runtime->current >= generation)
         return false;
     runtime->current = generation;
+    self->last_generation = self->last_generation > generation ? self->last_generation : generation;
     runtime->holder_pid = (int32_t)cccc_get_uint(record, "hold_pid", 0);
     runtime->holder_started = cccc_get_uint(record, "hold_started", 0);
     runtime->pid = (int32_t)cccc_get_uint(record, "pid", 0);

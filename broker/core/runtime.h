@@ -20,6 +20,8 @@ enum runtime_phase {
 /* Why a start. Words of runtime.started. */
 enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN };
 
+enum runtime_preamble { PREAMBLE_OWED, PREAMBLE_ASKED, PREAMBLE_DONE };
+
 struct runtime_order {
     struct runtime_order *next;
     char id[65];
@@ -79,7 +81,9 @@ struct cccc_runtime {
     bool given_up; /* it does not start, or exits at once again and again; somebody must start it */
     bool restart;  /* start again once it has ended */
     bool lost;     /* found at start: its holder died while no daemon was there */
-    bool ready, preamble_sent, preamble_done;
+    bool ready;
+    enum runtime_preamble preamble;
+    uint32_t preamble_tries; /* that failed */
     bool attached;
     uint64_t output_us; /* of its last output, monotonic */
     char failure[256];  /* why the last start failed; "" */
@@ -102,6 +106,8 @@ struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id)
 void runtimes_sync(struct cccc_group *group);
 /* The fold of runtime.* events. */
 void runtime_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
+/* After a fold: what this daemon has not started yet is started because it ran before. */
+void runtimes_boot(struct cccc_group *group);
 /* Forget what is of the ledger: a fold begins anew. What runs goes on running. */
 void runtimes_forget_ledger(struct cccc_group *group);
 /* `folded` was folded anew and is about to take the place of `group`: what runs goes along, with the ledger's part as folded. */
@@ -157,6 +163,8 @@ void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc
 void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime);
 /* Decide the event for a report, as part of `call`. False: it is not about the open delivery. */
 bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_value_t *report, call_next_fn next);
+/* What became of an order to type the preamble. */
+void delivery_preamble(struct cccc_core *core, struct cccc_runtime *runtime, cccc_str_t outcome);
 /* What is claimed can no longer be known. */
 void delivery_lost(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why);
 void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, const struct cccc_event *event);
@@ -164,6 +172,8 @@ void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, cons
 /* ---- render.c ---- */
 
 /* What is typed for these events (reference 6.4). In the arena. */
-cccc_str_t render_delivery(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_event *events, uint32_t count);
-/* What a new session is told first (reference 6.3). */
-cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor);
+cccc_str_t render_delivery(cccc_arena_t *arena, const struct cccc_event *events, uint32_t count);
+/* One line that says where they can be read, for a terminal that takes no longer ones. */
+cccc_str_t render_brief(cccc_arena_t *arena, const struct cccc_event *events, uint32_t count);
+/* What a new session is told first (reference 6.3). `words` are the group's own; blank: the built-in ones. */
+cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor, cccc_str_t words);

@@ -144,6 +144,22 @@ void op_actor_restart(call_t *call)
     session_begin(call, &op);
 }
 
+/* ---- woken by a message ---- */
+
+bool session_may_wake(const struct cccc_group *view, const struct cccc_actor *actor)
+{
+    return !actor->enabled && runtime_has_terminal(actor) && view->config.running && view->config.state != CCCC_GROUP_PAUSED;
+}
+
+cccc_err_t session_wake(call_t *call, struct cccc_group *group, const struct cccc_actor *actor, struct cccc_errmsg *m)
+{
+    cccc_str_t id = cccc_arena_str(call->arena, actor->id);
+    struct cccc_runtime *runtime = runtime_find(group, id);
+    if (runtime)
+        runtime_encourage(runtime, RUNTIME_WOKEN);
+    return call_append(call, group, CCCC_KIND_ACTOR_START, CCCC_STR("system"), CCCC_STR(""), session_data(call, id, actor), NULL, m);
+}
+
 /* ---- the private environment: in files of the store's, never here ---- */
 
 static void secrets_done(call_t *call)

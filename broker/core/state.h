@@ -161,6 +161,7 @@ struct cccc_core {
     uint64_t random_state[2];      /* refilled from each input's moment */
     uint64_t last_second;
     bool stopping;
+    uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
     uint64_t pending_count, pending_bytes;  /* of all groups */
     bool events_followed, inboxes_followed; /* cccc_core_followed */

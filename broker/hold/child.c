@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,17 +31,6 @@ static _Noreturn void report(int fd, const char *step)
     ssize_t n = write(fd, &failure, sizeof failure);
     (void)n; /* the holder sees the end of the pipe in any case */
     _exit(127);
-}
-
-static bool limit(int resource, uint64_t most)
-{
-    struct rlimit r;
-    if (most == 0)
-        return true;
-    if (getrlimit((__rlimit_resource_t)resource, &r) < 0)
-        return false;
-    r.rlim_cur = r.rlim_max < most ? r.rlim_max : most;
-    return setrlimit((__rlimit_resource_t)resource, &r) == 0;
 }
 
 static void default_signals(void)
@@ -67,8 +55,8 @@ static _Noreturn void become_agent(const struct child_options *options, const ch
             report(words, "dup2");
     if (chdir(options->directory) < 0)
         report(words, options->directory);
-    if (!limit(RLIMIT_NPROC, options->processes_max) || !limit(RLIMIT_AS, options->memory_bytes))
-        report(words, "setrlimit");
+    if (!limits_enter(options->limits))
+        report(words, "limits");
     fcntl(words, F_SETFD, FD_CLOEXEC);
     for (int i = 3; i < words; i++)
         close(i);

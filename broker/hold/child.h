@@ -4,6 +4,7 @@
  * Thread: the holder's one. */
 #pragma once
 
+#include "broker/hold/limits.h"
 #include "proto/err.h"
 
 #include <stdbool.h>
@@ -24,8 +25,7 @@ struct child_options {
     char *const *environment; /* NULL-terminated "NAME=value": all of it */
     const char *directory;
     uint16_t rows, cols;
-    uint64_t processes_max; /* RLIMIT_NPROC; 0: as it is */
-    uint64_t memory_bytes;  /* RLIMIT_AS; 0: as it is */
+    const struct limits *limits;
 };
 
 /* Start it in a new session with a new terminal. CCCC_E_NOT_FOUND, CCCC_E_STORAGE with the reason (no such program, no such directory, no terminal). */

@@ -4,6 +4,7 @@
 #include "broker/hold/safe_text.h"
 
 #include <errno.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* Milliseconds. */
@@ -56,6 +57,14 @@ static void note_last_line(struct typing *self, cccc_str_t safe)
     while (start < safe.len && ((unsigned char)safe.ptr[start] & 0xC0) == 0x80)
         start++;
     cccc_buf_put(&self->last_line, safe.ptr + start, safe.len - start);
+}
+
+bool typing_fits(const struct typing_terminal *terminal, cccc_str_t text)
+{
+    enum { LINE_BYTES_MAX = 4095 - 16 }; /* n_tty(4)'s, and room for what a person left there */
+    struct termios modes;
+    bool edits_lines = tcgetattr(terminal->fd, &modes) == 0 && (modes.c_lflag & ICANON);
+    return text.len <= LINE_BYTES_MAX || !edits_lines || screen_wants_brackets(terminal->screen);
 }
 
 void typing_begin(struct typing *self, const struct typing_terminal *terminal, cccc_str_t text, enum typing_submit submit)

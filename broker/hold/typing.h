@@ -43,6 +43,8 @@ struct typing_terminal {
 
 void typing_init(struct typing *self);
 void typing_fini(struct typing *self);
+/* Does the terminal take so long a text? One that edits lines itself forgets what is beyond 4095 bytes of a line. */
+bool typing_fits(const struct typing_terminal *terminal, cccc_str_t text);
 /* Begin; idle before. The text is made safe here. CCCC_OK even when it fails at once: look at the outcome. */
 void typing_begin(struct typing *self, const struct typing_terminal *terminal, cccc_str_t text, enum typing_submit submit);
 /* Go on. */
