@@ -20,12 +20,18 @@
 
 /* ---- the table ---- */
 
-struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id)
+struct cccc_runtime *runtime_entry(const struct cccc_group *group, cccc_str_t id)
 {
     struct cccc_runtime *runtime = NULL;
     if (group->runtimes)
         HASH_FIND(hh, group->runtimes, id.ptr, id.len, runtime);
     return runtime;
+}
+
+struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_runtime *runtime = runtime_entry(group, id);
+    return runtime && (runtime->terminal || runtime_lives(runtime)) ? runtime : NULL;
 }
 
 bool runtime_has_terminal(const struct cccc_actor *actor)
@@ -81,20 +87,31 @@ bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime 
     return core->now->mono_us - runtime->phase_us >= AWAIT_MAX;
 }
 
+void runtime_reset(struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_runtime *runtime = runtime_entry(group, id);
+    if (!runtime)
+        return;
+    forget_ledger(runtime);
+    runtime->orphan = runtime_lives(runtime);
+}
+
 void runtimes_sync(struct cccc_group *group)
 {
     struct cccc_runtime *runtime, *next;
     for (uint32_t i = 0; i < group->config.actor_count; i++)
-        if (runtime_has_terminal(&group->config.actors[i]) && !runtime_find(group, group->config.actors[i].id))
+        if (!runtime_entry(group, group->config.actors[i].id))
             make(group, group->config.actors[i].id);
     HASH_ITER(hh, group->runtimes, runtime, next)
     {
         const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
         struct cccc_reader *reader = reader_find(group, cccc_str(runtime->id));
-        bool wanted = actor && runtime_has_terminal(actor);
+        runtime->terminal = actor && runtime_has_terminal(actor);
         if (reader)
-            reader->runtime = wanted ? runtime : NULL;
-        if (!wanted && !runtime_lives(runtime) && !runtime->waiters)
+            reader->runtime = actor ? runtime : NULL;
+        if (!actor)
+            runtime_reset(group, cccc_str(runtime->id));
+        if (!actor && !runtime_lives(runtime) && !runtime->waiters)
             drop(group, runtime);
     }
 }
@@ -132,7 +149,7 @@ void runtimes_carry(struct cccc_group *group, struct cccc_group *folded)
     struct cccc_runtime *fresh, *next;
     HASH_ITER(hh, folded->runtimes, fresh, next)
     {
-        struct cccc_runtime *known = runtime_find(group, cccc_str(fresh->id));
+        struct cccc_runtime *known = runtime_entry(group, cccc_str(fresh->id));
         if (known) {
             exchange_ledger(known, fresh);
             continue;
@@ -182,6 +199,8 @@ static void apply_exited(struct cccc_runtime *runtime, const struct cccc_event *
 {
     struct runtime_exit *e = &runtime->exit;
     cccc_str_t screen = cccc_get_str(&event->data, "screen");
+    if (cccc_get_uint(&event->data, "generation", 0) != runtime->generation)
+        return;
     free(e->screen);
     *e = (struct runtime_exit){.known = true,
                                .asked = cccc_get_bool(&event->data, "asked", false),
@@ -195,7 +214,8 @@ static void apply_exited(struct cccc_runtime *runtime, const struct cccc_event *
 
 void runtime_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
-    struct cccc_runtime *runtime = runtime_find(group, cccc_get_str(&event->data, "actor_id"));
+    cccc_str_t id = cccc_get_str(&event->data, "actor_id");
+    struct cccc_runtime *runtime = config_actor(group, id) ? runtime_entry(group, id) : NULL;
     if (!runtime)
         return;
     if (kind == CCCC_KIND_RUNTIME_STARTED)
@@ -432,7 +452,7 @@ void runtime_ended(struct cccc_core *core, struct cccc_group *group, struct cccc
         back_off(core, group, runtime);
     holder_forget_orders(runtime);
     holder_answer(core, runtime);
-    runtime->ready = false;
+    runtime->ready = runtime->orphan = false;
     runtime->pid = runtime->holder_pid = 0;
     runtime_set_phase(core, runtime, RUNTIME_ABSENT);
     forget_record(core, group, runtime);
@@ -507,7 +527,7 @@ void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
             else if (!wanted || runtime->given_up)
                 runtime->restart = false;
             runtime_tell(runtime);
-        } else if (!wanted || runtime->restart) {
+        } else if (!wanted || runtime->restart || runtime->orphan) {
             stop(core, group, runtime);
         }
     }
@@ -680,7 +700,7 @@ cccc_value_t runtimes_dump(const struct cccc_group *group, cccc_arena_t *arena)
 {
     cccc_builder_t map = cccc_map_builder(arena, HASH_COUNT(group->runtimes) + 1);
     for (uint32_t i = 0; i < group->config.actor_count; i++) {
-        const struct cccc_runtime *runtime = runtime_find(group, group->config.actors[i].id);
+        const struct cccc_runtime *runtime = runtime_entry(group, group->config.actors[i].id);
         if (!runtime)
             continue;
         cccc_builder_t one = cccc_map_builder(arena, 6);

@@ -69,6 +69,7 @@ struct cccc_runtime {
     struct cccc_unread queue[CCCC_LANES];
     struct cccc_delivery delivery;
     /* of the moment */
+    bool terminal; /* as the document has it */
     enum runtime_phase phase;
     uint64_t current; /* generation that is being started or runs */
     enum runtime_why why;
@@ -80,6 +81,7 @@ struct cccc_runtime {
     uint32_t quick_exits;
     bool given_up; /* it does not start, or exits at once again and again; somebody must start it */
     bool restart;  /* start again once it has ended */
+    bool orphan;   /* its actor is gone, or was added again: to be ended */
     bool lost;     /* found at start: its holder died while no daemon was there */
     bool ready;
     enum runtime_preamble preamble;
@@ -101,9 +103,14 @@ struct cccc_runtime {
 
 /* ---- runtime.c ---- */
 
+/* Of an actor that has a terminal, or a program still; NULL: it has neither, or there is no such actor. */
 struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id);
-/* After a change of the document: an entry for every actor, and readers' shortcut to those with a terminal. */
+/* Of any actor. What the ledger says is folded for all of them: whether one has a terminal may change, and a fold must not depend on when. */
+struct cccc_runtime *runtime_entry(const struct cccc_group *group, cccc_str_t id);
+/* After a change of the document: an entry for every actor, and readers' shortcut to it. */
 void runtimes_sync(struct cccc_group *group);
+/* The actor is gone, or comes as a new one: nothing of the ledger before concerns it, and a program that still lives is to be ended. */
+void runtime_reset(struct cccc_group *group, cccc_str_t id);
 /* The fold of runtime.* events. */
 void runtime_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
 /* After a fold: what this daemon has not started yet is started because it ran before. */

@@ -61,7 +61,7 @@ struct cccc_reader {
     struct cccc_cursor cursor[CCCC_LANES];
     struct cccc_unread unread[CCCC_LANES];
     uint64_t published;           /* last seq published under i/<gid>/<id>/ */
-    struct cccc_runtime *runtime; /* of an actor with a terminal, else NULL: what is for it is to be typed */
+    struct cccc_runtime *runtime; /* of an actor: what is for it is to be typed, if it has a terminal */
     UT_hash_handle hh;
 };
 
@@ -114,7 +114,7 @@ struct cccc_group {
     struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
     struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;   /* actors with a terminal; runtime.c */
+    struct cccc_runtime *runtimes;   /* of every actor; runtime.c */
     struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
     struct cccc_legacy *legacy;      /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;              /* read_cursors.json is older than the cursors */

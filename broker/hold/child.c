@@ -119,6 +119,18 @@ void child_resize(struct child *self, uint16_t rows, uint16_t cols)
     ioctl(self->terminal, TIOCSWINSZ, &size); /* the kernel tells the foreground group */
 }
 
+/* Only the other end tells how much waits there. It is open for a moment: as long as it were, the end of the last program there would not be noticed. */
+size_t child_unread(int terminal)
+{
+    int unread = 0, other_end = ioctl(terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (other_end < 0)
+        return 0;
+    if (ioctl(other_end, FIONREAD, &unread) < 0 || unread < 0)
+        unread = 0;
+    close(other_end);
+    return (size_t)unread;
+}
+
 void child_close_terminal(struct child *self)
 {
     if (self->terminal >= 0)

@@ -33,6 +33,8 @@ cccc_err_t child_start(struct child *self, const struct child_options *options, 
 /* Collect what has ended below us, strangers too. True when the agent itself was among it. */
 bool child_collect(struct child *self);
 void child_resize(struct child *self, uint16_t rows, uint16_t cols);
+/* Bytes that were typed and that nobody has read from the terminal yet. */
+size_t child_unread(int terminal);
 /* Is it stopped (SIGSTOP, SIGTSTP), so that nothing typed is read? */
 bool child_is_stopped(const struct child *self);
 /* Does the agent wait for something, and since the last call has used no processor time? A program that is still starting does. */

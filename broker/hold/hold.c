@@ -117,7 +117,7 @@ static void on_resize(void *arg, uint16_t rows, uint16_t cols)
 /* A person's keys wait while a text is being typed, so that the two do not mix. */
 static bool wants_keys(const struct hold *self)
 {
-    return self->keys.size > 0 && !typing_is_busy(&self->typing);
+    return self->keys.size > 0 && !typing_wants_keys_to_wait(&self->typing);
 }
 
 static void pass_keys(struct hold *self)

@@ -76,6 +76,8 @@ static const char *obstacle(struct hold *self)
         return "a person has typed half a line";
     if (self->keys_ms && self->now_ms - self->keys_ms < PERSON_PAUSE)
         return "a person is typing";
+    if (child_unread(self->child.terminal) > 0)
+        return "the program has not read yet what was typed before";
     return shows_dialog(self) ? "a dialog is open in the terminal" : NULL;
 }
 

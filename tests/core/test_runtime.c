@@ -96,6 +96,14 @@ static void ready(bench_t *b, const char *actor)
     wait_for_orders(b, actor, "", 1);
 }
 
+static void exits(bench_t *b, const char *actor, const char *how)
+{
+    bench_as_holder(b, TEAM, actor);
+    bench_do(b, "hold_wait", "{%s,'exited':%s}", id_of(b, actor, bench_generation(b, TEAM, actor)), how);
+    bench_as_operator(b);
+    bench_settle(b);
+}
+
 static const cccc_value_t *actor_row(bench_t *b, const char *actor)
 {
     const cccc_value_t *rows = bench_at(bench_do(b, "actor_list", "{'group_id':'" TEAM "'}"), "actors");
@@ -243,6 +251,31 @@ static void a_holder_of_a_removed_actor_is_superseded(void **state)
     const cccc_value_t *again = bench_ask(b, "hold_register", "{%s,'pid':1,'socket':'/x'}", id_of(b, "lead", generation));
     assert_string_equal(bench_code(again), "superseded");
     bench_as_operator(b);
+    crew_end(&b);
+}
+
+/* An actor that is removed and added again under the same id, while its program still lives, begins anew: nothing of the first one is typed into the second, and the
+ * first one's program ends. */
+static void an_actor_added_again_begins_anew(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    send_to(b, "lead", "to the first");
+    const char *order = typing_order(b, "lead", "", 1);
+    uint64_t first = bench_generation(b, TEAM, "lead");
+    bench_request(b, 1, "actor_remove", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_sync(b, NULL, 100);
+    bench_request(b, 2, "actor_add", "{'group_id':'" TEAM "','actor_id':'lead','runtime':'custom','command':['cat']}");
+    bench_settle(b);
+    assert_fold_is_live(b, TEAM);
+    const cccc_value_t *orders = wait_for_orders(b, "lead", report(b, order, "accepted"), 2);
+    assert_string_equal(bench_str_at(b, orders, "0.order"), "stop");
+    exits(b, "lead", "{'signal':15,'asked':true}");
+    assert_int_not_equal(bench_generation(b, TEAM, "lead"), first);
+    hello(b, "lead");
+    assert_null(wait_for_orders(b, "lead", "", 0));
+    assert_int_equal(bench_uint_at(actor_row(b, "lead"), "queued"), 0);
     crew_end(&b);
 }
 
@@ -539,14 +572,6 @@ static void a_holder_that_dies_leaves_what_was_claimed_ambiguous(void **state)
     }
 }
 
-static void exits(bench_t *b, const char *actor, const char *how)
-{
-    bench_as_holder(b, TEAM, actor);
-    bench_do(b, "hold_wait", "{%s,'exited':%s}", id_of(b, actor, bench_generation(b, TEAM, actor)), how);
-    bench_as_operator(b);
-    bench_settle(b);
-}
-
 /* An exit nobody asked for is told with its code and the last screen; the program is started again, later each time, until it is given up; a person's start begins
  * anew. */
 static void exits_are_made_good_with_measure(void **state)
@@ -718,6 +743,7 @@ int main(void)
         cmocka_unit_test(a_launch_document_has_the_habits_of_the_runtime),
         cmocka_unit_test(nobody_else_may_say_what_a_holder_says),
         cmocka_unit_test(a_holder_of_a_removed_actor_is_superseded),
+        cmocka_unit_test(an_actor_added_again_begins_anew),
         cmocka_unit_test(a_claim_is_durable_before_it_is_told),
         cmocka_unit_test(outcomes_decide_what_comes_next),
         cmocka_unit_test(failures_are_tried_again_less_and_less_often),
