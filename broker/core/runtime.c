@@ -278,7 +278,7 @@ static bool runtime_load(struct cccc_group *group, const cccc_value_t *row)
     cccc_str_t id;
     if (!row || !cccc_as_str(&row[0], &id) || !actor_id_valid(id, NULL))
         return false;
-    struct cccc_runtime *runtime = runtime_find(group, id);
+    struct cccc_runtime *runtime = runtime_entry(group, id);
     if (!runtime)
         runtime = make(group, id);
     forget_ledger(runtime);

@@ -23,10 +23,14 @@ static const char *find(struct cli *cli, const struct runtime *runtime)
 
 const char *cli_runtimes_found(struct cli *cli)
 {
-    const char *list = "";
-    for (const struct runtime *r = runtimes; r < runtimes + runtime_count; r++)
-        if (find(cli, r))
-            list = cli_printf(cli, "%s%s%s", list, *list ? ", " : "", r->name);
+    enum { VERSION_MS_MAX = 2000 };
+    const char *list = "", *path;
+    for (const struct runtime *r = runtimes; r < runtimes + runtime_count; r++) {
+        if (!(path = find(cli, r)))
+            continue;
+        const char *version = cli_first_line(cli, path, "--version", VERSION_MS_MAX);
+        list = cli_printf(cli, "%s%s%s%s%s%s", list, *list ? ", " : "", r->name, *version ? " (" : "", version, *version ? ")" : "");
+    }
     return list;
 }
 
