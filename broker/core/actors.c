@@ -30,16 +30,16 @@ static const struct {
     const char *otherwise; /* of those that are text: the default */
     bool sparse;           /* kept only where it says something */
 } fields[FIELDS] = {
-    [TITLE] = {"title", ""},
-    [COMMAND] = {"command", NULL},
-    [ENV] = {"env", NULL},
-    [SCOPE] = {"default_scope_key", ""},
-    [SUBMIT] = {"submit", "enter"},
-    [ENABLED] = {"enabled", NULL},
-    [RUNNER] = {"runner", "pty"},
-    [RUNTIME] = {"runtime", "codex"},
-    [PROCESSES] = {"processes_max", NULL, true},
-    [MEMORY] = {"memory_mib_max", NULL, true},
+    [TITLE] = {.name = "title", .otherwise = ""},
+    [COMMAND] = {.name = "command"},
+    [ENV] = {.name = "env"},
+    [SCOPE] = {.name = "default_scope_key", .otherwise = ""},
+    [SUBMIT] = {.name = "submit", .otherwise = "enter"},
+    [ENABLED] = {.name = "enabled"},
+    [RUNNER] = {.name = "runner", .otherwise = "pty"},
+    [RUNTIME] = {.name = "runtime", .otherwise = "codex"},
+    [PROCESSES] = {.name = "processes_max", .sparse = true},
+    [MEMORY] = {.name = "memory_mib_max", .sparse = true},
 };
 
 /* Its place in the table, or that of custom, which is the last. */

@@ -70,7 +70,7 @@ size_t ring_peek(const struct ring *self, uint64_t *position, const char **bytes
 {
     if (*position < self->start)
         *position = self->start;
-    if (*position >= self->end)
+    if (*position >= self->end || self->capacity == 0)
         return 0;
     size_t at = (size_t)(*position % self->capacity);
     size_t len = (size_t)(self->end - *position);

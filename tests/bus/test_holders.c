@@ -80,8 +80,8 @@ static void hold_from(struct cccc_holders *holders, pid_t pid, uint64_t later)
 static void what_is_below_a_holder_is_its_actor(void **state)
 {
     (void)state;
-    struct cccc_holders holders;
-    struct chain chain;
+    struct cccc_holders holders = {0};
+    struct chain chain = {0};
     assert_true(cccc_holders_init(&holders));
     chain_start(&chain);
     hold_from(&holders, chain.pids[1], 0);
@@ -100,8 +100,8 @@ static void what_is_below_a_holder_is_its_actor(void **state)
 static void a_stale_process_id_makes_nobody_an_actor(void **state)
 {
     (void)state;
-    struct cccc_holders holders;
-    struct chain chain;
+    struct cccc_holders holders = {0};
+    struct chain chain = {0};
     assert_true(cccc_holders_init(&holders));
     chain_start(&chain);
     hold_from(&holders, chain.pids[1], 1);
@@ -119,7 +119,7 @@ static void a_stale_process_id_makes_nobody_an_actor(void **state)
 static void a_process_that_is_gone_is_nobody(void **state)
 {
     (void)state;
-    struct cccc_holders holders;
+    struct cccc_holders holders = {0};
     assert_true(cccc_holders_init(&holders));
     pid_t gone = fork();
     if (gone == 0)
