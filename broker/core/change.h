@@ -74,7 +74,7 @@ cccc_str_t scopes_said(cccc_arena_t *arena, const struct cccc_group *group);
 /* ---- groups.c: lists ---- */
 
 /* Everything a `groups` row and a `status` row have in common goes into `row`. */
-void group_row(cccc_builder_t *row, const struct cccc_group *group);
+void group_row(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group);
 /* Unread events of a reader: both lanes; 0 when nobody reads under that id. */
 uint64_t reader_unread(const struct cccc_group *group, cccc_str_t id);
 /* All groups that are neither deleted nor still being created, newest activity first; *count of them, in the call's arena. */

@@ -317,6 +317,7 @@ void runtime_encourage(struct cccc_runtime *runtime, enum runtime_why why)
     runtime->given_up = false;
     runtime->quick_exits = 0;
     runtime->next_start_us = 0;
+    runtime->restart |= runtime->phase == RUNTIME_STOPPING; /* once that is over */
     runtime->why = why;
 }
 
@@ -325,16 +326,23 @@ void runtime_encourage(struct cccc_runtime *runtime, enum runtime_why why)
 void runtime_await(call_t *call, struct cccc_runtime *runtime, bool to_stop, call_next_fn then)
 {
     struct runtime_waiter *waiter = cccc_arena_alloc(call->arena, sizeof *waiter);
-    *waiter = (struct runtime_waiter){
-        .next = runtime->waiters, .call = call, .to_stop = to_stop, .then = then, .until_us = call->core->now->mono_us + AWAIT_MAX};
+    *waiter = (struct runtime_waiter){.next = runtime->waiters,
+                                      .call = call,
+                                      .generation = runtime->current,
+                                      .to_stop = to_stop,
+                                      .then = then,
+                                      .until_us = call->core->now->mono_us + AWAIT_MAX};
     runtime->waiters = waiter;
     runtime_tell(runtime);
 }
 
 static bool is_over(const struct cccc_runtime *runtime, const struct runtime_waiter *waiter)
 {
-    if (waiter->call->core->now->mono_us >= waiter->until_us || runtime->phase == RUNTIME_ABSENT)
-        return !(runtime->phase == RUNTIME_ABSENT && runtime->restart);
+    bool absent = runtime->phase == RUNTIME_ABSENT;
+    if (waiter->to_stop && (absent || runtime->current != waiter->generation))
+        return true;
+    if (waiter->call->core->now->mono_us >= waiter->until_us || absent)
+        return !(absent && runtime->restart);
     return runtime->phase == RUNTIME_RUNNING && !waiter->to_stop && !runtime->restart;
 }
 
@@ -517,7 +525,7 @@ void runtime_ended(struct cccc_core *core, struct cccc_group *group, struct cccc
     if (runtime->phase == RUNTIME_ABSENT)
         return;
     bool started_here = runtime->phase != RUNTIME_SPAWNING;
-    if (runtime->phase == RUNTIME_STARTING)
+    if (runtime->phase == RUNTIME_STARTING && runtime->generation != runtime->current)
         copy_text(runtime->failure, sizeof runtime->failure,
                   cccc_str("its holder ended before it could say anything; the daemon's log may say why"));
     if (!asked && started_here)
@@ -749,6 +757,37 @@ void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struc
     cccc_map_add(row, "queued", cccc_uint(queued));
     if (runtime->delivery.state != DELIVERY_NONE)
         cccc_map_add(row, "delivery", delivery_value(arena, &runtime->delivery));
+}
+
+/* Why somebody should look at it; NULL: nobody needs to. */
+static const char *trouble(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    bool unregistered_long = core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
+    if (runtime->phase == RUNTIME_UNREGISTERED && unregistered_long)
+        return "its holder lives and does not answer";
+    if (runtime->phase == RUNTIME_ABSENT && runtime->given_up && is_wanted(group, runtime))
+        return runtime->failure;
+    return runtime->delivery.state == DELIVERY_AMBIGUOUS ? "its last delivery may not have arrived, and is not repeated" : NULL;
+}
+
+void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group)
+{
+    cccc_builder_t troubles = cccc_array_builder(row->arena, 0);
+    uint64_t running = 0;
+    for (uint32_t i = 0; i < group->config.actor_count; i++) {
+        const struct cccc_runtime *runtime = runtime_find(group, group->config.actors[i].id);
+        const char *why = runtime ? trouble(core, group, runtime) : NULL;
+        running += runtime && runtime->phase == RUNTIME_RUNNING;
+        if (!why)
+            continue;
+        cccc_builder_t one = cccc_map_builder(row->arena, 2);
+        cccc_map_add(&one, "actor_id", cccc_string(cccc_arena_str(row->arena, cccc_str(runtime->id))));
+        cccc_map_add(&one, "reason", cccc_string(cccc_arena_str(row->arena, cccc_str(why))));
+        cccc_array_add(&troubles, one.value);
+    }
+    cccc_map_add(row, "actors_running", cccc_uint(running));
+    if (troubles.value.via.array.size > 0)
+        cccc_map_add(row, "actors_troubled", troubles.value);
 }
 
 const char *runtime_why_word(enum runtime_why why)

@@ -55,7 +55,8 @@ struct runtime_exit {
 struct runtime_waiter {
     struct runtime_waiter *next;
     call_t *call;
-    bool to_stop; /* waits for the end, not for the start */
+    uint64_t generation; /* that ran when it began to wait */
+    bool to_stop;        /* waits for the end, not for the start */
     call_next_fn then;
     uint64_t until_us;
 };
@@ -143,6 +144,8 @@ void runtime_tell(struct cccc_runtime *runtime);
 bool runtime_has_terminal(const struct cccc_actor *actor);
 /* What lists and status say of it; added to `row`. */
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime);
+/* What a list of groups and status say of all of them: how many run, and who needs somebody to look. */
+void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group);
 /* Is anything of it alive? */
 bool runtime_lives(const struct cccc_runtime *runtime);
 /* It has been on its way longer than anybody should wait. */

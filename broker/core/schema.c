@@ -146,7 +146,7 @@ static cccc_err_t check_seq(const struct rule *rule, const cccc_value_t *v, stru
 static cccc_err_t check_word(const struct rule *rule, const cccc_value_t *v, struct cccc_errmsg *m)
 {
     cccc_str_t s = CCCC_STR("");
-    char all[160] = "";
+    char all[300] = "";
     cccc_err_t err = check_text(rule, v, m);
     if (err != CCCC_OK)
         return err;

@@ -30,6 +30,15 @@ static void session_finish(call_t *call, cccc_builder_t *result)
         cccc_map_add(result, "pid", cccc_int(runtime->pid));
 }
 
+static const char *why_not(const struct cccc_runtime *runtime)
+{
+    if (runtime->failure[0])
+        return runtime->failure;
+    return runtime->phase == RUNTIME_ABSENT && runtime->exit.known && runtime->generation == runtime->current
+               ? "its program has exited again; `cccc actor show` has its last screen"
+               : "it did not start within 15 s; `cccc actor list` shows what is known of it";
+}
+
 /* A program that was wanted and does not run is an error, though the wish is recorded. */
 static void session_settled(call_t *call)
 {
@@ -38,8 +47,7 @@ static void session_settled(call_t *call)
     const struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     bool wanted = op->kind != CCCC_KIND_ACTOR_STOP && call->group->config.running;
     if (wanted && runtime && runtime->phase != RUNTIME_RUNNING)
-        call_fail(call, op->failed, "%s does not run: %s", runtime->id,
-                  runtime->failure[0] ? runtime->failure : "it did not start within 15 s; `cccc actor list` shows what is known of it");
+        call_fail(call, op->failed, "%s does not run: %s", runtime->id, why_not(runtime));
     else
         change_reply(call);
 }

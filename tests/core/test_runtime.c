@@ -598,6 +598,10 @@ static void exits_are_made_good_with_measure(void **state)
     bench_pass(b, 200);
     bench_settle(b);
     assert_string_equal(state_of(b, "lead"), "exited");
+    const cccc_value_t *group = bench_at(bench_do(b, "status", "{'group_id':'" TEAM "'}"), "group");
+    assert_int_equal(bench_uint_at(group, "actors_running"), 0);
+    assert_string_equal(bench_str_at(b, group, "actors_troubled.0.actor_id"), "lead");
+    assert_non_null(strstr(bench_str_at(b, group, "actors_troubled.0.reason"), "exited 5 times"));
     bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");
     bench_settle(b);
     hello(b, "lead");
@@ -699,6 +703,45 @@ static void enabling_starts_and_disabling_stops(void **state)
     crew_end(&b);
 }
 
+/* A start that is asked for while the program is being stopped waits for its end and starts it again. */
+static void a_start_while_stopping_starts_again(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    hello(b, "lead");
+    bench_request(b, 1, "actor_stop", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    bench_request(b, 2, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    uint64_t first = bench_generation(b, TEAM, "lead");
+    exits(b, "lead", "{'signal':15,'asked':true}");
+    assert_int_not_equal(bench_generation(b, TEAM, "lead"), first);
+    assert_null(bench_reply(b, 2));
+    hello(b, "lead");
+    assert_string_equal(bench_code(bench_reply(b, 1)), "ok");
+    assert_string_equal(bench_code(bench_reply(b, 2)), "ok");
+    assert_string_equal(state_of(b, "lead"), "running");
+    crew_end(&b);
+}
+
+/* A program that exits before its start was answered is no start; the answer says that it exited. */
+static void a_program_that_exits_at_once_did_not_start(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("false", "active");
+    bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    bench_as_holder(b, TEAM, "lead");
+    bench_do(b, "hold_register", "{%s,'pid':77,'socket':'/s','exited':{'code':7,'asked':false}}",
+             id_of(b, "lead", bench_generation(b, TEAM, "lead")));
+    bench_as_operator(b);
+    const cccc_value_t *reply = bench_reply(b, 1);
+    assert_string_equal(bench_code(reply), "actor_start_failed");
+    assert_non_null(strstr(bench_str_at(b, reply, "error.message"), "has exited"));
+    assert_int_equal(bench_uint_at(actor_row(b, "lead"), "exit.code"), 7);
+    crew_end(&b);
+}
+
 /* A newcomer starts in a running group and only there. */
 static void a_newcomer_starts_where_its_group_runs(void **state)
 {
@@ -760,6 +803,8 @@ int main(void)
         cmocka_unit_test(only_its_own_id_wakes_a_stopped_actor),
         cmocka_unit_test(the_wake_is_decided_before_the_message),
         cmocka_unit_test(enabling_starts_and_disabling_stops),
+        cmocka_unit_test(a_start_while_stopping_starts_again),
+        cmocka_unit_test(a_program_that_exits_at_once_did_not_start),
         cmocka_unit_test(a_newcomer_starts_where_its_group_runs),
         cmocka_unit_test(limits_are_checked_and_kept_where_they_say_something),
     };
