@@ -251,12 +251,23 @@ static void forget_deleted(void *arg, cccc_str_t group_id)
     cccc_core_load_deleted(arg, group_id);
 }
 
+static void load_settings(struct cccc_bus *bus, cccc_arena_t *arena)
+{
+    struct cccc_errmsg m;
+    cccc_value_t settings = cccc_settings_read(bus->vfs, &bus->home, arena, &m);
+    if (m.text[0])
+        cccc_log(LOG_WARNING, "SETTINGS", "settings.yaml: %s; it counts as empty", m.text);
+    cccc_core_load_settings(bus->core, &settings);
+    cccc_log_set_level(cccc_core_log_level(bus->core));
+}
+
 cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     cccc_arena_t *arena = cccc_arena_new(16 * 1024);
     cccc_value_t registry = read_document(bus, "registry.json", arena);
     cccc_value_t active = read_document(bus, "active.json", arena);
     cccc_core_load_home(bus->core, &registry, &active);
+    load_settings(bus, arena);
     cccc_trash_scan(bus->vfs, &bus->home, forget_deleted, bus->core);
     cccc_value_t groups;
     cccc_err_t err = cccc_groups_scan(bus->vfs, &bus->home, arena, &groups, m);

@@ -43,6 +43,7 @@ struct cccc_moment {
 /* A request that passed cccc_request_read. Takes `arena`, which holds the frame's bytes too, also on error. */
 struct cccc_call_input {
     uint64_t conn; /* the executor's name for where the reply goes; not 0, never used twice */
+    bool gateway;  /* the client speaks lines of JSON, and takes us for CCCC 0.4.0 */
     struct cccc_peer peer;
     struct cccc_request request;
     cccc_arena_t *arena;
@@ -58,6 +59,7 @@ struct cccc_daemon_facts {
     uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
     uint64_t publication_bytes, withheld_publications, dropped_followers;
+    uint64_t gateway_connections, gateway_streams, gateway_requests, gateway_shed;
     uint64_t fds, rss_bytes;
     const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
     cccc_str_t degraded;                 /* one sentence, or "" */
@@ -109,6 +111,10 @@ void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct c
 
 /* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
+/* settings.yaml as read from disk (a map, or nil), before the first request. */
+void cccc_core_load_settings(cccc_core_t *self, const cccc_value_t *settings);
+/* The level of the log that they ask for, as syslog. */
+int cccc_core_log_level(const cccc_core_t *self);
 /* The folder of this group is in the trash and no longer in groups/, so what the registry still says of it is forgotten: a stop came between the two.
  * Behind load_home. */
 void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id);
@@ -185,6 +191,7 @@ enum cccc_store_kind {
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
     CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
+    CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */
 };

@@ -405,6 +405,7 @@ int cmd_backup_list(struct cli *cli);
 int cmd_restore(struct cli *cli);
 int cmd_demo(struct cli *cli);
 int cmd_smoke(struct cli *cli);
+int cmd_bench(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_completion(struct cli *cli);
