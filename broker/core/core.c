@@ -703,6 +703,7 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     else
         legacy_fini(group);
     runtimes_sync(group);
+    runtimes_boot(group);
     runtimes_changed(self, group);
     group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
     core_end_input(self);

@@ -197,6 +197,7 @@ enum cccc_store_kind {
                                * with it, and hands these over once it knows the holder (cccc_holder_launch) */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
+    CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
     CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */
