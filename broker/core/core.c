@@ -647,6 +647,7 @@ cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from)
     runtimes_carry(group, folded);
     group_exchange(group, folded);
     runtimes_sync(group);
+    sealed_fit(self, group);
     for (size_t i = 0; i < (*from)->effect_count; i++) {
         CCCC_ASSERT((*from)->effects[i].kind == CCCC_DO_LOG, "(a fold wants effect %d)", (int)(*from)->effects[i].kind);
         *core_effect(self, CCCC_DO_LOG) = (*from)->effects[i];

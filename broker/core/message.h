@@ -136,6 +136,7 @@ struct cccc_message {
     uint64_t client_hash;          /* 0: no client_id */
     uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
     uint64_t repeats_read_head;    /* the group's head when they were asked for */
+    uint64_t sealed_read_through;  /* sealed events up to this one have been asked */
     struct cccc_reach reach;
     enum cccc_message_wait awaits;
 

@@ -89,6 +89,14 @@ struct cccc_pending {
     cccc_kind_t kind;            /* of `event` */
 };
 
+/* ---- sealed client ids (sealed.c) ---- */
+
+struct cccc_sealed {
+    uint64_t last; /* events up to this one are in sealed segments; 0 = none */
+    uint32_t count;
+    struct cccc_sealed_ids *rows; /* rising; heap, as are the filters */
+};
+
 /* ---- a group ---- */
 
 struct cccc_group {
@@ -111,7 +119,8 @@ struct cccc_group {
     uint32_t pending_count;
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
+    struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq, of events that are not sealed */
+    struct cccc_sealed sealed;       /* where to look for those of events that are */
     struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_runtime *runtimes;   /* of every actor; runtime.c */

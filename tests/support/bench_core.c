@@ -4,6 +4,7 @@
  * Thread: one. */
 #include "tests/support/bench_core.h"
 
+#include "proto/hash.h"
 #include "proto/json.h"
 
 #include <setjmp.h>
@@ -402,6 +403,8 @@ static void take_read(bench_t *self, const struct cccc_effect *effect)
     const struct cccc_read_query *query = &effect->read.query;
     if (query->mode == CCCC_READ_SEQS)
         narrate(self, "read %u seqs from #%llu", query->seq_count, (unsigned long long)query->seqs[0]);
+    else if (query->mode == CCCC_READ_ID)
+        narrate(self, "read a client id in %u segments", query->seq_count);
     else
         narrate(self, "read %s #%llu limit %u", query->mode == CCCC_READ_AFTER ? "after" : "before", (unsigned long long)query->seq,
                 query->limit);
@@ -658,6 +661,7 @@ cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents)
     cccc_core_t *core = cccc_core_new();
     cccc_value_t none = cccc_nil();
     cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), documents ? &ledger->document : &none, false);
+    cccc_core_fold_sealed(core, slot, cccc_core_sealed_last(self->core, ledger->slot));
     ledger_fold(core, slot, ledger);
     cccc_core_fold_end(core, moment(self), slot, NULL, NULL);
     cccc_value_t dump = cccc_core_dump_group(core, slot, self->arena);
@@ -685,6 +689,7 @@ cccc_value_t bench_reloaded(bench_t *self, const char *group_id, uint32_t lines,
     state_after(ledger, lines, &saved);
     cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), documents ? &ledger->document : &none, false);
     assert_true(cccc_core_fold_snapshot(core, slot, lines, saved.data, saved.size));
+    assert_true(cccc_core_fold_sealed(core, slot, cccc_core_sealed_last(self->core, ledger->slot)));
     fold_lines(core, slot, ledger, lines, ledger->durable);
     cccc_core_fold_end(core, moment(self), slot, NULL, NULL);
     cccc_value_t dump = cccc_core_dump_group(core, slot, self->arena);
@@ -1039,6 +1044,30 @@ static bool read_seqs(struct reading *reading, const struct ledger *ledger, cons
     return false;
 }
 
+/* The events with that client id in the segments that begin with query->seqs; of bench_seal's there is one, from event 1. */
+static bool read_id(struct reading *reading, const struct ledger *ledger, const struct cccc_read_query *query, uint64_t *checked)
+{
+    for (uint64_t seq = 1; seq <= ledger->durable; seq++) {
+        cccc_arena_t *arena = cccc_arena_new(4096);
+        struct cccc_event event;
+        line_event(&ledger->lines[seq - 1], arena, &event);
+        cccc_str_t client_id = cccc_get_str(&event.data, "client_id");
+        bool hit = client_id.len > 0 && cccc_hash64_pair(event.by, client_id) == query->hash;
+        if (hit)
+            reading_add(reading, &ledger->lines[seq - 1], seq);
+        if (hit && query->behind && seq < ledger->durable)
+            reading_add(reading, &ledger->lines[seq], seq + 1);
+        cccc_arena_destroy(&arena);
+    }
+    *checked = ledger->durable;
+    return false;
+}
+
+void bench_seal(bench_t *self, const char *group_id, uint64_t through, struct cccc_id_filter *filter)
+{
+    cccc_core_sealed(self->core, ledger_need(self, group_id)->slot, &(struct cccc_sealed_ids){1, through, filter}, 1);
+}
+
 static void end_read(bench_t *self, struct job *job, const struct cccc_read_result *result)
 {
     cccc_core_read_done(self->core, moment(self), job->effect.ticket, result);
@@ -1091,6 +1120,7 @@ bool bench_finish_read(bench_t *self)
     uint64_t checked = query->seq;
     bool more = query->mode == CCCC_READ_AFTER    ? read_after(&reading, ledger, query, &checked)
                 : query->mode == CCCC_READ_BEFORE ? read_before(&reading, ledger, query, &checked)
+                : query->mode == CCCC_READ_ID     ? read_id(&reading, ledger, query, &checked)
                                                   : read_seqs(&reading, ledger, query, &checked);
     struct cccc_read_result result = {.events = reading.events.data,
                                       .events_len = reading.events.size,
