@@ -137,9 +137,10 @@ int main(int argc, char **argv)
     plan.path = word_text("socket", NULL);
     plan.group = word_text("group", NULL);
     plan.clients = (int)(word_number("connections", 64) / work.senders);
-    plan.request_len = (size_t)snprintf(plan.request, sizeof plan.request,
-                                        "{\"v\":1,\"op\":\"send\",\"args\":{\"group_id\":\"%s\",\"text\":\"%s\",\"by\":\"user\",\"to\":[\"peer-1\"]}}\n",
-                                        plan.group, word_filler("text", 300));
+    plan.request_len =
+        (size_t)snprintf(plan.request, sizeof plan.request,
+                         "{\"v\":1,\"op\":\"send\",\"args\":{\"group_id\":\"%s\",\"text\":\"%s\",\"by\":\"user\",\"to\":[\"peer-1\"]}}\n",
+                         plan.group, word_filler("text", 300));
     words_check();
     if (plan.request_len >= sizeof plan.request || plan.clients < 1) {
         fputs("bench_gateway: the text is too long, or there are fewer connections than senders\n", stderr);

@@ -56,7 +56,7 @@ struct cccc_daemon_facts {
     int32_t pid;
     uint64_t started_mono_us;
     uint64_t epoch;
-    uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
+    uint64_t requests, durable, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
     uint64_t publication_bytes, withheld_publications, dropped_followers;
     uint64_t gateway_connections, gateway_streams, gateway_requests, gateway_shed;
@@ -71,7 +71,12 @@ struct cccc_ledger_policy {
     uint64_t keep_tail_lines;  /* so many of its newest lines stay in it */
 };
 
+/* The name of the i-th setting a group has (group_settings_update), or NULL behind the last. */
+const char *cccc_core_setting_name(size_t i);
+
+/* A core without groups, followed by everybody (cccc_core_followed). */
 cccc_core_t *cccc_core_new(void);
+/* Answers nobody. Takes and nulls. */
 void cccc_core_destroy(cccc_core_t **self);
 
 /* Effects are collected inside the core until taken. Every call below may add some. */
@@ -105,6 +110,7 @@ bool cccc_core_snapshot_due(const cccc_core_t *self, cccc_slot_t slot, uint64_t 
 /* Append that state to `out`, for cccc_core_fold_snapshot. Takes about as long as copying it. */
 void cccc_core_snapshot(const cccc_core_t *self, cccc_slot_t slot, cccc_buf_t *out);
 
+/* How the group's ledger is to be kept, from its settings as they are now. */
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
@@ -133,6 +139,7 @@ void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 /* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of
  * another version, damaged, or group.yaml was edited before it): begin again. */
 bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len);
+/* The next event of its ledger; or that the ones in between cannot be read, which inboxes name from then on. */
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Take over a group that was begun and folded in a core of its own (`from`, which is destroyed): its slot here, to be ended here. That core may have
@@ -190,6 +197,7 @@ enum cccc_store_kind {
                                * with it, and hands these over once it knows the holder (cccc_holder_launch) */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
+    CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
     CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */

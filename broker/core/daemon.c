@@ -44,7 +44,8 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
         uint64_t value;
     } figures[] = {
         {"requests", facts->requests},
-        {"acked", facts->acked},
+        {"acked", core->acked_count},
+        {"durable", facts->durable},
         {"events_published", facts->events_published},
         {"syncs", facts->syncs},
         {"sync_p50_us", facts->sync_p50_us},
@@ -114,7 +115,7 @@ static cccc_value_t status_row(call_t *call, struct cccc_group *group)
     cccc_builder_t row = cccc_map_builder(call->arena, 12);
     cccc_map_add(&row, "group_id", cccc_text(group->id));
     cccc_map_add(&row, "title", cccc_string(group->config.title));
-    group_row(&row, group);
+    group_row(call->core, &row, group);
     cccc_map_add(&row, "pending", cccc_uint(group->pending_count));
     return row.value;
 }
