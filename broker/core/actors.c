@@ -126,7 +126,7 @@ static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_
     *out = default_value(arena, field);
     if (cccc_is_nil(v))
         return CCCC_OK;
-    if (field != COMMAND && field != ENV && field != ENABLED && cccc_as_int(v, &number)) { /* as everywhere where text is wanted */
+    if (fields[field].otherwise && cccc_as_int(v, &number)) { /* as everywhere where text is wanted */
         digits = cccc_string(cccc_arena_printf(arena, "%lld", (long long)number));
         v = &digits;
     }
