@@ -206,7 +206,7 @@ static void finish_commit(struct cccc_work *work, void *loop)
     struct cccc_commit result;
     cccc_ledger_done(shelf->ledger, &job->batch, &result);
     if (result.err == CCCC_OK) {
-        bus->stats.acked += lines;
+        bus->stats.durable += lines;
         shelf->unborn = false;
         if (cccc_ledger_backlog(shelf->ledger) > 0)
             cccc_shelf_become_dirty(&bus->ledgers, shelf);

@@ -42,7 +42,7 @@ static struct cccc_reader *reader_make(struct cccc_group *group, cccc_str_t id)
     CCCC_ASSERT(reader && text, "(out of memory)");
     copy_text(text, id.len + 1, id);
     reader->id = text;
-    reader->runtime = runtime_find(group, id);
+    reader->runtime = runtime_entry(group, id);
     reader_link(group, reader, id.len);
     return reader;
 }
@@ -57,6 +57,7 @@ static void reader_free(struct cccc_reader *reader)
 
 static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
 {
+    runtime_reset(group, cccc_str(reader->id));
     HASH_DELETE(hh, group->readers, reader); /* NOLINT(clang-analyzer-unix.Malloc): the table goes with its last entry only */
     reader_free(reader);
 }
@@ -82,6 +83,7 @@ static void reader_join(struct cccc_group *group, cccc_str_t id, const struct cc
     struct cccc_reader *reader = reader_find(group, id);
     if (reader)
         reader_drop(group, reader);
+    runtime_reset(group, id);
     reader = reader_make(group, id);
     /* An actor that was here before has followers still: for them nothing was published between this event and the next one addressed to it, but
      * something may have been before. */
@@ -359,6 +361,7 @@ void group_fini(struct cccc_group *group)
     runtimes_forget_ledger(group);
     relays_fini(group);
     legacy_fini(group);
+    gaps_fini(group);
     cccc_arena_destroy(&group->document_arena);
     cccc_arena_destroy(&group->config_arena);
     free(group->offline);

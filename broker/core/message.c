@@ -631,15 +631,37 @@ static bool wakes(const struct cccc_message *m, const struct cccc_group *view)
     return view->config.state == CCCC_GROUP_IDLE && !cccc_str_is(m->by, "system") && !config_actor(view, m->by);
 }
 
-static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, struct cccc_errmsg *why)
+static cccc_err_t wake_group(call_t *call, struct cccc_group *group, struct cccc_errmsg *why)
 {
-    cccc_err_t err = call_append_check(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, 1, why);
-    if (err)
-        return err;
     cccc_builder_t state = cccc_map_builder(call->arena, 2);
     cccc_map_add(&state, "old_state", cccc_text("idle"));
     cccc_map_add(&state, "new_state", cccc_text("active"));
-    err = call_append(call, m->group, CCCC_KIND_GROUP_SET_STATE, CCCC_STR("system"), CCCC_STR(""), state.value, NULL, why);
+    return call_append(call, group, CCCC_KIND_GROUP_SET_STATE, CCCC_STR("system"), CCCC_STR(""), state.value, NULL, why);
+}
+
+/* An actor that was stopped on purpose is started by a message that names it by its own id; one to @all or @peers waits for it in its inbox. */
+static bool wakes_actor(const struct cccc_message *m, const struct cccc_group *view, const struct cccc_actor *actor)
+{
+    return recipients_name(&m->tokens, actor->id) && !cccc_str_eq(actor->id, m->by) && session_may_wake(view, actor);
+}
+
+/* What the message wakes is decided before it: a message that is stored has woken whom it names, so its repeat need not. */
+static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, struct cccc_errmsg *why)
+{
+    const struct cccc_group *view = view_of(call, m->group);
+    const struct cccc_config *config = &view->config;
+    bool group = wakes(m, view);
+    uint32_t count = group;
+    for (uint32_t i = 0; m->reach.disabled_by_id > 0 && i < config->actor_count; i++)
+        count += wakes_actor(m, view, &config->actors[i]);
+    if (count == 0)
+        return CCCC_OK;
+    cccc_err_t err = call_append_check(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, count, why);
+    if (!err && group)
+        err = wake_group(call, m->group, why);
+    for (uint32_t i = 0; !err && m->reach.disabled_by_id > 0 && i < config->actor_count; i++)
+        if (wakes_actor(m, view, &config->actors[i]))
+            err = session_wake(call, m->group, &config->actors[i], why);
     m->woke = err == CCCC_OK;
     return err;
 }
@@ -671,7 +693,7 @@ bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next)
 {
     struct cccc_errmsg why;
     cccc_value_t data = message_data(call, m);
-    cccc_err_t err = wakes(m, view_of(call, m->group)) ? wake(call, m, data, &why) : CCCC_OK;
+    cccc_err_t err = wake(call, m, data, &why);
     if (err == CCCC_OK)
         err = call_append(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, next, &why);
     if (err) {

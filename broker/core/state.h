@@ -61,7 +61,7 @@ struct cccc_reader {
     struct cccc_cursor cursor[CCCC_LANES];
     struct cccc_unread unread[CCCC_LANES];
     uint64_t published;           /* last seq published under i/<gid>/<id>/ */
-    struct cccc_runtime *runtime; /* of an actor with a terminal, else NULL: what is for it is to be typed */
+    struct cccc_runtime *runtime; /* of an actor: what is for it is to be typed, if it has a terminal */
     UT_hash_handle hh;
 };
 
@@ -123,11 +123,13 @@ struct cccc_group {
     struct cccc_sealed sealed;       /* where to look for those of events that are */
     struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;   /* actors with a terminal; runtime.c */
+    struct cccc_runtime *runtimes;   /* of every actor; runtime.c */
     struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_legacy *legacy;      /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
-    bool cursors_dirty;              /* read_cursors.json is older than the cursors */
-    uint64_t changed_mono_us;        /* for heads */
+    struct cccc_gap *gaps;           /* what the fold could not read, by seq; gaps.c */
+    uint32_t gap_count;
+    struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
+    bool cursors_dirty;         /* read_cursors.json is older than the cursors */
+    uint64_t changed_mono_us;   /* for heads */
 
     bool reconcile;            /* what runs may not be what is wanted: look after this input */
     bool created;              /* its ledger exists or an append with create was issued */
@@ -157,6 +159,8 @@ struct cccc_core {
     bool registry_failed;             /* as store_failed of a group */
     bool registry_dirty;              /* newer than the file */
     uint64_t registry_stored_mono_us; /* when it was last handed over to be written; 0 = never */
+    cccc_arena_t *settings_arena;
+    cccc_value_t settings; /* settings.yaml */
     char active_group_id[16];
     char active_updated_at[28];
     struct cccc_conn *conns;    /* uthash by conn */
@@ -170,8 +174,10 @@ struct cccc_core {
     uint64_t random_state[2];      /* refilled from each input's moment */
     uint64_t last_second;
     bool stopping;
+    uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
     uint64_t pending_count, pending_bytes;  /* of all groups */
+    uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */
     bool events_followed, inboxes_followed; /* cccc_core_followed */
     cccc_buf_t scratch;                     /* for one encoding at a time */
     char ts[28];                            /* ts_us as text */

@@ -282,14 +282,6 @@ uint64_t cccc_ledger_backlog(const cccc_ledger_t *self)
     return self->end - self->size;
 }
 
-uint64_t cccc_ledger_first(const cccc_ledger_t *self)
-{
-    uint64_t sealed = cccc_archive_first(self->archive);
-    if (sealed <= cccc_archive_last(self->archive))
-        return sealed;
-    return self->active.first_seq ? self->active.first_seq : sealed;
-}
-
 /* ---- closing ---- */
 
 void cccc_ledger_close(cccc_ledger_t **self)

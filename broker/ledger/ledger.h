@@ -4,6 +4,7 @@
  * as words to filter by. FORMAT.md has the file format and the recovery rule.
  * A ledger object belongs to one thread (the loop). Work that blocks leaves it as owned messages that any thread may run: a batch
  * (cccc_batch_commit), a read (cccc_read_run), a mark (cccc_mark_write). Results come back to the owner.
+ * To the broker this is the contract of any storage engine: open leads, append continues, done says what became of it, reads go by seq.
  * Invariants: I1, I2, I4 of ARCHITECTURE.md. */
 #pragma once
 
@@ -160,7 +161,8 @@ struct cccc_read_result {
     const uint32_t *event_ends; /* event i is events[ends[i-1]..ends[i]) */
     const struct cccc_gap *gaps;
     uint32_t gap_count;
-    uint64_t checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered */
+    uint64_t
+        checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered; AFTER: never behind the last one, or the last one lost */
     bool more;
 };
 /* Events rise in seq in every mode. To go on: AFTER and BEFORE with seq = checked_seq, SEQS with those above checked_seq. A run looks at no more than
@@ -172,8 +174,6 @@ enum { CCCC_READ_ID_MATCHES_MAX = 8 };
 struct cccc_id_filter *cccc_read_take_filter(cccc_read_t *self);
 /* Takes and nulls. Owner thread. */
 void cccc_read_destroy(cccc_read_t **self);
-/* First seq that can be read. */
-uint64_t cccc_ledger_first(const cccc_ledger_t *self);
 
 /* Offline: judge a ledger without changing anything (doctor, `cccc ledger verify`). `each` per finding, in the order of the file, once all of it has been
  * read; `progress` (may be NULL) with bytes done and in all. */

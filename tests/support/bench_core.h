@@ -57,6 +57,16 @@ void bench_lose_folder(bench_t *self, const char *group_id);
 void bench_as_operator(bench_t *self);
 void bench_as_actor(bench_t *self, const char *group_id, const char *actor_id);
 void bench_as_unknown(bench_t *self);
+/* From now on there is a cccc-hold, so programs can be started. */
+void bench_can_hold(bench_t *self);
+/* The holder that was started last for the actor; a start that the core asked for is one as soon as the file work is finished. */
+void bench_as_holder(bench_t *self, const char *group_id, const char *actor_id);
+/* Its generation; 0: there is no record of one. */
+uint64_t bench_generation(bench_t *self, const char *group_id, const char *actor_id);
+/* It is killed: the core hears of it now, or when it is restarted. */
+void bench_kill_holder(bench_t *self, const char *group_id, const char *actor_id);
+/* What a group's own preamble says from now on. Borrowed. */
+void bench_prompt(bench_t *self, const char *text);
 /* Put a request to the core; effects are collected, nothing is carried out but replies, publications and log records. */
 void bench_request(bench_t *self, uint64_t conn, const char *op, const char *args_format, ...) __attribute__((format(printf, 4, 5)));
 void bench_request_value(bench_t *self, uint64_t conn, const char *op, cccc_value_t args);
