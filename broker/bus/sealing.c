@@ -69,6 +69,8 @@ static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
     cccc_ledger_seal_done(shelf->ledger, seal, &result);
     self->look_at = cccc_ledger_unsealed(shelf->ledger) + LOOK_STEP;
     tell(bus, shelf, &result);
+    if (result.segments > 0)
+        cccc_core_sealed(bus->core, shelf->slot, result.ids, result.segments);
     sweep(bus, seal);
     if (result.last_seq > 0)
         cccc_snapshots_sealed(bus, shelf);

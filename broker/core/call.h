@@ -198,6 +198,16 @@ void dedupe_prepare(const struct cccc_dedupe *self, uint64_t hash);
 /* Candidates for `hash` (a hit must be confirmed on the line); returns how many were written to `seqs`. */
 uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max);
 
+/* Forget pairs with seqs of at most `seq`. */
+void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq);
+
+/* ---- sealed.c ---- */
+/* Segments behind event `through` that may hold the hash: their first seqs, in the arena; how many. */
+uint32_t sealed_may_have(const struct cccc_sealed *self, uint64_t hash, uint64_t through, cccc_arena_t *arena, uint64_t **firsts);
+/* See that all filters together stay within CLIENT_ID_FILTER_BYTES_MAX: the oldest ones of this group go. */
+void sealed_fit(struct cccc_core *core, struct cccc_group *group);
+void sealed_fini(struct cccc_sealed *self);
+
 /* ---- ids.c ---- */
 /* Reference 1.3, in its order of checks; *why says which failed. */
 bool actor_id_valid(cccc_str_t id, struct cccc_errmsg *why);

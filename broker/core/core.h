@@ -105,6 +105,14 @@ void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
 
+/* Sealed segments have come behind those known: their client ids are looked for in the filters, which are taken, and in segments; no longer in a table. */
+void cccc_core_sealed(cccc_core_t *self, cccc_slot_t slot, const struct cccc_sealed_ids *rows, uint32_t count);
+/* The filter of a segment that had none. Takes it. */
+void cccc_core_id_filter(cccc_core_t *self, cccc_slot_t slot, struct cccc_id_filter *filter);
+/* First seqs of the segments that have none: array in the arena; how many. */
+uint32_t cccc_core_unfiltered(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena, uint64_t **firsts);
+uint64_t cccc_core_sealed_last(const cccc_core_t *self, cccc_slot_t slot);
+
 /* Is the group's state such that it may be saved now: the fold of its ledger up to its head (*seq), and nothing else? */
 bool cccc_core_snapshot_due(const cccc_core_t *self, cccc_slot_t slot, uint64_t *seq);
 /* Append that state to `out`, for cccc_core_fold_snapshot. Takes about as long as copying it. */
@@ -139,6 +147,9 @@ void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 /* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of
  * another version, damaged, or group.yaml was edited before it): begin again. */
 bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len);
+/* Events up to `last` are in sealed segments, so that their client ids are not kept here. Before the first event, or behind fold_snapshot: false when the snapshot is of a
+ * ledger of which more was sealed, begin again then. */
+bool cccc_core_fold_sealed(cccc_core_t *self, cccc_slot_t slot, uint64_t last);
 /* The next event of its ledger; or that the ones in between cannot be read, which inboxes name from then on. */
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
@@ -197,6 +208,7 @@ enum cccc_store_kind {
                                * with it, and hands these over once it knows the holder (cccc_holder_launch) */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
+    CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
     CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */

@@ -78,8 +78,7 @@ void dedupe_destroy(struct cccc_dedupe **self)
 
 uint64_t dedupe_hash(cccc_str_t by, cccc_str_t client_id)
 {
-    uint64_t hash = cccc_hash64(cccc_hash64(0, by), client_id);
-    return hash ? hash : 1;
+    return cccc_hash64_pair(by, client_id);
 }
 
 /* Put an entry behind its home; the table has room. */
@@ -128,6 +127,24 @@ void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
         grow(self);
     put(self, e);
     self->used++;
+}
+
+void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq)
+{
+    struct cccc_dedupe old = *self;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < old.slots; i++)
+        left += entry_seq(&old.entries[i]) > seq;
+    if (left == old.used)
+        return;
+    *self = (struct cccc_dedupe){.used = left};
+    if (left > 0)
+        table_alloc(self, left + left / 4 + SLOTS_MIN);
+    for (uint32_t i = 0; i < old.slots && left > 0; i++) {
+        if (entry_seq(&old.entries[i]) > seq)
+            put(self, old.entries[i]);
+    }
+    free(old.entries);
 }
 
 /* Knuth, The Art of Computer Programming, volume 3, 6.4, algorithm R: close the hole by moving back what may move. */

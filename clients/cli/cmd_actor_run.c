@@ -91,7 +91,8 @@ int cmd_actor_stop(struct cli *cli)
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "actor", "%s is stopped", cli_arg(cli, 0));
-    cli_say(cli, "next: a message to %s by its id starts it again, and so does cccc actor start %s", cli_arg(cli, 0), cli_arg(cli, 0));
+    cli_say(cli, "next: while its group runs, a message to %s by its id starts it again; cccc actor start %s does at any time",
+            cli_arg(cli, 0), cli_arg(cli, 0));
     return 0;
 }
 

@@ -93,6 +93,14 @@
     {                                                                                                                                      \
         .name = "submit", .arg = "KEY", .help = "what ends a typed message: enter, newline or none", .words = "enter|newline|none"         \
     }
+#define OPT_LIMITS                                                                                                                         \
+    {.name = "processes-max",                                                                                                              \
+     .arg = "COUNT",                                                                                                                       \
+     .help = "processes its program and all it starts may have at a time (default: 0, no limit)",                                          \
+     .type = CLI_NUMBER},                                                                                                                  \
+    {                                                                                                                                      \
+        .name = "memory-max", .arg = "MIB", .help = "memory they may have, in MiB (default: 0, no limit)", .type = CLI_NUMBER              \
+    }
 #define OPT_ACTOR_TITLE                                                                                                                    \
     {                                                                                                                                      \
         .name = "title", .arg = "TEXT", .help = "display name; may be used as a recipient", .blank = true                                  \
@@ -407,7 +415,8 @@ const struct cli_command cli_commands[] = {
      .about = "The first enabled actor is the foreman, the others are peers. Without ACTOR a name is made from the runtime.",
      .examples = EXAMPLES("cccc actor add lead --runner headless --runtime custom  # a program on the bus",
                           "cccc actor add peer-1 --title \"Reviewer\" --runtime claude"),
-     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_BY),
+     .options =
+         OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_LIMITS, OPT_BY),
      .args = ARGS({.name = "ACTOR", .help = "its id: at most 32 letters, digits, _ and -"}),
      .run = cmd_actor_add},
     {.noun = "actor",
@@ -422,7 +431,7 @@ const struct cli_command cli_commands[] = {
      .summary = "change an actor",
      .about = "--env replaces all public variables.",
      .examples = EXAMPLES("cccc actor update peer-1 --title \"Tester\"", "cccc actor update peer-1 --enabled 0"),
-     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT,
+     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_LIMITS,
                         {.name = "enabled", .arg = "0|1", .help = "whether it takes part", .words = "0|1"}, OPT_BY),
      .args = ARGS(ARG_ACTOR),
      .run = cmd_actor_update},
