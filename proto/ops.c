@@ -72,12 +72,19 @@ bool cccc_op_find(cccc_str_t name, cccc_op_t *op)
 const char *cccc_arg_type_name(cccc_arg_type_t type)
 {
     static const char *const names[] = {
-        [CCCC_ARG_STR] = "a string",           [CCCC_ARG_TEXT] = "a string",
-        [CCCC_ARG_GROUP_ID] = "a group id",    [CCCC_ARG_ACTOR_ID] = "an actor id",
-        [CCCC_ARG_EVENT_ID] = "an event id",   [CCCC_ARG_BOOL] = "a boolean",
-        [CCCC_ARG_UINT] = "an integer >= 0",   [CCCC_ARG_INT] = "an integer",
-        [CCCC_ARG_STRS] = "a list of strings", [CCCC_ARG_MAP] = "a map",
-        [CCCC_ARG_MAPS] = "a list of maps",    [CCCC_ARG_BIN] = "bytes",
+        [CCCC_ARG_STR] = "a string",
+        [CCCC_ARG_TEXT] = "a string",
+        [CCCC_ARG_GROUP_ID] = "a group id",
+        [CCCC_ARG_ACTOR_ID] = "an actor id",
+        [CCCC_ARG_EVENT_ID] = "an event id",
+        [CCCC_ARG_BOOL] = "a boolean",
+        [CCCC_ARG_UINT] = "an integer >= 0",
+        [CCCC_ARG_INT] = "an integer",
+        [CCCC_ARG_STRS] = "a list of strings",
+        [CCCC_ARG_MAP] = "a map",
+        [CCCC_ARG_ANY] = "a value",
+        [CCCC_ARG_MAPS] = "a list of maps",
+        [CCCC_ARG_BIN] = "bytes",
     };
     return names[type];
 }
@@ -404,6 +411,12 @@ static const cccc_value_t *check_maps(struct check *c, const cccc_value_t *v)
     return v;
 }
 
+static const cccc_value_t *check_any(struct check *c, const cccc_value_t *v)
+{
+    (void)c;
+    return v;
+}
+
 static int base64_digit(char ch)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -458,7 +471,8 @@ static const check_fn checks[] = {
     [CCCC_ARG_STR] = check_str,           [CCCC_ARG_TEXT] = check_text,         [CCCC_ARG_GROUP_ID] = check_group_id,
     [CCCC_ARG_ACTOR_ID] = check_actor_id, [CCCC_ARG_EVENT_ID] = check_event_id, [CCCC_ARG_BOOL] = check_bool,
     [CCCC_ARG_UINT] = check_number,       [CCCC_ARG_INT] = check_number,        [CCCC_ARG_STRS] = check_strs,
-    [CCCC_ARG_MAP] = check_map,           [CCCC_ARG_MAPS] = check_maps,         [CCCC_ARG_BIN] = check_bin,
+    [CCCC_ARG_ANY] = check_any,           [CCCC_ARG_MAP] = check_map,           [CCCC_ARG_MAPS] = check_maps,
+    [CCCC_ARG_BIN] = check_bin,
 };
 
 /* ---- the whole map ---- */

@@ -138,6 +138,8 @@ void cccc_folding_run(struct cccc_folding *self)
     if (self->files.refused)
         cccc_core_fold_rewrite(self->core, self->slot);
     self->read_only = begin_legacy(self);
+    cccc_value_t context = cccc_context_read(self->vfs, self->home, cccc_str(self->group_id), self->arena);
+    cccc_core_fold_context(self->core, self->slot, &context);
     open_ledger(self);
 }
 

@@ -5,6 +5,7 @@
  * Invariants: I9 (a cursor only moves forward), I11 (applying a ledger from its start gives the live state). Nothing here depends on
  * time, chance or what is pending.
  * Thread: the core's. */
+#include "broker/core/context.h"
 #include "broker/core/runtime.h"
 #include "broker/mutant.h"
 
@@ -307,6 +308,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_RUNTIME_STARTED] = runtime_apply,
     [CCCC_KIND_RUNTIME_EXITED] = runtime_apply,
     [CCCC_KIND_RUNTIME_DELIVERY] = runtime_apply,
+    [CCCC_KIND_CONTEXT_SYNC] = context_apply,
     [CCCC_KIND_CHAT_MESSAGE] = apply_message,
     [CCCC_KIND_CHAT_READ] = apply_read,
     [CCCC_KIND_CHAT_ACK] = apply_ack,
@@ -356,6 +358,7 @@ void group_fini(struct cccc_group *group)
     runtimes_forget_ledger(group);
     relays_fini(group);
     legacy_fini(group);
+    context_fini(group);
     cccc_arena_destroy(&group->document_arena);
     cccc_arena_destroy(&group->config_arena);
     free(group->offline);

@@ -111,14 +111,16 @@ struct cccc_group {
     uint32_t pending_count;
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
-    struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
-    struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;   /* actors with a terminal; runtime.c */
-    struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_legacy *legacy;      /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
-    bool cursors_dirty;              /* read_cursors.json is older than the cursors */
-    uint64_t changed_mono_us;        /* for heads */
+    struct cccc_dedupe *dedupe;         /* (by, client_id) -> seq */
+    struct cccc_dedupe *open_acks;      /* (reader, event id) -> seq: attention messages not acknowledged yet */
+    struct cccc_dedupe *foreign_ids;    /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
+    struct cccc_runtime *runtimes;      /* actors with a terminal; runtime.c */
+    struct cccc_context *context;       /* what it works on; NULL: nothing yet; context_state.c */
+    struct cccc_context *context_ahead; /* the same with what is decided and not durable; NULL: nothing is */
+    struct cccc_relay *relays;          /* cross-group sends whose second step is not recorded yet; cross.c */
+    struct cccc_legacy *legacy;         /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
+    bool cursors_dirty;                 /* read_cursors.json is older than the cursors */
+    uint64_t changed_mono_us;           /* for heads */
 
     bool reconcile;            /* what runs may not be what is wanted: look after this input */
     bool created;              /* its ledger exists or an append with create was issued */
