@@ -6,6 +6,7 @@
  * time, chance or what is pending.
  * Thread: the core's. */
 #include "broker/core/context.h"
+#include "broker/core/headless.h"
 #include "broker/core/runtime.h"
 #include "broker/mutant.h"
 
@@ -359,6 +360,7 @@ void group_fini(struct cccc_group *group)
     relays_fini(group);
     legacy_fini(group);
     context_fini(group);
+    headless_fini(group);
     cccc_arena_destroy(&group->document_arena);
     cccc_arena_destroy(&group->config_arena);
     free(group->offline);

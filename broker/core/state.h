@@ -117,6 +117,7 @@ struct cccc_group {
     struct cccc_runtime *runtimes;      /* actors with a terminal; runtime.c */
     struct cccc_context *context;       /* what it works on; NULL: nothing yet; context_state.c */
     struct cccc_context *context_ahead; /* the same with what is decided and not durable; NULL: nothing is */
+    struct cccc_headless *headless;     /* uthash by actor id; headless.c */
     struct cccc_relay *relays;          /* cross-group sends whose second step is not recorded yet; cross.c */
     struct cccc_legacy *legacy;         /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;                 /* read_cursors.json is older than the cursors */
