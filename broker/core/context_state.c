@@ -2,7 +2,8 @@
 #include "broker/core/context.h"
 #include "proto/json.h"
 
-#include <sodium.h>
+#include <sodium/crypto_hash_sha256.h>
+#include <sodium/utils.h>
 #include <stdlib.h>
 
 /* ---- parts ---- */
