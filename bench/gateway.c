@@ -1,9 +1,9 @@
-/* gateway.c - durable acknowledged sends per second through the gateway, from clients that connect, send one message, wait for its answer and close.
+/* gateway.c - bench_gateway: durable acknowledged sends through the gateway, from clients that connect, send one message, wait for its answer and close.
  *
- * usage: bench_gateway SOCKET GROUP TEXT_BYTES [CLIENTS PROCESSES WARMUP_S SECONDS]
- * CLIENTS (64) are at it at any time, in PROCESSES (4). A follower on events_stream has to see each event once, in the order of seq; when it does not, the run
- * fails. Prints one line of JSON. */
-#include "bench/harness.h"
+ * usage: bench_gateway socket=PATH group=G [connections= text=] and the words of a plan (words.h)
+ * So many `connections` (64) are at it at any time, spread over the sender processes. A follower on events_stream has to see each event once, in the order of
+ * seq; what it does not is `missed`. */
+#include "bench/words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,7 +49,7 @@ static void begin(const struct plan *plan, int epoll)
 }
 
 /* The whole answer is one small line: it comes in one piece. */
-static void finish(int fd, struct bench_lane *lane)
+static void finish(int fd, struct worker_lane *lane)
 {
     char line[16384];
     ssize_t n = recv(fd, line, sizeof line - 1, 0);
@@ -61,14 +61,14 @@ static void finish(int fd, struct bench_lane *lane)
     close(fd);
 }
 
-static void sender(struct bench_shared *shared, struct bench_lane *lane, const void *arg)
+static void sender(struct worker_board *board, struct worker_lane *lane, const void *arg)
 {
     const struct plan *plan = arg;
     int epoll = epoll_create1(EPOLL_CLOEXEC), open = 0;
-    bench_ready(shared);
-    while (!shared->stop || open > 0) {
+    worker_ready(board);
+    while (!board->stop || open > 0) {
         struct epoll_event events[64];
-        for (; !shared->stop && open < plan->clients; open++)
+        for (; !board->stop && open < plan->clients; open++)
             begin(plan, epoll);
         int n = epoll_wait(epoll, events, 64, 1000);
         for (int i = 0; i < n; i++, open--)
@@ -97,14 +97,14 @@ static FILE *follow(const struct plan *plan)
     return fdopen(fd, "r");
 }
 
-static void follower(struct bench_shared *shared, struct bench_lane *lane, const void *arg)
+static void follower(struct worker_board *board, struct worker_lane *lane, const void *arg)
 {
     FILE *stream = follow(arg);
     char *line = NULL;
     size_t size = 0, got = 0;
     unsigned long last = 0;
     bool answered = false;
-    while (!shared->sent_total || lane->done < shared->sent_total - 1) {
+    while (!board->sent_total || lane->done < board->sent_total - 1) {
         errno = 0;
         ssize_t n = getdelim(&line, &size, '\n', stream);
         if (n <= 0 && errno != EAGAIN)
@@ -115,11 +115,11 @@ static void follower(struct bench_shared *shared, struct bench_lane *lane, const
             continue;
         if (!answered) {
             answered = true;
-            bench_ready(shared);
+            worker_ready(board);
         } else if (strncmp(line, "{\"t\":\"event\"", 12) == 0) {
             unsigned long seq = seq_of(line);
             if (last && seq != last + 1)
-                lane->losses++;
+                lane->missed++;
             last = seq;
             lane->done++;
         }
@@ -130,28 +130,21 @@ static void follower(struct bench_shared *shared, struct bench_lane *lane, const
 
 int main(int argc, char **argv)
 {
-    if (argc < 4) {
-        fputs("usage: bench_gateway SOCKET GROUP TEXT_BYTES [CLIENTS PROCESSES WARMUP_S SECONDS]\n", stderr);
+    static struct plan plan;
+    struct worker_plan work = {.sender = sender, .follower = follower, .arg = &plan};
+    words_take(argc, argv, 1);
+    words_plan(&work);
+    plan.path = word_text("socket", NULL);
+    plan.group = word_text("group", NULL);
+    plan.clients = (int)(word_number("connections", 64) / work.senders);
+    plan.request_len =
+        (size_t)snprintf(plan.request, sizeof plan.request,
+                         "{\"v\":1,\"op\":\"send\",\"args\":{\"group_id\":\"%s\",\"text\":\"%s\",\"by\":\"user\",\"to\":[\"peer-1\"]}}\n",
+                         plan.group, word_filler("text", 300));
+    words_check();
+    if (plan.request_len >= sizeof plan.request || plan.clients < 1) {
+        fputs("bench_gateway: the text is too long, or there are fewer connections than senders\n", stderr);
         return 2;
     }
-    static struct plan plan;
-    static char text[4096];
-    int processes = argc > 5 ? atoi(argv[5]) : 4;
-    memset(text, 'x', (size_t)atoi(argv[3]) < sizeof text ? (size_t)atoi(argv[3]) : sizeof text - 1);
-    plan.path = argv[1];
-    plan.group = argv[2];
-    plan.clients = (argc > 4 ? atoi(argv[4]) : 64) / processes;
-    plan.request_len = (size_t)snprintf(
-        plan.request, sizeof plan.request,
-        "{\"v\":1,\"op\":\"send\",\"args\":{\"group_id\":\"%s\",\"text\":\"%s\",\"by\":\"user\",\"to\":[\"peer-1\"]}}\n", plan.group, text);
-    struct bench_result result = {0};
-    bool ok = bench_run(&(struct bench_plan){.sender = sender,
-                                             .follower = follower,
-                                             .senders = processes,
-                                             .warmup_s = argc > 6 ? atof(argv[6]) : 0.5,
-                                             .seconds = argc > 7 ? atof(argv[7]) : 3,
-                                             .arg = &plan},
-                        &result);
-    bench_print("gateway", &result);
-    return ok && result.losses == 0 && result.failed == 0 && result.followed == result.sent ? 0 : 1;
+    return words_run("gateway", &work);
 }

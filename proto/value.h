@@ -132,6 +132,7 @@ typedef struct cccc_builder {
     uint32_t capacity;
 } cccc_builder_t;
 
+/* Empty ones, with room for so many members at first. */
 cccc_builder_t cccc_map_builder(cccc_arena_t *arena, uint32_t capacity_hint);
 cccc_builder_t cccc_array_builder(cccc_arena_t *arena, uint32_t capacity_hint);
 /* `key` is borrowed and must not be in the map yet (asserted in debug builds for small maps). */
@@ -175,3 +176,5 @@ void cccc_pack_uint(cccc_buf_t *b, uint64_t u);
 void cccc_pack_bool(cccc_buf_t *b, bool v);
 void cccc_pack_nil(cccc_buf_t *b);
 void cccc_pack_bin(cccc_buf_t *b, const void *bytes, size_t len);
+/* The head of a binary, whose `len` bytes the caller puts behind it. */
+void cccc_pack_bin_head(cccc_buf_t *b, size_t len);

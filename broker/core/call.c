@@ -70,6 +70,16 @@ void call_fail(call_t *call, cccc_err_t err, const char *fmt, ...)
     va_end(args);
 }
 
+void call_fail_cause(call_t *call, cccc_err_t err, cccc_err_t cause, const char *fmt, ...)
+{
+    cccc_builder_t details = cccc_map_builder(call->arena, 1);
+    cccc_map_add(&details, "cause", cccc_text(cccc_err_code(cause)));
+    va_list args;
+    va_start(args, fmt);
+    fail(call, err, &details.value, fmt, args);
+    va_end(args);
+}
+
 void call_fail_details(call_t *call, cccc_err_t err, cccc_value_t details, const char *fmt, ...)
 {
     va_list args;

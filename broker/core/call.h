@@ -55,6 +55,8 @@ struct cccc_call {
 
 /* Answer with an error. printf-like message: what, why, what next. */
 void call_fail(call_t *call, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same where CCCC 0.4.0 has one code for several causes: details say which one it was. */
+void call_fail_cause(call_t *call, cccc_err_t err, cccc_err_t cause, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same with details (a map in the arena). */
 void call_fail_details(call_t *call, cccc_err_t err, cccc_value_t details, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Answer with `result`, a map. Adds `ignored` when arguments were, and nothing else. */
@@ -101,6 +103,7 @@ bool call_read_event(call_t *call, uint32_t index, struct cccc_event *out);
 
 /* ---- effects and helpers ---- */
 
+/* One more effect, of zeros but for its kind, at the end of those collected; valid until the next one. */
 struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind);
 /* What every input of the core begins and ends with. */
 void core_begin_input(struct cccc_core *core, const struct cccc_moment *now);

@@ -1,5 +1,6 @@
 /* context_state.c - the state of a group's context, as a fold. See context.h. */
 #include "broker/core/context.h"
+#include "broker/core/snapshot.h"
 #include "proto/json.h"
 
 #include <sodium/crypto_hash_sha256.h>
@@ -120,6 +121,36 @@ void context_apply(struct cccc_group *group, const struct cccc_event *event, ccc
     cccc_arena_destroy(&arena);
     if (group->context_ahead && group->context_ahead->seq <= event->seq)
         context_free(&group->context_ahead);
+}
+
+/* ---- the part of a snapshot: [seq, state], or nil ---- */
+
+void context_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    if (!group->context || group->context->seq == UINT64_MAX) {
+        cccc_pack_nil(out); /* the files have all of it */
+        return;
+    }
+    cccc_pack_array(out, 2);
+    cccc_pack_uint(out, group->context->seq);
+    cccc_pack_value(out, &group->context->state);
+}
+
+/* Files that are newer, or changed since, count as they are. */
+bool context_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    uint64_t seq;
+    if (cccc_is_nil(v))
+        return true;
+    const cccc_value_t *row = snapshot_row(v, 2);
+    if (!row || !cccc_as_uint(&row[0], &seq) || !cccc_is_map(&row[1]))
+        return false;
+    if (group->context && group->context->seq >= seq)
+        return true;
+    context_free(&group->context);
+    group->context = context_new(&row[1], seq);
+    group->context->unstored = true;
+    return true;
 }
 
 /* ---- files ---- */

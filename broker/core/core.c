@@ -471,6 +471,7 @@ void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_sl
     while (group->pending && group->pending->event.seq <= seq) {
         struct cccc_pending *p = pending_pop(self, group);
         prefetch_after(p);
+        self->acked_count += p->call && p->call->conn != 0;
         apply_event(self, group, &p->event, p->kind);
         if (!CCCC_MUTANT_IS(PUBLISH_BEFORE_COMMIT))
             publish_event(self, group, p);
@@ -675,6 +676,7 @@ void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap)
 {
     struct cccc_group *group = self->groups[slot];
+    gaps_add(group, gap);
     core_log(self, 4, "LEDGER-GAP", "the ledger has a gap; cccc doctor says more group=%s from_seq=%llu to_seq=%llu reason=%s", group->id,
              (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq, gap->reason);
 }

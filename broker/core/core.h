@@ -56,7 +56,7 @@ struct cccc_daemon_facts {
     int32_t pid;
     uint64_t started_mono_us;
     uint64_t epoch;
-    uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
+    uint64_t requests, durable, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
     uint64_t publication_bytes, withheld_publications, dropped_followers;
     uint64_t gateway_connections, gateway_streams, gateway_requests, gateway_shed;
@@ -71,7 +71,12 @@ struct cccc_ledger_policy {
     uint64_t keep_tail_lines;  /* so many of its newest lines stay in it */
 };
 
+/* The name of the i-th setting a group has (group_settings_update), or NULL behind the last. */
+const char *cccc_core_setting_name(size_t i);
+
+/* A core without groups, followed by everybody (cccc_core_followed). */
 cccc_core_t *cccc_core_new(void);
+/* Answers nobody. Takes and nulls. */
 void cccc_core_destroy(cccc_core_t **self);
 
 /* Effects are collected inside the core until taken. Every call below may add some. */
@@ -100,6 +105,12 @@ void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
 
+/* Is the group's state such that it may be saved now: the fold of its ledger up to its head (*seq), and nothing else? */
+bool cccc_core_snapshot_due(const cccc_core_t *self, cccc_slot_t slot, uint64_t *seq);
+/* Append that state to `out`, for cccc_core_fold_snapshot. Takes about as long as copying it. */
+void cccc_core_snapshot(const cccc_core_t *self, cccc_slot_t slot, cccc_buf_t *out);
+
+/* How the group's ledger is to be kept, from its settings as they are now. */
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
@@ -127,6 +138,10 @@ void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
 /* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
+/* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of
+ * another version, damaged, or group.yaml was edited before it): begin again. */
+bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len);
+/* The next event of its ledger; or that the ones in between cannot be read, which inboxes name from then on. */
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Take over a group that was begun and folded in a core of its own (`from`, which is destroyed): its slot here, to be ended here. That core may have
@@ -158,6 +173,8 @@ typedef struct cccc_bytes {
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
+/* Call before another thread gets `self` to release it: what this thread did with it happens before its end, whatever way it takes there. */
+void cccc_bytes_hand_over(cccc_bytes_t *self);
 /* Keep up to `max` released ones of the usual size for the next ones, of all threads; 0, as at first: none. Fewer than before gives the surplus back.
  * Call with 0 at the end. */
 void cccc_bytes_keep_spare(unsigned max);

@@ -97,6 +97,7 @@ struct cccc_runtime {
 
 /* ---- runtime.c ---- */
 
+/* The entry of an actor; NULL: it has no terminal, or there is none of that id. */
 struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id);
 /* After a change of the document: an entry for every actor, and readers' shortcut to those with a terminal. */
 void runtimes_sync(struct cccc_group *group);

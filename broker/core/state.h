@@ -119,9 +119,11 @@ struct cccc_group {
     struct cccc_context *context_ahead; /* the same with what is decided and not durable; NULL: nothing is */
     struct cccc_headless *headless;     /* uthash by actor id; headless.c */
     struct cccc_relay *relays;          /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_legacy *legacy;         /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
-    bool cursors_dirty;                 /* read_cursors.json is older than the cursors */
-    uint64_t changed_mono_us;           /* for heads */
+    struct cccc_gap *gaps;              /* what the fold could not read, by seq; gaps.c */
+    uint32_t gap_count;
+    struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
+    bool cursors_dirty;         /* read_cursors.json is older than the cursors */
+    uint64_t changed_mono_us;   /* for heads */
 
     bool reconcile;            /* what runs may not be what is wanted: look after this input */
     bool created;              /* its ledger exists or an append with create was issued */
@@ -168,6 +170,7 @@ struct cccc_core {
     bool stopping;
     bool to_reconcile;                      /* a group's `reconcile` is set */
     uint64_t pending_count, pending_bytes;  /* of all groups */
+    uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */
     bool events_followed, inboxes_followed; /* cccc_core_followed */
     cccc_buf_t scratch;                     /* for one encoding at a time */
     char ts[28];                            /* ts_us as text */

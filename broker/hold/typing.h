@@ -41,6 +41,7 @@ struct typing_terminal {
     int64_t now_ms; /* monotonic */
 };
 
+/* Idle; and free a text that was not typed to its end. */
 void typing_init(struct typing *self);
 void typing_fini(struct typing *self);
 /* Begin; idle before. The text is made safe here. CCCC_OK even when it fails at once: look at the outcome. */

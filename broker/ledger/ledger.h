@@ -4,6 +4,7 @@
  * as words to filter by. FORMAT.md has the file format and the recovery rule.
  * A ledger object belongs to one thread (the loop). Work that blocks leaves it as owned messages that any thread may run: a batch
  * (cccc_batch_commit), a read (cccc_read_run), a mark (cccc_mark_write). Results come back to the owner.
+ * To the broker this is the contract of any storage engine: open leads, append continues, done says what became of it, reads go by seq.
  * Invariants: I1, I2, I4 of ARCHITECTURE.md. */
 #pragma once
 
@@ -48,7 +49,7 @@ struct cccc_recovery {
 
 /* Called for every accepted line in order while opening; borrows `event`. */
 typedef void (*cccc_fold_fn)(void *arg, const struct cccc_event *event);
-/* Called where lines are missing or damaged, between the folds around it. */
+/* Called where lines are missing or damaged, between the folds around it; of what is known (below), where opening comes by. */
 typedef void (*cccc_fold_gap_fn)(void *arg, const struct cccc_gap *gap);
 
 struct cccc_ledger_options {
@@ -61,7 +62,7 @@ struct cccc_ledger_options {
     cccc_fold_gap_fn fold_gap; /* may be NULL */
     void *arg;
     /* What the caller knows already: events up to known_seq (0: nothing), whose line has that crc, are not folded. If the ledger has no such line, `forget` is
-     * called, and everything is folded from the beginning. */
+     * called, and everything is folded (and every gap told) from the beginning. */
     uint64_t known_seq;
     uint32_t known_crc;
     void (*forget)(void *arg);
@@ -78,7 +79,9 @@ void cccc_ledger_close(cccc_ledger_t **self);
 
 uint64_t cccc_ledger_head(const cccc_ledger_t *self);    /* last appended seq, durable or not; 0 = empty */
 uint64_t cccc_ledger_durable(const cccc_ledger_t *self); /* last durable seq */
-uint64_t cccc_ledger_size(const cccc_ledger_t *self);    /* durable bytes of the active file */
+/* The durable head and the `crc` of its line. False: there is none, or the line is of the older format, which has no checksum. */
+bool cccc_ledger_position(const cccc_ledger_t *self, uint64_t *seq, uint32_t *crc);
+uint64_t cccc_ledger_size(const cccc_ledger_t *self); /* durable bytes of the active file */
 cccc_ledger_health_t cccc_ledger_health(const cccc_ledger_t *self);
 const char *cccc_ledger_note(const cccc_ledger_t *self); /* one sentence on why health is not OK; "" otherwise */
 /* Bytes appended and not yet durable. */
@@ -143,7 +146,8 @@ struct cccc_read_result {
     const uint32_t *event_ends; /* event i is events[ends[i-1]..ends[i]) */
     const struct cccc_gap *gaps;
     uint32_t gap_count;
-    uint64_t checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered */
+    uint64_t
+        checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered; AFTER: never behind the last one, or the last one lost */
     bool more;
 };
 /* Events rise in seq in every mode. To go on: AFTER and BEFORE with seq = checked_seq, SEQS with those above checked_seq. A run looks at no more than
@@ -152,8 +156,6 @@ struct cccc_read_result {
 const struct cccc_read_result *cccc_read_result(const cccc_read_t *self);
 /* Takes and nulls. Owner thread. */
 void cccc_read_destroy(cccc_read_t **self);
-/* First seq that can be read. */
-uint64_t cccc_ledger_first(const cccc_ledger_t *self);
 
 /* Offline: judge a ledger without changing anything (doctor, `cccc ledger verify`). `each` per finding, in the order of the file, once all of it has been
  * read; `progress` (may be NULL) with bytes done and in all. */

@@ -293,7 +293,7 @@ static void run_after(cccc_read_t *read)
     const struct cccc_read_query *q = &read->query;
     struct cccc_read_result *result = &read->result;
     struct walk walk;
-    result->checked_seq = q->seq;
+    result->checked_seq = q->seq < read->end_seq ? q->seq : read->end_seq;
     if (read->file && q->seq < read->end_seq) {
         find_ways(read, q->seq + 1, 0);
         uint64_t begin = read->entries[0].offset;

@@ -179,6 +179,48 @@ static void add_row(cli_table_t *table, const struct offline_ledger *ledger)
     cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, report->broken);
 }
 
+/* A group of which nothing is left to judge. */
+static void judge_lost(struct cli *cli, const struct offline_lost *lost, struct offline_ledger *out)
+{
+    *out = (struct offline_ledger){.cli = cli, .group = lost->group, .findings = cccc_array_builder(cli->arena, 0)};
+    out->err =
+        cccc_fail(&out->message, CCCC_E_DAMAGED, "(%s) is registered, but %s; restore it from a backup, or `cccc groups --forget-missing`",
+                  lost->title, lost->what);
+}
+
+/* Judge what there is, then what is registered and not there (with --all). */
+struct judgement {
+    struct cli *cli;
+    cli_table_t *table;
+    cccc_builder_t ledgers;
+    bool with_findings, damaged;
+};
+
+static void take_in(struct judgement *self, const struct offline_ledger *ledger)
+{
+    self->damaged = self->damaged || offline_is_damaged(ledger);
+    cccc_array_add(&self->ledgers, offline_value(ledger));
+    add_row(self->table, ledger);
+    if (self->with_findings && !self->cli->json)
+        offline_print_findings(ledger);
+}
+
+static void judge_registered(struct judgement *self)
+{
+    struct cli *cli = self->cli;
+    struct cccc_errmsg m;
+    struct offline_lost *lost;
+    cccc_value_t registry = cccc_json_file(&cccc_vfs_posix, cli_printf(cli, "%s/registry.json", cli->home.root), cli->arena, &m);
+    uint32_t count = offline_lost_groups(cli, &registry, &lost);
+    for (uint32_t i = 0; i < count; i++) {
+        struct offline_ledger ledger;
+        if (lost[i].in_trash)
+            continue;
+        judge_lost(cli, &lost[i], &ledger);
+        take_in(self, &ledger);
+    }
+}
+
 /* The ids to judge: one group's, or all. */
 static int chosen_groups(struct cli *cli, cccc_value_t *ids)
 {
@@ -208,32 +250,28 @@ static int judge_chosen(struct cli *cli, bool with_findings)
 {
     static const char *const headings[] = {"GROUP", "LEDGER", "EVENTS", "FIRST", "LAST", "BYTES", "BROKEN"};
     cccc_value_t ids = cccc_nil();
-    bool damaged = false;
     int status = chosen_groups(cli, &ids);
     if (status)
         return status;
-    cli_table_t *table = cli_table_new(cli, headings, 7);
-    cccc_builder_t ledgers = cccc_array_builder(cli->arena, cli_count(&ids));
+    struct judgement self = {cli, cli_table_new(cli, headings, 7), cccc_array_builder(cli->arena, cli_count(&ids)), with_findings, false};
     for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct offline_ledger ledger;
         cccc_str_t id = {0};
         cccc_as_str(cli_item(&ids, i), &id);
         offline_judge(cli, cccc_arena_str(cli->arena, id).ptr, &ledger);
-        damaged = damaged || offline_is_damaged(&ledger);
-        cccc_array_add(&ledgers, offline_value(&ledger));
-        add_row(table, &ledger);
-        if (with_findings && !cli->json)
-            offline_print_findings(&ledger);
+        take_in(&self, &ledger);
     }
+    if (cli_flag(cli, "all"))
+        judge_registered(&self);
     if (cli->json) {
         cccc_builder_t result = cccc_map_builder(cli->arena, 2);
-        cccc_map_add(&result, "ledgers", ledgers.value);
+        cccc_map_add(&result, "ledgers", self.ledgers.value);
         cli_result(cli, &result.value);
-        cli_table_free(&table);
+        cli_table_free(&self.table);
     } else {
-        cli_table_print(&table);
+        cli_table_print(&self.table);
     }
-    return with_findings && damaged ? cccc_err_exit_status(CCCC_E_DAMAGED) : 0;
+    return with_findings && self.damaged ? cccc_err_exit_status(CCCC_E_DAMAGED) : 0;
 }
 
 int cmd_ledger_verify(struct cli *cli)

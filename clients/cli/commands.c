@@ -2,7 +2,9 @@
  *
  * A row with `run` NULL is a noun; its verbs follow it. Rows are in the order help shows them.
  * Thread: none; constant. */
+#include "broker/core/core.h"
 #include "clients/cli/cli.h"
+#include "proto/kinds.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +47,7 @@
 #define OPT_TO                                                                                                                             \
     {                                                                                                                                      \
         .name = "to", .letter = 't', .arg = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; lists with commas",       \
-        .repeat = true                                                                                                                     \
+        .type = CLI_LIST, .repeat = true                                                                                                   \
     }
 #define OPT_PRIORITY                                                                                                                       \
     {                                                                                                                                      \
@@ -118,8 +120,23 @@
         .name = "BLOB", .help = "path of the blob: state/blobs/...", .required = true                                                      \
     }
 
+static const char *kind_word(size_t i)
+{
+    size_t kind = CCCC_KIND_UNKNOWN + 1 + i;
+    return kind < CCCC_KIND_COUNT ? cccc_kind_word((cccc_kind_t)kind) : NULL;
+}
+
+static const char *command_word(size_t i)
+{
+    for (size_t at = 0; at < cli_command_count; at++)
+        if (!cli_commands[at].noun && i-- == 0)
+            return cli_commands[at].name;
+    return NULL;
+}
+
 const struct cli_option cli_common_options[] = {
     {.name = "help", .letter = 'h', .help = "show help and leave"},
+    {.name = "version", .help = "show the version and leave"},
     {.name = "json", .help = "one JSON document on standard output; JSON lines where output goes on"},
     {.name = "color", .arg = "WHEN", .help = "auto, always or never (default: auto)", .words = "auto|always|never"},
     {.name = "home", .arg = "DIR", .help = "the home (default: CCCC_HOME, else ~/.cccc)", .place = CLI_DIRECTORY},
@@ -190,14 +207,20 @@ const struct cli_command cli_commands[] = {
                         {.name = "follow", .letter = 'f', .help = "go on with what is appended"},
                         {.name = "since", .arg = "TIME", .help = "not older than: 90s, 10m, 2h, 3d, today, a date, or RFC 3339"},
                         {.name = "from", .arg = "SEQ", .help = "from this number on"},
-                        {.name = "kind", .letter = 'k', .arg = "KIND", .help = "only these kinds; lists with commas", .repeat = true},
+                        {.name = "kind",
+                         .letter = 'k',
+                         .arg = "KIND",
+                         .help = "only these kinds; lists with commas",
+                         .suggest = kind_word,
+                         .type = CLI_LIST,
+                         .repeat = true},
                         {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what this actor sent or was sent"},
                         {.name = "raw", .help = "text as it is, control characters included; never to a terminal"}),
      .run = cmd_tail},
     /* ---- state ---- */
     {.name = "status",
      .summary = "the daemon and the groups at a glance",
-     .about = "Starts nothing. Exits 3 when no daemon runs.",
+     .about = "Starts nothing. Exits 3 when no daemon runs, 5 when there is one that cannot be reached.",
      .examples = EXAMPLES("cccc status", "cccc status --json  # for programs"),
      .run = cmd_status},
     {.name = "groups",
@@ -236,7 +259,7 @@ const struct cli_command cli_commands[] = {
     {.noun = "daemon",
      .name = "status",
      .summary = "say whether the daemon runs",
-     .about = "Exits 0 when it does, 3 when not.",
+     .about = "Exits 0 when it does, 3 when not, 5 when there is one that cannot be reached.",
      .examples = EXAMPLES("cccc daemon status", "cccc daemon status --json  # all figures"),
      .run = cmd_daemon_status},
     {.noun = "daemon",
@@ -331,7 +354,7 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc group settings  # all of them",
                           "cccc group settings default_send_to=broadcast  # messages without --to go to everybody"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
-     .args = ARGS({.name = "NAME=VALUE", .help = "a setting and its new value", .repeat = true}),
+     .args = ARGS({.name = "NAME=VALUE", .help = "a setting and its new value", .repeat = true, .suggest = cccc_core_setting_name}),
      .run = cmd_group_settings},
     {.noun = "group",
      .name = "delete",
@@ -485,7 +508,7 @@ const struct cli_command cli_commands[] = {
      .options =
          OPTIONS(OPT_GROUP, {.name = "set", .arg = "NAME", .help = "set this variable"},
                  {.name = "from-file", .arg = "FILE", .help = "the file that holds the value (default: standard input)", .place = CLI_FILE},
-                 {.name = "unset", .arg = "NAME", .help = "forget it; lists with commas", .repeat = true},
+                 {.name = "unset", .arg = "NAME", .help = "forget it; lists with commas", .type = CLI_LIST, .repeat = true},
                  {.name = "clear", .help = "forget all"}, {.name = "keys", .help = "list the names (what happens without options)"}),
      .args = ARGS(ARG_ACTOR),
      .run = cmd_actor_secrets},
@@ -512,11 +535,13 @@ const struct cli_command cli_commands[] = {
      .name = "get",
      .summary = "fetch a blob",
      .examples = EXAMPLES("cccc blob get state/blobs/3f0c_trace.log -o trace.log", "cccc blob get state/blobs/3f0c_trace.log | less"),
-     .options = OPTIONS(OPT_GROUP, {.name = "output",
-                                    .letter = 'o',
-                                    .arg = "FILE",
-                                    .help = "write it there (default: standard output, if that is no terminal)",
-                                    .place = CLI_FILE}),
+     .options = OPTIONS(
+         OPT_GROUP,
+         {.name = "output",
+          .letter = 'o',
+          .arg = "FILE",
+          .help = "write it there (default: standard output, if that is no terminal); a link is followed, a device or pipe written through",
+          .place = CLI_FILE}),
      .args = ARGS(ARG_BLOB),
      .run = cmd_blob_get},
     {.noun = "blob",
@@ -615,6 +640,28 @@ const struct cli_command cli_commands[] = {
               "group. Prints each check. Exits 0 or 1.",
      .examples = EXAMPLES("cccc smoke", "cccc smoke --json"),
      .run = cmd_smoke},
+    {.name = "bench",
+     .summary = "measure how fast messages are stored and followed here",
+     .about =
+         "Starts a scratch daemon in a scratch home, sends from several processes, and prints the rate, how long acknowledgements took, "
+         "and what the disk itself took for a sync in the same seconds: an acknowledgement waits for one. Each figure is the median of the "
+         "runs, with the smallest and the largest. Clients keep --window requests open; with --rate messages are due at fixed times, and "
+         "a latency counts from when its message was due. Leaves nothing behind.",
+     .examples = EXAMPLES("cccc bench", "cccc bench --dir /srv --clients 1 --window 1  # what one sender waits, on another disk",
+                          "cccc bench --rate 10000 --runs 3 --json"),
+     .options = OPTIONS(
+         {.name = "clients", .arg = "N", .help = "sender processes (default: 8)", .type = CLI_NUMBER},
+         {.name = "window", .arg = "N", .help = "requests each keeps open (default: 125)", .type = CLI_NUMBER},
+         {.name = "batch", .arg = "N", .help = "messages of a request (default: 1)", .type = CLI_NUMBER},
+         {.name = "rate", .arg = "N", .help = "messages per second of all together (default: as fast as it goes)", .type = CLI_NUMBER},
+         {.name = "followers", .arg = "N", .help = "processes that read every event (default: 1)", .type = CLI_NUMBER},
+         {.name = "text", .arg = "BYTES", .help = "length of a message (default: 300)", .type = CLI_NUMBER},
+         {.name = "seconds", .arg = "N", .help = "length of a run (default: 2)", .type = CLI_NUMBER},
+         {.name = "runs", .arg = "N", .help = "how many (default: 5)", .type = CLI_NUMBER},
+         {.name = "messages", .arg = "N", .help = "a run ends early after so many (default: 1000000)", .type = CLI_NUMBER},
+         {.name = "dir", .arg = "DIR", .help = "where the scratch home is made (default: TMPDIR, else /tmp)", .place = CLI_DIRECTORY},
+         {.name = "this-home", .help = "measure the daemon of this home instead, in a scratch group that is deleted again"}),
+     .run = cmd_bench},
     {.name = "version",
      .summary = "print the version",
      .examples = EXAMPLES("cccc version", "cccc version --json  # with the daemon's"),
@@ -623,7 +670,7 @@ const struct cli_command cli_commands[] = {
      .summary = "help for a command or a topic",
      .examples = EXAMPLES("cccc help topics", "cccc help group create", "cccc help --man tail | man -l -  # the manual page"),
      .options = OPTIONS({.name = "man", .help = "print the manual page instead"}),
-     .args = ARGS({.name = "COMMAND", .help = "the command's words, or a topic", .repeat = true}),
+     .args = ARGS({.name = "COMMAND", .help = "the command's words, or a topic", .repeat = true, .suggest = command_word}),
      .run = cmd_help},
     {.name = "completion",
      .summary = "print a shell's completion script",

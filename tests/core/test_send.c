@@ -437,6 +437,24 @@ static void refused_message_wakes_nobody(void **state)
     team_end(&b);
 }
 
+/* A priority that is none is what is said first, whatever else is wrong (reference 3.9). */
+static void priority_is_looked_at_first(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    static const char *const ops[] = {"send", "reply", "send_cross_group"};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        assert_string_equal(bench_code(bench_ask(b, ops[i], "{'text':'x','priority':'loud'}")), "invalid_priority");
+        assert_string_equal(bench_code(bench_ask(b, ops[i], "{'text':'x','priority':'normal'}")), "missing_group_id");
+        assert_string_equal(
+            bench_code(bench_ask(b, ops[i],
+                                 "{'group_id':'g_00000000ffff','dst_group_id':'" OTHER "','reply_to':'x','text':'x','priority':'loud'}")),
+            "invalid_priority");
+    }
+    assert_string_equal(bench_code(bench_ask(b, "send", "{'group_id':'%s','to':['lead'],'text':'x','priority':' '}", TEAM)), "ok");
+    team_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +478,7 @@ int main(void)
         cmocka_unit_test(audience_is_resolved_when_it_is_sent),
         cmocka_unit_test(message_wakes_an_idle_group),
         cmocka_unit_test(refused_message_wakes_nobody),
+        cmocka_unit_test(priority_is_looked_at_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
