@@ -522,7 +522,7 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
 cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena)
 {
     const struct cccc_group *group = self->groups[slot];
-    cccc_builder_t map = cccc_map_builder(arena, 10);
+    cccc_builder_t map = cccc_map_builder(arena, 12);
     cccc_map_add(&map, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(group->id))));
     cccc_map_add(&map, "head_seq", cccc_uint(group->head_seq));
     cccc_map_add(&map, "head_id", cccc_string(cccc_arena_str(arena, cccc_str(group->head_id))));
@@ -533,5 +533,6 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "open_acks", cccc_uint(dedupe_count(group->open_acks)));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
     cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
+    cccc_map_add(&map, "context", group->context ? cccc_value_copy(arena, &group->context->state) : cccc_nil());
     return map.value;
 }

@@ -44,6 +44,15 @@ static void context_free(struct cccc_context **self)
     *self = NULL;
 }
 
+/* Put a state in the place of another, which it may still borrow from. */
+static struct cccc_context *replace(struct cccc_context **place, const cccc_value_t *state, uint64_t seq)
+{
+    struct cccc_context *fresh = context_new(state, seq);
+    context_free(place);
+    *place = fresh;
+    return fresh;
+}
+
 const cccc_value_t *context_ahead(const struct cccc_group *group)
 {
     const struct cccc_context *context = group->context_ahead ? group->context_ahead : group->context;
@@ -63,8 +72,7 @@ void context_fini(struct cccc_group *group)
 
 void context_decided(call_t *call, const cccc_value_t *state)
 {
-    context_free(&call->group->context_ahead);
-    call->group->context_ahead = context_new(state, call->appended->event.seq);
+    replace(&call->group->context_ahead, state, call->appended->event.seq);
 }
 
 void cccc_core_fold_context(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *files)
@@ -77,8 +85,7 @@ void cccc_core_fold_context(cccc_core_t *self, cccc_slot_t slot, const cccc_valu
     cccc_value_t without = context_part(arena, files, "context");
     without = cccc_map_without(arena, &without, CCCC_STR("ledger_seq"));
     cccc_value_t state = cccc_map_with(arena, files, CCCC_STR("context"), without);
-    context_free(&group->context);
-    group->context = context_new(&state, cccc_get_uint(context, "ledger_seq", UINT64_MAX));
+    replace(&group->context, &state, cccc_get_uint(context, "ledger_seq", UINT64_MAX));
     cccc_arena_destroy(&arena);
 }
 
@@ -115,9 +122,7 @@ void context_apply(struct cccc_group *group, const struct cccc_event *event, ccc
         return; /* of CCCC 0.4.0, whose events say only that something changed; or in the files already */
     cccc_arena_t *arena = cccc_arena_new(2048);
     cccc_value_t state = merged(arena, group->context ? &group->context->state : NULL, changed);
-    context_free(&group->context);
-    group->context = context_new(&state, event->seq);
-    group->context->unstored = group->folding;
+    replace(&group->context, &state, event->seq)->unstored = group->folding;
     cccc_arena_destroy(&arena);
     if (group->context_ahead && group->context_ahead->seq <= event->seq)
         context_free(&group->context_ahead);
@@ -147,9 +152,7 @@ bool context_load(struct cccc_group *group, const cccc_value_t *v)
         return false;
     if (group->context && group->context->seq >= seq)
         return true;
-    context_free(&group->context);
-    group->context = context_new(&row[1], seq);
-    group->context->unstored = true;
+    replace(&group->context, &row[1], seq)->unstored = true;
     return true;
 }
 
