@@ -38,6 +38,16 @@ static cccc_str_t task_id(const char *name, cccc_arena_t *arena)
     return cccc_arena_str(arena, (cccc_str_t){name, 1 + digits});
 }
 
+/* A task that cannot be read is an empty one, so that no other gets its id, and with that its file. */
+static cccc_value_t unreadable(cccc_arena_t *arena, cccc_str_t id)
+{
+    cccc_builder_t task = cccc_map_builder(arena, 3);
+    cccc_map_add(&task, "id", cccc_string(id));
+    cccc_map_add(&task, "name", cccc_text(""));
+    cccc_map_add(&task, "status", cccc_text("planned"));
+    return task.value;
+}
+
 static void add_task(void *arg, const char *name)
 {
     struct tasks *self = arg;
@@ -47,8 +57,9 @@ static void add_task(void *arg, const char *name)
     struct cccc_path path;
     snprintf(path.z, sizeof path.z, "%.4000s/%.32s", self->folder.z, name);
     cccc_value_t task = read_file(self->vfs, path.z, self->arena);
-    if (cccc_is_map(&task))
-        cccc_map_add_key(&self->map, id, task);
+    if (!cccc_is_map(&task))
+        task = unreadable(self->arena, id);
+    cccc_map_add_key(&self->map, id, task);
 }
 
 cccc_value_t cccc_context_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena)

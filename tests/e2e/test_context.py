@@ -63,15 +63,16 @@ def test_a_context_of_0_4_0_is_kept_and_gone_on_from(home):
     (folder / "ledger.jsonl").write_text("")
     (folder / "context/context.yaml").write_text("vision: old\nmeta: {contract: {a: b}}\nmilestones:\n- {id: M3, name: m, status: active}\nnotes: []\n")
     (folder / "context/tasks/T007.yaml").write_text("id: T007\nname: old task\nstatus: planned\nsteps: []\n")
-    (folder / "context/tasks/broken.yaml").write_text("{")
+    (folder / "context/tasks/T009.yaml").write_text("{")
     home.start()
     assert call(home, "context_get", group_id=group)["vision"] == "old"
     changes = call(home, "context_sync", group_id=group, ops=[{"op": "task.create", "name": "new"}, {"op": "milestone.create", "name": "n"}])["changes"]
-    assert [c["detail"] for c in changes] == ["Created T008", "Created M4"]
+    assert [c["detail"] for c in changes] == ["Created T010", "Created M4"]
     home.kill()
     home.start()
-    assert [t["id"] for t in call(home, "task_list", group_id=group)["tasks"]] == ["T007", "T008"]
-    assert files(home, group)["context.yaml"]["meta"] == {"contract": {"a": "b"}}
+    assert [t["id"] for t in call(home, "task_list", group_id=group)["tasks"]] == ["T007", "T009", "T010"]
+    assert (folder / "context/tasks/T009.yaml").read_text() == "{"  # nobody touched what nobody could read
+    assert yaml.safe_load((folder / "context/context.yaml").read_text())["meta"] == {"contract": {"a": "b"}}
 
 
 def test_headless_actors_say_what_they_do(served):
