@@ -18,8 +18,6 @@
  * CCCC_E_TOO_LARGE: more than `max_bytes`. CCCC_E_INVALID_REQUEST: *m says what and at which byte. */
 cccc_err_t cccc_msgpack_read(const char *bytes, size_t len, size_t max_bytes, cccc_arena_t *arena, cccc_value_t *out,
                              struct cccc_errmsg *m);
-/* The same checks without a result. */
-cccc_err_t cccc_msgpack_check(const char *bytes, size_t len, size_t max_bytes, struct cccc_errmsg *m);
 
 /* An id of a request, echoed verbatim: an integer or a string of at most CCCC_REQUEST_ID_BYTES_MAX, kept packed. len 0 = none. */
 struct cccc_request_id {

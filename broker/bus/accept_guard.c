@@ -20,7 +20,7 @@ enum { DESCRIPTORS_RESERVED = 64, NAP_MS = 10 };
 /* Not pids: no connection, and a process of a namespace that cannot be seen from here. */
 enum { NOBODY = 0, UNSEEN = -1 };
 
-static _Atomic uint64_t taken, shed;
+static _Atomic uint64_t shed;
 static atomic_int highest_fd = INT32_MAX; /* connections above it are shed */
 static atomic_int spare_fd = -1;
 static atomic_int highest_taken = -1;
@@ -48,11 +48,6 @@ uint64_t cccc_accept_guard_init(void)
     if (atomic_load(&spare_fd) < 0)
         atomic_store(&spare_fd, open_spare());
     return limit.rlim_cur;
-}
-
-uint64_t cccc_accept_guard_taken(void)
-{
-    return atomic_load_explicit(&taken, memory_order_relaxed);
 }
 
 uint64_t cccc_accept_guard_shed(void)
@@ -168,7 +163,6 @@ int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict
         close(s);
         return aborted();
     }
-    atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
     if (s > atomic_load_explicit(&highest_taken, memory_order_relaxed))
         atomic_store_explicit(&highest_taken, s, memory_order_relaxed);
     return s;

@@ -14,8 +14,7 @@
 uint64_t cccc_accept_guard_init(void);
 /* Take a connection with the same care for descriptors, but not counted per process: the gateway does that for its own. -1: nothing to take, or it was shed. Any thread. */
 int cccc_accept(int listener);
-/* Connections taken and shed since the start. */
-uint64_t cccc_accept_guard_taken(void);
+/* Connections shed since the start. */
 uint64_t cccc_accept_guard_shed(void);
 /* The highest descriptor a connection ever had; -1: there was none. */
 int cccc_accept_guard_highest(void);

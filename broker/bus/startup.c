@@ -81,16 +81,17 @@ static bool is_below_holder(const char *home)
     return false;
 }
 
-/* cccc-hold beside us, or where it is installed. */
+/* cccc-hold beside us (a build tree), or where an installation has it, wherever that was put. */
 static void find_hold_program(char *out, size_t size)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = '\0';
     char *slash = strrchr(self, '/');
-    snprintf(out, size, "%.*s/cccc-hold", slash ? (int)(slash - self) : 0, self);
+    int folder = slash ? (int)(slash - self) : 0;
+    snprintf(out, size, "%.*s/cccc-hold", folder, self);
     if (access(out, X_OK) < 0)
-        snprintf(out, size, "%s/cccc-hold", CCCC_LIBEXEC);
+        snprintf(out, size, "%.*s/" CCCC_LIBEXEC_FROM_BIN "/cccc-hold", folder, self);
     if (access(out, X_OK) < 0)
         out[0] = '\0';
 }
@@ -105,6 +106,8 @@ static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_
     find_hold_program(bus->home.hold_program, sizeof bus->home.hold_program);
     if (err == CCCC_OK)
         err = take_lock(bus, m);
+    if (err == CCCC_OK) /* the daemon that held the lock until now has taken its socket directory with it */
+        err = cccc_home_prepare(bus->vfs, &bus->home, m);
     if (err == CCCC_OK)
         err = cccc_log_open(bus->vfs, &bus->home, m);
     if (err == CCCC_OK)

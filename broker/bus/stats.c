@@ -49,7 +49,7 @@ void cccc_stats_count(struct cccc_bus *bus)
     struct cccc_stats *self = &bus->stats;
     const struct cccc_peer_counters *peers = cccc_peers_counters(bus->peers);
     self->facts.requests = self->requests;
-    self->facts.acked = self->acked;
+    self->facts.durable = self->durable;
     self->facts.events_published = self->published;
     self->facts.syncs = self->syncs.count;
     self->facts.sync_max_us = self->syncs.max_us;

@@ -75,7 +75,8 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_gate_close(&bus->gate);
     cccc_sockets_close(&bus->sockets);
     cccc_zmq_end();
-    cccc_log(LOG_INFO, "STOPPED", "stopped acked=%" PRIu64, bus->stats.acked);
+    cccc_home_leave(&bus->home);
+    cccc_log(LOG_INFO, "STOPPED", "stopped durable=%" PRIu64, bus->stats.durable);
     if (!settled) {
         /* A thread is in a system call that does not return; joining it would take its time. */
         cccc_log_close();

@@ -121,9 +121,15 @@ static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_
     cccc_str_t s;
     int64_t n;
     bool on;
+    cccc_value_t digits;
+    int64_t number;
     *out = default_value(arena, field);
     if (cccc_is_nil(v))
         return CCCC_OK;
+    if (fields[field].otherwise && cccc_as_int(v, &number)) { /* as everywhere where text is wanted */
+        digits = cccc_string(cccc_arena_printf(arena, "%lld", (long long)number));
+        v = &digits;
+    }
     cccc_err_t err = cccc_schema_actor_field(fields[field].name, v, m);
     if (err != CCCC_OK)
         return err;
@@ -226,13 +232,13 @@ static cccc_err_t draft_check(struct draft *d, struct cccc_errmsg *m)
 {
     cccc_str_t scope = word(d, SCOPE);
     if (scope.len > 0 && config_scope(d->ahead, scope) == NULL)
-        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(scope),
+        return cccc_fail(m, CCCC_E_SCOPE_NOT_ATTACHED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(scope),
                          d->ahead->id);
     if (has_command(d) || !cccc_str_is(word(d, RUNNER), "pty"))
         return CCCC_OK;
     d->values[COMMAND] = default_command(d->call->arena, word(d, RUNTIME));
     if (!has_command(d))
-        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "missing command: a pty actor with runtime custom needs one");
+        return cccc_fail(m, CCCC_E_MISSING_COMMAND, "missing command: a pty actor with runtime custom needs one");
     return CCCC_OK;
 }
 
@@ -286,7 +292,7 @@ static cccc_err_t clone_rule(struct draft *d, struct cccc_errmsg *m)
         bool open =
             given == NULL || (cccc_is_array(given) && given->via.array.size == 0) || (cccc_is_map(given) && given->via.map.size == 0);
         if (!open && !cccc_value_eq(&d->values[f], &copy))
-            return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED,
+            return cccc_fail(m, CCCC_E_PERMISSION_DENIED,
                              "permission denied: a foreman adds actors like itself, and %s differs; leave it out, or ask the user",
                              fields[f].name);
         d->values[f] = copy;
@@ -312,12 +318,11 @@ static cccc_err_t add_id(struct draft *d, struct cccc_errmsg *m)
     if (d->id.len == 0)
         d->id = made_id(d);
     if (!actor_id_valid(d->id, m))
-        return CCCC_E_ACTOR_ADD_FAILED;
+        return CCCC_E_INVALID_ACTOR_ID;
     if (config_actor(d->ahead, d->id) != NULL)
-        return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "name already exists: there is an actor %.*s in group %s", CCCC_STR_FMT(d->id),
-                         d->ahead->id);
+        return cccc_fail(m, CCCC_E_EXISTS, "name already exists: there is an actor %.*s in group %s", CCCC_STR_FMT(d->id), d->ahead->id);
     if (d->ahead->config.actor_count >= CCCC_ACTORS_PER_GROUP_MAX)
-        return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "group %s has %d actors, which is as many as it keeps; remove one first", d->ahead->id,
+        return cccc_fail(m, CCCC_E_TOO_LARGE, "group %s has %d actors, which is as many as it keeps; remove one first", d->ahead->id,
                          CCCC_ACTORS_PER_GROUP_MAX);
     return CCCC_OK;
 }
@@ -375,13 +380,13 @@ void op_actor_add(call_t *call)
     if (!permit_by(call, (struct cccc_group *)d->ahead, cccc_arg_str(&call->request.args, CCCC_A_actor_add_by), "user"))
         return;
     struct cccc_errmsg m;
-    cccc_err_t err = permit_in(d->ahead, call->by, CCCC_MAY_ACTOR_ADD, CCCC_STR(""), &m) ? CCCC_OK : CCCC_E_ACTOR_ADD_FAILED;
+    cccc_err_t err = permit_in(d->ahead, call->by, CCCC_MAY_ACTOR_ADD, CCCC_STR(""), &m) ? CCCC_OK : CCCC_E_PERMISSION_DENIED;
     err = err ? err : add_arguments(d, &m);
     err = err ? err : clone_rule(d, &m);
     err = err ? err : add_id(d, &m);
     err = err ? err : draft_check(d, &m);
     if (err != CCCC_OK)
-        call_fail(call, CCCC_E_ACTOR_ADD_FAILED, "%s; nothing was added", m.text);
+        call_fail_cause(call, CCCC_E_ACTOR_ADD_FAILED, err, "%s; nothing was added", m.text);
     else
         change_begin_then(call, CCCC_KIND_ACTOR_ADD, add_data(d), shown_finish, &d->id, added_wait);
 }
@@ -458,17 +463,20 @@ void op_actor_update(call_t *call)
     const struct cccc_actor *actor = config_actor(ahead, d->id);
     struct cccc_errmsg m;
     if (!permit_in(ahead, call->by, CCCC_MAY_ACTOR_UPDATE, d->id, &m)) {
-        call_fail(call, CCCC_E_ACTOR_UPDATE_FAILED, "%s", m.text);
+        call_fail_cause(call, CCCC_E_ACTOR_UPDATE_FAILED, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
     if (actor == NULL) {
-        call_fail(call, CCCC_E_ACTOR_UPDATE_FAILED, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(d->id), ahead->id);
+        call_fail_cause(call, CCCC_E_ACTOR_UPDATE_FAILED, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s",
+                        CCCC_STR_FMT(d->id), ahead->id);
         return;
     }
     if (!patch_checked(call, patch, known))
         return;
     cccc_err_t err = patched(d, actor, patch, &m);
-    if (err != CCCC_OK)
+    if (err == CCCC_E_SCOPE_NOT_ATTACHED || err == CCCC_E_MISSING_COMMAND)
+        call_fail_cause(call, CCCC_E_ACTOR_UPDATE_FAILED, err, "%s; nothing was changed", m.text);
+    else if (err != CCCC_OK)
         call_fail(call, err, "%s; nothing was changed", m.text);
     else
         change_begin_then(call, CCCC_KIND_ACTOR_UPDATE, update_data(d, actor, patch), shown_finish, &d->id,
@@ -515,11 +523,12 @@ void op_actor_remove(call_t *call)
     cccc_str_t id = cccc_arg_str(args, CCCC_A_actor_remove_actor_id);
     struct cccc_errmsg m;
     if (!permit_in(ahead, call->by, CCCC_MAY_ACTOR_REMOVE, id, &m)) {
-        call_fail(call, CCCC_E_ACTOR_REMOVE_FAILED, "%s", m.text);
+        call_fail_cause(call, CCCC_E_ACTOR_REMOVE_FAILED, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
     if (config_actor(ahead, id) == NULL) {
-        call_fail(call, CCCC_E_ACTOR_REMOVE_FAILED, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
+        call_fail_cause(call, CCCC_E_ACTOR_REMOVE_FAILED, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s",
+                        CCCC_STR_FMT(id), ahead->id);
         return;
     }
     cccc_builder_t data = cccc_map_builder(call->arena, 3);

@@ -235,7 +235,8 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
     /* Live, the table has the client_id since the event was decided. */
     cccc_str_t client_id = group->folding ? field_str(event, MESSAGE_CLIENT_ID) : CCCC_STR("");
     bool forgotten = CCCC_MUTANT_IS(DEDUPE_FORGOTTEN) && group->folding;
-    if (!forgotten && client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
+    if (!forgotten && event->seq > group->sealed.last && client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX &&
+        event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
     bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;
     bool attention = cccc_str_is(field_str(event, MESSAGE_PRIORITY), "attention");
@@ -356,9 +357,11 @@ void group_fini(struct cccc_group *group)
     dedupe_destroy(&group->dedupe);
     dedupe_destroy(&group->open_acks);
     dedupe_destroy(&group->foreign_ids);
+    sealed_fini(&group->sealed);
     runtimes_forget_ledger(group);
     relays_fini(group);
     legacy_fini(group);
+    gaps_fini(group);
     cccc_arena_destroy(&group->document_arena);
     cccc_arena_destroy(&group->config_arena);
     free(group->offline);
@@ -456,7 +459,8 @@ bool readers_load(struct cccc_group *group, const cccc_value_t *v)
 
 void tables_save(const struct cccc_group *group, cccc_buf_t *out)
 {
-    cccc_pack_array(out, 3);
+    cccc_pack_array(out, 4);
+    cccc_pack_uint(out, group->sealed.last);
     dedupe_save(group->dedupe, group->head_seq, out);
     dedupe_save(group->open_acks, group->head_seq, out);
     dedupe_save(group->foreign_ids, group->head_seq, out);
@@ -464,9 +468,10 @@ void tables_save(const struct cccc_group *group, cccc_buf_t *out)
 
 bool tables_load(struct cccc_group *group, const cccc_value_t *v)
 {
-    const cccc_value_t *row = snapshot_row(v, 3);
-    return row && dedupe_load(group->dedupe, &row[0], group->head_seq) && dedupe_load(group->open_acks, &row[1], group->head_seq) &&
-           dedupe_load(group->foreign_ids, &row[2], group->head_seq);
+    const cccc_value_t *row = snapshot_row(v, 4);
+    return row && cccc_as_uint(&row[0], &group->sealed.last) && group->sealed.last < group->head_seq &&
+           dedupe_load(group->dedupe, &row[1], group->head_seq) && dedupe_load(group->open_acks, &row[2], group->head_seq) &&
+           dedupe_load(group->foreign_ids, &row[3], group->head_seq);
 }
 
 /* ---- the whole as a value ---- */

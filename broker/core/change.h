@@ -68,7 +68,8 @@ bool observability_developer(call_t *call);
 
 /* The data of a group.create, with the automation every new group starts with (reference 1.4). */
 cccc_value_t group_create_data(cccc_arena_t *arena, cccc_str_t title, cccc_str_t topic);
-/* The group of that id, or a new empty place for it. NULL: the call was failed (too many groups, offline, being read). */
+/* The group of that id, or a new empty place for it. NULL: the call was failed (too many groups, offline, being read,
+ * or registered and gone: another group of that id would take its place). */
 struct cccc_group *group_place(call_t *call, cccc_str_t id);
 
 /* ---- scopes.c ---- */
@@ -109,6 +110,10 @@ struct cccc_group *registry_default(struct cccc_core *core, cccc_str_t scope_key
 void registry_set_default(struct cccc_core *core, cccc_str_t scope_key, cccc_str_t group_id);
 /* Forget the default of one scope, if it names this group. */
 void registry_drop_default(struct cccc_core *core, cccc_str_t scope_key, const struct cccc_group *group);
+/* Does registry.json have an entry of that id, whether or not the group is there? */
+bool registry_has(const struct cccc_core *core, cccc_str_t group_id);
+/* The scope's default, when that is registered and not there; "" otherwise. */
+cccc_str_t registry_lost_default(struct cccc_core *core, cccc_str_t scope_key);
 /* Forget the group's entry and every default that names it. */
 void registry_forget(struct cccc_core *core, cccc_str_t group_id);
 /* registry.json as it should be now, in the arena. */

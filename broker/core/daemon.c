@@ -44,7 +44,8 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
         uint64_t value;
     } figures[] = {
         {"requests", facts->requests},
-        {"acked", facts->acked},
+        {"acked", core->acked_count},
+        {"durable", facts->durable},
         {"events_published", facts->events_published},
         {"syncs", facts->syncs},
         {"sync_p50_us", facts->sync_p50_us},

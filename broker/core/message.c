@@ -7,6 +7,7 @@
 #include "broker/core/message.h"
 
 #include "broker/core/change.h"
+#include "broker/mutant.h"
 #include "proto/keys.h"
 
 #include <stdarg.h>
@@ -138,6 +139,30 @@ static uint32_t add_rising(uint64_t *list, uint32_t count, uint64_t seq)
     return count + 1;
 }
 
+/* Look for the client_id in sealed segments. What was sealed stays as it is, so nothing is asked twice. */
+static enum cccc_message_step find_sealed_repeat(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    const struct cccc_sealed *sealed = &m->group->sealed;
+    uint64_t *firsts = NULL;
+    if (sealed->count == 0 || m->sealed_read_through >= sealed->last || CCCC_MUTANT_IS(SEALED_IDS_FORGOTTEN))
+        return CCCC_MESSAGE_READY;
+    uint32_t count = sealed_may_have(sealed, m->client_hash, m->sealed_read_through, call->arena, &firsts);
+    m->sealed_read_through = sealed->last;
+    if (count == 0)
+        return CCCC_MESSAGE_READY;
+    m->repeats_read_head = m->group->head_seq;
+    m->awaits = CCCC_AWAITS_REPEAT;
+    struct cccc_read_query query = {.mode = CCCC_READ_ID,
+                                    .hash = m->client_hash,
+                                    .seqs = firsts,
+                                    .seq_count = count,
+                                    .behind = m->reply_to.len > 0,
+                                    .limit = 2 * CCCC_READ_ID_MATCHES_MAX,
+                                    .bytes_max = CCCC_LEDGER_READ_BYTES_MAX};
+    call_read(call, m->group, &query, next);
+    return CCCC_MESSAGE_PARKED;
+}
+
 /* Look for the client_id among what is decided. A candidate that is durable has to be read to be sure. */
 static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, call_next_fn next)
 {
@@ -172,7 +197,7 @@ static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, 
             through = seqs[i];
     }
     if (to_read == 0)
-        return CCCC_MESSAGE_READY;
+        return find_sealed_repeat(call, m, next);
     m->repeats_read_through = through;
     m->repeats_read_head = m->group->head_seq;
     m->awaits = CCCC_AWAITS_REPEAT;

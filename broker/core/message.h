@@ -136,6 +136,7 @@ struct cccc_message {
     uint64_t client_hash;          /* 0: no client_id */
     uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
     uint64_t repeats_read_head;    /* the group's head when they were asked for */
+    uint64_t sealed_read_through;  /* sealed events up to this one have been asked */
     struct cccc_reach reach;
     enum cccc_message_wait awaits;
 
@@ -203,10 +204,18 @@ void publish_event(struct cccc_core *core, struct cccc_group *group, const struc
 /* Once a second: the heads that are due. */
 void publish_heads(struct cccc_core *core);
 
+/* ---- gaps.c ---- */
+
+/* The fold met a gap, behind those it met before. */
+void gaps_add(struct cccc_group *group, const struct cccc_gap *gap);
+void gaps_fini(struct cccc_group *group);
+/* The gaps of call->group behind the event `after` and in front of the event `before`, with those that the call's own read met; by seq, in the call's arena. */
+struct cccc_gap *gaps_between(const call_t *call, uint64_t after, uint64_t before, uint32_t *count);
+/* [{from_seq, to_seq, reason}] */
+void pack_gaps(const struct cccc_gap *gaps, uint32_t count, cccc_buf_t *out);
+
 /* ---- read.c ---- */
 
-/* [{from_seq, to_seq, reason}] */
-void pack_gaps(const struct cccc_read_result *read, cccc_buf_t *out);
 /* True: the read failed and the call with it. */
 bool read_failed(call_t *call);
 /* Read the event with this id out of call->group: `next` has it as its only event, to be confirmed there. Fails the call when there is none. */

@@ -111,11 +111,11 @@ static void session_begin(call_t *call, const struct session_op *op)
     cccc_str_t id = cccc_arg_str(args, op->actor_id);
     const struct cccc_actor *actor = config_actor(ahead, id);
     if (!permit_in(ahead, call->by, op->action, id, &m)) {
-        call_fail(call, op->failed, "%s", m.text);
+        call_fail_cause(call, op->failed, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
     if (!actor) {
-        call_fail(call, op->failed, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
+        call_fail_cause(call, op->failed, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
         return;
     }
     cccc_err_t err = op->kind != CCCC_KIND_ACTOR_STOP ? startable(call, ahead, actor, &m) : CCCC_OK;

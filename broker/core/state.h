@@ -89,6 +89,14 @@ struct cccc_pending {
     cccc_kind_t kind;            /* of `event` */
 };
 
+/* ---- sealed client ids (sealed.c) ---- */
+
+struct cccc_sealed {
+    uint64_t last; /* events up to this one are in sealed segments; 0 = none */
+    uint32_t count;
+    struct cccc_sealed_ids *rows; /* rising; heap, as are the filters */
+};
+
 /* ---- a group ---- */
 
 struct cccc_group {
@@ -111,14 +119,17 @@ struct cccc_group {
     uint32_t pending_count;
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
+    struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq, of events that are not sealed */
+    struct cccc_sealed sealed;       /* where to look for those of events that are */
     struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_runtime *runtimes;   /* of every actor; runtime.c */
     struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_legacy *legacy;      /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
-    bool cursors_dirty;              /* read_cursors.json is older than the cursors */
-    uint64_t changed_mono_us;        /* for heads */
+    struct cccc_gap *gaps;           /* what the fold could not read, by seq; gaps.c */
+    uint32_t gap_count;
+    struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
+    bool cursors_dirty;         /* read_cursors.json is older than the cursors */
+    uint64_t changed_mono_us;   /* for heads */
 
     bool reconcile;            /* what runs may not be what is wanted: look after this input */
     bool created;              /* its ledger exists or an append with create was issued */
@@ -166,6 +177,7 @@ struct cccc_core {
     uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
     uint64_t pending_count, pending_bytes;  /* of all groups */
+    uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */
     bool events_followed, inboxes_followed; /* cccc_core_followed */
     cccc_buf_t scratch;                     /* for one encoding at a time */
     char ts[28];                            /* ts_us as text */

@@ -74,6 +74,7 @@ bool hold_agent_is_gone(const struct hold *self);
 
 /* ---- orders.c ---- */
 
+/* Do what the daemon orders ({delivery_id, kind, ...}, HOLD.md), once, and report what becomes of it; an order that was met before is only reported again. */
 void hold_carry_out(struct hold *self, const cccc_value_t *order);
 /* The text that was being typed came to an end: report it. */
 void hold_typing_done(struct hold *self);

@@ -41,6 +41,7 @@ struct typing_terminal {
     int64_t now_ms; /* monotonic */
 };
 
+/* Idle; and free a text that was not typed to its end. */
 void typing_init(struct typing *self);
 void typing_fini(struct typing *self);
 /* Does the terminal take so long a text? One that edits lines itself forgets what is beyond 4095 bytes of a line. */

@@ -341,6 +341,10 @@ static cccc_err_t judge_file(struct recovery *r)
     memcpy(r->note_before, r->report->note, sizeof r->note_before);
     r->known_seq = r->options->known_seq;
     for (;;) {
+        if (r->options->sealed && !r->options->sealed(r->options->arg, cccc_archive_last(r->ledger->archive))) {
+            fold_anew(r);
+            continue;
+        }
         cccc_err_t err = fold_sealed(r);
         if (err == CCCC_OK)
             err = judge_active(r);

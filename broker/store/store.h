@@ -21,6 +21,9 @@ cccc_err_t cccc_home_find(const char *override, struct cccc_home *out, struct cc
 /* Create what is missing (0700) and check owner and modes: refuses a foreign owner, and a group- or world-writable home. */
 cccc_err_t cccc_home_prepare(const struct cccc_vfs *vfs, struct cccc_home *home, struct cccc_errmsg *m);
 
+/* At a clean stop, while the lock is still held: a socket directory outside the home goes, unless a holder's socket is still in it. */
+void cccc_home_leave(const struct cccc_home *home);
+
 /* daemon/ccccd.lock: take it and write our pid into it and ccccd.pid. CCCC_E_LOCKED: *pid is the owner's (0 unknown). The lock lives as long as *fd. */
 cccc_err_t cccc_home_lock(const struct cccc_vfs *vfs, const struct cccc_home *home, int *fd, int32_t *pid, struct cccc_errmsg *m);
 /* Read, increase and store the instance epoch (daemon/epoch): always higher than any before in this home. When the file is lost or damaged in a

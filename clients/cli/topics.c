@@ -17,7 +17,8 @@ const struct cli_exit cli_exits[] = {
     {"7", "time-out: the outcome is unknown"},
     {"8", "partly done"},
     {"9", "stored data is damaged"},
-    {"130", "interrupted"},
+    {"130", "interrupted (as a shell says it)"},
+    {"143", "terminated (likewise)"},
     {NULL, NULL},
 };
 

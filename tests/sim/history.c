@@ -204,6 +204,55 @@ static void flip_a_bit(struct history *h, struct known_group *group)
     group->settled_crc = 0;
 }
 
+/* Caches beside the ledger: some are removed, of others a bit flips. Nobody may notice. */
+struct cache_hunt {
+    struct history *h;
+    char dir[96];
+    char paths[32][160];
+    unsigned count;
+};
+
+static void note_cache(void *arg, const char *name)
+{
+    struct cache_hunt *hunt = arg;
+    size_t len = strlen(name);
+    bool ids = len > 4 && strcmp(name + len - 4, ".ids") == 0;
+    if ((ids || strcmp(name, "snapshot") == 0) && hunt->count < sizeof hunt->paths / sizeof *hunt->paths)
+        snprintf(hunt->paths[hunt->count++], sizeof hunt->paths[0], "%s/%s", hunt->dir, name);
+}
+
+static void hurt_cache(struct history *h, const char *path)
+{
+    const struct cccc_vfs *vfs = simdisk_vfs(h->sim.disk);
+    const char *bytes;
+    size_t len;
+    if (sim_once_in(&h->sim, 2)) {
+        sim_tell(&h->sim, "somebody removes %s", path);
+        vfs->unlink(vfs->ctx, path);
+        return;
+    }
+    if (!simdisk_peek(h->sim.disk, path, &bytes, &len) || len == 0)
+        return;
+    char *hurt = malloc(len);
+    CCCC_ASSERT(hurt, "out of memory");
+    memcpy(hurt, bytes, len);
+    hurt[sim_roll(&h->sim, len)] ^= (char)(1 << sim_roll(&h->sim, 8));
+    sim_tell(&h->sim, "a bit of %s flips", path);
+    simdisk_poke(h->sim.disk, path, hurt, len);
+    free(hurt);
+}
+
+static void hurt_caches(struct history *h, const struct known_group *group)
+{
+    const struct cccc_vfs *vfs = simdisk_vfs(h->sim.disk);
+    struct cache_hunt hunt = {.h = h};
+    snprintf(hunt.dir, sizeof hunt.dir, "/home/groups/%s/state/ledger", group->id);
+    vfs->list(vfs->ctx, hunt.dir, note_cache, &hunt);
+    for (unsigned i = 0; i < hunt.count; i++)
+        if (sim_once_in(&h->sim, 2))
+            hurt_cache(h, hunt.paths[i]);
+}
+
 static void while_down(struct history *h)
 {
     struct known_group *group = h->oracle->group_count ? &h->oracle->groups[sim_roll(&h->sim, h->oracle->group_count)] : NULL;
@@ -211,6 +260,8 @@ static void while_down(struct history *h)
         edit_by_hand(h, group);
     if (group && sim_once_in(&h->sim, 8))
         flip_a_bit(h, group);
+    if (group && sim_once_in(&h->sim, 4))
+        hurt_caches(h, group);
     sim_pass(&h->sim, sim_roll(&h->sim, 10000000));
     if (sim_once_in(&h->sim, 8)) {
         sim_tell(&h->sim, "the wall clock jumps");

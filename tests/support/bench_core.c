@@ -4,6 +4,7 @@
  * Thread: one. */
 #include "tests/support/bench_core.h"
 
+#include "proto/hash.h"
 #include "proto/json.h"
 
 #include <setjmp.h>
@@ -72,6 +73,7 @@ struct bench {
     struct cccc_peer peer;
     struct ledger *ledgers[64];
     uint32_t ledger_count;
+    cccc_ticket_t kept; /* of the last KEEP */
     struct queue reads, stores;
     cccc_slot_t refolds[64];
     uint32_t refold_count;
@@ -402,6 +404,8 @@ static void take_read(bench_t *self, const struct cccc_effect *effect)
     const struct cccc_read_query *query = &effect->read.query;
     if (query->mode == CCCC_READ_SEQS)
         narrate(self, "read %u seqs from #%llu", query->seq_count, (unsigned long long)query->seqs[0]);
+    else if (query->mode == CCCC_READ_ID)
+        narrate(self, "read a client id in %u segments", query->seq_count);
     else
         narrate(self, "read %s #%llu limit %u", query->mode == CCCC_READ_AFTER ? "after" : "before", (unsigned long long)query->seq,
                 query->limit);
@@ -428,6 +432,10 @@ static void take_effect(bench_t *self, const struct cccc_effect *effect)
         narrate(self, "store %s%s%.*s", store_words[effect->store.kind], effect->store.name.len ? " " : "",
                 CCCC_STR_FMT(effect->store.name));
         queue_put(&self->stores, effect);
+        break;
+    case CCCC_DO_KEEP:
+        narrate(self, "%s%s", effect->keep.what == CCCC_KEEP_SEAL ? "seal" : "snapshot", effect->keep.force ? " by force" : "");
+        self->kept = effect->ticket;
         break;
     case CCCC_DO_REFOLD:
         narrate(self, "refold");
@@ -658,6 +666,7 @@ cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents)
     cccc_core_t *core = cccc_core_new();
     cccc_value_t none = cccc_nil();
     cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), documents ? &ledger->document : &none, false);
+    cccc_core_fold_sealed(core, slot, cccc_core_sealed_last(self->core, ledger->slot));
     ledger_fold(core, slot, ledger);
     cccc_core_fold_end(core, moment(self), slot, NULL, NULL);
     cccc_value_t dump = cccc_core_dump_group(core, slot, self->arena);
@@ -685,6 +694,7 @@ cccc_value_t bench_reloaded(bench_t *self, const char *group_id, uint32_t lines,
     state_after(ledger, lines, &saved);
     cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), documents ? &ledger->document : &none, false);
     assert_true(cccc_core_fold_snapshot(core, slot, lines, saved.data, saved.size));
+    assert_true(cccc_core_fold_sealed(core, slot, cccc_core_sealed_last(self->core, ledger->slot)));
     fold_lines(core, slot, ledger, lines, ledger->durable);
     cccc_core_fold_end(core, moment(self), slot, NULL, NULL);
     cccc_value_t dump = cccc_core_dump_group(core, slot, self->arena);
@@ -997,6 +1007,8 @@ static bool reading_try(struct reading *reading, const struct ledger *ledger, co
 
 static bool read_after(struct reading *reading, const struct ledger *ledger, const struct cccc_read_query *query, uint64_t *checked)
 {
+    if (*checked > ledger->durable)
+        *checked = ledger->durable;
     for (uint64_t seq = query->seq + 1; seq <= ledger->durable; seq++) {
         if (!reading_try(reading, ledger, query, seq))
             return true;
@@ -1035,6 +1047,38 @@ static bool read_seqs(struct reading *reading, const struct ledger *ledger, cons
         *checked = seq;
     }
     return false;
+}
+
+/* The events with that client id in the segments that begin with query->seqs; of bench_seal's there is one, from event 1. */
+static bool read_id(struct reading *reading, const struct ledger *ledger, const struct cccc_read_query *query, uint64_t *checked)
+{
+    for (uint64_t seq = 1; seq <= ledger->durable; seq++) {
+        cccc_arena_t *arena = cccc_arena_new(4096);
+        struct cccc_event event;
+        line_event(&ledger->lines[seq - 1], arena, &event);
+        cccc_str_t client_id = cccc_get_str(&event.data, "client_id");
+        bool hit = client_id.len > 0 && cccc_hash64_pair(event.by, client_id) == query->hash;
+        if (hit)
+            reading_add(reading, &ledger->lines[seq - 1], seq);
+        if (hit && query->behind && seq < ledger->durable)
+            reading_add(reading, &ledger->lines[seq], seq + 1);
+        cccc_arena_destroy(&arena);
+    }
+    *checked = ledger->durable;
+    return false;
+}
+
+void bench_seal(bench_t *self, const char *group_id, uint64_t through, struct cccc_id_filter *filter)
+{
+    cccc_core_sealed(self->core, ledger_need(self, group_id)->slot, &(struct cccc_sealed_ids){1, through, filter}, 1);
+}
+
+void bench_keep(bench_t *self, cccc_err_t err, const char *value)
+{
+    cccc_value_t v = value ? bench_json(self, "%s", value) : cccc_nil();
+    narrate(self, "kept");
+    cccc_core_store_done(self->core, moment(self), self->kept, err, err ? "the disk refused" : NULL, &v);
+    take_effects(self);
 }
 
 static void end_read(bench_t *self, struct job *job, const struct cccc_read_result *result)
@@ -1089,6 +1133,7 @@ bool bench_finish_read(bench_t *self)
     uint64_t checked = query->seq;
     bool more = query->mode == CCCC_READ_AFTER    ? read_after(&reading, ledger, query, &checked)
                 : query->mode == CCCC_READ_BEFORE ? read_before(&reading, ledger, query, &checked)
+                : query->mode == CCCC_READ_ID     ? read_id(&reading, ledger, query, &checked)
                                                   : read_seqs(&reading, ledger, query, &checked);
     struct cccc_read_result result = {.events = reading.events.data,
                                       .events_len = reading.events.size,
