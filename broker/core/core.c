@@ -101,6 +101,7 @@ static void effect_drop(struct cccc_effect *effect)
         cccc_arena_destroy(&effect->store.arena);
         break;
     case CCCC_DO_APPEND:
+    case CCCC_DO_KEEP:
     case CCCC_DO_REFOLD:
     case CCCC_DO_LOG:
     case CCCC_DO_SHUTDOWN:

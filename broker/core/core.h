@@ -168,6 +168,7 @@ enum cccc_effect_kind {
     CCCC_DO_REPLY,   /* send `bytes` to `conn`; takes them */
     CCCC_DO_PUBLISH, /* publish `bytes` under `topic`; shares them (cccc_bytes) */
     CCCC_DO_STORE,   /* do the file work `store`; then cccc_core_store_done(ticket) when ticket != 0 */
+    CCCC_DO_KEEP,    /* do `keep` with the ledger of `slot`; then cccc_core_store_done(ticket) */
     CCCC_DO_REFOLD,  /* close the ledger of `slot`, open it again, fold it */
     CCCC_DO_LOG,     /* write a log record */
     CCCC_DO_SHUTDOWN /* stop once replies are out */
@@ -224,6 +225,10 @@ struct cccc_store {
     cccc_arena_t *arena; /* owns all of the above; goes with the effect */
 };
 
+/* SNAPSHOT yields {path, size_bytes, seq}; busy: not now. SEAL yields {from_seq, to_seq, archived_lines, kept_lines, bytes, sealed_bytes, segments}, or {skipped: why, size_bytes,
+ * total_lines}. */
+enum cccc_keep { CCCC_KEEP_SNAPSHOT, CCCC_KEEP_SEAL };
+
 struct cccc_effect {
     enum cccc_effect_kind kind;
     cccc_slot_t slot;
@@ -249,6 +254,10 @@ struct cccc_effect {
             cccc_bytes_t *bytes;
         } publish;
         struct cccc_store store;
+        struct {
+            enum cccc_keep what;
+            bool force; /* SEAL: although ledger.jsonl is small */
+        } keep;
         struct {
             int level;
             const char *id, *fmt;

@@ -73,6 +73,7 @@ struct bench {
     struct cccc_peer peer;
     struct ledger *ledgers[64];
     uint32_t ledger_count;
+    cccc_ticket_t kept; /* of the last KEEP */
     struct queue reads, stores;
     cccc_slot_t refolds[64];
     uint32_t refold_count;
@@ -431,6 +432,10 @@ static void take_effect(bench_t *self, const struct cccc_effect *effect)
         narrate(self, "store %s%s%.*s", store_words[effect->store.kind], effect->store.name.len ? " " : "",
                 CCCC_STR_FMT(effect->store.name));
         queue_put(&self->stores, effect);
+        break;
+    case CCCC_DO_KEEP:
+        narrate(self, "%s%s", effect->keep.what == CCCC_KEEP_SEAL ? "seal" : "snapshot", effect->keep.force ? " by force" : "");
+        self->kept = effect->ticket;
         break;
     case CCCC_DO_REFOLD:
         narrate(self, "refold");
@@ -1066,6 +1071,14 @@ static bool read_id(struct reading *reading, const struct ledger *ledger, const 
 void bench_seal(bench_t *self, const char *group_id, uint64_t through, struct cccc_id_filter *filter)
 {
     cccc_core_sealed(self->core, ledger_need(self, group_id)->slot, &(struct cccc_sealed_ids){1, through, filter}, 1);
+}
+
+void bench_keep(bench_t *self, cccc_err_t err, const char *value)
+{
+    cccc_value_t v = value ? bench_json(self, "%s", value) : cccc_nil();
+    narrate(self, "kept");
+    cccc_core_store_done(self->core, moment(self), self->kept, err, err ? "the disk refused" : NULL, &v);
+    take_effects(self);
 }
 
 static void end_read(bench_t *self, struct job *job, const struct cccc_read_result *result)
