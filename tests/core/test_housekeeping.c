@@ -37,8 +37,7 @@ static void compact_says_what_it_sealed_or_why_not(void **state)
                 "{'skipped':false,'result':{'from_seq':1,'to_seq':9,'archived_lines':9,'reason':'tidy'}}");
     bench_request(b, 2, "ledger_compact", "{'group_id':'%s'}", TEAM);
     bench_keep(b, CCCC_OK, "{'skipped':'below_threshold','size_bytes':500,'total_lines':3}");
-    assert_json(b, cccc_get(bench_reply(b, 2), "result"),
-                "{'skipped':true,'reason':'below_threshold','size_bytes':500,'total_lines':3}");
+    assert_json(b, cccc_get(bench_reply(b, 2), "result"), "{'skipped':true,'reason':'below_threshold','size_bytes':500,'total_lines':3}");
     team_end(&b);
 }
 

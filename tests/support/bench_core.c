@@ -396,6 +396,9 @@ static const char *const store_words[] = {
     [CCCC_STORE_HOLDER_FORGET] = "holder_forget",
     [CCCC_STORE_HOLDER_KILL] = "holder_kill",
     [CCCC_STORE_PROMPT] = "prompt",
+    [CCCC_STORE_CONTEXT] = "context",
+    [CCCC_STORE_LOG_TAIL] = "log_tail",
+    [CCCC_STORE_SETTINGS] = "settings",
     [CCCC_STORE_SECRETS] = "secrets",
 };
 
@@ -1301,6 +1304,8 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
     case CCCC_STORE_REGISTRY:
     case CCCC_STORE_ACTIVE:
     case CCCC_STORE_CURSORS:
+    case CCCC_STORE_CONTEXT:
+    case CCCC_STORE_SETTINGS:
         self->stored[store->kind] = cccc_value_copy(self->arena, &store->document);
         return CCCC_OK;
     case CCCC_STORE_HOLDER_START:
