@@ -83,6 +83,7 @@ const char *cccc_arg_type_name(cccc_arg_type_t type)
         [CCCC_ARG_INT] = "an integer",
         [CCCC_ARG_STRS] = "a list of strings",
         [CCCC_ARG_MAP] = "a map",
+        [CCCC_ARG_ANY] = "a value",
         [CCCC_ARG_MAPS] = "a list of maps",
         [CCCC_ARG_BIN] = "bytes",
     };
@@ -422,6 +423,12 @@ static const cccc_value_t *check_maps(struct check *c, const cccc_value_t *v)
     return v;
 }
 
+static const cccc_value_t *check_any(struct check *c, const cccc_value_t *v)
+{
+    (void)c;
+    return v;
+}
+
 static int base64_digit(char ch)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -476,8 +483,8 @@ static const check_fn checks[] = {
     [CCCC_ARG_STR] = check_str,           [CCCC_ARG_TEXT] = check_text,         [CCCC_ARG_GROUP_ID] = check_group_id,
     [CCCC_ARG_ACTOR_ID] = check_actor_id, [CCCC_ARG_EVENT_ID] = check_event_id, [CCCC_ARG_PRIORITY] = check_priority,
     [CCCC_ARG_BOOL] = check_bool,         [CCCC_ARG_UINT] = check_number,       [CCCC_ARG_INT] = check_number,
-    [CCCC_ARG_STRS] = check_strs,         [CCCC_ARG_MAP] = check_map,           [CCCC_ARG_MAPS] = check_maps,
-    [CCCC_ARG_BIN] = check_bin,
+    [CCCC_ARG_STRS] = check_strs,         [CCCC_ARG_ANY] = check_any,           [CCCC_ARG_MAP] = check_map,
+    [CCCC_ARG_MAPS] = check_maps,         [CCCC_ARG_BIN] = check_bin,
 };
 
 /* ---- the whole map ---- */

@@ -403,6 +403,26 @@ void cccc_ledgers_make_ids(struct cccc_bus *bus, cccc_slot_t slot)
         cccc_arena_destroy(&arena);
 }
 
+/* ---- on demand ---- */
+
+void cccc_ledgers_snapshot(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    if (!shelf || !cccc_snapshots_save_now(bus, shelf, ticket))
+        cccc_core_store_done(bus->core, cccc_bus_moment(bus), ticket, CCCC_E_BUSY,
+                             "the group's state is being saved, or changes just now; try again in a moment", NULL);
+}
+
+void cccc_ledgers_seal(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, bool force)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    if (!shelf || !shelf->ledger || shelf->leaving != STAYS || shelf->sealing.seal)
+        cccc_core_store_done(bus->core, cccc_bus_moment(bus), ticket, CCCC_E_BUSY,
+                             "the ledger is being sealed already, or read again; try again in a moment", NULL);
+    else
+        cccc_sealing_now(bus, shelf, ticket, force);
+}
+
 /* ---- leaving ---- */
 
 /* The group was deleted, or forgotten because its folder is gone. */

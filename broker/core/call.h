@@ -82,6 +82,8 @@ void call_wait(call_t *call, struct cccc_pending *pending, call_next_fn next);
 void call_read(call_t *call, struct cccc_group *group, const struct cccc_read_query *query, call_next_fn next);
 /* Park until the file work is done. Takes store->arena (make one with cccc_arena_new; deep-copy into it). next NULL: nobody waits; call goes on. */
 void call_store(call_t *call, struct cccc_store *store, call_next_fn next);
+/* Park until the executor has done that with the group's ledger; `stored` says how it went. */
+void call_keep(call_t *call, struct cccc_group *group, enum cccc_keep what, bool force, call_next_fn next);
 /* File work nobody waits for. Takes store->arena. */
 void core_store(struct cccc_core *core, struct cccc_store *store);
 

@@ -6,6 +6,7 @@
  * by being applied or by being answered as failed, never both.
  * Thread: the loop's. */
 #include "broker/core/call.h"
+#include "broker/core/context.h"
 #include "broker/core/runtime.h"
 #include "broker/mutant.h"
 #include "proto/prefetch.h"
@@ -101,6 +102,7 @@ static void effect_drop(struct cccc_effect *effect)
         cccc_arena_destroy(&effect->store.arena);
         break;
     case CCCC_DO_APPEND:
+    case CCCC_DO_KEEP:
     case CCCC_DO_REFOLD:
     case CCCC_DO_LOG:
     case CCCC_DO_SHUTDOWN:
@@ -528,6 +530,7 @@ void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, c
     if (refold)
         group->folding = true;
     core_fail_pending(self, group, err, outcome_unknown, message);
+    context_drop_ahead(group);
     if (group->head_seq == 0)
         group->created = false;
     if (refold && !group->deleted)
@@ -699,10 +702,12 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     /* A document that is taken over by a group.edit brings its readers with that event. */
     if (offline || read_only || !config_is_unrecorded(group))
         readers_sync(group);
-    if (!offline && !read_only)
+    if (!offline && !read_only) {
         config_resume(self, group);
-    else
+        context_resume(self, group);
+    } else {
         legacy_fini(group);
+    }
     runtimes_sync(group);
     runtimes_boot(group);
     runtimes_changed(self, group);

@@ -137,6 +137,8 @@ void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id);
 cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const cccc_value_t *document, bool edited);
 /* Of a group as CCCC 0.4.0 left it (a document without ledger_seq): the map of its state/read_cursors.json, or nil. Between begin and the first event. */
 void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *cursors);
+/* Its files under context/ (cccc_context_read). Between begin and the first event. */
+void cccc_core_fold_context(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *files);
 /* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 /* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there. Before fold_end. False: it is about nothing new, as
@@ -168,6 +170,7 @@ enum cccc_effect_kind {
     CCCC_DO_REPLY,   /* send `bytes` to `conn`; takes them */
     CCCC_DO_PUBLISH, /* publish `bytes` under `topic`; shares them (cccc_bytes) */
     CCCC_DO_STORE,   /* do the file work `store`; then cccc_core_store_done(ticket) when ticket != 0 */
+    CCCC_DO_KEEP,    /* do `keep` with the ledger of `slot`; then cccc_core_store_done(ticket) */
     CCCC_DO_REFOLD,  /* close the ledger of `slot`, open it again, fold it */
     CCCC_DO_LOG,     /* write a log record */
     CCCC_DO_SHUTDOWN /* stop once replies are out */
@@ -209,6 +212,8 @@ enum cccc_store_kind {
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
     CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
+    CCCC_STORE_CONTEXT,       /* files under context/ <- document {context, tasks?, presence?} */
+    CCCC_STORE_LOG_TAIL, /* yields {path, lines} of daemon/ccccd.log, the last `total`; with a document {clear: true} it is emptied instead */
     CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */
@@ -223,6 +228,10 @@ struct cccc_store {
     uint64_t offset, total;
     cccc_arena_t *arena; /* owns all of the above; goes with the effect */
 };
+
+/* SNAPSHOT yields {path, size_bytes, seq}; busy: not now. SEAL yields {from_seq, to_seq, archived_lines, kept_lines, bytes, sealed_bytes, segments}, or {skipped: why, size_bytes,
+ * total_lines}. */
+enum cccc_keep { CCCC_KEEP_SNAPSHOT, CCCC_KEEP_SEAL };
 
 struct cccc_effect {
     enum cccc_effect_kind kind;
@@ -249,6 +258,10 @@ struct cccc_effect {
             cccc_bytes_t *bytes;
         } publish;
         struct cccc_store store;
+        struct {
+            enum cccc_keep what;
+            bool force; /* SEAL: although ledger.jsonl is small */
+        } keep;
         struct {
             int level;
             const char *id, *fmt;

@@ -7,6 +7,7 @@
  * Thread: the core's. */
 #include "broker/core/snapshot.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 #define SLOTS_MIN         64u
@@ -195,13 +196,15 @@ uint64_t dedupe_count(const struct cccc_dedupe *self)
 
 static void put_word(unsigned char *at, uint32_t word)
 {
-    for (int i = 0; i < 4; i++)
-        at[i] = (unsigned char)(word >> (24 - 8 * i));
+    uint32_t there = htobe32(word);
+    memcpy(at, &there, sizeof there);
 }
 
 static uint32_t word_at(const unsigned char *at)
 {
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+    uint32_t there;
+    memcpy(&there, at, sizeof there);
+    return be32toh(there);
 }
 
 static uint32_t count_through(const struct cccc_dedupe *self, uint64_t head)

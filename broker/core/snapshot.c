@@ -17,7 +17,7 @@ static const struct part {
 } parts[] = {
     {"head", head_save, head_load},          {"document", document_save, document_load}, {"runtimes", runtimes_save, runtimes_load},
     {"readers", readers_save, readers_load}, {"tables", tables_save, tables_load},       {"relays", relays_save, relays_load},
-    {"gaps", gaps_save, gaps_load},
+    {"gaps", gaps_save, gaps_load},          {"context", context_save, context_load},
 };
 enum { PART_COUNT = sizeof parts / sizeof *parts };
 

@@ -32,6 +32,10 @@ bool delivery_load(struct cccc_delivery *delivery, const cccc_value_t *v);
 void relays_save(const struct cccc_group *group, cccc_buf_t *out);
 bool relays_load(struct cccc_group *group, const cccc_value_t *v);
 
+/* ---- context_state.c ---- */
+void context_save(const struct cccc_group *group, cccc_buf_t *out);
+bool context_load(struct cccc_group *group, const cccc_value_t *v);
+
 /* ---- gaps.c ---- */
 /* Those up to the head: what is lost behind it, recovery finds again. */
 void gaps_save(const struct cccc_group *group, cccc_buf_t *out);

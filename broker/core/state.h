@@ -119,13 +119,16 @@ struct cccc_group {
     uint32_t pending_count;
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq, of events that are not sealed */
-    struct cccc_sealed sealed;       /* where to look for those of events that are */
-    struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
-    struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;   /* of every actor; runtime.c */
-    struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_gap *gaps;           /* what the fold could not read, by seq; gaps.c */
+    struct cccc_dedupe *dedupe;         /* (by, client_id) -> seq, of events that are not sealed */
+    struct cccc_sealed sealed;          /* where to look for those of events that are */
+    struct cccc_dedupe *open_acks;      /* (reader, event id) -> seq: attention messages not acknowledged yet */
+    struct cccc_dedupe *foreign_ids;    /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
+    struct cccc_runtime *runtimes;      /* of every actor; runtime.c */
+    struct cccc_context *context;       /* what it works on; NULL: nothing yet; context_state.c */
+    struct cccc_context *context_ahead; /* the same with what is decided and not durable; NULL: nothing is */
+    struct cccc_headless *headless;     /* uthash by actor id; headless.c */
+    struct cccc_relay *relays;          /* cross-group sends whose second step is not recorded yet; cross.c */
+    struct cccc_gap *gaps;              /* what the fold could not read, by seq; gaps.c */
     uint32_t gap_count;
     struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;         /* read_cursors.json is older than the cursors */

@@ -415,6 +415,8 @@ int cmd_blob_get(struct cli *cli);
 int cmd_blob_stat(struct cli *cli);
 int cmd_ledger_verify(struct cli *cli);
 int cmd_ledger_stat(struct cli *cli);
+int cmd_ledger_snapshot(struct cli *cli);
+int cmd_ledger_compact(struct cli *cli);
 int cmd_ledger_repair(struct cli *cli);
 int cmd_backup_create(struct cli *cli);
 int cmd_backup_verify(struct cli *cli);

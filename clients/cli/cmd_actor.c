@@ -285,9 +285,8 @@ static int actor_change(struct cli *cli, const char *op, cccc_args_t **args, con
     const cccc_value_t *result;
     struct cccc_error error;
     if (!cli_try(cli, op, args, &result, &error)) {
-        bool unsaid = strcmp(error.code, cccc_err_code(CCCC_E_ACTOR_UPDATE_FAILED)) == 0 ||
-                      strcmp(error.code, cccc_err_code(CCCC_E_ACTOR_REMOVE_FAILED)) == 0;
-        int status = unsaid ? cli_fail_unless_actor(cli, group, id) : 0;
+        bool absent = strcmp(error.cause, cccc_err_code(CCCC_E_ACTOR_NOT_FOUND)) == 0;
+        int status = absent ? cli_fail_unless_actor(cli, group, id) : 0;
         return status ? status : cli_fail_with(cli, &error);
     }
     return report_change(cli, result, id, done);

@@ -49,7 +49,8 @@ static int ask_to_run(struct cli *cli, const char *op, const cccc_value_t **resu
     cccc_args_str(args, "actor_id", cli_arg(cli, 0));
     if (cli_try(cli, op, &args, result, &error))
         return 0;
-    status = error.exit_status == 1 ? cli_fail_unless_actor(cli, group, cli_arg(cli, 0)) : 0;
+    bool absent = strcmp(error.cause, cccc_err_code(CCCC_E_ACTOR_NOT_FOUND)) == 0;
+    status = absent ? cli_fail_unless_actor(cli, group, cli_arg(cli, 0)) : 0;
     return status ? status : cli_fail_with(cli, &error);
 }
 

@@ -561,8 +561,8 @@ const struct cli_command cli_commands[] = {
      .args = ARGS(ARG_BLOB),
      .run = cmd_blob_stat},
     {.name = "ledger",
-     .summary = "check ledgers on disk, without a daemon",
-     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat", "cccc ledger repair --group ops")},
+     .summary = "check, repair and compact ledgers",
+     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat", "cccc ledger compact --force", "cccc ledger repair --group ops")},
     {.noun = "ledger",
      .name = "verify",
      .summary = "check every line, checksum and link of a ledger",
@@ -576,6 +576,25 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc ledger stat", "cccc ledger stat --all --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
      .run = cmd_ledger_stat},
+    {.noun = "ledger",
+     .name = "snapshot",
+     .summary = "save a group's state now, for a quick start",
+     .about =
+         "The daemon does so by itself: after a seal, every 100,000 events, when a busy group becomes quiet, and when it stops. The file "
+         "is a cache in state/ledger/ of the group; nothing is lost without it.",
+     .examples = EXAMPLES("cccc ledger snapshot", "cccc ledger snapshot --group ops --json"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .run = cmd_ledger_snapshot},
+    {.noun = "ledger",
+     .name = "compact",
+     .summary = "seal a group's older events now",
+     .about =
+         "Older events move into compressed segments under state/ledger/ of the group; everything reads them as before. The daemon does so "
+         "by itself when ledger.jsonl reaches ledger_max_active_bytes; before that only --force does. The newest "
+         "ledger_keep_tail_lines events stay where they are.",
+     .examples = EXAMPLES("cccc ledger compact", "cccc ledger compact --group ops --force"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, {.name = "force", .help = "although ledger.jsonl is small"}),
+     .run = cmd_ledger_compact},
     {.noun = "ledger",
      .name = "repair",
      .summary = "give up damaged events, so that a group goes on without them",

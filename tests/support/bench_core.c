@@ -73,6 +73,7 @@ struct bench {
     struct cccc_peer peer;
     struct ledger *ledgers[64];
     uint32_t ledger_count;
+    cccc_ticket_t kept; /* of the last KEEP */
     struct queue reads, stores;
     cccc_slot_t refolds[64];
     uint32_t refold_count;
@@ -395,6 +396,9 @@ static const char *const store_words[] = {
     [CCCC_STORE_HOLDER_FORGET] = "holder_forget",
     [CCCC_STORE_HOLDER_KILL] = "holder_kill",
     [CCCC_STORE_PROMPT] = "prompt",
+    [CCCC_STORE_CONTEXT] = "context",
+    [CCCC_STORE_LOG_TAIL] = "log_tail",
+    [CCCC_STORE_SETTINGS] = "settings",
     [CCCC_STORE_SECRETS] = "secrets",
 };
 
@@ -431,6 +435,10 @@ static void take_effect(bench_t *self, const struct cccc_effect *effect)
         narrate(self, "store %s%s%.*s", store_words[effect->store.kind], effect->store.name.len ? " " : "",
                 CCCC_STR_FMT(effect->store.name));
         queue_put(&self->stores, effect);
+        break;
+    case CCCC_DO_KEEP:
+        narrate(self, "%s%s", effect->keep.what == CCCC_KEEP_SEAL ? "seal" : "snapshot", effect->keep.force ? " by force" : "");
+        self->kept = effect->ticket;
         break;
     case CCCC_DO_REFOLD:
         narrate(self, "refold");
@@ -1068,6 +1076,14 @@ void bench_seal(bench_t *self, const char *group_id, uint64_t through, struct cc
     cccc_core_sealed(self->core, ledger_need(self, group_id)->slot, &(struct cccc_sealed_ids){1, through, filter}, 1);
 }
 
+void bench_keep(bench_t *self, cccc_err_t err, const char *value)
+{
+    cccc_value_t v = value ? bench_json(self, "%s", value) : cccc_nil();
+    narrate(self, "kept");
+    cccc_core_store_done(self->core, moment(self), self->kept, err, err ? "the disk refused" : NULL, &v);
+    take_effects(self);
+}
+
 static void end_read(bench_t *self, struct job *job, const struct cccc_read_result *result)
 {
     cccc_core_read_done(self->core, moment(self), job->effect.ticket, result);
@@ -1288,6 +1304,8 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
     case CCCC_STORE_REGISTRY:
     case CCCC_STORE_ACTIVE:
     case CCCC_STORE_CURSORS:
+    case CCCC_STORE_CONTEXT:
+    case CCCC_STORE_SETTINGS:
         self->stored[store->kind] = cccc_value_copy(self->arena, &store->document);
         return CCCC_OK;
     case CCCC_STORE_HOLDER_START:

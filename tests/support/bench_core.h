@@ -25,6 +25,8 @@ void bench_line(bench_t *self, const char *group_id, const char *event);
 void bench_restart(bench_t *self);
 /* Its events up to `through` are sealed now, with that filter (taken; NULL: none is known). */
 void bench_seal(bench_t *self, const char *group_id, uint64_t through, struct cccc_id_filter *filter);
+/* The last KEEP has come to this (JSON, or NULL). */
+void bench_keep(bench_t *self, cccc_err_t err, const char *value);
 /* Fold the group again as offline or read-only (NULL: not). */
 void bench_reopen(bench_t *self, const char *group_id, const char *offline, const char *read_only);
 /* What the fold of the durable ledger gives in a core of its own, from nothing but the lines (`documents`: and the stored group.yaml). */
