@@ -262,4 +262,3 @@ cccc_err_t cccc_msgpack_read(const char *bytes, size_t len, size_t max_bytes, cc
     struct cccc_msgpack_limits limits = {max_bytes, CCCC_DECODE_DEPTH_MAX, CCCC_DECODE_ITEMS_MAX, UINT32_MAX};
     return cccc_msgpack_read_limited(bytes, len, &limits, arena, out, m);
 }
-

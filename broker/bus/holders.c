@@ -135,7 +135,7 @@ void cccc_holders_place(const struct cccc_holders *self, const char *home, struc
     bool itself;
     if (peer->standing != CCCC_PEER_OPERATOR)
         return;
-    enum walk walk = self->count > 0 ? walk_up(self, peer->pid, &holder, &itself) : WALK_OUTSIDE;
+    enum walk walk = walk_up(self, peer->pid, &holder, &itself);
     if (walk == WALK_FOUND) {
         peer->standing = itself ? CCCC_PEER_HOLDER : CCCC_PEER_ACTOR;
         peer->group_id = cccc_str(holder->group_id);

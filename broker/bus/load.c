@@ -59,8 +59,14 @@ static void forget(void *arg)
 {
     struct cccc_folding *self = arg;
     self->known = (struct cccc_snapshot){.seq = 0};
-    self->unknown = "the ledger has another event at its place";
+    self->unknown = "the ledger has another event at its place, or is sealed less far";
     begin_fold(self);
+}
+
+static bool fold_sealed(void *arg, uint64_t last)
+{
+    struct cccc_folding *self = arg;
+    return cccc_core_fold_sealed(self->core, self->slot, last);
 }
 
 /* Go on from the state that was saved last, if there is one that this group can go on from. */
@@ -152,7 +158,8 @@ static void open_ledger(struct cccc_folding *self)
                                           .arg = self,
                                           .known_seq = self->known.seq,
                                           .known_crc = self->known.crc,
-                                          .forget = forget};
+                                          .forget = forget,
+                                          .sealed = fold_sealed};
     if (self->files.unreachable)
         self->err = cccc_fail(&self->why, CCCC_E_STORAGE, "%s", self->files.note);
     else
@@ -164,6 +171,14 @@ static void open_ledger(struct cccc_folding *self)
         cccc_fail(&self->why, CCCC_E_STORAGE,
                   "somebody removed %s; put it back (cccc backup list), or forget the group: cccc groups --forget-missing", self->dir);
     }
+}
+
+static void load_ids(struct cccc_folding *self)
+{
+    struct cccc_sealed_ids *rows;
+    uint32_t count = cccc_ledger_sealed_ids(self->ledger, &rows);
+    cccc_core_sealed(self->core, self->slot, rows, count);
+    free(rows);
 }
 
 struct cccc_folding *cccc_folding_new(struct cccc_bus *bus, cccc_str_t group_id)
@@ -189,6 +204,8 @@ void cccc_folding_run(struct cccc_folding *self)
     load_snapshot(self);
     self->read_only = begin_legacy(self);
     open_ledger(self);
+    if (self->ledger)
+        load_ids(self);
 }
 
 void cccc_folding_drop(struct cccc_folding **self_p)
@@ -217,6 +234,7 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
     struct cccc_shelf *shelf =
         cccc_ledgers_put(bus, slot, self->group_id, self->ledger, offline, offline || self->read_only || self->report.may_pass);
     cccc_snapshots_loaded(shelf, self->known.seq, self->known_bytes);
+    cccc_ledgers_make_ids(bus, slot);
     self->ledger = NULL;
     if (self->files.refused)
         note_refusal(bus, slot, &self->files);

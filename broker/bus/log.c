@@ -376,7 +376,6 @@ void cccc_log_rendered(int level, const char *id, const char *fmt, const char *t
     log_text(level, id, fmt, own);
 }
 
-
 void cccc_log_close(void)
 {
     pthread_mutex_lock(&log_state.lock);

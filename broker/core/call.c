@@ -312,6 +312,16 @@ void call_store(call_t *call, struct cccc_store *store, call_next_fn next)
     store_effect(call->core, store, next ? call_park(call, next) : 0);
 }
 
+void call_keep(call_t *call, struct cccc_group *group, enum cccc_keep what, bool force, call_next_fn next)
+{
+    cccc_ticket_t ticket = call_park(call, next);
+    struct cccc_effect *effect = core_effect(call->core, CCCC_DO_KEEP);
+    effect->slot = group->slot;
+    effect->ticket = ticket;
+    effect->keep.what = what;
+    effect->keep.force = force;
+}
+
 void core_store(struct cccc_core *core, struct cccc_store *store)
 {
     store_effect(core, store, 0);

@@ -82,6 +82,8 @@ void call_wait(call_t *call, struct cccc_pending *pending, call_next_fn next);
 void call_read(call_t *call, struct cccc_group *group, const struct cccc_read_query *query, call_next_fn next);
 /* Park until the file work is done. Takes store->arena (make one with cccc_arena_new; deep-copy into it). next NULL: nobody waits; call goes on. */
 void call_store(call_t *call, struct cccc_store *store, call_next_fn next);
+/* Park until the executor has done that with the group's ledger; `stored` says how it went. */
+void call_keep(call_t *call, struct cccc_group *group, enum cccc_keep what, bool force, call_next_fn next);
 /* File work nobody waits for. Takes store->arena. */
 void core_store(struct cccc_core *core, struct cccc_store *store);
 
@@ -197,6 +199,16 @@ uint64_t dedupe_count(const struct cccc_dedupe *self);
 void dedupe_prepare(const struct cccc_dedupe *self, uint64_t hash);
 /* Candidates for `hash` (a hit must be confirmed on the line); returns how many were written to `seqs`. */
 uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max);
+
+/* Forget pairs with seqs of at most `seq`. */
+void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq);
+
+/* ---- sealed.c ---- */
+/* Segments behind event `through` that may hold the hash: their first seqs, in the arena; how many. */
+uint32_t sealed_may_have(const struct cccc_sealed *self, uint64_t hash, uint64_t through, cccc_arena_t *arena, uint64_t **firsts);
+/* See that all filters together stay within CLIENT_ID_FILTER_BYTES_MAX: the oldest ones of this group go. */
+void sealed_fit(struct cccc_core *core, struct cccc_group *group);
+void sealed_fini(struct cccc_sealed *self);
 
 /* ---- ids.c ---- */
 /* Reference 1.3, in its order of checks; *why says which failed. */

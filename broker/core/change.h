@@ -82,7 +82,7 @@ cccc_str_t scopes_said(cccc_arena_t *arena, const struct cccc_group *group);
 /* ---- groups.c: lists ---- */
 
 /* Everything a `groups` row and a `status` row have in common goes into `row`. */
-void group_row(cccc_builder_t *row, const struct cccc_group *group);
+void group_row(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group);
 /* Unread events of a reader: both lanes; 0 when nobody reads under that id. */
 uint64_t reader_unread(const struct cccc_group *group, cccc_str_t id);
 /* All groups that are neither deleted nor still being created, newest activity first; *count of them, in the call's arena. */
@@ -99,6 +99,8 @@ cccc_value_t actor_shown(cccc_arena_t *arena, const struct cccc_actor *actor);
 /* Ids of the enabled actors; array in the arena. */
 /* The command to run: the entry's, or its runtime's; array in the arena, empty when there is none. */
 cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor);
+/* What its runtime is like: when it may be typed at, and how lines of its own questions begin. */
+void actor_habits(cccc_arena_t *arena, const struct cccc_actor *actor, uint64_t *ready_ms, cccc_value_t *dialogs);
 cccc_value_t actors_enabled(cccc_arena_t *arena, const struct cccc_group *group);
 
 /* ---- registry.c, active.c ---- */

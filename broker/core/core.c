@@ -102,6 +102,7 @@ static void effect_drop(struct cccc_effect *effect)
         cccc_arena_destroy(&effect->store.arena);
         break;
     case CCCC_DO_APPEND:
+    case CCCC_DO_KEEP:
     case CCCC_DO_REFOLD:
     case CCCC_DO_LOG:
     case CCCC_DO_SHUTDOWN:
@@ -649,6 +650,7 @@ cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from)
     runtimes_carry(group, folded);
     group_exchange(group, folded);
     runtimes_sync(group);
+    sealed_fit(self, group);
     for (size_t i = 0; i < (*from)->effect_count; i++) {
         CCCC_ASSERT((*from)->effects[i].kind == CCCC_DO_LOG, "(a fold wants effect %d)", (int)(*from)->effects[i].kind);
         *core_effect(self, CCCC_DO_LOG) = (*from)->effects[i];
@@ -707,6 +709,7 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
         legacy_fini(group);
     }
     runtimes_sync(group);
+    runtimes_boot(group);
     runtimes_changed(self, group);
     group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
     core_end_input(self);

@@ -105,6 +105,14 @@ void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
 
+/* Sealed segments have come behind those known: their client ids are looked for in the filters, which are taken, and in segments; no longer in a table. */
+void cccc_core_sealed(cccc_core_t *self, cccc_slot_t slot, const struct cccc_sealed_ids *rows, uint32_t count);
+/* The filter of a segment that had none. Takes it. */
+void cccc_core_id_filter(cccc_core_t *self, cccc_slot_t slot, struct cccc_id_filter *filter);
+/* First seqs of the segments that have none: array in the arena; how many. */
+uint32_t cccc_core_unfiltered(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena, uint64_t **firsts);
+uint64_t cccc_core_sealed_last(const cccc_core_t *self, cccc_slot_t slot);
+
 /* Is the group's state such that it may be saved now: the fold of its ledger up to its head (*seq), and nothing else? */
 bool cccc_core_snapshot_due(const cccc_core_t *self, cccc_slot_t slot, uint64_t *seq);
 /* Append that state to `out`, for cccc_core_fold_snapshot. Takes about as long as copying it. */
@@ -141,6 +149,9 @@ void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 /* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of
  * another version, damaged, or group.yaml was edited before it): begin again. */
 bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len);
+/* Events up to `last` are in sealed segments, so that their client ids are not kept here. Before the first event, or behind fold_snapshot: false when the snapshot is of a
+ * ledger of which more was sealed, begin again then. */
+bool cccc_core_fold_sealed(cccc_core_t *self, cccc_slot_t slot, uint64_t last);
 /* The next event of its ledger; or that the ones in between cannot be read, which inboxes name from then on. */
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
@@ -159,6 +170,7 @@ enum cccc_effect_kind {
     CCCC_DO_REPLY,   /* send `bytes` to `conn`; takes them */
     CCCC_DO_PUBLISH, /* publish `bytes` under `topic`; shares them (cccc_bytes) */
     CCCC_DO_STORE,   /* do the file work `store`; then cccc_core_store_done(ticket) when ticket != 0 */
+    CCCC_DO_KEEP,    /* do `keep` with the ledger of `slot`; then cccc_core_store_done(ticket) */
     CCCC_DO_REFOLD,  /* close the ledger of `slot`, open it again, fold it */
     CCCC_DO_LOG,     /* write a log record */
     CCCC_DO_SHUTDOWN /* stop once replies are out */
@@ -201,7 +213,8 @@ enum cccc_store_kind {
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
     CCCC_STORE_CONTEXT,       /* files under context/ <- document {context, tasks?, presence?} */
     CCCC_STORE_LOG_TAIL, /* yields {path, lines} of daemon/ccccd.log, the last `total`; with a document {clear: true} it is emptied instead */
-    CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
+    CCCC_STORE_PROMPT,   /* yields {text} of prompts/`name`; "" when there is none */
+    CCCC_STORE_SETTINGS, /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */
 };
@@ -215,6 +228,10 @@ struct cccc_store {
     uint64_t offset, total;
     cccc_arena_t *arena; /* owns all of the above; goes with the effect */
 };
+
+/* SNAPSHOT yields {path, size_bytes, seq}; busy: not now. SEAL yields {from_seq, to_seq, archived_lines, kept_lines, bytes, sealed_bytes, segments}, or {skipped: why, size_bytes,
+ * total_lines}. */
+enum cccc_keep { CCCC_KEEP_SNAPSHOT, CCCC_KEEP_SEAL };
 
 struct cccc_effect {
     enum cccc_effect_kind kind;
@@ -241,6 +258,10 @@ struct cccc_effect {
             cccc_bytes_t *bytes;
         } publish;
         struct cccc_store store;
+        struct {
+            enum cccc_keep what;
+            bool force; /* SEAL: although ledger.jsonl is small */
+        } keep;
         struct {
             int level;
             const char *id, *fmt;

@@ -115,7 +115,7 @@ static cccc_value_t status_row(call_t *call, struct cccc_group *group)
     cccc_builder_t row = cccc_map_builder(call->arena, 12);
     cccc_map_add(&row, "group_id", cccc_text(group->id));
     cccc_map_add(&row, "title", cccc_string(group->config.title));
-    group_row(&row, group);
+    group_row(call->core, &row, group);
     cccc_map_add(&row, "pending", cccc_uint(group->pending_count));
     return row.value;
 }

@@ -383,7 +383,7 @@ static void start_wait(call_t *call)
 {
     for (uint32_t i = 0; i < call->group->config.actor_count; i++) {
         struct cccc_runtime *runtime = runtime_find(call->group, call->group->config.actors[i].id);
-        bool starting = runtime && (runtime->phase == RUNTIME_SPAWNING || runtime->phase == RUNTIME_STARTING);
+        bool starting = runtime && (runtime->phase == RUNTIME_SPAWNING || runtime->phase == RUNTIME_STARTING || runtime->restart);
         if (starting && !runtime_is_overdue(call->core, runtime)) {
             runtime_await(call, runtime, false, start_wait);
             return;
@@ -587,12 +587,13 @@ cccc_value_t groups_array(call_t *call, cccc_value_t (*make)(call_t *call, struc
     return b.value;
 }
 
-void group_row(cccc_builder_t *row, const struct cccc_group *group)
+void group_row(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group)
 {
     cccc_map_add(row, "state", cccc_text(state_word(group->config.state)));
     cccc_map_add(row, "running", cccc_bool(group->config.running));
     cccc_map_add(row, "head_seq", cccc_uint(group->head_seq));
     cccc_map_add(row, "actor_count", cccc_uint(group->config.actor_count));
+    runtimes_show(core, row, group);
     cccc_map_add(row, "unread_count", cccc_uint(reader_unread(group, CCCC_STR("user"))));
     if (group->offline != NULL)
         cccc_map_add(row, "offline", cccc_text(group->offline));
@@ -605,7 +606,7 @@ static cccc_value_t groups_row(call_t *call, struct cccc_group *group)
     cccc_builder_t row = cccc_map_builder(call->arena, 16);
     registry_meta(call->core, &row, group);
     cccc_map_add(&row, "registry_health", cccc_text(group->offline != NULL ? "offline" : "ok"));
-    group_row(&row, group);
+    group_row(call->core, &row, group);
     registry_kept(call->core, &row, group);
     return row.value;
 }

@@ -206,7 +206,7 @@ static void take_reports(call_t *call, struct cccc_runtime *runtime, const struc
         if (order && order->waiting)
             answered(order->waiting, runtime, report);
         if (order && order->id[0] == 'p')
-            runtime->preamble_done = true;
+            delivery_preamble(call->core, runtime, cccc_get_str(report, "outcome"));
         if (order)
             order_free(order);
         delivery_report(call, runtime, report, next);
@@ -340,6 +340,8 @@ static void take_facts(struct cccc_core *core, struct cccc_runtime *runtime, con
         return;
     runtime->ready = cccc_get_bool(facts, "ready", false);
     runtime->attached = cccc_get_uint(facts, "attached", 0) > 0;
+    if (cccc_get_uint(facts, "typed", 0) > 0) /* the first text is the preamble */
+        runtime->preamble = PREAMBLE_DONE;
     uint64_t idle_us = cccc_get_uint(facts, "idle_ms", 0) * 1000;
     runtime->output_us = idle_us < core->now->mono_us ? core->now->mono_us - idle_us : 0;
 }

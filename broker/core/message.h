@@ -78,6 +78,8 @@ cccc_value_t recipients_reach(call_t *call, const struct cccc_group *group, cons
                               struct cccc_reach *reach);
 /* Whether tokens mean anybody but user; no tokens mean everyone. */
 bool recipients_address_agents(const cccc_value_t *to);
+/* Is the actor named by its own id? */
+bool recipients_name(const cccc_value_t *to, cccc_str_t id);
 /* Ids of actors and selectors the text mentions as @name: outside code, at the start of a word, not inside an address. */
 cccc_value_t recipients_mentioned(call_t *call, const struct cccc_group *group, cccc_str_t text);
 
@@ -134,6 +136,7 @@ struct cccc_message {
     uint64_t client_hash;          /* 0: no client_id */
     uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
     uint64_t repeats_read_head;    /* the group's head when they were asked for */
+    uint64_t sealed_read_through;  /* sealed events up to this one have been asked */
     struct cccc_reach reach;
     enum cccc_message_wait awaits;
 
@@ -145,7 +148,7 @@ struct cccc_message {
     cccc_str_t repeated_wire;
     cccc_str_t repeated_ack; /* the wire form of the acknowledgement that the repeated reply implied; "" = none */
     bool duplicate;
-    bool woke;       /* an idle group became active */
+    bool woke;       /* the group, or actors of it */
     char digest[17]; /* of what was asked */
 };
 
@@ -170,6 +173,13 @@ void message_pack_event(const struct cccc_message *m, cccc_buf_t *out);
 struct cccc_pending *ack_decide(call_t *call, struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id, call_next_fn next);
 /* After durability: what a wake leaves to do. */
 void message_settle(call_t *call, struct cccc_message *m);
+
+/* ---- sessions.c ---- */
+
+/* Does a message to this actor start it? It is stopped and has a terminal, and its group runs and is not paused. */
+bool session_may_wake(const struct cccc_group *view, const struct cccc_actor *actor);
+/* Decide so, as part of `call`: an actor.start by system. */
+cccc_err_t session_wake(call_t *call, struct cccc_group *group, const struct cccc_actor *actor, struct cccc_errmsg *m);
 
 /* ---- blobs.c ---- */
 

@@ -266,6 +266,11 @@ bool recipients_address_agents(const cccc_value_t *to)
     return count == 0;
 }
 
+bool recipients_name(const cccc_value_t *to, cccc_str_t id)
+{
+    return has_item(to, id);
+}
+
 cccc_value_t recipients_legacy_audience(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_event *event)
 {
     struct cccc_reach reach = {0};

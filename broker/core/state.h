@@ -61,7 +61,7 @@ struct cccc_reader {
     struct cccc_cursor cursor[CCCC_LANES];
     struct cccc_unread unread[CCCC_LANES];
     uint64_t published;           /* last seq published under i/<gid>/<id>/ */
-    struct cccc_runtime *runtime; /* of an actor with a terminal, else NULL: what is for it is to be typed */
+    struct cccc_runtime *runtime; /* of an actor: what is for it is to be typed, if it has a terminal */
     UT_hash_handle hh;
 };
 
@@ -89,6 +89,14 @@ struct cccc_pending {
     cccc_kind_t kind;            /* of `event` */
 };
 
+/* ---- sealed client ids (sealed.c) ---- */
+
+struct cccc_sealed {
+    uint64_t last; /* events up to this one are in sealed segments; 0 = none */
+    uint32_t count;
+    struct cccc_sealed_ids *rows; /* rising; heap, as are the filters */
+};
+
 /* ---- a group ---- */
 
 struct cccc_group {
@@ -111,10 +119,11 @@ struct cccc_group {
     uint32_t pending_count;
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe;         /* (by, client_id) -> seq */
+    struct cccc_dedupe *dedupe;         /* (by, client_id) -> seq, of events that are not sealed */
+    struct cccc_sealed sealed;          /* where to look for those of events that are */
     struct cccc_dedupe *open_acks;      /* (reader, event id) -> seq: attention messages not acknowledged yet */
     struct cccc_dedupe *foreign_ids;    /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;      /* actors with a terminal; runtime.c */
+    struct cccc_runtime *runtimes;      /* of every actor; runtime.c */
     struct cccc_context *context;       /* what it works on; NULL: nothing yet; context_state.c */
     struct cccc_context *context_ahead; /* the same with what is decided and not durable; NULL: nothing is */
     struct cccc_headless *headless;     /* uthash by actor id; headless.c */
@@ -168,6 +177,7 @@ struct cccc_core {
     uint64_t random_state[2];      /* refilled from each input's moment */
     uint64_t last_second;
     bool stopping;
+    uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
     uint64_t pending_count, pending_bytes;  /* of all groups */
     uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */

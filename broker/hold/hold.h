@@ -29,6 +29,7 @@ struct talk {
 
 struct hold {
     struct launch launch;
+    struct limits limits;
     struct child child;
     char start_failure[512]; /* "" or why there is no agent */
     struct ring ring;
@@ -36,6 +37,7 @@ struct hold {
     struct terminal terminal;
     struct typing typing;
     char typing_order[ORDER_ID_BYTES_MAX + 1];
+    uint64_t typed; /* texts that were typed, or may have been */
     struct reports reports;
     struct talk talk;
 

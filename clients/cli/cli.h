@@ -327,7 +327,7 @@ void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t ac
 
 /* ---- runtimes (cmd_runtime.c) ---- */
 
-/* "claude, codex": the known agent programs found in PATH; "" when there is none. In the arena. */
+/* "claude (2.1.0), codex": the known agent programs found in PATH, with what they say of their version; "" when there is none. In the arena. */
 const char *cli_runtimes_found(struct cli *cli);
 
 /* ---- help made from the table (help.c, man.c, complete.c), and what is said for all commands together (topics.c) ---- */
@@ -355,6 +355,8 @@ int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out);
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count);
 /* The file a shell would run for `program`: the first executable one of that name in PATH. NULL: none. In the arena. */
 const char *cli_in_path(struct cli *cli, const char *program);
+/* The first line `path argument` prints; "" when there is none within `timeout_ms`. It is ended then. program.c */
+const char *cli_first_line(struct cli *cli, const char *path, const char *argument, int timeout_ms);
 /* Remove a scratch directory of ours and all in it; true when it is gone. */
 bool cli_remove_tree(const char *path);
 /* Make a scratch directory, 0700, in TMPDIR or /tmp; in the arena. NULL: errno says why. */
@@ -413,6 +415,8 @@ int cmd_blob_get(struct cli *cli);
 int cmd_blob_stat(struct cli *cli);
 int cmd_ledger_verify(struct cli *cli);
 int cmd_ledger_stat(struct cli *cli);
+int cmd_ledger_snapshot(struct cli *cli);
+int cmd_ledger_compact(struct cli *cli);
 int cmd_ledger_repair(struct cli *cli);
 int cmd_backup_create(struct cli *cli);
 int cmd_backup_verify(struct cli *cli);

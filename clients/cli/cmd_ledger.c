@@ -1,4 +1,4 @@
-/* cmd_ledger.c - `cccc ledger verify|stat`: judge ledgers on disk, without a daemon and without changing a byte. cmd_repair.c has the one that changes some.
+/* cmd_ledger.c - `cccc ledger verify|stat`: judge ledgers on disk, without a daemon and without changing a byte; and `snapshot|compact`, which the daemon does. cmd_repair.c has the one that changes some.
  *
  * A daemon may be appending meanwhile: an unfinished last line is then no finding.
  * Thread: the program's one. */
@@ -282,4 +282,65 @@ int cmd_ledger_verify(struct cli *cli)
 int cmd_ledger_stat(struct cli *cli)
 {
     return judge_chosen(cli, false);
+}
+
+/* ---- what the daemon does ---- */
+
+int cmd_ledger_snapshot(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    char size[32];
+    int status = cli_group(cli, &group);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_args(cli, group);
+    status = cli_ask(cli, "ledger_snapshot", &args, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    const cccc_value_t *snapshot = cccc_get(result, "snapshot");
+    cli_size(size, sizeof size, cccc_get_uint(snapshot, "size_bytes", 0));
+    cli_fact(cli, "saved", "%s up to event %" PRIu64 " (%s)", group, cccc_get_uint(cccc_get(snapshot, "last_event"), "seq", 0), size);
+    return 0;
+}
+
+static void print_skipped(struct cli *cli, const char *group, const cccc_value_t *result)
+{
+    cccc_str_t reason = cccc_get_str(result, "reason");
+    char size[32];
+    cli_size(size, sizeof size, cccc_get_uint(result, "size_bytes", 0));
+    if (cccc_str_is(reason, "below_threshold"))
+        cli_fact(cli, "skipped", "%s: ledger.jsonl has %s, less than ledger_max_active_bytes; --force seals it all the same", group, size);
+    else if (cccc_str_is(reason, "nothing_to_archive"))
+        cli_fact(cli, "skipped", "%s: all of the %" PRIu64 " events in ledger.jsonl stay there (ledger_keep_tail_lines)", group,
+                 cccc_get_uint(result, "total_lines", 0));
+    else
+        cli_fact(cli, "skipped", "%s: %.*s", group, CCCC_STR_FMT(reason));
+}
+
+int cmd_ledger_compact(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    char bytes[32], sealed[32];
+    int status = cli_group(cli, &group);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "reason", "manual");
+    if (cli_flag(cli, "force"))
+        cccc_args_bool(args, "force", true);
+    status = cli_ask(cli, "ledger_compact", &args, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    if (cccc_get_bool(result, "skipped", false)) {
+        print_skipped(cli, group, result);
+        return 0;
+    }
+    const cccc_value_t *done = cccc_get(result, "result");
+    cli_size(bytes, sizeof bytes, cccc_get_uint(done, "bytes", 0));
+    cli_size(sealed, sizeof sealed, cccc_get_uint(done, "sealed_bytes", 0));
+    cli_fact(cli, "sealed", "%s: events %" PRIu64 " to %" PRIu64 ", %s, now %s", group, cccc_get_uint(done, "from_seq", 0),
+             cccc_get_uint(done, "to_seq", 0), bytes, sealed);
+    return 0;
 }

@@ -48,6 +48,19 @@ static int ask_groups(struct cli *cli, const cccc_value_t **listed, cccc_str_t *
                                                       : cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of groups");
 }
 
+/* Actors that somebody should look at. */
+static void print_troubles(struct cli *cli, const cccc_value_t *group)
+{
+    const cccc_value_t *troubled = cccc_get(group, "actors_troubled");
+    for (uint32_t i = 0; i < cli_count(troubled); i++) {
+        const cccc_value_t *one = cli_item(troubled, i);
+        cccc_str_t id = cccc_get_str(one, "actor_id");
+        cli_fact(cli, "actor", "%.*s of %.*s: %.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(group, "group_id")),
+                 CCCC_STR_FMT(cccc_get_str(one, "reason")));
+        cli_say(cli, "next: cccc actor show %.*s --group %.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(group, "group_id")));
+    }
+}
+
 /* Registered groups that are not what they should be, and what to do about each. */
 static void say_registry_health(struct cli *cli, const cccc_value_t *listed)
 {
@@ -115,6 +128,8 @@ static int overview(struct cli *cli)
     cli_fact(cli, "groups", "%" PRIu32, cli_count(groups));
     if (cli_count(groups) > 0)
         cli_print_groups(cli, groups, active);
+    for (uint32_t i = 0; i < cli_count(groups); i++)
+        print_troubles(cli, cli_item(groups, i));
     say_registry_health(cli, listed);
     return 0;
 }

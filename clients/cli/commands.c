@@ -93,6 +93,14 @@
     {                                                                                                                                      \
         .name = "submit", .arg = "KEY", .help = "what ends a typed message: enter, newline or none", .words = "enter|newline|none"         \
     }
+#define OPT_LIMITS                                                                                                                         \
+    {.name = "processes-max",                                                                                                              \
+     .arg = "COUNT",                                                                                                                       \
+     .help = "processes its program and all it starts may have at a time (default: 0, no limit)",                                          \
+     .type = CLI_NUMBER},                                                                                                                  \
+    {                                                                                                                                      \
+        .name = "memory-max", .arg = "MIB", .help = "memory they may have, in MiB (default: 0, no limit)", .type = CLI_NUMBER              \
+    }
 #define OPT_ACTOR_TITLE                                                                                                                    \
     {                                                                                                                                      \
         .name = "title", .arg = "TEXT", .help = "display name; may be used as a recipient", .blank = true                                  \
@@ -407,7 +415,8 @@ const struct cli_command cli_commands[] = {
      .about = "The first enabled actor is the foreman, the others are peers. Without ACTOR a name is made from the runtime.",
      .examples = EXAMPLES("cccc actor add lead --runner headless --runtime custom  # a program on the bus",
                           "cccc actor add peer-1 --title \"Reviewer\" --runtime claude"),
-     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_BY),
+     .options =
+         OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_LIMITS, OPT_BY),
      .args = ARGS({.name = "ACTOR", .help = "its id: at most 32 letters, digits, _ and -"}),
      .run = cmd_actor_add},
     {.noun = "actor",
@@ -422,7 +431,7 @@ const struct cli_command cli_commands[] = {
      .summary = "change an actor",
      .about = "--env replaces all public variables.",
      .examples = EXAMPLES("cccc actor update peer-1 --title \"Tester\"", "cccc actor update peer-1 --enabled 0"),
-     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT,
+     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_LIMITS,
                         {.name = "enabled", .arg = "0|1", .help = "whether it takes part", .words = "0|1"}, OPT_BY),
      .args = ARGS(ARG_ACTOR),
      .run = cmd_actor_update},
@@ -552,8 +561,8 @@ const struct cli_command cli_commands[] = {
      .args = ARGS(ARG_BLOB),
      .run = cmd_blob_stat},
     {.name = "ledger",
-     .summary = "check ledgers on disk, without a daemon",
-     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat", "cccc ledger repair --group ops")},
+     .summary = "check, repair and compact ledgers",
+     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat", "cccc ledger compact --force", "cccc ledger repair --group ops")},
     {.noun = "ledger",
      .name = "verify",
      .summary = "check every line, checksum and link of a ledger",
@@ -567,6 +576,25 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc ledger stat", "cccc ledger stat --all --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
      .run = cmd_ledger_stat},
+    {.noun = "ledger",
+     .name = "snapshot",
+     .summary = "save a group's state now, for a quick start",
+     .about =
+         "The daemon does so by itself: after a seal, every 100,000 events, when a busy group becomes quiet, and when it stops. The file "
+         "is a cache in state/ledger/ of the group; nothing is lost without it.",
+     .examples = EXAMPLES("cccc ledger snapshot", "cccc ledger snapshot --group ops --json"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .run = cmd_ledger_snapshot},
+    {.noun = "ledger",
+     .name = "compact",
+     .summary = "seal a group's older events now",
+     .about =
+         "Older events move into compressed segments under state/ledger/ of the group; everything reads them as before. The daemon does so "
+         "by itself when ledger.jsonl reaches ledger_max_active_bytes; before that only --force does. The newest "
+         "ledger_keep_tail_lines events stay where they are.",
+     .examples = EXAMPLES("cccc ledger compact", "cccc ledger compact --group ops --force"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, {.name = "force", .help = "although ledger.jsonl is small"}),
+     .run = cmd_ledger_compact},
     {.noun = "ledger",
      .name = "repair",
      .summary = "give up damaged events, so that a group goes on without them",

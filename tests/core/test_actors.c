@@ -50,8 +50,8 @@ static void what_is_left_open_gets_its_default(void **state)
 static void every_known_runtime_has_a_command(void **state)
 {
     bench_t *b = *state;
-    static const char *const names[] = {"amp",    "auggie",   "claude",  "codex",    "cursor", "droid",
-                                        "gemini", "kilocode", "neovate", "opencode", "copilot"};
+    static const char *const names[] = {"amp",      "auggie",  "claude",      "codex", "cursor", "droid", "gemini", "kilocode", "neovate",
+                                        "opencode", "copilot", "antigravity", "cline", "devin",  "grok",  "hermes", "kimi",     "kiro"};
     const char *id = team(b);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const cccc_value_t *result = bench_do(b, "actor_add", "{'group_id': '%s', 'runtime': '%s'}", id, names[i]);

@@ -158,6 +158,7 @@ def test_what_dead_processes_left_does_not_count(home):
         descriptor = home.path / "daemon/ccccd.addr.json"
         descriptor.write_text(json.dumps({**json.loads(descriptor.read_text()), "pid": stranger.pid}))
         old = socket.socket(socket.AF_UNIX)
+        (home.path / "daemon/ccccd.sock").unlink(missing_ok=True)
         old.bind(str(home.path / "daemon/ccccd.sock"))
         old.close()
         drafts = ["registry.json.tmp", "active.json.tmp", "daemon/epoch.tmp", "daemon/ccccd.addr.json.tmp", f"groups/{group}/group.yaml.tmp",

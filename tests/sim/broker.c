@@ -158,6 +158,12 @@ void broker_gone(broker_t *self, uint64_t conn)
     cccc_bus_carry_out(&self->bus);
 }
 
+void broker_holder_gone(broker_t *self, cccc_slot_t slot, cccc_str_t actor_id, uint64_t generation)
+{
+    cccc_core_holder_gone(self->bus.core, cccc_bus_moment(&self->bus), slot, actor_id, generation);
+    cccc_bus_carry_out(&self->bus);
+}
+
 /* ---- threads and turns ---- */
 
 static unsigned choices(const struct cccc_pool *pool)
@@ -409,12 +415,4 @@ cccc_err_t cccc_store_git(const struct cccc_store_call *call)
     cccc_map_add(&found, "git_remote", cccc_text(""));
     *call->value = found.value;
     return CCCC_OK;
-}
-
-/* No programs are started in here: there is no cccc-hold, so a start fails and says so. */
-void cccc_bus_watch_holder(struct cccc_bus *bus, cccc_slot_t slot, cccc_str_t group_id, cccc_str_t actor_id, uint64_t generation,
-                           const cccc_value_t *record)
-{
-    (void)bus, (void)slot, (void)group_id, (void)actor_id, (void)generation, (void)record;
-    CCCC_ASSERT(false, "(a holder in the simulation)");
 }
