@@ -92,6 +92,14 @@ static void refuse(struct cccc_bus *bus, struct incoming *in, bool delimited, co
         cccc_peers_turn_away(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited, bytes);
 }
 
+static cccc_err_t refuse_flood(struct cccc_refusal *refusal)
+{
+    refusal->details = cccc_nil();
+    return refusal->err = cccc_fail(&refusal->message, CCCC_E_BUSY,
+                                    "%d requests of this connection wait for their answers already; take some in before asking more",
+                                    CCCC_OPEN_REQUESTS_MAX);
+}
+
 static void take_in(struct cccc_bus *bus, struct incoming *in)
 {
     bool delimited = in->frames > 1 && zmq_msg_size(&in->first) == 0;
@@ -114,8 +122,9 @@ static void take_in(struct cccc_bus *bus, struct incoming *in)
     cccc_err_t decoded = decode(in, body, delimited, &input, &refusal);
     if (err != CCCC_OK)
         refusal = (struct cccc_refusal){.err = err, .message = stranger, .details = cccc_nil()};
+    if (err == CCCC_OK && decoded == CCCC_OK && !cccc_peers_open(bus->peers, input.conn))
+        decoded = refuse_flood(&refusal);
     if (err == CCCC_OK && decoded == CCCC_OK) {
-        cccc_peers_opened(bus->peers, input.conn);
         cccc_core_request(bus->core, cccc_bus_moment(bus), &input);
         return;
     }
