@@ -9,6 +9,8 @@
 #include "proto/value.h"
 
 #define CCCC_WIRE_VERSION 1
+/* What ping answers to clients that speak lines: 0.4.0's command line replaces a daemon that says anything else. */
+#define CCCC_IPC_VERSION "0.4.0"
 
 /* Decode exactly one msgpack value into `arena`; strings borrow `bytes`. Everything is checked before memory is taken for it: depth, item count
  * against remaining bytes and limits, string sizes, strict UTF-8, string map keys without duplicates, no ext, no NaN or infinities (DECODE_* of

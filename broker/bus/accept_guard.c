@@ -141,13 +141,30 @@ static bool is_within_share(int s)
     return true;
 }
 
-/* Stands in for the C library's; libzmq finds this one because the executable exports it. */
-int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
+/* -1: there was none, or it was shed. */
+static int take(int listener, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
 {
     int s = (int)syscall(SYS_accept4, listener, address, len, flags);
     if (s < 0)
         return errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS ? shed_newcomer(listener) : -1;
-    if (s > atomic_load_explicit(&highest_fd, memory_order_relaxed) || !is_within_share(s)) {
+    if (s <= atomic_load_explicit(&highest_fd, memory_order_relaxed))
+        return s;
+    close(s);
+    return aborted();
+}
+
+int cccc_accept(int listener)
+{
+    return take(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* Stands in for the C library's; libzmq finds this one because the executable exports it. */
+int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
+{
+    int s = take(listener, address, len, flags);
+    if (s < 0)
+        return -1;
+    if (!is_within_share(s)) {
         close(s);
         return aborted();
     }

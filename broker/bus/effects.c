@@ -54,6 +54,8 @@ static void finish_store(struct cccc_work *work, void *loop)
         return;
     }
     bus->stores_out--;
+    if (job->store.kind == CCCC_STORE_SETTINGS)
+        cccc_log_set_level((int)job->store.total);
     if (job->ticket)
         cccc_core_store_done(bus->core, cccc_bus_moment(bus), job->ticket, job->err, job->err == CCCC_OK ? "" : job->message.text,
                              &job->value);
@@ -97,7 +99,10 @@ static void do_read(struct cccc_bus *bus, struct cccc_effect *effect)
 
 static void do_reply(struct cccc_bus *bus, struct cccc_effect *effect)
 {
-    cccc_peers_reply(bus->peers, effect->reply.conn, effect->reply.bytes, true);
+    if (cccc_gateway_owns(effect->reply.conn))
+        cccc_gate_reply(&bus->gate, effect->reply.conn, effect->reply.bytes);
+    else
+        cccc_peers_reply(bus->peers, effect->reply.conn, effect->reply.bytes, true);
 }
 
 static void do_refold(struct cccc_bus *bus, struct cccc_effect *effect)

@@ -37,12 +37,20 @@ static cccc_err_t take_lock(struct cccc_bus *bus, struct cccc_errmsg *m)
 
 /* ---- serving ---- */
 
+static cccc_err_t open_gate(struct cccc_bus *bus, int tcp_port, struct cccc_errmsg *m)
+{
+    char path[CCCC_SOCKET_PATH_BYTES_MAX + 1];
+    if (snprintf(path, sizeof path, "%s/ccccd.sock", bus->home.sock_dir) >= (int)sizeof path)
+        return cccc_fail(m, CCCC_E_STORAGE, "%s is too long for a socket; use a shorter home", bus->home.sock_dir);
+    return cccc_gate_open(&bus->gate, path, tcp_port, m);
+}
+
 static cccc_err_t write_descriptor(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     struct cccc_descriptor d = {.pid = getpid(), .epoch = bus->epoch};
     snprintf(d.version, sizeof d.version, "%s", CCCC_VERSION);
-    if (snprintf(d.path, sizeof d.path, "%s/ccccd.sock", bus->home.sock_dir) >= (int)sizeof d.path)
-        return cccc_fail(m, CCCC_E_STORAGE, "%s is too long for a socket; use a shorter home", bus->home.sock_dir);
+    snprintf(d.path, sizeof d.path, "%s", bus->gate.local.path);
+    d.port = bus->gate.tcp.port;
     snprintf(d.bus, sizeof d.bus, "%s", bus->sockets.bus);
     snprintf(d.events, sizeof d.events, "%s", bus->sockets.events);
     char ts[28];
@@ -108,7 +116,7 @@ static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_
     return err;
 }
 
-cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_errmsg *m)
+cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, int tcp_port, struct cccc_errmsg *m)
 {
     *bus = (struct cccc_bus){.vfs = &cccc_vfs_posix, .lock_fd = -1, .signal_fd = -1};
     uint64_t descriptors = cccc_accept_guard_init();
@@ -141,6 +149,8 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     err = cccc_bus_load(bus, m);
     if (err == CCCC_OK)
         err = cccc_sockets_open(&bus->sockets, &bus->home, m);
+    if (err == CCCC_OK)
+        err = open_gate(bus, tcp_port, m);
     if (err != CCCC_OK)
         return err;
     bus->peers = cccc_peers_new(bus->sockets.router);

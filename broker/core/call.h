@@ -14,6 +14,7 @@ typedef void (*call_next_fn)(call_t *call);
 struct cccc_call {
     struct cccc_core *core;
     uint64_t conn;
+    bool gateway; /* as in struct cccc_call_input */
     struct cccc_peer peer;
     struct cccc_request request;
     cccc_arena_t *arena;                 /* owns the frame, the arguments and all that handlers make */

@@ -57,6 +57,13 @@ cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, c
  * CCCC_E_NOT_FOUND: no setting is kept there. */
 cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t *v, bool *clamped, struct cccc_errmsg *m);
 
+/* ---- observability.c ---- */
+
+/* All of them, defaults filled in; a map in the arena. */
+cccc_value_t observability_effective(cccc_arena_t *arena, const struct cccc_core *core);
+/* False: the call was failed. */
+bool observability_developer(call_t *call);
+
 /* ---- groups.c ---- */
 
 /* The data of a group.create, with the automation every new group starts with (reference 1.4). */

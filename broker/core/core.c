@@ -264,6 +264,7 @@ static call_t *call_new(struct cccc_core *core, const struct cccc_call_input *in
     memset(call, 0, sizeof *call);
     call->core = core;
     call->conn = input->conn;
+    call->gateway = input->gateway;
     call->peer = input->peer;
     call->request = input->request;
     call->arena = input->arena;
@@ -790,6 +791,7 @@ void cccc_core_destroy(cccc_core_t **self)
     for (size_t i = 0; i < core->effect_count; i++)
         effect_drop(&core->effects[i]);
     cccc_arena_destroy(&core->registry_arena);
+    cccc_arena_destroy(&core->settings_arena);
     cccc_buf_fini(&core->scratch);
     free(core->groups);
     free(core->effects);

@@ -43,6 +43,7 @@ struct cccc_moment {
 /* A request that passed cccc_request_read. Takes `arena`, which holds the frame's bytes too, also on error. */
 struct cccc_call_input {
     uint64_t conn; /* the executor's name for where the reply goes; not 0, never used twice */
+    bool gateway;  /* the client speaks lines of JSON, and takes us for CCCC 0.4.0 */
     struct cccc_peer peer;
     struct cccc_request request;
     cccc_arena_t *arena;
@@ -58,6 +59,7 @@ struct cccc_daemon_facts {
     uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
     uint64_t publication_bytes, withheld_publications, dropped_followers;
+    uint64_t gateway_connections, gateway_streams, gateway_requests, gateway_shed;
     uint64_t fds, rss_bytes;
     const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
     cccc_str_t degraded;                 /* one sentence, or "" */
@@ -98,12 +100,21 @@ void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
 
+/* Is the group's state such that it may be saved now: the fold of its ledger up to its head (*seq), and nothing else? */
+bool cccc_core_snapshot_due(const cccc_core_t *self, cccc_slot_t slot, uint64_t *seq);
+/* Append that state to `out`, for cccc_core_fold_snapshot. Takes about as long as copying it. */
+void cccc_core_snapshot(const cccc_core_t *self, cccc_slot_t slot, cccc_buf_t *out);
+
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 
 /* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
+/* settings.yaml as read from disk (a map, or nil), before the first request. */
+void cccc_core_load_settings(cccc_core_t *self, const cccc_value_t *settings);
+/* The level of the log that they ask for, as syslog. */
+int cccc_core_log_level(const cccc_core_t *self);
 /* The folder of this group is in the trash and no longer in groups/, so what the registry still says of it is forgotten: a stop came between the two.
  * Behind load_home. */
 void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id);
@@ -119,6 +130,9 @@ void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
 /* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
+/* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of
+ * another version, damaged, or group.yaml was edited before it): begin again. */
+bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Take over a group that was begun and folded in a core of its own (`from`, which is destroyed): its slot here, to be ended here. That core may have
@@ -150,6 +164,8 @@ typedef struct cccc_bytes {
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
+/* Call before another thread gets `self` to release it: what this thread did with it happens before its end, whatever way it takes there. */
+void cccc_bytes_hand_over(cccc_bytes_t *self);
 /* Keep up to `max` released ones of the usual size for the next ones, of all threads; 0, as at first: none. Fewer than before gives the surplus back.
  * Call with 0 at the end. */
 void cccc_bytes_keep_spare(unsigned max);
@@ -174,6 +190,7 @@ enum cccc_store_kind {
                                * with it, and hands these over once it knows the holder (cccc_holder_launch) */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
+    CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */
 };

@@ -149,6 +149,11 @@ void holder_answer(struct cccc_core *core, struct cccc_runtime *runtime);
 void holder_kill(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime, bool hard);
 void holder_expire(struct cccc_core *core, struct cccc_runtime *runtime);
 
+/* ---- terminals.c ---- */
+
+/* Answer the question an order was about with what the holder said (a map, or nothing). */
+void terminal_answer(call_t *call, const struct cccc_runtime *runtime, const cccc_value_t *given);
+
 /* ---- delivery.c ---- */
 
 /* Begin to hand over what is due. */

@@ -148,6 +148,8 @@ struct cccc_core {
     bool registry_failed;             /* as store_failed of a group */
     bool registry_dirty;              /* newer than the file */
     uint64_t registry_stored_mono_us; /* when it was last handed over to be written; 0 = never */
+    cccc_arena_t *settings_arena;
+    cccc_value_t settings; /* settings.yaml */
     char active_group_id[16];
     char active_updated_at[28];
     struct cccc_conn *conns;    /* uthash by conn */

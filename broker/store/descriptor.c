@@ -11,15 +11,19 @@ cccc_err_t cccc_descriptor_write(const struct cccc_vfs *vfs, const struct cccc_h
     struct cccc_path path = cccc_path(home, "/daemon/ccccd.addr.json");
     cccc_arena_t *arena = cccc_arena_new(2048);
     cccc_buf_t text;
-    cccc_builder_t map = cccc_map_builder(arena, 12);
+    cccc_builder_t map = cccc_map_builder(arena, 16), implementation = cccc_map_builder(arena, 2);
+    cccc_map_add(&implementation, "name", cccc_text("cccc"));
+    cccc_map_add(&implementation, "version", cccc_text(d->version));
     cccc_map_add(&map, "v", cccc_uint(1));
-    cccc_map_add(&map, "transport", cccc_text("unix"));
-    cccc_map_add(&map, "path", cccc_text(d->path));
-    cccc_map_add(&map, "host", cccc_text(""));
-    cccc_map_add(&map, "port", cccc_uint(0));
+    bool tcp = d->port != 0;
+    cccc_map_add(&map, "transport", cccc_text(tcp ? "tcp" : "unix"));
+    cccc_map_add(&map, "path", cccc_text(tcp ? "" : d->path));
+    cccc_map_add(&map, "host", cccc_text(tcp ? "127.0.0.1" : ""));
+    cccc_map_add(&map, "port", cccc_uint(d->port));
     cccc_map_add(&map, "pid", cccc_int(d->pid));
-    cccc_map_add(&map, "version", cccc_text(d->version));
+    cccc_map_add(&map, "version", cccc_text(CCCC_IPC_VERSION));
     cccc_map_add(&map, "ts", cccc_text(ts));
+    cccc_map_add(&map, "implementation", implementation.value);
     cccc_map_add(&map, "bus", cccc_text(d->bus));
     cccc_map_add(&map, "events", cccc_text(d->events));
     cccc_map_add(&map, "protocol", cccc_uint(CCCC_WIRE_VERSION));
@@ -34,6 +38,7 @@ cccc_err_t cccc_descriptor_write(const struct cccc_vfs *vfs, const struct cccc_h
 
 void cccc_descriptor_remove(const struct cccc_vfs *vfs, const struct cccc_home *home)
 {
-    vfs->unlink(vfs->ctx, cccc_path(home, "/daemon/ccccd.addr.json").z);
+    /* In this order: a home with ccccd.pid and without descriptor has a daemon that is starting. */
     vfs->unlink(vfs->ctx, cccc_path(home, "/daemon/ccccd.pid").z);
+    vfs->unlink(vfs->ctx, cccc_path(home, "/daemon/ccccd.addr.json").z);
 }

@@ -31,7 +31,8 @@ cccc_err_t cccc_home_next_epoch(const struct cccc_vfs *vfs, const struct cccc_ho
 struct cccc_descriptor {
     int32_t pid;
     char version[32];
-    char path[108];             /* NDJSON socket */
+    char path[108];             /* of the gateway's socket */
+    uint16_t port;              /* of the gateway over TCP; 0: it does not listen there */
     char bus[128], events[128]; /* ZeroMQ endpoints */
     uint64_t epoch;
 };
@@ -43,6 +44,8 @@ void cccc_descriptor_remove(const struct cccc_vfs *vfs, const struct cccc_home *
 /* YAML text <-> value, block style, insertion order. CCCC_E_BAD_YAML says what and where (line, column). */
 cccc_err_t cccc_yaml_read(const char *text, size_t len, cccc_arena_t *arena, cccc_value_t *out, struct cccc_errmsg *m);
 void cccc_yaml_write(const cccc_value_t *v, cccc_buf_t *out);
+/* settings.yaml of the home; nil when there is none, or none that can be read: *m then says so. settings.c */
+cccc_value_t cccc_settings_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena, struct cccc_errmsg *m);
 /* The line, from 1, on which the value stands that `path` leads to in a text that cccc_yaml_read takes. 0: it is not there. */
 size_t cccc_yaml_line(const char *text, size_t len, const struct cccc_schema_step *path, uint32_t depth);
 

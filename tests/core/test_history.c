@@ -373,6 +373,7 @@ static void check(struct world *w)
         if (!cccc_value_eq(&dump, &anew))
             fail_msg("the fold is not the live state\nlive   %s\nfolded %s", bench_text(w->b, &dump), bench_text(w->b, &anew));
         assert_fold_is_live(w->b, w->groups[i]);
+        assert_saved_state_is_live(w->b, w->groups[i], false);
         check_unread(w, w->groups[i], &dump);
         check_cursors(w, i, &dump);
         check_client_ids(w, w->groups[i]);
