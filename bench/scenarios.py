@@ -187,9 +187,9 @@ def quiet_group(bench):
     with bench.daemon() as daemon:
         groups = daemon.groups(count)
         for _ in range(min(bench.rounds, 5)):
-            busy = daemon.start_load(groups[1:], window=count * 10 // 8, followers=0, warmup=0, seconds=bench.times["seconds"] + 2)
+            busy = daemon.start_load(groups[1:], window=count * 10 // 8, followers=0, warmup=0, seconds=bench.size(7, 3))
             time.sleep(1)
-            runs.append(check(daemon.load(groups[:1], clients=1, window=1000, rate=50, followers=0)))
+            runs.append(check(daemon.load(groups[:1], clients=1, window=1000, rate=5, followers=0, seconds=bench.size(5, 1))))
             check(busy.result())
     return [Row(f"one quiet group beside {count - 1} busy ones: ack p99", [r["ack"]["p99_us"] / 1000 for r in runs], "ms", most=50, note=us(runs))]
 
