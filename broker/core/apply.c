@@ -1,10 +1,11 @@
 /* apply.c - the only way visible state changes: one durable event at a time, in order, live and in the fold alike.
  *
- * Owns the readers (cursors, unread, published), the table of client ids, the open acknowledgements and the head of each group. Configuration is
- * config.c's, relays are cross.c's.
+ * Owns the readers (cursors, unread, published), the table of client ids and the head of each group. Configuration is config.c's, relays are
+ * cross.c's, what is owed is obligations.c's.
  * Invariants: I9 (a cursor only moves forward), I11 (applying a ledger from its start gives the live state). Nothing here depends on
  * time, chance or what is pending.
  * Thread: the core's. */
+#include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
 #include "broker/mutant.h"
 
@@ -56,6 +57,7 @@ static void reader_free(struct cccc_reader *reader)
 
 static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
 {
+    obligations_forget_debtor(group, reader);
     HASH_DELETE(hh, group->readers, reader); /* NOLINT(clang-analyzer-unix.Malloc): the table goes with its last entry only */
     reader_free(reader);
 }
@@ -108,6 +110,7 @@ static void readers_become(struct cccc_group *group, const cccc_value_t *actors,
         if (strcmp(reader->id, "user") != 0 && !actors_name(actors, cccc_str(reader->id)))
             reader_drop(group, reader);
     }
+    obligations_keep_askers(group, actors);
     for (uint32_t i = 0; cccc_is_array(actors) && i < actors->via.array.size; i++) {
         cccc_str_t id = cccc_get_str(&actors->via.array.ptr[i], "id");
         if (id.len == 0 || reader_find(group, id))
@@ -136,17 +139,6 @@ uint64_t group_event_seq(const struct cccc_group *group, cccc_str_t event_id)
     return cccc_event_id_seq(event_id);
 }
 
-uint64_t ack_hash(cccc_str_t reader, cccc_str_t event_id)
-{
-    return dedupe_hash(reader, event_id);
-}
-
-bool ack_is_open(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id)
-{
-    uint64_t seq;
-    return event_id.len <= 64 && dedupe_find(group->open_acks, ack_hash(reader, event_id), &seq, 1) == 1;
-}
-
 /* ---- one function per kind ---- */
 
 typedef void (*apply_fn)(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
@@ -170,9 +162,11 @@ static void apply_actor_add(struct cccc_group *group, const struct cccc_event *e
 static void apply_actor_remove(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
     apply_config(group, event, kind);
-    struct cccc_reader *reader = reader_find(group, cccc_get_str(&event->data, "actor_id"));
+    cccc_str_t id = cccc_get_str(&event->data, "actor_id");
+    struct cccc_reader *reader = reader_find(group, id);
     if (reader && strcmp(reader->id, "user") != 0)
         reader_drop(group, reader);
+    obligations_forget_asker(group, id);
     group->cursors_dirty = true;
 }
 
@@ -184,20 +178,23 @@ static void apply_group_edit(struct cccc_group *group, const struct cccc_event *
     readers_become(group, cccc_get(cccc_get(&event->data, "document"), "actors"), event);
 }
 
-static void unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane lane, uint64_t seq)
+/* `typed`: it is for a terminal, too, when the reader has one. */
+static struct cccc_reader *unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane lane, uint64_t seq, bool typed)
 {
     /* A reader that nothing introduced belongs to a ledger whose beginning is gone: it sees what is left. */
     struct cccc_reader *reader = reader_make(group, id);
     if (seq > reader->cursor[lane].seq && seq > reader->unread[lane].last) {
         unread_push(&reader->unread[lane], seq);
-        if (reader->runtime && seq > reader->runtime->queue[lane].last)
+        if (typed && reader->runtime && seq > reader->runtime->queue[lane].last)
             unread_push(&reader->runtime->queue[lane], seq);
     }
     if (group->folding)
         reader->published = seq;
+    return reader;
 }
 
-static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool asks_ack)
+static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool typed,
+                              unsigned owes)
 {
     const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
     cccc_arena_t *arena = NULL;
@@ -207,16 +204,19 @@ static void apply_to_audience(struct cccc_group *group, const struct cccc_event 
         made = recipients_legacy_audience(arena, group, event);
         audience = &made;
     }
+    struct cccc_ask *ask = owes ? obligations_begin(event, audience->via.array.size) : NULL;
     for (uint32_t i = 0; i < audience->via.array.size; i++) {
         cccc_str_t id;
         if (!cccc_as_str(&audience->via.array.ptr[i], &id) || id.len == 0 || id.len > CCCC_PRINCIPAL_BYTES_MAX)
             continue;
-        unread_add(group, id, lane, event->seq);
+        struct cccc_reader *reader = unread_add(group, id, lane, event->seq, typed);
         if (group->legacy)
             legacy_event_for(group, id, event);
-        if (asks_ack)
-            dedupe_add(group->open_acks, ack_hash(id, event->id), event->seq);
+        if (ask && obligations_asks(event, id))
+            obligations_owe(group, ask, reader, owes);
     }
+    if (ask)
+        obligations_end(group, ask);
     cccc_arena_destroy(&arena);
 }
 
@@ -235,16 +235,20 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
     if (!forgotten && client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
     bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;
-    bool attention = cccc_str_is(field_str(event, MESSAGE_PRIORITY), "attention");
-    apply_to_audience(group, event, CCCC_LANE_CHAT, attention && !source_record);
+    cccc_str_t reply_to = field_str(event, MESSAGE_REPLY_TO);
+    apply_to_audience(group, event, CCCC_LANE_CHAT, true, obligations_asked(event, kind));
+    if (reply_to.len > 0)
+        obligations_replied(group, event->by, reply_to);
     if (source_record && !(CCCC_MUTANT_IS(RELAY_FORGOTTEN) && group->folding))
         relay_apply(group, event, kind);
 }
 
 static void apply_notify(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
-    (void)kind;
-    apply_to_audience(group, event, CCCC_LANE_NOTIFY, false);
+    cccc_str_t priority = cccc_get_str(&event->data, "priority");
+    /* What somebody only wants to be known waits in the inbox; what the broker reminds of is typed (reference 3.10, 7.1). */
+    bool typed = cccc_str_is(event->by, "system") || cccc_str_is(priority, "high") || cccc_str_is(priority, "urgent");
+    apply_to_audience(group, event, CCCC_LANE_NOTIFY, typed, obligations_asked(event, kind));
 }
 
 static bool lane_named(const cccc_value_t *lanes, const char *word)
@@ -281,10 +285,15 @@ static void apply_read(struct cccc_group *group, const struct cccc_event *event,
 
 static void apply_ack(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
+    bool notice = kind == CCCC_KIND_SYSTEM_NOTIFY_ACK;
+    cccc_str_t event_id = cccc_get_str(&event->data, notice ? "notify_event_id" : "event_id");
+    obligations_acked(group, cccc_get_str(&event->data, "actor_id"), event_id, notice ? CCCC_OWED_NOTICE : CCCC_OWED_ACK);
+}
+
+static void apply_cancel(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
     (void)kind;
-    cccc_str_t actor_id = cccc_get_str(&event->data, "actor_id"), event_id = cccc_get_str(&event->data, "event_id");
-    if (actor_id.len <= CCCC_PRINCIPAL_BYTES_MAX && event_id.len <= 64)
-        dedupe_remove(group->open_acks, ack_hash(actor_id, event_id), group_event_seq(group, event_id));
+    obligations_cancelled(group, &event->data);
 }
 
 static const apply_fn appliers[CCCC_KIND_COUNT] = {
@@ -310,9 +319,11 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_CHAT_MESSAGE] = apply_message,
     [CCCC_KIND_CHAT_READ] = apply_read,
     [CCCC_KIND_CHAT_ACK] = apply_ack,
+    [CCCC_KIND_CHAT_CANCEL] = apply_cancel,
     [CCCC_KIND_CHAT_RELAY_REFUSED] = relay_apply,
     [CCCC_KIND_CHAT_RELAYED] = relay_apply,
     [CCCC_KIND_SYSTEM_NOTIFY] = apply_notify,
+    [CCCC_KIND_SYSTEM_NOTIFY_ACK] = apply_ack,
 };
 
 bool kind_is_config(cccc_kind_t kind)
@@ -351,7 +362,7 @@ void group_fini(struct cccc_group *group)
         reader = next;
     }
     dedupe_destroy(&group->dedupe);
-    dedupe_destroy(&group->open_acks);
+    obligations_destroy(&group->obligations);
     dedupe_destroy(&group->foreign_ids);
     runtimes_forget_ledger(group);
     relays_fini(group);
@@ -373,7 +384,7 @@ void group_reset(struct cccc_group *group)
     group->head_id[0] = group->head_ts[0] = '\0';
     group->edited = group->missing = false;
     group->dedupe = dedupe_new();
-    group->open_acks = dedupe_new();
+    group->obligations = obligations_new();
     group->foreign_ids = dedupe_new();
     reader_make(group, CCCC_STR("user"));
 }
@@ -435,7 +446,7 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "document", cccc_value_copy(arena, &group->document));
     cccc_map_add(&map, "readers", dump_readers(group, arena));
     cccc_map_add(&map, "client_ids", cccc_uint(dedupe_count(group->dedupe)));
-    cccc_map_add(&map, "open_acks", cccc_uint(dedupe_count(group->open_acks)));
+    cccc_map_add(&map, "obligations", obligations_dump(group, arena));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
     cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
     return map.value;

@@ -165,6 +165,8 @@ enum cccc_action {
 /* Who speaks: checks the claimed `by` ("" = default, `otherwise`) against the peer and the group, sets call->by. An operator may name user, an actor of the
  * group or svc:<name>; an actor only itself; an unknown peer nothing. False: the call was failed (permission_denied, sender_unknown, unknown_actor). */
 bool permit_by(call_t *call, struct cccc_group *group, cccc_str_t claimed, const char *otherwise);
+/* Can this only be an actor: is it neither user nor a service, nor one of the broker's own names? */
+bool principal_is_actor(cccc_str_t name);
 /* May call->by do it (to actor `target`, "" = none)? On false *why is a sentence; the caller fails with the op's own code. */
 bool permit_action(const call_t *call, enum cccc_action action, cccc_str_t target, struct cccc_errmsg *why);
 /* `attest` of the events this call decides. */

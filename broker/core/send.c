@@ -30,6 +30,7 @@ static struct cccc_message *message_of_send(call_t *call, const struct cccc_args
     m->dst_to = cccc_arg(args, CCCC_A_send_dst_to);
     m->attachments = cccc_arg(args, CCCC_A_send_attachments);
     m->reply_required = cccc_arg_bool(args, CCCC_A_send_reply_required, false);
+    m->due_seconds = cccc_arg_uint(args, CCCC_A_send_due_seconds, 0);
     m->ignored = args->ignored;
     return m;
 }
@@ -123,6 +124,7 @@ void op_reply(call_t *call)
     m->to = cccc_arg(args, CCCC_A_reply_to);
     m->attachments = cccc_arg(args, CCCC_A_reply_attachments);
     m->reply_required = cccc_arg_bool(args, CCCC_A_reply_reply_required, false);
+    m->due_seconds = cccc_arg_uint(args, CCCC_A_reply_due_seconds, 0);
     call->state = m;
     send_step(call);
 }

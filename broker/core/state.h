@@ -55,11 +55,18 @@ struct cccc_cursor {
     char updated_at[28];
 };
 
+/* What a reader owes, oldest first (obligations.h). */
+struct cccc_duties {
+    struct cccc_duty *first, *last;
+    uint32_t count;
+};
+
 /* A principal that reads: an actor, or user. Kept by id. */
 struct cccc_reader {
     char *id; /* key; heap */
     struct cccc_cursor cursor[CCCC_LANES];
     struct cccc_unread unread[CCCC_LANES];
+    struct cccc_duties owes;
     uint64_t published;           /* last seq published under i/<gid>/<id>/ */
     struct cccc_runtime *runtime; /* of an actor with a terminal, else NULL: what is for it is to be typed */
     UT_hash_handle hh;
@@ -112,7 +119,7 @@ struct cccc_group {
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
     struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
-    struct cccc_dedupe *open_acks;   /* (reader, event id) -> seq: attention messages not acknowledged yet */
+    struct cccc_obligations *obligations;
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_runtime *runtimes;   /* actors with a terminal; runtime.c */
     struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */

@@ -282,6 +282,8 @@ const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit);
 void cli_relative_time(char *out, size_t size, int64_t then_us, int64_t now_us);
 /* "90s", "10m", "2h", "3d", "1w", "today", "yesterday", a date, or RFC 3339, as microseconds since 1970. */
 bool cli_since(const char *text, int64_t now_us, int64_t *out_us);
+/* "90s", "10m", "1h30m": a length of time. */
+bool cli_duration(const char *text, int64_t *seconds);
 /* "4.2 MiB". */
 void cli_size(char *out, size_t size, uint64_t bytes);
 
@@ -386,6 +388,9 @@ int cmd_send(struct cli *cli);
 int cmd_reply(struct cli *cli);
 int cmd_inbox(struct cli *cli);
 int cmd_read(struct cli *cli);
+int cmd_obligations(struct cli *cli);
+int cmd_ack(struct cli *cli);
+int cmd_cancel_reply(struct cli *cli);
 int cmd_tail(struct cli *cli);
 int cmd_blob_put(struct cli *cli);
 int cmd_blob_get(struct cli *cli);

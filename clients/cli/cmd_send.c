@@ -61,6 +61,19 @@ static int add_attachments(struct cli *cli, const char *group, cccc_args_t *args
     return 0;
 }
 
+/* A length of time as an option, as seconds. */
+static int add_seconds(struct cli *cli, const char *option, const char *argument, cccc_args_t *args)
+{
+    int64_t seconds;
+    const char *text = cli_option(cli, option);
+    if (!text)
+        return 0;
+    if (!cli_duration(text, &seconds) || seconds <= 0)
+        return cli_fail(cli, CCCC_E_USAGE, "write it as 90s, 10m, 2h, 3d", "--%s %s is no length of time", option, text);
+    cccc_args_int(args, argument, seconds);
+    return 0;
+}
+
 /* What send, reply and relay have in common. */
 static int add_message(struct cli *cli, const char *group, const char *word, const char *id, cccc_args_t *args)
 {
@@ -80,7 +93,7 @@ static int add_message(struct cli *cli, const char *group, const char *word, con
     if (cli_flag(cli, "reply-required"))
         cccc_args_bool(args, "reply_required", true);
     cccc_args_str(args, "client_id", id);
-    return 0;
+    return add_seconds(cli, "due", "due_seconds", args);
 }
 
 static void print_sent(struct cli *cli, const cccc_value_t *result)

@@ -42,6 +42,10 @@
     {                                                                                                                                      \
         .name = "actor-id", .letter = 'a', .arg = "ID", .help = "whose inbox; user has one too (default: CCCC_ACTOR_ID)"                   \
     }
+#define OPT_DUE                                                                                                                            \
+    {                                                                                                                                      \
+        .name = "due", .arg = "TIME", .help = "deadline of the reply or acknowledgement asked for, from now: 90s, 10m, 2h"                 \
+    }
 #define OPT_TO                                                                                                                             \
     {                                                                                                                                      \
         .name = "to", .letter = 't', .arg = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; lists with commas",       \
@@ -137,7 +141,7 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc send \"Review src/api\" --to peer-1,peer-2 --reply-required  # each of them owes a reply",
                           "cccc send --to @all - <notes.md  # the text comes from a file",
                           "cccc send \"The trace\" --to lead --file trace.log  # with an attachment"),
-     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
+     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
                         {.name = "path", .arg = "PATH", .help = "the attached directory the message is about", .place = CLI_DIRECTORY},
                         {.name = "dst-group", .arg = "GROUP", .help = "send to actors of another group; recorded in both"}),
      .args = ARGS(ARG_TEXT),
@@ -147,7 +151,7 @@ const struct cli_command cli_commands[] = {
      .about = "Without --to it goes to whoever sent the message. A reply by a recipient is what closes a reply-required message.",
      .examples = EXAMPLES("cccc reply 1042 \"Yes, it is frozen\"  # 1042 is the number tail and inbox show",
                           "cccc reply 1042 - --by peer-1 <answer.md"),
-     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
+     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}, ARG_TEXT),
      .run = cmd_reply},
     {.name = "inbox",
@@ -171,6 +175,33 @@ const struct cli_command cli_commands[] = {
      .options = OPTIONS(OPT_GROUP, OPT_ACTOR, {.name = "all", .help = "up to the newest; acknowledges nothing"}, OPT_KIND_FILTER, OPT_BY),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one"}),
      .run = cmd_read},
+    {.name = "obligations",
+     .summary = "who owes whom a reply or an acknowledgement, oldest first",
+     .about = "A message with --reply-required is owed a reply by each of its recipients, one with --priority attention an "
+              "acknowledgement. Reading closes "
+              "neither. Without a deadline it is overdue after the group's reminder delay (cccc group settings).",
+     .examples = EXAMPLES("cccc obligations", "cccc obligations --actor peer-1  # what peer-1 owes",
+                          "cccc obligations --overdue --json"),
+     .options = OPTIONS(OPT_GROUP, {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what this one owes; user owes too"},
+                        {.name = "to", .arg = "WHO", .help = "only what is owed to this one"},
+                        {.name = "overdue", .help = "only what is late"},
+                        {.name = "limit", .letter = 'n', .arg = "COUNT", .help = "at most this many (default: 100)", .type = CLI_NUMBER}),
+     .run = cmd_obligations},
+    {.name = "ack",
+     .summary = "acknowledge an attention message or a notice, for oneself",
+     .about = "Doing it again does nothing. It does not mark anything as read.",
+     .examples = EXAMPLES("cccc ack 1042 --actor-id peer-1  # peer-1 has taken note of 1042"),
+     .options = OPTIONS(OPT_GROUP, {.name = "actor-id", .letter = 'a', .arg = "ID", .help = "who acknowledges (default: CCCC_ACTOR_ID)"}),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
+     .run = cmd_ack},
+    {.name = "cancel-reply",
+     .summary = "what is still owed for a message is not owed any more",
+     .about = "The sender of the message may, and the user. Whoever answered already is not concerned.",
+     .examples = EXAMPLES("cccc cancel-reply 1042", "cccc cancel-reply 1042 --actor peer-2 --reason \"peer-1 answered for both\""),
+     .options = OPTIONS(OPT_GROUP, {.name = "actor", .arg = "ID", .help = "only what these owe; lists with commas", .repeat = true},
+                        {.name = "reason", .arg = "TEXT", .help = "why"}, OPT_BY),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
+     .run = cmd_cancel_reply},
     {.name = "tail",
      .summary = "show the ledger's last events, and follow it",
      .about = "Every event comes once and in order. What cannot be had is a row that says what is missing and why. With -f it waits out "
@@ -197,7 +228,7 @@ const struct cli_command cli_commands[] = {
     /* ---- state ---- */
     {.name = "status",
      .summary = "the daemon and the groups at a glance",
-     .about = "Starts nothing. Exits 3 when no daemon runs.",
+     .about = "UNREAD is what you (user) have not read, OPEN the replies and acknowledgements owed in the group. Starts nothing. Exits 3 when no daemon runs.",
      .examples = EXAMPLES("cccc status", "cccc status --json  # for programs"),
      .run = cmd_status},
     {.name = "groups",
@@ -370,7 +401,7 @@ const struct cli_command cli_commands[] = {
               "started), never started, "
               "reconnecting or unreachable (its holder does not speak with the daemon) for programs in a terminal, else enabled or "
               "disabled. UNREAD is what "
-              "it has not read, QUEUED what is still to be typed into its terminal, IDLE how long that has shown nothing new. DELIVERY is "
+              "it has not read, OWES the replies and acknowledgements asked of it (cccc obligations), QUEUED what is still to be typed into its terminal, IDLE how long that has shown nothing new. DELIVERY is "
               "there when the "
               "last messages were not simply typed: claimed (under way), failed (nothing was typed; tried again) or ambiguous (some of it "
               "may have been "

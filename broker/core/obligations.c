@@ -1,0 +1,332 @@
+/* obligations.c - see obligations.h: the fold, and what is asked of it.
+ *
+ * One allocation per event somebody owes for, with its debtors inside; each debtor's duties are a list, oldest first. Opening and closing cost the event's own
+ * audience, counts nothing.
+ * Thread: the core's. */
+#include "broker/core/obligations.h"
+
+#include "broker/core/change.h"
+#include "broker/core/message.h"
+#include "broker/mutant.h"
+
+#include <stdlib.h>
+
+struct cccc_obligations *obligations_new(void)
+{
+    struct cccc_obligations *self = calloc(1, sizeof *self);
+    CCCC_ASSERT(self, "(out of memory)");
+    return self;
+}
+
+void obligations_destroy(struct cccc_obligations **self)
+{
+    struct cccc_ask *ask = *self ? (*self)->asks : NULL;
+    if (ask)
+        HASH_CLEAR(hh, (*self)->asks);
+    while (ask) {
+        struct cccc_ask *next = ask->hh.next;
+        free(ask);
+        ask = next;
+    }
+    free(*self);
+    *self = NULL;
+}
+
+/* ---- opening ---- */
+
+static bool is_true(const cccc_value_t *v)
+{
+    bool b = false;
+    return cccc_as_bool(v, &b) && b;
+}
+
+static bool is_word(const cccc_value_t *v, const char *word)
+{
+    cccc_str_t s;
+    return cccc_as_str(v, &s) && cccc_str_is(s, word);
+}
+
+unsigned obligations_asked(const struct cccc_event *event, cccc_kind_t kind)
+{
+    const cccc_value_t *data = &event->data;
+    if (kind == CCCC_KIND_SYSTEM_NOTIFY)
+        return is_true(cccc_get(data, "requires_ack")) ? CCCC_OWED_NOTICE : 0;
+    unsigned owes = is_true(message_field(data, MESSAGE_REPLY_REQUIRED)) ? CCCC_OWED_REPLY : 0;
+    owes |= is_word(message_field(data, MESSAGE_PRIORITY), "attention") ? CCCC_OWED_ACK : 0;
+    /* The source record of a cross-group send is a note: what it asks is asked in the destination. */
+    cccc_str_t destination;
+    return owes && cccc_as_str(message_field(data, MESSAGE_DST_GROUP_ID), &destination) && destination.len > 0 ? 0 : owes;
+}
+
+bool obligations_asks(const struct cccc_event *event, cccc_str_t id)
+{
+    if (!cccc_str_is(id, "user"))
+        return true;
+    const cccc_value_t *to = cccc_get(&event->data, "to");
+    for (uint32_t i = 0; cccc_is_array(to) && i < to->via.array.size; i++)
+        if (is_word(&to->via.array.ptr[i], "user"))
+            return true;
+    return is_word(cccc_get(&event->data, "target_actor_id"), "user");
+}
+
+/* The first line of a text, at most OBLIGATION_SUBJECT_BYTES_MAX of it, cut at a character. */
+static cccc_str_t subject_of(const struct cccc_event *event)
+{
+    cccc_str_t text = cccc_get_str(&event->data, "text");
+    if (text.len == 0)
+        text = cccc_get_str(&event->data, "title");
+    const char *end = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
+    size_t len = end ? (size_t)(end - text.ptr) : text.len;
+    if (len > CCCC_OBLIGATION_SUBJECT_BYTES_MAX) {
+        len = CCCC_OBLIGATION_SUBJECT_BYTES_MAX;
+        while (len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+            len--;
+    }
+    return (cccc_str_t){text.ptr, len};
+}
+
+/* Copies `s` behind what was copied before, with a NUL; moves *at. */
+static const char *keep(char **at, cccc_str_t s)
+{
+    const char *kept = *at;
+    if (s.len > 0)
+        memcpy(*at, s.ptr, s.len);
+    (*at)[s.len] = '\0';
+    *at += s.len + 1;
+    return kept;
+}
+
+struct cccc_ask *obligations_begin(const struct cccc_event *event, uint32_t debtors_max)
+{
+    cccc_str_t subject = subject_of(event);
+    size_t duties = debtors_max * sizeof(struct cccc_duty);
+    struct cccc_ask *ask = calloc(1, sizeof *ask + duties + event->id.len + event->by.len + subject.len + 3);
+    CCCC_ASSERT(ask, "(out of memory)");
+    char *texts = (char *)ask + sizeof *ask + duties;
+    ask->seq = event->seq;
+    ask->id = keep(&texts, event->id);
+    ask->by = keep(&texts, event->by);
+    ask->subject = keep(&texts, subject);
+    cccc_ts_parse(event->ts, &ask->since_us);
+    cccc_ts_parse(cccc_get_str(&event->data, "due_ts"), &ask->due_us);
+    return ask;
+}
+
+void obligations_owe(struct cccc_group *group, struct cccc_ask *ask, struct cccc_reader *debtor, unsigned owes)
+{
+    struct cccc_duties *list = &debtor->owes;
+    if (list->last && list->last->ask == ask)
+        return; /* a ledger of another hand that names somebody twice */
+    struct cccc_duty *duty = &ask->duties[ask->count++];
+    *duty = (struct cccc_duty){.ask = ask, .debtor = debtor, .before = list->last, .owes = owes};
+    if (list->last)
+        list->last->after = duty;
+    else
+        list->first = duty;
+    list->last = duty;
+    list->count++;
+    ask->open++;
+    group->obligations->open++;
+}
+
+void obligations_end(struct cccc_group *group, struct cccc_ask *ask)
+{
+    if (ask->open == 0)
+        free(ask);
+    else
+        HASH_ADD(hh, group->obligations->asks, seq, sizeof ask->seq, ask);
+}
+
+/* ---- closing ---- */
+
+static void unlink_duty(struct cccc_duty *duty)
+{
+    struct cccc_duties *list = &duty->debtor->owes;
+    if (duty->before)
+        duty->before->after = duty->after;
+    else
+        list->first = duty->after;
+    if (duty->after)
+        duty->after->before = duty->before;
+    else
+        list->last = duty->before;
+    list->count--;
+}
+
+/* Close these bits of a duty. The ask may be gone afterwards. */
+static void close_duty(struct cccc_group *group, struct cccc_duty *duty, unsigned owes)
+{
+    struct cccc_obligations *self = group->obligations;
+    struct cccc_ask *ask = duty->ask;
+    if (duty->owes == 0)
+        return;
+    duty->owes &= ~owes;
+    if (duty->owes != 0)
+        return;
+    unlink_duty(duty);
+    self->open--;
+    if (--ask->open > 0)
+        return;
+    HASH_DELETE(hh, self->asks, ask);
+    free(ask);
+}
+
+const struct cccc_ask *obligations_find(const struct cccc_group *group, cccc_str_t event_id)
+{
+    struct cccc_ask *ask = NULL;
+    uint64_t seq = group->obligations->asks ? group_event_seq(group, event_id) : 0;
+    if (seq > 0)
+        HASH_FIND(hh, group->obligations->asks, &seq, sizeof seq, ask);
+    return ask && cccc_str_is(event_id, ask->id) ? ask : NULL;
+}
+
+static const struct cccc_duty *duty_find(const struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id)
+{
+    const struct cccc_ask *ask = obligations_find(group, event_id);
+    for (uint32_t i = 0; ask && i < ask->count; i++)
+        if (ask->duties[i].owes && cccc_str_is(debtor, ask->duties[i].debtor->id))
+            return &ask->duties[i];
+    return NULL;
+}
+
+static void close_owed(struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id, unsigned owes)
+{
+    const struct cccc_duty *found = duty_find(group, debtor, event_id);
+    if (found)
+        close_duty(group, &found->ask->duties[found - found->ask->duties], owes);
+}
+
+void obligations_replied(struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id)
+{
+    close_owed(group, debtor, event_id, CCCC_OWED_REPLY | CCCC_OWED_ACK | CCCC_OWED_NOTICE);
+}
+
+void obligations_acked(struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id, enum cccc_owed what)
+{
+    if (CCCC_MUTANT_IS(ACK_CLOSES_ALL))
+        obligations_replied(group, debtor, event_id);
+    else
+        close_owed(group, debtor, event_id, what);
+}
+
+void obligations_cancelled(struct cccc_group *group, const cccc_value_t *data)
+{
+    const cccc_value_t *ids = cccc_get(data, "actor_ids");
+    for (uint32_t i = 0; cccc_is_array(ids) && i < ids->via.array.size; i++) {
+        cccc_str_t id;
+        if (cccc_as_str(&ids->via.array.ptr[i], &id))
+            obligations_replied(group, id, cccc_get_str(data, "event_id"));
+    }
+}
+
+void obligations_forget_debtor(struct cccc_group *group, struct cccc_reader *reader)
+{
+    while (reader->owes.first)
+        close_duty(group, reader->owes.first, ~0u);
+}
+
+static void close_ask(struct cccc_group *group, struct cccc_ask *ask)
+{
+    uint32_t open = ask->open;
+    for (uint32_t i = 0; open > 0; i++) {
+        open -= ask->duties[i].owes != 0;
+        close_duty(group, &ask->duties[i], ~0u); /* the last one that is open frees the ask */
+    }
+}
+
+void obligations_forget_asker(struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_ask *ask, *next;
+    HASH_ITER(hh, group->obligations->asks, ask, next)
+    {
+        if (cccc_str_is(id, ask->by) && !CCCC_MUTANT_IS(ASKER_OWED_FOR_EVER))
+            close_ask(group, ask);
+    }
+}
+
+static bool is_actor_of(const cccc_value_t *actors, const char *id)
+{
+    for (uint32_t i = 0; cccc_is_array(actors) && i < actors->via.array.size; i++)
+        if (cccc_str_is(cccc_get_str(&actors->via.array.ptr[i], "id"), id))
+            return true;
+    return false;
+}
+
+void obligations_keep_askers(struct cccc_group *group, const cccc_value_t *actors)
+{
+    struct cccc_ask *ask, *next;
+    HASH_ITER(hh, group->obligations->asks, ask, next)
+    {
+        if (principal_is_actor(cccc_str(ask->by)) && !is_actor_of(actors, ask->by))
+            close_ask(group, ask);
+    }
+}
+
+/* ---- asking ---- */
+
+unsigned obligations_owed(const struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id)
+{
+    const struct cccc_duty *duty = duty_find(group, debtor, event_id);
+    return duty ? duty->owes : 0;
+}
+
+cccc_value_t obligations_words(cccc_arena_t *arena, unsigned owes)
+{
+    cccc_builder_t words = cccc_array_builder(arena, 2);
+    if (owes & CCCC_OWED_REPLY)
+        cccc_array_add(&words, cccc_text("reply"));
+    if (owes & (CCCC_OWED_ACK | CCCC_OWED_NOTICE))
+        cccc_array_add(&words, cccc_text("ack"));
+    return words.value;
+}
+
+static cccc_value_t ts_value(cccc_arena_t *arena, int64_t us)
+{
+    char ts[28];
+    cccc_ts_format(ts, us);
+    return cccc_string(cccc_arena_str(arena, cccc_str(ts)));
+}
+
+cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue)
+{
+    const struct cccc_ask *ask = duty->ask;
+    cccc_builder_t row = cccc_map_builder(arena, 10);
+    cccc_map_add(&row, "event_id", cccc_text(ask->id));
+    cccc_map_add(&row, "seq", cccc_uint(ask->seq));
+    cccc_map_add(&row, "kind", cccc_text(duty->owes & CCCC_OWED_NOTICE ? "system.notify" : "chat.message"));
+    cccc_map_add(&row, "actor_id", cccc_text(duty->debtor->id));
+    cccc_map_add(&row, "owes", obligations_words(arena, duty->owes));
+    cccc_map_add(&row, "to", cccc_text(ask->by));
+    cccc_map_add(&row, "since", ts_value(arena, ask->since_us));
+    cccc_map_add(&row, "due", ask->due_us ? ts_value(arena, ask->due_us) : cccc_nil());
+    cccc_map_add(&row, "overdue", cccc_bool(overdue));
+    cccc_map_add(&row, "subject", cccc_text(ask->subject));
+    return row.value;
+}
+
+struct cccc_patience obligations_patience(cccc_arena_t *arena, const struct cccc_group *group)
+{
+    cccc_value_t settings = settings_effective(arena, &group->document);
+    return (struct cccc_patience){
+        .reply_us = (int64_t)cccc_get_uint(&settings, "reply_required_nudge_after_seconds", 0) * 1000000,
+        .ack_us = (int64_t)cccc_get_uint(&settings, "attention_ack_nudge_after_seconds", 0) * 1000000,
+    };
+}
+
+bool obligation_is_overdue(const struct cccc_duty *duty, const struct cccc_patience *patience, int64_t now_us)
+{
+    const struct cccc_ask *ask = duty->ask;
+    if (ask->due_us)
+        return now_us > ask->due_us;
+    return now_us - ask->since_us > (duty->owes & CCCC_OWED_REPLY ? patience->reply_us : patience->ack_us);
+}
+
+cccc_value_t obligations_dump(const struct cccc_group *group, cccc_arena_t *arena)
+{
+    cccc_builder_t list = cccc_array_builder(arena, (uint32_t)group->obligations->open);
+    for (const struct cccc_ask *ask = group->obligations->asks; ask; ask = ask->hh.next)
+        for (uint32_t i = 0; i < ask->count; i++)
+            if (ask->duties[i].owes)
+                cccc_array_add(&list, obligation_row(arena, &ask->duties[i], false));
+    return cccc_value_copy(arena, &list.value);
+}
