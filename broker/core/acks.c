@@ -83,7 +83,8 @@ static void ack_found(call_t *call)
     }
     if (!ack_allowed(call, ack, &event))
         return;
-    bool asked = obligations_asked(&event, ack->of) & ack->what, open = obligations_owed(call->group, ack->actor_id, ack->event_id) & ack->what;
+    bool asked = obligations_asked(&event, ack->of) & ack->what,
+         open = obligations_owed(call->group, ack->actor_id, ack->event_id) & ack->what;
     struct cccc_pending *pending = ack_pending(call->group, ack->actor_id, ack->event_id);
     if (pending)
         call_wait(call, pending, ack_answer);

@@ -193,8 +193,7 @@ static struct cccc_reader *unread_add(struct cccc_group *group, cccc_str_t id, e
     return reader;
 }
 
-static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool typed,
-                              unsigned owes)
+static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool typed, unsigned owes)
 {
     const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
     cccc_arena_t *arena = NULL;

@@ -531,8 +531,8 @@ enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, cal
     if (step != CCCC_MESSAGE_READY)
         return step;
     struct cccc_group *view = group_view(call, m->group);
-    if (!check_speaker(call, m, view) || !check_recipients(call, m, view) || !check_asking(call, m) || !check_scope(call, m, view) || !check_attachments(call, m) || !check_text(call, m) ||
-        !check_source(call, m))
+    if (!check_speaker(call, m, view) || !check_recipients(call, m, view) || !check_asking(call, m) || !check_scope(call, m, view) ||
+        !check_attachments(call, m) || !check_text(call, m) || !check_source(call, m))
         return CCCC_MESSAGE_ENDED;
     step = find_files(call, m, next);
     return step == CCCC_MESSAGE_READY ? keep_text(call, m, next) : step;

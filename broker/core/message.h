@@ -122,7 +122,7 @@ struct cccc_message {
     cccc_value_t ignored; /* names of arguments nobody knows, of an item of a batch; nil when there are none */
     bool reply_required;
     uint64_t due_seconds; /* 0: no deadline */
-    bool relays; /* the source record of send_cross_group */
+    bool relays;          /* the source record of send_cross_group */
 
     /* What was found; message.c's. */
     bool text_stored;     /* the long text is a blob, the last of `files` */
@@ -145,7 +145,7 @@ struct cccc_message {
     cccc_str_t repeated_wire;
     cccc_str_t repeated_ack; /* the wire form of the acknowledgement that the repeated reply implied; "" = none */
     bool duplicate;
-    bool parked; /* once: what was checked before may have changed */
+    bool parked;     /* once: what was checked before may have changed */
     bool woke;       /* an idle group became active */
     char digest[17]; /* of what was asked */
 };
@@ -182,8 +182,8 @@ struct cccc_group *group_view(call_t *call, struct cccc_group *group);
 /* Texts borrowed; "" where there is none. */
 struct cccc_notice {
     cccc_str_t kind, priority, title, message;
-    cccc_str_t target; /* "": every actor */
-    cccc_str_t related; /* the event it is about */
+    cccc_str_t target;           /* "": every actor */
+    cccc_str_t related;          /* the event it is about */
     const cccc_value_t *context; /* a map, or NULL */
     bool requires_ack;
 };

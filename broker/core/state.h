@@ -118,7 +118,7 @@ struct cccc_group {
     uint32_t pending_count;
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe;      /* (by, client_id) -> seq */
+    struct cccc_dedupe *dedupe; /* (by, client_id) -> seq */
     struct cccc_obligations *obligations;
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_runtime *runtimes;   /* actors with a terminal; runtime.c */

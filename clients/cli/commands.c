@@ -180,12 +180,11 @@ const struct cli_command cli_commands[] = {
      .about = "A message with --reply-required is owed a reply by each of its recipients, one with --priority attention an "
               "acknowledgement. Reading closes "
               "neither. Without a deadline it is overdue after the group's reminder delay (cccc group settings).",
-     .examples = EXAMPLES("cccc obligations", "cccc obligations --actor peer-1  # what peer-1 owes",
-                          "cccc obligations --overdue --json"),
-     .options = OPTIONS(OPT_GROUP, {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what this one owes; user owes too"},
-                        {.name = "to", .arg = "WHO", .help = "only what is owed to this one"},
-                        {.name = "overdue", .help = "only what is late"},
-                        {.name = "limit", .letter = 'n', .arg = "COUNT", .help = "at most this many (default: 100)", .type = CLI_NUMBER}),
+     .examples = EXAMPLES("cccc obligations", "cccc obligations --actor peer-1  # what peer-1 owes", "cccc obligations --overdue --json"),
+     .options =
+         OPTIONS(OPT_GROUP, {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what this one owes; user owes too"},
+                 {.name = "to", .arg = "WHO", .help = "only what is owed to this one"}, {.name = "overdue", .help = "only what is late"},
+                 {.name = "limit", .letter = 'n', .arg = "COUNT", .help = "at most this many (default: 100)", .type = CLI_NUMBER}),
      .run = cmd_obligations},
     {.name = "ack",
      .summary = "acknowledge an attention message or a notice, for oneself",
@@ -228,7 +227,8 @@ const struct cli_command cli_commands[] = {
     /* ---- state ---- */
     {.name = "status",
      .summary = "the daemon and the groups at a glance",
-     .about = "UNREAD is what you (user) have not read, OPEN the replies and acknowledgements owed in the group. Starts nothing. Exits 3 when no daemon runs.",
+     .about = "UNREAD is what you (user) have not read, OPEN the replies and acknowledgements owed in the group. Starts nothing. Exits 3 "
+              "when no daemon runs.",
      .examples = EXAMPLES("cccc status", "cccc status --json  # for programs"),
      .run = cmd_status},
     {.name = "groups",
@@ -401,7 +401,8 @@ const struct cli_command cli_commands[] = {
               "started), never started, "
               "reconnecting or unreachable (its holder does not speak with the daemon) for programs in a terminal, else enabled or "
               "disabled. UNREAD is what "
-              "it has not read, OWES the replies and acknowledgements asked of it (cccc obligations), QUEUED what is still to be typed into its terminal, IDLE how long that has shown nothing new. DELIVERY is "
+              "it has not read, OWES the replies and acknowledgements asked of it (cccc obligations), QUEUED what is still to be typed "
+              "into its terminal, IDLE how long that has shown nothing new. DELIVERY is "
               "there when the "
               "last messages were not simply typed: claimed (under way), failed (nothing was typed; tried again) or ambiguous (some of it "
               "may have been "

@@ -137,8 +137,8 @@ static void do_send(struct run *run)
 {
     const char *due = option(run, "due");
     const cccc_value_t *reply =
-        bench_ask(run->b, "send", "{'group_id':'%s','by':'%s','to':%s,'priority':'%s','reply_required':%s,'text':'%s'%s%s}", TEAM, word(run, 2),
-                  list(run, word(run, 3)), flag(run, "attention") ? "attention" : option_or(run, "priority", "normal"),
+        bench_ask(run->b, "send", "{'group_id':'%s','by':'%s','to':%s,'priority':'%s','reply_required':%s,'text':'%s'%s%s}", TEAM,
+                  word(run, 2), list(run, word(run, 3)), flag(run, "attention") ? "attention" : option_or(run, "priority", "normal"),
                   flag(run, "reply") ? "true" : "false", option_or(run, "text", "x"), due ? ",'due_seconds':" : "", due ? due : "");
     call_it(run, word(run, 1), bench_str_at(run->b, reply, "result.event.id"));
     answered(run, reply, "ok");
@@ -161,8 +161,8 @@ static void do_reply(struct run *run)
 static void do_read(struct run *run)
 {
     const char *actor = word(run, 1);
-    const cccc_value_t *reply = bench_ask(run->b, "inbox_mark_read", "{'group_id':'%s','actor_id':'%s','event_id':'%s','by':'%s'}", TEAM, actor,
-                                          event(run, word(run, 2)), option_or(run, "by", actor));
+    const cccc_value_t *reply = bench_ask(run->b, "inbox_mark_read", "{'group_id':'%s','actor_id':'%s','event_id':'%s','by':'%s'}", TEAM,
+                                          actor, event(run, word(run, 2)), option_or(run, "by", actor));
     const cccc_value_t *ack = bench_at(reply, "result.ack_event"), *moved = bench_at(reply, "result.event");
     bool acked = ack && !cccc_is_nil(ack);
     answered(run, reply, acked ? "ok+ack" : cccc_is_nil(moved) ? "nothing" : "ok");
@@ -171,17 +171,16 @@ static void do_read(struct run *run)
 /* readall ACTOR [kind=chat|notify] [by=..] */
 static void do_readall(struct run *run)
 {
-    const cccc_value_t *reply =
-        bench_ask(run->b, "inbox_mark_all_read", "{'group_id':'%s','actor_id':'%s','kind_filter':'%s','by':'%s'}", TEAM, word(run, 1),
-                  option_or(run, "kind", "all"), option_or(run, "by", word(run, 1)));
+    const cccc_value_t *reply = bench_ask(run->b, "inbox_mark_all_read", "{'group_id':'%s','actor_id':'%s','kind_filter':'%s','by':'%s'}",
+                                          TEAM, word(run, 1), option_or(run, "kind", "all"), option_or(run, "by", word(run, 1)));
     answered(run, reply, cccc_is_nil(bench_at(reply, "result.event")) ? "nothing" : "ok");
 }
 
 /* ack ACTOR EVENT [by=..]: ok or already */
 static void do_ack(struct run *run)
 {
-    const cccc_value_t *reply = bench_ask(run->b, "chat_ack", "{'group_id':'%s','actor_id':'%s','event_id':'%s','by':'%s'}", TEAM, word(run, 1),
-                                          event(run, word(run, 2)), option_or(run, "by", ""));
+    const cccc_value_t *reply = bench_ask(run->b, "chat_ack", "{'group_id':'%s','actor_id':'%s','event_id':'%s','by':'%s'}", TEAM,
+                                          word(run, 1), event(run, word(run, 2)), option_or(run, "by", ""));
     answered(run, reply, cccc_get_bool(cccc_get(reply, "result"), "already", false) ? "already" : "ok");
 }
 
@@ -208,8 +207,8 @@ static void do_notify(struct run *run)
     const cccc_value_t *reply =
         bench_ask(run->b, "system_notify",
                   "{'group_id':'%s','by':'%s','target_actor_id':'%s','kind':'%s','priority':'%s','title':'%s','requires_ack':%s}", TEAM,
-                  word(run, 2), strcmp(target, "-") == 0 ? "" : target, option_or(run, "kind", "info"), option_or(run, "priority", "normal"),
-                  option_or(run, "title", "t"), flag(run, "ack") ? "true" : "false");
+                  word(run, 2), strcmp(target, "-") == 0 ? "" : target, option_or(run, "kind", "info"),
+                  option_or(run, "priority", "normal"), option_or(run, "title", "t"), flag(run, "ack") ? "true" : "false");
     call_it(run, word(run, 1), bench_str_at(run->b, reply, "result.event.id"));
     answered(run, reply, "ok");
 }
@@ -269,8 +268,8 @@ static void see_owes(struct run *run)
     for (uint32_t i = 0; i < rows->via.array.size; i++) {
         const cccc_value_t *owes = cccc_get(&rows->via.array.ptr[i], "owes");
         text = cccc_arena_printf(bench_arena(run->b), "%.*s%s%s:%s%s", CCCC_STR_FMT(text), i ? "," : "",
-                                 name_of(run, bench_str_at(run->b, &rows->via.array.ptr[i], "event_id")),
-                                 bench_str_at(run->b, owes, "0"), owes->via.array.size > 1 ? "+ack" : "");
+                                 name_of(run, bench_str_at(run->b, &rows->via.array.ptr[i], "event_id")), bench_str_at(run->b, owes, "0"),
+                                 owes->via.array.size > 1 ? "+ack" : "");
     }
     compare(run, text.len ? text.ptr : "-");
 }
@@ -278,8 +277,7 @@ static void see_owes(struct run *run)
 /* Some member of the event's data as words. */
 static void see_data(struct run *run)
 {
-    const cccc_value_t *result =
-        bench_do(run->b, "ledger_read", "{'group_id':'%s','event_id':'%s'}", TEAM, event(run, word(run, 2)));
+    const cccc_value_t *result = bench_do(run->b, "ledger_read", "{'group_id':'%s','event_id':'%s'}", TEAM, event(run, word(run, 2)));
     const cccc_value_t *v = bench_at(cccc_get(result, "events"), cccc_arena_printf(bench_arena(run->b), "0.data.%s", word(run, 1)).ptr);
     cccc_str_t text;
     if (cccc_is_array(v))
@@ -325,10 +323,10 @@ static const struct {
     const char *word;
     void (*run)(struct run *run);
 } verbs[] = {
-    {"send", do_send},     {"reply", do_reply},     {"read", do_read}, {"readall", do_readall}, {"ack", do_ack},
-    {"nack", do_nack},     {"cancel", do_cancel},   {"notify", do_notify}, {"do", do_op},       {"as", do_as},
-    {"restart", do_restart}, {"pass", do_pass},     {"unread", see_unread}, {"owes", see_owes}, {"to", see_member},
-    {"audience", see_member}, {"data", see_data},   {"head", see_head}, {"count", see_count},
+    {"send", do_send},        {"reply", do_reply},   {"read", do_read},      {"readall", do_readall}, {"ack", do_ack},
+    {"nack", do_nack},        {"cancel", do_cancel}, {"notify", do_notify},  {"do", do_op},           {"as", do_as},
+    {"restart", do_restart},  {"pass", do_pass},     {"unread", see_unread}, {"owes", see_owes},      {"to", see_member},
+    {"audience", see_member}, {"data", see_data},    {"head", see_head},     {"count", see_count},
 };
 
 /* ---- files ---- */

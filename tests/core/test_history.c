@@ -253,10 +253,10 @@ static void do_pass(struct world *w)
 }
 
 typedef void (*happening)(struct world *w);
-static const happening happenings[] = {do_send, do_send, do_send,     do_send,  do_batch, do_cross,   do_reply, do_reply,
-                                       do_mark, do_mark, do_mark_all, do_actor, do_state, do_sync,    do_sync,  do_sync,
-                                       do_work, do_work, do_work,     do_fail,  do_gone,  do_restart, do_pass,
-                                       do_ack,  do_ack,  do_ack,      do_cancel, do_notify, do_notify_ack, do_reply};
+static const happening happenings[] = {do_send, do_send, do_send,     do_send,   do_batch,      do_cross,   do_reply, do_reply,
+                                       do_mark, do_mark, do_mark_all, do_actor,  do_state,      do_sync,    do_sync,  do_sync,
+                                       do_work, do_work, do_work,     do_fail,   do_gone,       do_restart, do_pass,  do_ack,
+                                       do_ack,  do_ack,  do_cancel,   do_notify, do_notify_ack, do_reply};
 
 /* ---- what must hold ---- */
 
@@ -372,7 +372,6 @@ static void check_owed(struct world *w, const char *group, const cccc_value_t *d
             fail_msg("%s: not owed by the naive count: %s", group, bench_text(w->b, &rows->via.array.ptr[i]));
     free(o.owed);
 }
-
 
 struct naive {
     char id[32];
