@@ -400,7 +400,7 @@ static bool check_priority(call_t *call, struct cccc_message *m)
 {
     if (m->priority.len == 0)
         m->priority = CCCC_STR("normal");
-    if (cccc_str_is(m->priority, "normal") || cccc_str_is(m->priority, "attention"))
+    if (cccc_str_eq(m->priority, CCCC_STR("normal")) || cccc_str_eq(m->priority, CCCC_STR("attention")))
         return true;
     message_refuse(call, m, CCCC_E_INVALID_PRIORITY, "priority is normal or attention, not \"%.*s\"", CCCC_STR_FMT(m->priority));
     return false;
@@ -409,7 +409,7 @@ static bool check_priority(call_t *call, struct cccc_message *m)
 /* What the message asks of its recipients, and whether that may be asked. */
 static bool check_asking(call_t *call, struct cccc_message *m)
 {
-    bool asks = m->reply_required || cccc_str_is(m->priority, "attention");
+    bool asks = m->reply_required || cccc_str_eq(m->priority, CCCC_STR("attention"));
     if (m->due_seconds > 0 && !asks)
         message_refuse(call, m, CCCC_E_INVALID_REQUEST,
                        "a deadline (due_seconds) is for a message with reply_required or priority attention; this one asks for nothing");
@@ -594,6 +594,8 @@ const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_fi
     const msgpack_object *key = &message_template[field].key;
     if (cccc_is_map(data) && field < data->via.map.size) {
         const msgpack_object_kv *kv = &data->via.map.ptr[field];
+        if (kv->key.via.str.ptr == key->via.str.ptr) /* decided here */
+            return &kv->val;
         if (kv->key.via.str.size == key->via.str.size && memcmp(kv->key.via.str.ptr, key->via.str.ptr, key->via.str.size) == 0)
             return &kv->val;
     }

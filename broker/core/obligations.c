@@ -40,10 +40,10 @@ static bool is_true(const cccc_value_t *v)
     return cccc_as_bool(v, &b) && b;
 }
 
-static bool is_word(const cccc_value_t *v, const char *word)
+static bool is_word(const cccc_value_t *v, cccc_str_t word)
 {
     cccc_str_t s;
-    return cccc_as_str(v, &s) && cccc_str_is(s, word);
+    return cccc_as_str(v, &s) && cccc_str_eq(s, word);
 }
 
 unsigned obligations_asked(const struct cccc_event *event, cccc_kind_t kind)
@@ -52,7 +52,7 @@ unsigned obligations_asked(const struct cccc_event *event, cccc_kind_t kind)
     if (kind == CCCC_KIND_SYSTEM_NOTIFY)
         return is_true(cccc_get(data, "requires_ack")) ? CCCC_OWED_NOTICE : 0;
     unsigned owes = is_true(message_field(data, MESSAGE_REPLY_REQUIRED)) ? CCCC_OWED_REPLY : 0;
-    owes |= is_word(message_field(data, MESSAGE_PRIORITY), "attention") ? CCCC_OWED_ACK : 0;
+    owes |= is_word(message_field(data, MESSAGE_PRIORITY), CCCC_STR("attention")) ? CCCC_OWED_ACK : 0;
     /* The source record of a cross-group send is a note: what it asks is asked in the destination. */
     cccc_str_t destination;
     return owes && cccc_as_str(message_field(data, MESSAGE_DST_GROUP_ID), &destination) && destination.len > 0 ? 0 : owes;
@@ -64,9 +64,9 @@ bool obligations_asks(const struct cccc_event *event, cccc_str_t id)
         return true;
     const cccc_value_t *to = cccc_get(&event->data, "to");
     for (uint32_t i = 0; cccc_is_array(to) && i < to->via.array.size; i++)
-        if (is_word(&to->via.array.ptr[i], "user"))
+        if (is_word(&to->via.array.ptr[i], CCCC_STR("user")))
             return true;
-    return is_word(cccc_get(&event->data, "target_actor_id"), "user");
+    return is_word(cccc_get(&event->data, "target_actor_id"), CCCC_STR("user"));
 }
 
 /* The first line of a text, at most OBLIGATION_SUBJECT_BYTES_MAX of it, cut at a character. */

@@ -81,9 +81,8 @@ static void say_owed(struct cli *cli, const cccc_value_t *result)
         if (cli_count(owes) > 0)
             cccc_as_str(cli_item(owes, 0), &first);
         bool reply = cccc_str_is(first, "reply");
-        cli_say(cli, "%" PRIu64 " %s by %.*s: cccc %s %" PRIu64 "%s", cccc_get_uint(row, "seq", 0),
-                reply ? "wants a reply, asked" : "wants to be acknowledged, sent", CCCC_STR_FMT(to), reply ? "reply" : "ack",
-                cccc_get_uint(row, "seq", 0), reply ? " TEXT" : "");
+        cli_say(cli, "next: cccc %s %" PRIu64 "%s  # %.*s asked for %s", reply ? "reply" : "ack", cccc_get_uint(row, "seq", 0),
+                reply ? " TEXT" : "", CCCC_STR_FMT(to), reply ? "a reply" : "an acknowledgement");
     }
 }
 

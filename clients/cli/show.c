@@ -290,7 +290,7 @@ static void print_clock(struct cli *cli, cccc_str_t ts)
     time_t seconds = (time_t)(us / 1000000);
     localtime_r(&seconds, &tm);
     if (tm.tm_yday != shown_day || tm.tm_year != shown_year) {
-        strftime(text, sizeof text, "%A %Y-%m-%d, times in %Z", &tm);
+        strftime(text, sizeof text, "%a %Y-%m-%d, times in %Z", &tm);
         printf("%s--- %s ---%s\n", cli_style(cli, STYLE_DIM), text, cli_plain(cli));
         shown_day = tm.tm_yday;
         shown_year = tm.tm_year;
