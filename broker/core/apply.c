@@ -62,8 +62,8 @@ static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
     reader_free(reader);
 }
 
-static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_t seq, cccc_str_t event_id, cccc_str_t ts,
-                        cccc_str_t updated_at)
+static void cursor_move(struct cccc_group *group, struct cccc_reader *reader, enum cccc_lane lane, uint64_t seq, cccc_str_t event_id,
+                        cccc_str_t ts, cccc_str_t updated_at)
 {
     struct cccc_cursor *cursor = &reader->cursor[lane];
     if (seq <= cursor->seq && !CCCC_MUTANT_IS(CURSOR_BACK))
@@ -73,6 +73,8 @@ static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_
     copy_text(cursor->ts, sizeof cursor->ts, ts);
     copy_text(cursor->updated_at, sizeof cursor->updated_at, updated_at);
     unread_drop_through(&reader->unread[lane], seq);
+    if (CCCC_MUTANT_IS(READING_CLOSES))
+        obligations_forget_debtor(group, reader);
     if (reader->runtime)
         unread_drop_through(&reader->runtime->queue[lane], seq); /* what was read need not be typed */
 }
@@ -88,7 +90,7 @@ static void reader_join(struct cccc_group *group, cccc_str_t id, const struct cc
      * something may have been before. */
     reader->published = event->seq;
     for (int lane = 0; lane < CCCC_LANES; lane++)
-        cursor_move(reader, (enum cccc_lane)lane, event->seq, event->id, event->ts, event->ts);
+        cursor_move(group, reader, (enum cccc_lane)lane, event->seq, event->id, event->ts, event->ts);
     group->cursors_dirty = true;
 }
 
@@ -238,6 +240,8 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
     apply_to_audience(group, event, CCCC_LANE_CHAT, true, obligations_asked(event, kind));
     if (reply_to.len > 0)
         obligations_replied(group, event->by, reply_to);
+    if (message_extra(&event->data, MESSAGE_EXPIRES_TS))
+        expiry_apply(group, event);
     if (source_record && !(CCCC_MUTANT_IS(RELAY_FORGOTTEN) && group->folding))
         relay_apply(group, event, kind);
 }
@@ -277,7 +281,7 @@ static void apply_read(struct cccc_group *group, const struct cccc_event *event,
         return;
     for (int lane = 0; lane < CCCC_LANES; lane++) {
         if (lane_named(cccc_get(&event->data, "lanes"), lane_words[lane]))
-            cursor_move(reader, (enum cccc_lane)lane, seq, event_id, ts.len ? ts : event->ts, event->ts);
+            cursor_move(group, reader, (enum cccc_lane)lane, seq, event_id, ts.len ? ts : event->ts, event->ts);
     }
     group->cursors_dirty = true;
 }
@@ -287,6 +291,12 @@ static void apply_ack(struct cccc_group *group, const struct cccc_event *event, 
     bool notice = kind == CCCC_KIND_SYSTEM_NOTIFY_ACK;
     cccc_str_t event_id = cccc_get_str(&event->data, notice ? "notify_event_id" : "event_id");
     obligations_acked(group, cccc_get_str(&event->data, "actor_id"), event_id, notice ? CCCC_OWED_NOTICE : CCCC_OWED_ACK);
+}
+
+static void apply_recall(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    (void)kind;
+    recall_apply(group, event);
 }
 
 static void apply_cancel(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
@@ -318,6 +328,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_CHAT_MESSAGE] = apply_message,
     [CCCC_KIND_CHAT_READ] = apply_read,
     [CCCC_KIND_CHAT_ACK] = apply_ack,
+    [CCCC_KIND_CHAT_RECALL] = apply_recall,
     [CCCC_KIND_CHAT_CANCEL] = apply_cancel,
     [CCCC_KIND_CHAT_RELAY_REFUSED] = relay_apply,
     [CCCC_KIND_CHAT_RELAYED] = relay_apply,
@@ -362,6 +373,7 @@ void group_fini(struct cccc_group *group)
     }
     dedupe_destroy(&group->dedupe);
     obligations_destroy(&group->obligations);
+    expiries_fini(group);
     dedupe_destroy(&group->foreign_ids);
     runtimes_forget_ledger(group);
     relays_fini(group);
@@ -446,6 +458,7 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "readers", dump_readers(group, arena));
     cccc_map_add(&map, "client_ids", cccc_uint(dedupe_count(group->dedupe)));
     cccc_map_add(&map, "obligations", obligations_dump(group, arena));
+    cccc_map_add(&map, "expiring", expiries_dump(group, arena));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
     cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
     return map.value;

@@ -180,6 +180,9 @@ cccc_err_t recipients_resolve(call_t *call, struct cccc_group *group, const cccc
 void unread_push(struct cccc_unread *u, uint64_t seq);                           /* seq > u->last */
 void unread_drop_through(struct cccc_unread *u, uint64_t seq);                   /* forget all <= seq */
 uint32_t unread_peek(const struct cccc_unread *u, uint64_t *seqs, uint32_t max); /* the oldest, in order; how many */
+bool unread_has(const struct cccc_unread *u, uint64_t seq);
+/* Forget one of them, wherever it is. Costs the length of the list. */
+void unread_remove(struct cccc_unread *u, uint64_t seq);
 void unread_fini(struct cccc_unread *u);
 
 /* ---- dedupe.c: (group, by, client_id) -> seq, for as long as the event is in the ledger ---- */

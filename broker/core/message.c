@@ -67,7 +67,7 @@ static void digest_make(call_t *call, struct cccc_message *m)
     const cccc_str_t texts[] = {cccc_str(m->verb), m->text,         m->priority,     m->path,
                                 m->reply_to,       m->src_group_id, m->src_event_id, m->dst_group_id};
     const cccc_value_t *const lists[] = {m->to, m->attachments, m->dst_to};
-    uint64_t digest = m->reply_required + 2 * m->due_seconds, place = 0;
+    uint64_t digest = m->reply_required + 2 * m->due_seconds + (m->expires_seconds << 32), place = 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++, place += 2)
         if (texts[i].len > 0)
             digest = cccc_hash64(digest + place, texts[i]);
@@ -418,6 +418,9 @@ static bool check_asking(call_t *call, struct cccc_message *m)
                        "%llu obligations of group %s are open already (OBLIGATIONS_PER_GROUP_MAX is %d); answer or cancel some: `cccc "
                        "obligations` lists them",
                        (unsigned long long)m->group->obligations->open, m->group->id, CCCC_OBLIGATIONS_PER_GROUP_MAX);
+    else if (m->expires_seconds > 0 && m->group->expiry_count >= CCCC_EXPIRING_PER_GROUP_MAX)
+        message_refuse(call, m, CCCC_E_BUSY, "%u messages of group %s expire already (EXPIRING_PER_GROUP_MAX); send this one without",
+                       m->group->expiry_count, m->group->id);
     return m->refusal == NULL;
 }
 
@@ -587,6 +590,7 @@ static const msgpack_object_kv message_template[] = {
     [MESSAGE_CLIENT_DIGEST] = {.key = CCCC_KEY_VALUE(client_digest)},
     [MESSAGE_RELAY] = {.key = CCCC_KEY_VALUE(relay), .val = {.type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = true}},
     [MESSAGE_DUE_TS] = {.key = CCCC_KEY_VALUE(due_ts)},
+    [MESSAGE_EXPIRES_TS] = {.key = CCCC_KEY_VALUE(expires_ts)},
 };
 
 const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field)
@@ -600,6 +604,17 @@ const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_fi
             return &kv->val;
     }
     return cccc_get_key(data, (cccc_str_t){key->via.str.ptr, key->via.str.size});
+}
+
+const cccc_value_t *message_extra(const cccc_value_t *data, enum cccc_message_field field)
+{
+    const msgpack_object *key = &message_template[field].key;
+    for (uint32_t i = MESSAGE_AUDIENCE + 1; cccc_is_map(data) && i < data->via.map.size; i++) {
+        const msgpack_object_kv *kv = &data->via.map.ptr[i];
+        if (kv->key.via.str.size == key->via.str.size && memcmp(kv->key.via.str.ptr, key->via.str.ptr, key->via.str.size) == 0)
+            return &kv->val;
+    }
+    return NULL;
 }
 
 static cccc_value_t seconds_from_now(call_t *call, uint64_t seconds)
@@ -636,6 +651,10 @@ static cccc_value_t message_data(call_t *call, const struct cccc_message *m)
     if (m->due_seconds) {
         kv[size] = message_template[MESSAGE_DUE_TS];
         kv[size++].val = seconds_from_now(call, m->due_seconds);
+    }
+    if (m->expires_seconds) {
+        kv[size] = message_template[MESSAGE_EXPIRES_TS];
+        kv[size++].val = seconds_from_now(call, m->expires_seconds);
     }
     return (cccc_value_t){.type = MSGPACK_OBJECT_MAP, .via.map = {size, kv}};
 }

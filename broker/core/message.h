@@ -104,10 +104,13 @@ enum cccc_message_field {
     MESSAGE_AUDIENCE,
     MESSAGE_CLIENT_DIGEST,
     MESSAGE_RELAY,
-    MESSAGE_DUE_TS
+    MESSAGE_DUE_TS,
+    MESSAGE_EXPIRES_TS
 };
 /* A member of data by where it usually is; searched for when it is elsewhere. NULL when missing. */
 const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field);
+/* The same for those behind the audience, which most messages do not have. */
+const cccc_value_t *message_extra(const cccc_value_t *data, enum cccc_message_field field);
 
 enum cccc_message_wait { CCCC_AWAITS_NOTHING, CCCC_AWAITS_REPEAT, CCCC_AWAITS_ORIGINAL, CCCC_AWAITS_FILE, CCCC_AWAITS_TEXT };
 
@@ -121,8 +124,9 @@ struct cccc_message {
     const cccc_value_t *to, *dst_to, *attachments;
     cccc_value_t ignored; /* names of arguments nobody knows, of an item of a batch; nil when there are none */
     bool reply_required;
-    uint64_t due_seconds; /* 0: no deadline */
-    bool relays;          /* the source record of send_cross_group */
+    uint64_t due_seconds;     /* 0: no deadline */
+    uint64_t expires_seconds; /* 0: never */
+    bool relays;              /* the source record of send_cross_group */
 
     /* What was found; message.c's. */
     bool text_stored;     /* the long text is a blob, the last of `files` */
@@ -176,6 +180,19 @@ void message_settle(call_t *call, struct cccc_message *m);
 
 /* The group as it will be when what is decided is durable: what recipients and speakers are checked against. */
 struct cccc_group *group_view(call_t *call, struct cccc_group *group);
+
+/* ---- recall.c ---- */
+
+/* A message that expires; a chat.recall. */
+void expiry_apply(struct cccc_group *group, const struct cccc_event *event);
+void recall_apply(struct cccc_group *group, const struct cccc_event *event);
+void expiries_fini(struct cccc_group *group);
+cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena);
+/* Once a second: withdraw what has expired. */
+void expiries_tick(struct cccc_core *core);
+/* Must a claim of these events wait? One of them was read or recalled meanwhile, has expired, or a recall is on its way to the disk. */
+bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_unread *queue, const uint64_t *seqs,
+                  uint32_t count);
 
 /* ---- notify.c ---- */
 

@@ -108,7 +108,9 @@ struct cccc_ask *obligations_begin(const struct cccc_event *event, uint32_t debt
     ask->by = keep(&texts, event->by);
     ask->subject = keep(&texts, subject);
     cccc_ts_parse(event->ts, &ask->since_us);
-    cccc_ts_parse(cccc_get_str(&event->data, "due_ts"), &ask->due_us);
+    cccc_str_t due;
+    if (cccc_as_str(message_extra(&event->data, MESSAGE_DUE_TS), &due))
+        cccc_ts_parse(due, &ask->due_us);
     return ask;
 }
 

@@ -120,6 +120,8 @@ struct cccc_group {
     uint64_t pending_bytes;
     struct cccc_dedupe *dedupe; /* (by, client_id) -> seq */
     struct cccc_obligations *obligations;
+    struct cccc_expiry *expiries; /* messages that expire, newest first; recall.c */
+    uint32_t expiry_count;
     struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_runtime *runtimes;   /* actors with a terminal; runtime.c */
     struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */

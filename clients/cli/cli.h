@@ -23,6 +23,8 @@ struct cli;
 #define CLI_EXIT_NOT_RUNNING 3
 /* Some of it was done, and the answer says what was not. */
 #define CLI_EXIT_PARTLY 8
+/* The message is stored; no reply came within the time that was given. */
+#define CLI_EXIT_NO_REPLY 10
 
 /* ---- the command table (commands.c) ---- */
 
@@ -123,6 +125,8 @@ uint64_t cli_number(const struct cli *cli, const char *name, uint64_t otherwise)
 size_t cli_values(const struct cli *cli, const char *name, const char *const **items);
 /* The same with comma lists split and blanks trimmed; the items live in the arena too. */
 size_t cli_list(struct cli *cli, const char *name, const char *const **items);
+/* The same for one text. */
+size_t cli_list_of(struct cli *cli, const char *text, const char *const **items);
 /* The i-th positional argument or NULL. */
 const char *cli_arg(const struct cli *cli, size_t i);
 
@@ -347,6 +351,12 @@ void cli_defer_signals(void);
 int cli_signal(void);
 char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- waiting for replies (wait_reply.c) ---- */
+
+/* Wait until every recipient of the message in `result` (an answer of send) has replied, or need not, printing replies as they come; with --json the whole at
+ * the end. 0, CLI_EXIT_NO_REPLY after `seconds`, or the exit status of the failure reported. */
+int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds);
+
 /* ---- the commands (cmd_*.c) ---- */
 
 int cmd_home(struct cli *cli);
@@ -388,6 +398,9 @@ int cmd_send(struct cli *cli);
 int cmd_reply(struct cli *cli);
 int cmd_inbox(struct cli *cli);
 int cmd_read(struct cli *cli);
+int cmd_ask(struct cli *cli);
+int cmd_why(struct cli *cli);
+int cmd_recall(struct cli *cli);
 int cmd_obligations(struct cli *cli);
 int cmd_ack(struct cli *cli);
 int cmd_cancel_reply(struct cli *cli);

@@ -46,6 +46,10 @@
     {                                                                                                                                      \
         .name = "due", .arg = "TIME", .help = "deadline of the reply or acknowledgement asked for, from now: 90s, 10m, 2h"                 \
     }
+#define OPT_EXPIRES                                                                                                                        \
+    {                                                                                                                                      \
+        .name = "expires", .arg = "TIME", .help = "withdraw it by itself after this time from whoever has not taken it: 10m, 2h, 3d"       \
+    }
 #define OPT_TO                                                                                                                             \
     {                                                                                                                                      \
         .name = "to", .letter = 't', .arg = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; lists with commas",       \
@@ -141,17 +145,31 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc send \"Review src/api\" --to peer-1,peer-2 --reply-required  # each of them owes a reply",
                           "cccc send --to @all - <notes.md  # the text comes from a file",
                           "cccc send \"The trace\" --to lead --file trace.log  # with an attachment"),
-     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
+     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_EXPIRES, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
+                        {.name = "wait",
+                         .arg = "TIME",
+                         .help = "wait so long for every recipient's reply, and print it: 90s, 10m; implies --reply-required"},
                         {.name = "path", .arg = "PATH", .help = "the attached directory the message is about", .place = CLI_DIRECTORY},
                         {.name = "dst-group", .arg = "GROUP", .help = "send to actors of another group; recorded in both"}),
      .args = ARGS(ARG_TEXT),
      .run = cmd_send},
+    {.name = "ask",
+     .summary = "send a question and wait for the replies",
+     .about = "Each one asked owes a reply, which is printed when it comes. Ends when all have replied, or need not any more. Exits 10 "
+              "when one of them has "
+              "not in time: the question stays, and the reply may still come.",
+     .examples = EXAMPLES("cccc ask peer-1 \"Is the schema frozen?\"", "cccc ask peer-1,peer-2 \"Ready?\" --wait 90s --json"),
+     .options = OPTIONS(OPT_GROUP, {.name = "wait", .arg = "TIME", .help = "how long: 90s, 10m, 2h (default: 10m)"}, OPT_PRIORITY, OPT_DUE,
+                        OPT_EXPIRES, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
+     .args = ARGS({.name = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; a list with commas", .required = true},
+                  ARG_TEXT),
+     .run = cmd_ask},
     {.name = "reply",
      .summary = "reply to a message",
      .about = "Without --to it goes to whoever sent the message. A reply by a recipient is what closes a reply-required message.",
      .examples = EXAMPLES("cccc reply 1042 \"Yes, it is frozen\"  # 1042 is the number tail and inbox show",
                           "cccc reply 1042 - --by peer-1 <answer.md"),
-     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
+     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_EXPIRES, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}, ARG_TEXT),
      .run = cmd_reply},
     {.name = "inbox",
@@ -175,6 +193,28 @@ const struct cli_command cli_commands[] = {
      .options = OPTIONS(OPT_GROUP, OPT_ACTOR, {.name = "all", .help = "up to the newest; acknowledges nothing"}, OPT_KIND_FILTER, OPT_BY),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one"}),
      .run = cmd_read},
+    {.name = "why",
+     .summary = "what became of a message, for each recipient, and what to do next",
+     .about = "One sentence per recipient: what is known of it and by which event, what it waits for, what is still owed. Typed into a "
+              "terminal is not read, and "
+              "marked as read is not understood; it says no more than it knows. The steps are stored, queued, claimed, handed (or failed, "
+              "ambiguous), read, "
+              "acknowledged, replied, and cancelled or recalled.",
+     .examples = EXAMPLES("cccc why 1042", "cccc why 1042 peer-2  # only what became of peer-2's copy"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true},
+                  {.name = "ACTOR", .help = "only this recipient"}),
+     .run = cmd_why},
+    {.name = "recall",
+     .summary = "withdraw a message from those who have not taken it",
+     .about = "It wins over a recipient if and only if no delivery to its terminal was claimed, and it has not read, acknowledged or "
+              "answered the message, before. For "
+              "those it is unread no more, is not typed, and asks for nothing. The sender may, and the user. Exits 8 when it came too late "
+              "for somebody.",
+     .examples = EXAMPLES("cccc recall 1042", "cccc recall 1042 --reason \"superseded by 1050\""),
+     .options = OPTIONS(OPT_GROUP, {.name = "reason", .arg = "TEXT", .help = "why"}, OPT_BY),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
+     .run = cmd_recall},
     {.name = "obligations",
      .summary = "who owes whom a reply or an acknowledgement, oldest first",
      .about = "A message with --reply-required is owed a reply by each of its recipients, one with --priority attention an "

@@ -135,11 +135,12 @@ static void answered(struct run *run, const cccc_value_t *reply, const char *ok)
 /* send NAME BY TO [attention] [reply] [due=S] [text=T] */
 static void do_send(struct run *run)
 {
-    const char *due = option(run, "due");
+    const char *due = option(run, "due"), *expires = option(run, "expires");
     const cccc_value_t *reply =
-        bench_ask(run->b, "send", "{'group_id':'%s','by':'%s','to':%s,'priority':'%s','reply_required':%s,'text':'%s'%s%s}", TEAM,
+        bench_ask(run->b, "send", "{'group_id':'%s','by':'%s','to':%s,'priority':'%s','reply_required':%s,'text':'%s'%s%s%s%s}", TEAM,
                   word(run, 2), list(run, word(run, 3)), flag(run, "attention") ? "attention" : option_or(run, "priority", "normal"),
-                  flag(run, "reply") ? "true" : "false", option_or(run, "text", "x"), due ? ",'due_seconds':" : "", due ? due : "");
+                  flag(run, "reply") ? "true" : "false", option_or(run, "text", "x"), due ? ",'due_seconds':" : "", due ? due : "",
+                  expires ? ",'expires_seconds':" : "", expires ? expires : "");
     call_it(run, word(run, 1), bench_str_at(run->b, reply, "result.event.id"));
     answered(run, reply, "ok");
 }
@@ -198,6 +199,36 @@ static void do_cancel(struct run *run)
     const cccc_value_t *reply = bench_ask(run->b, "reply_cancel", "{'group_id':'%s','event_id':'%s','by':'%s','actor_ids':%s}", TEAM,
                                           event(run, word(run, 1)), word(run, 2), list(run, option_or(run, "of", "-")));
     answered(run, reply, joined(run, bench_at(reply, "result.cancelled")));
+}
+
+/* recall EVENT BY: whom it was withdrawn from */
+static void do_recall(struct run *run)
+{
+    const cccc_value_t *reply =
+        bench_ask(run->b, "recall", "{'group_id':'%s','event_id':'%s','by':'%s'}", TEAM, event(run, word(run, 1)), word(run, 2));
+    answered(run, reply, joined(run, bench_at(reply, "result.recalled")));
+}
+
+/* line EVENT..: a delivery as a holder's terminal has them: deliver NAME ACTOR EVENT STATE; claimed, or of=NAME and an outcome */
+static void do_deliver(struct run *run)
+{
+    char line[768], tail[256];
+    const char *of = option(run, "of");
+    uint64_t next = bench_durable(run->b, TEAM) + 1;
+    if (of)
+        snprintf(tail, sizeof tail, "'delivery_id':'%s','reason':'%s'", event(run, of), option_or(run, "reason", ""));
+    else
+        snprintf(tail, sizeof tail, "'seqs':[%llu],'through':{'chat':%llu}",
+                 (unsigned long long)cccc_event_id_seq(cccc_str(event(run, word(run, 3)))),
+                 (unsigned long long)cccc_event_id_seq(cccc_str(event(run, word(run, 3)))));
+    snprintf(line, sizeof line,
+             "{'id':'cccccccccccc%010llxcccccccccc','ts':'2026-01-01T00:00:00.000000Z','kind':'runtime.delivery','by':'system',"
+             "'data':{'actor_id':'%s','generation':1,'state':'%s',%s}}",
+             (unsigned long long)next, word(run, 2), word(run, 4), tail);
+    bench_line(run->b, TEAM, line);
+    call_it(run, word(run, 1), cccc_arena_printf(bench_arena(run->b), "cccccccccccc%010llxcccccccccc", (unsigned long long)next).ptr);
+    bench_restart(run->b);
+    bench_settle(run->b);
 }
 
 /* notify NAME BY TARGET [ack] [kind=..] [priority=..] */
@@ -274,6 +305,33 @@ static void see_owes(struct run *run)
     compare(run, text.len ? text.ptr : "-");
 }
 
+/* why EVENT ACTOR => the state; with sentence or next as a third word, that */
+static void see_why(struct run *run)
+{
+    const cccc_value_t *reply =
+        bench_ask(run->b, "why", "{'group_id':'%s','event_id':'%s','actor_id':'%s'}", TEAM, event(run, word(run, 1)), word(run, 2));
+    const char *member = run->count > 3 ? word(run, 3) : "state";
+    const char *found = bench_str_at(run->b, reply, cccc_arena_printf(bench_arena(run->b), "result.recipients.0.%s", member).ptr);
+    answered(run, reply, found ? found : "-");
+}
+
+/* steps EVENT ACTOR => every rung that was reached, in order */
+static void see_steps(struct run *run)
+{
+    const cccc_value_t *reply =
+        bench_ask(run->b, "why", "{'group_id':'%s','event_id':'%s','actor_id':'%s'}", TEAM, event(run, word(run, 1)), word(run, 2));
+    const cccc_value_t *steps = bench_at(reply, "result.recipients.0.steps");
+    cccc_str_t text = CCCC_STR("");
+    for (uint32_t i = 0; cccc_is_array(steps) && i < steps->via.array.size; i++) {
+        const cccc_value_t *step = &steps->via.array.ptr[i];
+        bool evident = cccc_get_uint(step, "seq", 0) > 0 && cccc_get_str(step, "event_id").len > 0 && cccc_get_str(step, "ts").len > 0;
+        text = cccc_arena_printf(bench_arena(run->b), "%.*s%s%.*s%s", CCCC_STR_FMT(text), i ? "," : "",
+                                 CCCC_STR_FMT(cccc_get_str(step, "step")),
+                                 evident || cccc_str_is(cccc_get_str(step, "step"), "queued") ? "" : "!");
+    }
+    answered(run, reply, text.ptr);
+}
+
 /* Some member of the event's data as words. */
 static void see_data(struct run *run)
 {
@@ -326,7 +384,8 @@ static const struct {
     {"send", do_send},        {"reply", do_reply},   {"read", do_read},      {"readall", do_readall}, {"ack", do_ack},
     {"nack", do_nack},        {"cancel", do_cancel}, {"notify", do_notify},  {"do", do_op},           {"as", do_as},
     {"restart", do_restart},  {"pass", do_pass},     {"unread", see_unread}, {"owes", see_owes},      {"to", see_member},
-    {"audience", see_member}, {"data", see_data},    {"head", see_head},     {"count", see_count},
+    {"audience", see_member}, {"data", see_data},    {"head", see_head},     {"recall", do_recall},   {"deliver", do_deliver},
+    {"why", see_why},         {"steps", see_steps},  {"count", see_count},
 };
 
 /* ---- files ---- */

@@ -1,7 +1,7 @@
 /* test_history.c - random histories of sends, replies, reads and configuration, with lost writes, refolds and restarts in between.
  *
  * After each history: the fold of the ledger, from nothing, is the live state (I11); unread is what a naive recomputation gives; no cursor ever moved
- * back (I9); what is owed is what a naive recomputation gives; a client_id stands for one event (I5); what was acknowledged is in the ledger (I1); every request was answered once.
+ * back (I9); what is owed is what a naive recomputation gives; a recall wins over nobody who had taken the message; a client_id stands for one event (I5); what was acknowledged is in the ledger (I1); every request was answered once.
  * `test_core_history --seed N [--histories N] [--steps N]` repeats or extends. */
 #include "tests/core/team.h"
 
@@ -156,6 +156,19 @@ static void do_cancel(struct world *w)
                   speakers[roll(w, 4)], roll(w, 2) ? "" : ",'actor_ids':['ann','user']");
 }
 
+static void do_recall(struct world *w)
+{
+    const char *group = any_group(w);
+    bench_request(w->b, conn(w), "recall", "{'group_id':'%s','event_id':'%s','by':'%s'}", group, any_event(w, group),
+                  roll(w, 2) ? "user" : speakers[roll(w, 4)]);
+}
+
+static void do_expiring(struct world *w)
+{
+    bench_request(w->b, conn(w), "send", "{'group_id':'%s','text':'e','to':%s,'reply_required':true,'expires_seconds':%llu}", any_group(w),
+                  lists[roll(w, 9)], (unsigned long long)(1 + roll(w, 20)));
+}
+
 static void do_notify(struct world *w)
 {
     bench_request(w->b, conn(w), "system_notify", "{'group_id':'%s','title':'n','requires_ack':%s,'target_actor_id':'%s'}", any_group(w),
@@ -253,10 +266,10 @@ static void do_pass(struct world *w)
 }
 
 typedef void (*happening)(struct world *w);
-static const happening happenings[] = {do_send, do_send, do_send,     do_send,   do_batch,      do_cross,   do_reply, do_reply,
-                                       do_mark, do_mark, do_mark_all, do_actor,  do_state,      do_sync,    do_sync,  do_sync,
-                                       do_work, do_work, do_work,     do_fail,   do_gone,       do_restart, do_pass,  do_ack,
-                                       do_ack,  do_ack,  do_cancel,   do_notify, do_notify_ack, do_reply};
+static const happening happenings[] = {
+    do_send,  do_send,   do_send,   do_send,     do_batch, do_cross, do_reply, do_reply,  do_mark,   do_mark,       do_mark_all,
+    do_actor, do_state,  do_sync,   do_sync,     do_sync,  do_work,  do_work,  do_work,   do_fail,   do_gone,       do_restart,
+    do_pass,  do_recall, do_recall, do_expiring, do_ack,   do_ack,   do_ack,   do_cancel, do_notify, do_notify_ack, do_reply};
 
 /* ---- what must hold ---- */
 
@@ -337,7 +350,8 @@ static void owing_apply(struct owing *o, const struct cccc_event *event)
         owing_close(o, actor, cccc_get_str(data, "notify_event_id"), false, false, true);
     if (cccc_str_is(event->kind, "actor.remove"))
         owing_leave(o, actor);
-    for (uint32_t i = 0; cccc_str_is(event->kind, "chat.cancel") && i < ids->via.array.size; i++)
+    bool ends = cccc_str_is(event->kind, "chat.cancel") || cccc_str_is(event->kind, "chat.recall");
+    for (uint32_t i = 0; ends && i < ids->via.array.size; i++)
         if (cccc_as_str(&ids->via.array.ptr[i], &actor))
             owing_close(o, actor, id, true, true, true);
 }
@@ -420,6 +434,53 @@ static void naive_apply(struct naive *readers, const struct cccc_event *event)
     }
 }
 
+/* Was the message withdrawn from the reader? */
+static bool is_recalled(struct world *w, const char *group, uint64_t message, const char *reader)
+{
+    struct cccc_event event;
+    for (uint64_t seq = message + 1; bench_event(w->b, group, seq, &event); seq++)
+        if (cccc_str_is(event.kind, "chat.recall") && cccc_get_uint(&event.data, "seq", 0) == message &&
+            names(cccc_get(&event.data, "actor_ids"), reader))
+            return true;
+    return false;
+}
+
+/* Has `reader` taken the message by what this event says? */
+static bool takes(const struct cccc_event *event, const struct cccc_event *message, cccc_str_t reader)
+{
+    const cccc_value_t *data = &event->data;
+    bool own = cccc_str_eq(cccc_get_str(data, "actor_id"), reader);
+    if (cccc_str_is(event->kind, "chat.message"))
+        return cccc_str_eq(event->by, reader) && cccc_str_eq(cccc_get_str(data, "reply_to"), message->id);
+    if (cccc_str_is(event->kind, "chat.ack"))
+        return own && cccc_str_eq(cccc_get_str(data, "event_id"), message->id);
+    if (cccc_str_is(event->kind, "chat.read"))
+        return own && names(cccc_get(data, "lanes"), "chat") && cccc_get_uint(data, "seq", 0) >= message->seq;
+    return cccc_str_is(event->kind, "chat.recall") && cccc_str_eq(cccc_get_str(data, "event_id"), message->id) &&
+           names(cccc_get(data, "actor_ids"), reader.ptr);
+}
+
+/* A recall and taking have one winner: of whom a recall names, nothing stands before it in the ledger. */
+static void check_recalls(struct world *w, const char *group)
+{
+    struct cccc_event recall, message, event;
+    for (uint64_t at = 1; bench_event(w->b, group, at, &recall); at++) {
+        const cccc_value_t *ids = cccc_get(&recall.data, "actor_ids");
+        if (!cccc_str_is(recall.kind, "chat.recall"))
+            continue;
+        assert_true(bench_event(w->b, group, cccc_get_uint(&recall.data, "seq", 0), &message));
+        for (uint32_t i = 0; i < ids->via.array.size; i++) {
+            cccc_str_t id;
+            assert_true(cccc_as_str(&ids->via.array.ptr[i], &id));
+            id = cccc_arena_str(bench_arena(w->b), id);
+            for (uint64_t seq = message.seq + 1; seq < at && bench_event(w->b, group, seq, &event); seq++)
+                if (takes(&event, &message, id))
+                    fail_msg("seed %llu: event %llu took message %llu before recall %llu won over %s", (unsigned long long)w->seed,
+                             (unsigned long long)seq, (unsigned long long)message.seq, (unsigned long long)at, id.ptr);
+        }
+    }
+}
+
 /* Unread of every reader, computed anew from the whole ledger. */
 static void check_unread(struct world *w, const char *group, const cccc_value_t *dump)
 {
@@ -436,7 +497,8 @@ static void check_unread(struct world *w, const char *group, const cccc_value_t 
         const cccc_value_t *unread = cccc_get(lane, "unread");
         uint32_t n = 0;
         for (uint64_t seq = readers[i].cursor[0] + 1; bench_event(w->b, group, seq, &event); seq++) {
-            if (!cccc_str_is(event.kind, "chat.message") || !names(cccc_get(&event.data, "audience"), readers[i].id))
+            if (!cccc_str_is(event.kind, "chat.message") || !names(cccc_get(&event.data, "audience"), readers[i].id) ||
+                is_recalled(w, group, seq, readers[i].id))
                 continue;
             if (n >= unread->via.array.size || unread->via.array.ptr[n++].via.u64 != seq)
                 fail_msg("%s: %s does not have event %llu: %s", group, readers[i].id, (unsigned long long)seq, bench_text(w->b, lane));
@@ -507,6 +569,7 @@ static void check(struct world *w)
         assert_fold_is_live(w->b, w->groups[i]);
         check_unread(w, w->groups[i], &dump);
         check_owed(w, w->groups[i], &dump);
+        check_recalls(w, w->groups[i]);
         check_cursors(w, i, &dump);
         check_client_ids(w, w->groups[i]);
         assert_json(w->b, cccc_get(&dump, "relays"), "[]");
