@@ -507,9 +507,14 @@ void cccc_pack_nil(cccc_buf_t *b)
     PACK_ITEM(b, msgpack_pack_nil(&pk));
 }
 
-void cccc_pack_bin(cccc_buf_t *b, const void *bytes, size_t len)
+void cccc_pack_bin_head(cccc_buf_t *b, size_t len)
 {
     PACK_ITEM(b, msgpack_pack_bin(&pk, len));
+}
+
+void cccc_pack_bin(cccc_buf_t *b, const void *bytes, size_t len)
+{
+    cccc_pack_bin_head(b, len);
     cccc_buf_put(b, bytes, len);
 }
 

@@ -175,3 +175,5 @@ void cccc_pack_uint(cccc_buf_t *b, uint64_t u);
 void cccc_pack_bool(cccc_buf_t *b, bool v);
 void cccc_pack_nil(cccc_buf_t *b);
 void cccc_pack_bin(cccc_buf_t *b, const void *bytes, size_t len);
+/* The head of a binary, whose `len` bytes the caller puts behind it. */
+void cccc_pack_bin_head(cccc_buf_t *b, size_t len);

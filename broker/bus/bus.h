@@ -20,7 +20,7 @@
 enum cccc_phase {
     CCCC_SERVING,
     CCCC_DRAINING, /* no new work; what was decided becomes durable and is answered */
-    CCCC_MARKING,  /* the ledgers' marks are written */
+    CCCC_MARKING,  /* the ledgers' marks and the groups' states are written */
     CCCC_STOPPED
 };
 

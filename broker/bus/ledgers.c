@@ -4,6 +4,7 @@
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
 #include "broker/bus/shelf.h"
+#include "broker/bus/snapshots.h"
 #include "broker/mutant.h"
 
 #include <inttypes.h>
@@ -42,7 +43,8 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     return shelf;
 }
 
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why, bool again)
+struct cccc_shelf *cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why,
+                                    bool again)
 {
     struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
     if (!shelf)
@@ -58,6 +60,7 @@ void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_
     uint64_t after = shelf->retry_after_us ? 2 * shelf->retry_after_us : RETRY_US;
     shelf->retry_after_us = !again ? 0 : after < RETRY_US_MAX ? after : RETRY_US_MAX;
     shelf->retry_at_us = bus->now.mono_us + shelf->retry_after_us;
+    return shelf;
 }
 
 void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why)
@@ -210,6 +213,7 @@ static void finish_commit(struct cccc_work *work, void *loop)
         become_quiet(bus, shelf);
         cccc_sealing_look(bus, shelf);
         tell_durable(bus, shelf->slot, result.durable, lines);
+        cccc_snapshots_look(bus, shelf);
     } else {
         take_failure(bus, shelf, &result);
     }
@@ -279,6 +283,7 @@ void cccc_ledgers_write_marks(struct cccc_bus *bus)
             become_quiet(bus, shelf); /* one is being written; the newer one a second later */
         else
             write_mark(bus, shelf);
+        cccc_snapshots_rest(bus, shelf);
     }
 }
 
@@ -458,7 +463,7 @@ void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     bool leaves = shelf->leaving == TO_REFOLD || shelf->leaving == TO_TRASH;
     cccc_sealing_go_on(bus, shelf);
-    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && shelf->reads_out == 0)
+    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->snapshot.out && shelf->reads_out == 0)
         leave(bus, shelf);
 }
 
@@ -522,7 +527,7 @@ void cccc_ledgers_cancel_seals(struct cccc_bus *bus)
 static bool is_at_rest(const struct cccc_shelf *shelf)
 {
     return shelf->ledger && !shelf->dirty.in_list && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal &&
-           shelf->reads_out == 0 && shelf->leaving == STAYS;
+           !shelf->snapshot.out && shelf->reads_out == 0 && shelf->leaving == STAYS;
 }
 
 static bool folder_is_gone(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
@@ -561,7 +566,7 @@ void cccc_ledgers_look_for_folders(struct cccc_bus *bus)
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)
 {
     return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 && self->opens_out == 0 &&
-           self->seals_out == 0;
+           self->seals_out == 0 && self->snapshots_out == 0;
 }
 
 void cccc_ledgers_close_all(struct cccc_ledgers *self)

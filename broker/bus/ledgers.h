@@ -20,15 +20,18 @@ struct cccc_ledgers {
     struct cccc_list dirty;  /* oldest first */
     struct cccc_list quiet;  /* committed and not marked yet, longest quiet first */
     struct cccc_list broken; /* could not be opened: the core is told once its effects are carried out */
-    uint32_t commits_out, marks_out, reads_out, opens_out, seals_out;
+    uint32_t commits_out, marks_out, reads_out, opens_out, seals_out, snapshots_out;
     /* For tests: with seal_at, ledgers are sealed at that many bytes with these options, whatever their group's settings say. */
     uint64_t seal_at;
     struct cccc_seal_options seal_options;
-    uint32_t looked_at; /* the slot whose folder was looked for last */
+    uint64_t snapshot_at;   /* for tests: a state is saved after that many events; 0: SNAPSHOT_EVENTS */
+    uint32_t saved_at_stop; /* slots below this have had their state saved for the stop */
+    uint32_t looked_at;     /* the slot whose folder was looked for last */
 };
 
 /* Put an opened ledger into `slot`. `ledger` may be NULL: the group is offline, and `why` is copied. `again`: opening it is to be tried again. */
-void cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why, bool again);
+struct cccc_shelf *cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, const char *group_id, cccc_ledger_t *ledger, const char *why,
+                                    bool again);
 /* Say of a group, as long as the daemon runs, that an edit of its configuration was refused. `why` is copied. After put. */
 void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why);
 /* The groups that cannot be written or read now, or whose edited configuration was refused: an array of {group_id, reason} in the arena, nil when there

@@ -4,6 +4,7 @@
  * as it is. */
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/snapshots.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,6 +20,9 @@ struct cccc_folding {
     cccc_slot_t slot;  /* in it */
     cccc_arena_t *arena;
     struct cccc_group_files files;
+    struct cccc_snapshot known; /* the state that was loaded instead of folded; seq 0: none was */
+    uint64_t known_bytes;
+    const char *unknown; /* why a saved state is of no use; NULL: there is none, or it is */
     cccc_ledger_t *ledger;
     struct cccc_recovery report;
     cccc_err_t err;
@@ -36,6 +40,46 @@ static void fold_gap(void *arg, const struct cccc_gap *gap)
 {
     struct cccc_folding *self = arg;
     cccc_core_fold_gap(self->core, self->slot, gap);
+}
+
+/* In a core of its own, which knows nothing yet and has said nothing. */
+static void begin_fold(struct cccc_folding *self)
+{
+    cccc_core_destroy(&self->core);
+    self->core = cccc_core_new();
+    self->slot = cccc_core_fold_begin(self->core, cccc_str(self->group_id), &self->files.document, self->files.edited);
+    if (self->files.refused)
+        cccc_core_fold_rewrite(self->core, self->slot);
+}
+
+/* The ledger does not have what the saved state is of. */
+static void forget(void *arg)
+{
+    struct cccc_folding *self = arg;
+    self->known = (struct cccc_snapshot){.seq = 0};
+    self->unknown = "the ledger has another event at its place";
+    begin_fold(self);
+}
+
+/* Go on from the state that was saved last, if there is one that this group can go on from. */
+static void load_snapshot(struct cccc_folding *self)
+{
+    char *file;
+    cccc_str_t payload;
+    int rc = cccc_snapshot_read(self->vfs, self->dir, self->group_id, &self->known, &file, &payload);
+    if (rc < 0) {
+        self->unknown = rc == -EBADMSG ? "it is damaged, of another group, or of another version" : rc == -ENOENT ? NULL : strerror(-rc);
+        return;
+    }
+    self->known_bytes = payload.len;
+    bool loaded =
+        self->known.epoch <= self->epoch && cccc_core_fold_snapshot(self->core, self->slot, self->known.seq, payload.ptr, payload.len);
+    free(file);
+    if (loaded)
+        return;
+    self->known = (struct cccc_snapshot){.seq = 0};
+    self->unknown = "it is of another version, or of before an edit of group.yaml";
+    begin_fold(self);
 }
 
 static void log_recovery(const char *group_id, const struct cccc_recovery *report)
@@ -103,11 +147,16 @@ static void open_ledger(struct cccc_folding *self)
                                           .create = self->unborn,
                                           .fold = fold_event,
                                           .fold_gap = fold_gap,
-                                          .arg = self};
+                                          .arg = self,
+                                          .known_seq = self->known.seq,
+                                          .known_crc = self->known.crc,
+                                          .forget = forget};
     if (self->files.unreachable)
         self->err = cccc_fail(&self->why, CCCC_E_STORAGE, "%s", self->files.note);
     else
         self->err = cccc_ledger_open(&options, &self->ledger, &self->report, &self->why);
+    if (self->err != CCCC_OK && self->known.seq > 0)
+        begin_fold(self);
     if (self->err != CCCC_OK && !self->unborn && is_gone(self)) {
         cccc_core_fold_missing(self->core, self->slot);
         cccc_fail(&self->why, CCCC_E_STORAGE,
@@ -132,11 +181,9 @@ struct cccc_folding *cccc_folding_new(struct cccc_bus *bus, cccc_str_t group_id)
 void cccc_folding_run(struct cccc_folding *self)
 {
     self->arena = cccc_arena_new(4096);
-    self->core = cccc_core_new();
     cccc_group_files_read(self->vfs, self->home, cccc_str(self->group_id), self->arena, &self->files);
-    self->slot = cccc_core_fold_begin(self->core, cccc_str(self->group_id), &self->files.document, self->files.edited);
-    if (self->files.refused)
-        cccc_core_fold_rewrite(self->core, self->slot);
+    begin_fold(self);
+    load_snapshot(self);
     self->read_only = begin_legacy(self);
     open_ledger(self);
 }
@@ -160,8 +207,13 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
         cccc_log(LOG_ERR, "GROUP-OFFLINE", "%s group=%s", offline, self->group_id);
     else
         log_recovery(self->group_id, &self->report);
+    if (self->unknown)
+        cccc_log(LOG_NOTICE, "SNAPSHOT-NOT-USED", "the saved state is not used, and the ledger was folded instead: %s group=%s",
+                 self->unknown, self->group_id);
     cccc_slot_t slot = cccc_core_fold_adopt(bus->core, &self->core);
-    cccc_ledgers_put(bus, slot, self->group_id, self->ledger, offline, offline || self->read_only || self->report.may_pass);
+    struct cccc_shelf *shelf =
+        cccc_ledgers_put(bus, slot, self->group_id, self->ledger, offline, offline || self->read_only || self->report.may_pass);
+    cccc_snapshots_loaded(shelf, self->known.seq, self->known_bytes);
     self->ledger = NULL;
     if (self->files.refused)
         note_refusal(bus, slot, &self->files);

@@ -315,6 +315,7 @@ static enum sent try_send(cccc_peers_t *self, struct peer *p, bool delimited, cc
     if (delimited)
         zmq_send(self->router, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE);
     zmq_msg_t msg;
+    cccc_bytes_hand_over(bytes); /* to libzmq's I/O thread */
     if (counted)
         lend_counted(&msg, bytes, p->flow);
     else

@@ -6,6 +6,7 @@
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
 #include "broker/bus/shelf.h"
+#include "broker/bus/snapshots.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -69,6 +70,8 @@ static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
     self->look_at = cccc_ledger_unsealed(shelf->ledger) + LOOK_STEP;
     tell(bus, shelf, &result);
     sweep(bus, seal);
+    if (result.last_seq > 0)
+        cccc_snapshots_sealed(bus, shelf);
     if (cccc_ledger_health(shelf->ledger) == CCCC_LEDGER_FAILED && shelf->leaving == STAYS)
         cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, true, result.message.text, true);
     else if (cccc_ledger_backlog(shelf->ledger) > 0)

@@ -5,6 +5,7 @@
 
 #include "broker/bus/ledgers.h"
 #include "broker/ledger/seal.h"
+#include "broker/ledger/snapshot.h"
 
 /* What happens to a ledger once everything of it is back. OPENING: it is being read again. */
 enum leaving { STAYS, TO_REFOLD, TO_TRASH, OPENING };
@@ -48,6 +49,14 @@ struct sealing {
     uint64_t look_at;     /* bytes of ledger.jsonl at which it is worth asking whether to seal */
 };
 
+/* The state that was saved last (snapshots.h). */
+struct snapshotting {
+    uint64_t seq;   /* it is of; also when it could not be written */
+    uint64_t bytes; /* of the file */
+    bool out;       /* one is being written */
+    bool failed;    /* and the last one could not be */
+};
+
 struct cccc_shelf {
     cccc_slot_t slot;
     char group_id[16];
@@ -56,6 +65,7 @@ struct cccc_shelf {
     struct mark_job mark;
     struct open_job open;
     struct sealing sealing;
+    struct snapshotting snapshot;
     uint32_t reads_out;
     struct cccc_list held; /* reads wanted while the ledger is leaving */
     enum leaving leaving;

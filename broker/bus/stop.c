@@ -1,9 +1,10 @@
-/* stop.c - an orderly end within two seconds: nothing new, what was decided becomes durable and is answered, marks, files, sockets, lock.
+/* stop.c - an orderly end within two seconds: nothing new, what was decided becomes durable and is answered, marks, states, files, sockets, lock.
  *
  * Each phase has a time; when it is over the next one begins with whatever is left undone, which is then as safe as after a kill. A second
  * signal, or an alarm two seconds after the first, ends the process at once. */
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/snapshots.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DRAIN_US = 600000, MARK_US = 200000, ALARM_S = 2 };
+enum { DRAIN_US = 600000, MARK_US = 800000, ALARM_S = 2 };
 
 static void give_up(int signal_number)
 {
@@ -63,7 +64,7 @@ void cccc_bus_advance_stop(struct cccc_bus *bus)
         cccc_ledgers_write_all_marks(bus);
         late = false;
     }
-    if (bus->phase == CCCC_MARKING && (late || bus->ledgers.marks_out == 0))
+    if (bus->phase == CCCC_MARKING && ((!cccc_snapshots_save_all(bus) && bus->ledgers.marks_out == 0) || late))
         bus->phase = CCCC_STOPPED;
 }
 
@@ -97,4 +98,5 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_log_close();
     close(bus->signal_fd);
     close(bus->lock_fd);
+    alarm(0); /* nothing of ours is left that could hang; what instruments the program may still report */
 }

@@ -7,6 +7,7 @@
  * Thread: the core's. */
 #include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
+#include "broker/core/snapshot.h"
 #include "broker/mutant.h"
 
 #include <stdlib.h>
@@ -392,12 +393,98 @@ void group_reset(struct cccc_group *group)
     group->document_seq = 0;
     memset(&group->config, 0, sizeof group->config);
     group->first_seq = group->head_seq = 0;
-    group->head_id[0] = group->head_ts[0] = '\0';
+    group->head_id[0] = group->head_ts[0] = group->created_ts[0] = '\0';
     group->edited = group->missing = false;
     group->dedupe = dedupe_new();
     group->obligations = obligations_new();
     group->foreign_ids = dedupe_new();
     reader_make(group, CCCC_STR("user"));
+}
+
+/* ---- the snapshot ---- */
+
+void head_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    cccc_pack_array(out, 4);
+    cccc_pack_uint(out, group->first_seq);
+    cccc_pack_uint(out, group->head_seq);
+    cccc_pack_text(out, group->head_id);
+    cccc_pack_text(out, group->head_ts);
+}
+
+bool head_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    const cccc_value_t *row = snapshot_row(v, 4);
+    return row && cccc_as_uint(&row[0], &group->first_seq) && cccc_as_uint(&row[1], &group->head_seq) && group->first_seq > 0 &&
+           group->first_seq <= group->head_seq && snapshot_text(&row[2], group->head_id, sizeof group->head_id) &&
+           snapshot_text(&row[3], group->head_ts, sizeof group->head_ts);
+}
+
+static void cursor_save(const struct cccc_cursor *cursor, cccc_buf_t *out)
+{
+    cccc_pack_array(out, 4);
+    cccc_pack_uint(out, cursor->seq);
+    cccc_pack_text(out, cursor->event_id);
+    cccc_pack_text(out, cursor->ts);
+    cccc_pack_text(out, cursor->updated_at);
+}
+
+static bool cursor_load(struct cccc_cursor *cursor, const cccc_value_t *v, uint64_t head)
+{
+    const cccc_value_t *row = snapshot_row(v, 4);
+    return row && cccc_as_uint(&row[0], &cursor->seq) && cursor->seq <= head &&
+           snapshot_text(&row[1], cursor->event_id, sizeof cursor->event_id) && snapshot_text(&row[2], cursor->ts, sizeof cursor->ts) &&
+           snapshot_text(&row[3], cursor->updated_at, sizeof cursor->updated_at);
+}
+
+void readers_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    cccc_pack_array(out, HASH_COUNT(group->readers));
+    for (const struct cccc_reader *reader = group->readers; reader; reader = reader->hh.next) {
+        cccc_pack_array(out, 2 + 2 * CCCC_LANES);
+        cccc_pack_str(out, (cccc_str_t){reader->id, reader->hh.keylen});
+        cccc_pack_uint(out, reader->published);
+        for (int lane = 0; lane < CCCC_LANES; lane++) {
+            cursor_save(&reader->cursor[lane], out);
+            unread_save(&reader->unread[lane], out);
+        }
+    }
+}
+
+static bool reader_load(struct cccc_group *group, const cccc_value_t *row)
+{
+    cccc_str_t id;
+    if (!row || !cccc_as_str(&row[0], &id) || id.len == 0 || id.len > CCCC_PRINCIPAL_BYTES_MAX)
+        return false;
+    struct cccc_reader *reader = reader_make(group, id);
+    bool good = cccc_as_uint(&row[1], &reader->published) && reader->published <= group->head_seq;
+    for (int lane = 0; good && lane < CCCC_LANES; lane++) {
+        unread_fini(&reader->unread[lane]);
+        good = cursor_load(&reader->cursor[lane], &row[2 + 2 * lane], group->head_seq) &&
+               unread_load(&reader->unread[lane], &row[3 + 2 * lane], group->head_seq);
+    }
+    return good;
+}
+
+bool readers_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++)
+        if (!reader_load(group, snapshot_row(&v->via.array.ptr[i], 2 + 2 * CCCC_LANES)))
+            return false;
+    return cccc_is_array(v);
+}
+
+void tables_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    cccc_pack_array(out, 2);
+    dedupe_save(group->dedupe, group->head_seq, out);
+    dedupe_save(group->foreign_ids, group->head_seq, out);
+}
+
+bool tables_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    const cccc_value_t *row = snapshot_row(v, 2);
+    return row && dedupe_load(group->dedupe, &row[0], group->head_seq) && dedupe_load(group->foreign_ids, &row[1], group->head_seq);
 }
 
 /* ---- the whole as a value ---- */

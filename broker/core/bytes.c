@@ -89,8 +89,13 @@ cccc_bytes_t *cccc_bytes_new(const void *data, size_t len)
 
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self)
 {
-    atomic_fetch_add_explicit(&self->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&self->refs, 1, memory_order_release); /* with it, it may go to another thread */
     return self;
+}
+
+void cccc_bytes_hand_over(cccc_bytes_t *self)
+{
+    atomic_fetch_add_explicit(&self->refs, 0, memory_order_release);
 }
 
 void cccc_bytes_release(cccc_bytes_t *self)

@@ -5,7 +5,7 @@
  * Invariants: I11 (the document equals the fold of the events up to its ledger_seq).
  * Thread: the core's. */
 #include "broker/core/change.h"
-#include "broker/core/message.h"
+#include "broker/core/snapshot.h"
 #include "proto/json.h"
 
 #define DOCUMENT_CHUNK_BYTES 8192
@@ -499,6 +499,35 @@ void config_resume(struct cccc_core *core, struct cccc_group *group)
     legacy_take_over(core, group);
     if (config_is_unrecorded(group))
         take_over(core, group);
+}
+
+/* ---- the snapshot ---- */
+
+void document_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    cccc_pack_array(out, 2);
+    cccc_pack_text(out, group->created_ts);
+    cccc_pack_value(out, &group->document);
+}
+
+/* The group has what group.yaml says. As recent as the snapshot, or newer, that counts, as in a fold from the beginning; older, the snapshot does, and group.yaml
+ * is written anew. Where the fold itself would have to weigh an edit by hand against events, or find what CCCC 0.4.0 recorded, it does. */
+bool document_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    const cccc_value_t *row = snapshot_row(v, 2);
+    if (!row || !snapshot_text(&row[0], group->created_ts, sizeof group->created_ts) || (!cccc_is_map(&row[1]) && !cccc_is_nil(&row[1])))
+        return false;
+    uint64_t seq = cccc_is_map(&row[1]) ? cccc_get_uint(&row[1], "ledger_seq", UINT64_MAX) : 0;
+    bool from_file = cccc_is_map(&group->document);
+    if (seq > group->head_seq || (from_file && group->document_seq == UINT64_MAX))
+        return false;
+    if (from_file && group->document_seq >= seq)
+        return true;
+    if (group->edited)
+        return false;
+    config_set_document(group, &row[1]);
+    group->unstored = group->unstored || seq > 0;
+    return true;
 }
 
 /* ---- looking ahead ---- */

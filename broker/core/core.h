@@ -98,6 +98,11 @@ void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
 
+/* Is the group's state such that it may be saved now: the fold of its ledger up to its head (*seq), and nothing else? */
+bool cccc_core_snapshot_due(const cccc_core_t *self, cccc_slot_t slot, uint64_t *seq);
+/* Append that state to `out`, for cccc_core_fold_snapshot. Takes about as long as copying it. */
+void cccc_core_snapshot(const cccc_core_t *self, cccc_slot_t slot, cccc_buf_t *out);
+
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
@@ -119,6 +124,9 @@ void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
 /* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
+/* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of
+ * another version, damaged, or group.yaml was edited before it): begin again. */
+bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len);
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Take over a group that was begun and folded in a core of its own (`from`, which is destroyed): its slot here, to be ended here. That core may have
@@ -150,6 +158,8 @@ typedef struct cccc_bytes {
 cccc_bytes_t *cccc_bytes_new(const void *data, size_t len);
 cccc_bytes_t *cccc_bytes_keep(cccc_bytes_t *self);
 void cccc_bytes_release(cccc_bytes_t *self);
+/* Call before another thread gets `self` to release it: what this thread did with it happens before its end, whatever way it takes there. */
+void cccc_bytes_hand_over(cccc_bytes_t *self);
 /* Keep up to `max` released ones of the usual size for the next ones, of all threads; 0, as at first: none. Fewer than before gives the surplus back.
  * Call with 0 at the end. */
 void cccc_bytes_keep_spare(unsigned max);

@@ -6,7 +6,7 @@
  * In the destination the speaker is svc:<source group>/<actor>: no actor there can be taken for it, and no client may speak as it. `user` and services
  * are the same principals in every group and stay as they are.
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +70,35 @@ cccc_value_t relays_dump(const struct cccc_group *group, cccc_arena_t *arena)
     for (const struct cccc_relay *relay = group->relays; relay; relay = relay->next)
         cccc_array_add(&list, cccc_string(cccc_arena_str(arena, cccc_str(relay->event_id))));
     return list.value;
+}
+
+void relays_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    uint32_t count = 0;
+    for (const struct cccc_relay *relay = group->relays; relay; relay = relay->next)
+        count++;
+    cccc_pack_array(out, count);
+    for (const struct cccc_relay *relay = group->relays; relay; relay = relay->next) {
+        cccc_pack_array(out, 2);
+        cccc_pack_uint(out, relay->seq);
+        cccc_pack_text(out, relay->event_id);
+    }
+}
+
+bool relays_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    struct cccc_relay **end = &group->relays;
+    for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++) {
+        const cccc_value_t *row = snapshot_row(&v->via.array.ptr[i], 2);
+        struct cccc_relay *relay = calloc(1, sizeof *relay);
+        CCCC_ASSERT(relay, "(out of memory)");
+        *end = relay;
+        end = &relay->next;
+        if (!row || !cccc_as_uint(&row[0], &relay->seq) || relay->seq > group->head_seq ||
+            !snapshot_text(&row[1], relay->event_id, sizeof relay->event_id))
+            return false;
+    }
+    return cccc_is_array(v);
 }
 
 /* ---- one cross-group send ---- */

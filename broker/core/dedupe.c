@@ -5,7 +5,7 @@
  * quarter, small ones double.
  * A hit is a candidate: 56 equal bits are not proof, the ledger's line is.
  * Thread: the core's. */
-#include "broker/core/call.h"
+#include "broker/core/snapshot.h"
 
 #include <stdlib.h>
 
@@ -172,4 +172,58 @@ uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *se
 uint64_t dedupe_count(const struct cccc_dedupe *self)
 {
     return self->used;
+}
+
+/* ---- the snapshot: entries of 12 bytes, 56 bits of hash and 40 of seq, most significant byte first ---- */
+
+static void put_word(unsigned char *at, uint32_t word)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (unsigned char)(word >> (24 - 8 * i));
+}
+
+static uint32_t word_at(const unsigned char *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static uint32_t count_through(const struct cccc_dedupe *self, uint64_t head)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < self->slots; i++)
+        count += !entry_is_free(&self->entries[i]) && entry_seq(&self->entries[i]) <= head;
+    return count;
+}
+
+void dedupe_save(const struct cccc_dedupe *self, uint64_t head, cccc_buf_t *out)
+{
+    size_t len = (size_t)count_through(self, head) * sizeof(struct entry);
+    CCCC_ASSERT(len <= UINT32_MAX, "(a table of %zu bytes)", len);
+    cccc_pack_bin_head(out, len);
+    unsigned char *at = (unsigned char *)cccc_buf_reserve(out, len);
+    for (uint32_t i = 0; i < self->slots; i++) {
+        const struct entry *e = &self->entries[i];
+        if (entry_is_free(e) || entry_seq(e) > head)
+            continue;
+        for (int word = 0; word < 3; word++, at += 4)
+            put_word(at, e->words[word]);
+    }
+    out->size += len;
+}
+
+bool dedupe_load(struct cccc_dedupe *self, const cccc_value_t *v, uint64_t head)
+{
+    if (v->type != MSGPACK_OBJECT_BIN || v->via.bin.size % sizeof(struct entry) != 0)
+        return false;
+    const unsigned char *at = (const unsigned char *)v->via.bin.ptr, *end = at + v->via.bin.size;
+    uint32_t count = v->via.bin.size / (uint32_t)sizeof(struct entry);
+    if (self->slots == 0 && count > 0)
+        table_alloc(self, count + count / 4 + SLOTS_MIN);
+    for (; at < end; at += sizeof(struct entry)) {
+        struct entry e = {{word_at(at), word_at(at + 4), word_at(at + 8)}};
+        if (entry_is_free(&e) || entry_seq(&e) > head)
+            return false;
+        dedupe_add(self, (uint64_t)e.words[0] << 32 | (e.words[1] & 0xffffff00u), entry_seq(&e));
+    }
+    return true;
 }

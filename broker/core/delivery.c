@@ -5,6 +5,7 @@
  * Thread: the core's. */
 #include "broker/core/change.h"
 #include "broker/core/runtime.h"
+#include "broker/core/snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,37 @@ void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, cons
     }
     snprintf(d->ts, sizeof d->ts, "%.*s", CCCC_STR_FMT(event->ts));
     snprintf(d->reason, sizeof d->reason, "%.*s", CCCC_STR_FMT(reason));
+}
+
+/* ---- the snapshot ---- */
+
+void delivery_save(const struct cccc_delivery *d, cccc_buf_t *out)
+{
+    cccc_pack_array(out, 7);
+    cccc_pack_uint(out, d->state);
+    cccc_pack_text(out, d->id);
+    cccc_pack_uint(out, d->generation);
+    cccc_pack_uint(out, d->failures);
+    cccc_pack_text(out, d->ts);
+    cccc_pack_text(out, d->reason);
+    cccc_pack_array(out, d->count);
+    for (uint32_t i = 0; i < d->count; i++)
+        cccc_pack_uint(out, d->seqs[i]);
+}
+
+bool delivery_load(struct cccc_delivery *d, const cccc_value_t *v)
+{
+    const cccc_value_t *row = snapshot_row(v, 7);
+    uint64_t state, failures;
+    if (!row || !cccc_as_uint(&row[0], &state) || state > DELIVERY_AMBIGUOUS || !snapshot_text(&row[1], d->id, sizeof d->id) ||
+        !cccc_as_uint(&row[2], &d->generation) || !cccc_as_uint(&row[3], &failures) || failures > UINT32_MAX ||
+        !snapshot_text(&row[4], d->ts, sizeof d->ts) || !snapshot_text(&row[5], d->reason, sizeof d->reason) || !cccc_is_array(&row[6]))
+        return false;
+    d->state = (enum delivery_state)state;
+    d->failures = (uint32_t)failures;
+    if (d->state != DELIVERY_NONE)
+        note_seqs(d, &row[6]);
+    return true;
 }
 
 /* ---- when ---- */

@@ -7,6 +7,7 @@
 
 #include "broker/core/change.h"
 #include "broker/core/message.h"
+#include "broker/core/snapshot.h"
 #include "broker/mutant.h"
 
 #include <stdlib.h>
@@ -96,17 +97,22 @@ static const char *keep(char **at, cccc_str_t s)
     return kept;
 }
 
-struct cccc_ask *obligations_begin(const struct cccc_event *event, uint32_t debtors_max)
+static struct cccc_ask *ask_new(uint64_t seq, cccc_str_t id, cccc_str_t by, cccc_str_t subject, uint32_t debtors_max)
 {
-    cccc_str_t subject = subject_of(event);
     size_t duties = debtors_max * sizeof(struct cccc_duty);
-    struct cccc_ask *ask = calloc(1, sizeof *ask + duties + event->id.len + event->by.len + subject.len + 3);
+    struct cccc_ask *ask = calloc(1, sizeof *ask + duties + id.len + by.len + subject.len + 3);
     CCCC_ASSERT(ask, "(out of memory)");
     char *texts = (char *)ask + sizeof *ask + duties;
-    ask->seq = event->seq;
-    ask->id = keep(&texts, event->id);
-    ask->by = keep(&texts, event->by);
+    ask->seq = seq;
+    ask->id = keep(&texts, id);
+    ask->by = keep(&texts, by);
     ask->subject = keep(&texts, subject);
+    return ask;
+}
+
+struct cccc_ask *obligations_begin(const struct cccc_event *event, uint32_t debtors_max)
+{
+    struct cccc_ask *ask = ask_new(event->seq, event->id, event->by, subject_of(event), debtors_max);
     cccc_ts_parse(event->ts, &ask->since_us);
     cccc_str_t due;
     if (cccc_as_str(message_extra(&event->data, MESSAGE_DUE_TS), &due))
@@ -321,6 +327,77 @@ bool obligation_is_overdue(const struct cccc_duty *duty, const struct cccc_patie
     if (ask->due_us)
         return now_us > ask->due_us;
     return now_us - ask->since_us > (duty->owes & CCCC_OWED_REPLY ? patience->reply_us : patience->ack_us);
+}
+
+/* ---- the snapshot ---- */
+
+#define ROW_HEAD 6
+
+static uint64_t not_negative(int64_t us)
+{
+    return us > 0 ? (uint64_t)us : 0;
+}
+
+/* [seq, since, due, id, by, subject, debtor, owes, debtor, owes, ...] for each event. */
+void obligations_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    cccc_pack_array(out, HASH_COUNT(group->obligations->asks));
+    for (const struct cccc_ask *ask = group->obligations->asks; ask; ask = ask->hh.next) {
+        cccc_pack_array(out, ROW_HEAD + 2 * ask->open);
+        cccc_pack_uint(out, ask->seq);
+        cccc_pack_uint(out, not_negative(ask->since_us));
+        cccc_pack_uint(out, not_negative(ask->due_us));
+        cccc_pack_text(out, ask->id);
+        cccc_pack_text(out, ask->by);
+        cccc_pack_text(out, ask->subject);
+        for (uint32_t i = 0; i < ask->count; i++) {
+            if (ask->duties[i].owes == 0)
+                continue;
+            cccc_pack_text(out, ask->duties[i].debtor->id);
+            cccc_pack_uint(out, ask->duties[i].owes);
+        }
+    }
+}
+
+static bool duty_load(struct cccc_group *group, struct cccc_ask *ask, const cccc_value_t *pair)
+{
+    cccc_str_t id;
+    uint64_t owes;
+    struct cccc_reader *debtor = cccc_as_str(&pair[0], &id) ? reader_find(group, id) : NULL;
+    if (!debtor || !cccc_as_uint(&pair[1], &owes) || owes == 0 || owes > (CCCC_OWED_REPLY | CCCC_OWED_ACK | CCCC_OWED_NOTICE))
+        return false;
+    obligations_owe(group, ask, debtor, (unsigned)owes);
+    return true;
+}
+
+static bool ask_load(struct cccc_group *group, const cccc_value_t *v, uint64_t *last)
+{
+    uint64_t seq, since, due;
+    cccc_str_t id, by, subject;
+    uint32_t size = cccc_is_array(v) ? v->via.array.size : 0;
+    const cccc_value_t *row = size > ROW_HEAD && size % 2 == 0 ? v->via.array.ptr : NULL;
+    if (!row || !cccc_as_uint(&row[0], &seq) || seq <= *last || seq > group->head_seq || !cccc_as_uint(&row[1], &since) ||
+        since > INT64_MAX || !cccc_as_uint(&row[2], &due) || due > INT64_MAX || !cccc_as_str(&row[3], &id) || !cccc_as_str(&row[4], &by) ||
+        !cccc_as_str(&row[5], &subject))
+        return false;
+    struct cccc_ask *ask = ask_new(seq, id, by, subject, (size - ROW_HEAD) / 2);
+    ask->since_us = (int64_t)since;
+    ask->due_us = (int64_t)due;
+    bool good = true;
+    for (uint32_t i = ROW_HEAD; good && i < size; i += 2)
+        good = duty_load(group, ask, &row[i]);
+    *last = seq;
+    obligations_end(group, ask);
+    return good;
+}
+
+bool obligations_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    uint64_t last = 0;
+    for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++)
+        if (!ask_load(group, &v->via.array.ptr[i], &last))
+            return false;
+    return cccc_is_array(v);
 }
 
 cccc_value_t obligations_dump(const struct cccc_group *group, cccc_arena_t *arena)

@@ -6,6 +6,7 @@
  * A message with expires_ts is recalled by the broker when that time has come: the fold knows no clock.
  * Thread: the core's. */
 #include "broker/core/ladder.h"
+#include "broker/core/snapshot.h"
 #include "broker/mutant.h"
 
 #include <stdlib.h>
@@ -63,6 +64,34 @@ cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena)
     for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
         cccc_array_add(&list, cccc_uint(expiry->seq));
     return list.value;
+}
+
+void expiries_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    cccc_pack_array(out, group->expiry_count);
+    for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next) {
+        cccc_pack_array(out, 3);
+        cccc_pack_uint(out, expiry->seq);
+        cccc_pack_uint(out, expiry->at_us > 0 ? (uint64_t)expiry->at_us : 0);
+        cccc_pack_text(out, expiry->id);
+    }
+}
+
+bool expiries_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    struct cccc_expiry **end = &group->expiries;
+    for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++) {
+        const cccc_value_t *row = snapshot_row(&v->via.array.ptr[i], 3);
+        struct cccc_expiry *expiry = calloc(1, sizeof *expiry);
+        CCCC_ASSERT(expiry, "(out of memory)");
+        *end = expiry;
+        end = &expiry->next;
+        group->expiry_count++;
+        if (!row || !cccc_as_uint(&row[0], &expiry->seq) || expiry->seq == 0 || expiry->seq > group->head_seq ||
+            !cccc_as_int(&row[1], &expiry->at_us) || !snapshot_text(&row[2], expiry->id, sizeof expiry->id))
+            return false;
+    }
+    return cccc_is_array(v);
 }
 
 void recall_apply(struct cccc_group *group, const struct cccc_event *event)

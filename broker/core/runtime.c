@@ -6,6 +6,7 @@
 #include "broker/core/runtime.h"
 
 #include "broker/core/change.h"
+#include "broker/core/snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,13 +39,14 @@ static void link_runtime(struct cccc_group *group, struct cccc_runtime *runtime,
     HASH_ADD_KEYPTR(hh, group->runtimes, runtime->id, id_len, runtime);
 }
 
-static void make(struct cccc_group *group, cccc_str_t id)
+static struct cccc_runtime *make(struct cccc_group *group, cccc_str_t id)
 {
     struct cccc_runtime *runtime = calloc(1, sizeof *runtime);
     CCCC_ASSERT(runtime, "(out of memory)");
     runtime->id = strndup(id.ptr, id.len);
     CCCC_ASSERT(runtime->id, "(out of memory)");
     link_runtime(group, runtime, id.len);
+    return runtime;
 }
 
 static void forget_ledger(struct cccc_runtime *runtime)
@@ -197,6 +199,76 @@ void runtime_apply(struct cccc_group *group, const struct cccc_event *event, ccc
         apply_exited(runtime, event);
     else
         delivery_apply(group, runtime, event);
+}
+
+/* ---- the snapshot ---- */
+
+static void exit_save(const struct runtime_exit *e, cccc_buf_t *out)
+{
+    cccc_pack_array(out, 7);
+    cccc_pack_bool(out, e->known);
+    cccc_pack_bool(out, e->asked);
+    cccc_pack_bool(out, e->holder_lost);
+    cccc_pack_uint(out, (uint64_t)e->code + 1);
+    cccc_pack_uint(out, (uint64_t)e->signal + 1);
+    cccc_pack_text(out, e->ts);
+    cccc_pack_text(out, e->screen ? e->screen : "");
+}
+
+static bool exit_load(struct runtime_exit *e, const cccc_value_t *v)
+{
+    const cccc_value_t *row = snapshot_row(v, 7);
+    uint64_t code, signal;
+    char screen[CCCC_EXIT_SCREEN_BYTES_MAX + 1];
+    if (!row || !cccc_as_bool(&row[0], &e->known) || !cccc_as_bool(&row[1], &e->asked) || !cccc_as_bool(&row[2], &e->holder_lost) ||
+        !cccc_as_uint(&row[3], &code) || code > 256 || !cccc_as_uint(&row[4], &signal) || signal > 256 ||
+        !snapshot_text(&row[5], e->ts, sizeof e->ts) || !snapshot_text(&row[6], screen, sizeof screen))
+        return false;
+    e->code = (int32_t)code - 1;
+    e->signal = (int32_t)signal - 1;
+    e->screen = screen[0] ? strdup(screen) : NULL;
+    CCCC_ASSERT(e->screen || !screen[0], "(out of memory)");
+    return true;
+}
+
+void runtimes_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    cccc_pack_array(out, HASH_COUNT(group->runtimes));
+    for (const struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next) {
+        cccc_pack_array(out, 5 + CCCC_LANES);
+        cccc_pack_text(out, runtime->id);
+        cccc_pack_uint(out, runtime->generation);
+        cccc_pack_text(out, runtime->started_ts);
+        exit_save(&runtime->exit, out);
+        delivery_save(&runtime->delivery, out);
+        for (int lane = 0; lane < CCCC_LANES; lane++)
+            unread_save(&runtime->queue[lane], out);
+    }
+}
+
+static bool runtime_load(struct cccc_group *group, const cccc_value_t *row)
+{
+    cccc_str_t id;
+    if (!row || !cccc_as_str(&row[0], &id) || !actor_id_valid(id, NULL))
+        return false;
+    struct cccc_runtime *runtime = runtime_find(group, id);
+    if (!runtime)
+        runtime = make(group, id);
+    forget_ledger(runtime);
+    bool good = cccc_as_uint(&row[1], &runtime->generation) && snapshot_text(&row[2], runtime->started_ts, sizeof runtime->started_ts) &&
+                exit_load(&runtime->exit, &row[3]) && delivery_load(&runtime->delivery, &row[4]);
+    for (int lane = 0; good && lane < CCCC_LANES; lane++)
+        good = unread_load(&runtime->queue[lane], &row[5 + lane], group->head_seq);
+    return good;
+}
+
+bool runtimes_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++)
+        if (!runtime_load(group, snapshot_row(&v->via.array.ptr[i], 5 + CCCC_LANES)))
+            return false;
+    runtimes_sync(group);
+    return cccc_is_array(v);
 }
 
 /* ---- what is wanted ---- */

@@ -3,7 +3,7 @@
  * Pushed at the end, dropped from the front: a cursor never moves back. Only a recall takes one out of the middle. About one byte an event, so that an inbox nobody reads costs
  * little, and counting and listing do not depend on the ledger's length.
  * Thread: the core's. */
-#include "broker/core/call.h"
+#include "broker/core/snapshot.h"
 
 #include <stdlib.h>
 
@@ -115,4 +115,54 @@ void unread_fini(struct cccc_unread *u)
 {
     free(u->bytes);
     *u = (struct cccc_unread){0};
+}
+
+/* ---- the snapshot ---- */
+
+void unread_save(const struct cccc_unread *u, cccc_buf_t *out)
+{
+    cccc_pack_array(out, 4);
+    cccc_pack_uint(out, u->count);
+    cccc_pack_uint(out, u->first);
+    cccc_pack_uint(out, u->last);
+    cccc_pack_bin(out, u->bytes ? (const char *)u->bytes + u->start : "", u->end - u->start);
+}
+
+/* Do the bytes hold `count` - 1 differences, as unread_push writes them, that lead from `first` to `last`? */
+static bool is_sound(const unsigned char *bytes, size_t len, uint64_t count, uint64_t first, uint64_t last)
+{
+    uint64_t seq = first, n = 1;
+    for (size_t at = 0; at < len; n++) {
+        uint64_t difference = 0;
+        unsigned shift = 0;
+        do {
+            difference |= (uint64_t)(bytes[at] & 0x7f) << shift;
+            shift += 7;
+        } while (bytes[at++] & 0x80 && at < len && shift < 63);
+        if (bytes[at - 1] & 0x80 || difference == 0 || difference > last - seq)
+            return false;
+        seq += difference;
+    }
+    return n == count && seq == last;
+}
+
+bool unread_load(struct cccc_unread *u, const cccc_value_t *v, uint64_t head)
+{
+    const cccc_value_t *row = snapshot_row(v, 4);
+    uint64_t count, first, last;
+    if (!row || !cccc_as_uint(&row[0], &count) || !cccc_as_uint(&row[1], &first) || !cccc_as_uint(&row[2], &last) ||
+        row[3].type != MSGPACK_OBJECT_BIN)
+        return false;
+    const unsigned char *bytes = (const unsigned char *)row[3].via.bin.ptr;
+    uint32_t len = row[3].via.bin.size;
+    if (count == 0)
+        return first == 0 && last == 0 && len == 0;
+    if (first == 0 || last < first || last > head || len >= UINT32_MAX / 2 || !is_sound(bytes, len, count, first, last))
+        return false;
+    *u = (struct cccc_unread){.end = len, .capacity = len, .count = count, .first = first, .last = last};
+    u->bytes = len > 0 ? malloc(len) : NULL;
+    CCCC_ASSERT(u->bytes || len == 0, "(out of memory)");
+    if (len > 0)
+        memcpy(u->bytes, bytes, len);
+    return true;
 }

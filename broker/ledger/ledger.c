@@ -240,6 +240,13 @@ uint64_t cccc_ledger_durable(const cccc_ledger_t *self)
     return self->durable;
 }
 
+bool cccc_ledger_position(const cccc_ledger_t *self, uint64_t *seq, uint32_t *crc)
+{
+    *seq = self->durable;
+    *crc = self->durable_crc;
+    return self->durable > self->active.legacy_last;
+}
+
 uint64_t cccc_ledger_size(const cccc_ledger_t *self)
 {
     return self->size;

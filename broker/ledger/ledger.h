@@ -48,7 +48,7 @@ struct cccc_recovery {
 
 /* Called for every accepted line in order while opening; borrows `event`. */
 typedef void (*cccc_fold_fn)(void *arg, const struct cccc_event *event);
-/* Called where lines are missing or damaged, between the folds around it. */
+/* Called where lines are missing or damaged, between the folds around it; of what is known (below), where opening comes by. */
 typedef void (*cccc_fold_gap_fn)(void *arg, const struct cccc_gap *gap);
 
 struct cccc_ledger_options {
@@ -61,7 +61,7 @@ struct cccc_ledger_options {
     cccc_fold_gap_fn fold_gap; /* may be NULL */
     void *arg;
     /* What the caller knows already: events up to known_seq (0: nothing), whose line has that crc, are not folded. If the ledger has no such line, `forget` is
-     * called, and everything is folded from the beginning. */
+     * called, and everything is folded (and every gap told) from the beginning. */
     uint64_t known_seq;
     uint32_t known_crc;
     void (*forget)(void *arg);
@@ -78,7 +78,9 @@ void cccc_ledger_close(cccc_ledger_t **self);
 
 uint64_t cccc_ledger_head(const cccc_ledger_t *self);    /* last appended seq, durable or not; 0 = empty */
 uint64_t cccc_ledger_durable(const cccc_ledger_t *self); /* last durable seq */
-uint64_t cccc_ledger_size(const cccc_ledger_t *self);    /* durable bytes of the active file */
+/* The durable head and the `crc` of its line. False: there is none, or the line is of the older format, which has no checksum. */
+bool cccc_ledger_position(const cccc_ledger_t *self, uint64_t *seq, uint32_t *crc);
+uint64_t cccc_ledger_size(const cccc_ledger_t *self); /* durable bytes of the active file */
 cccc_ledger_health_t cccc_ledger_health(const cccc_ledger_t *self);
 const char *cccc_ledger_note(const cccc_ledger_t *self); /* one sentence on why health is not OK; "" otherwise */
 /* Bytes appended and not yet durable. */

@@ -150,7 +150,7 @@ static cccc_err_t load_archive(struct recovery *r)
 static void fold_gap(struct recovery *r, const struct cccc_gap *gap)
 {
     report_gap(r, gap);
-    if (r->options->fold_gap && gap->to_seq > r->known_seq)
+    if (r->options->fold_gap)
         r->options->fold_gap(r->options->arg, gap);
 }
 
@@ -164,7 +164,7 @@ static void fold_hole(struct recovery *r, const struct cccc_gap *gap)
         piece.reason = cccc_archive_why_missing(r->ledger->archive, from, &piece.to_seq, gap->reason);
         if (strcmp(piece.reason, "retired") != 0)
             fold_gap(r, &piece);
-        else if (r->options->fold_gap && piece.to_seq > r->known_seq)
+        else if (r->options->fold_gap)
             r->options->fold_gap(r->options->arg, &piece);
     }
 }

@@ -34,6 +34,7 @@ cccc_err_t cccc_descriptor_write(const struct cccc_vfs *vfs, const struct cccc_h
 
 void cccc_descriptor_remove(const struct cccc_vfs *vfs, const struct cccc_home *home)
 {
-    vfs->unlink(vfs->ctx, cccc_path(home, "/daemon/ccccd.addr.json").z);
+    /* In this order: a home with ccccd.pid and without descriptor has a daemon that is starting. */
     vfs->unlink(vfs->ctx, cccc_path(home, "/daemon/ccccd.pid").z);
+    vfs->unlink(vfs->ctx, cccc_path(home, "/daemon/ccccd.addr.json").z);
 }

@@ -39,12 +39,14 @@ static const char *in_group(const char *path)
     return slash ? slash + 1 : NULL;
 }
 
-/* What says something about one machine at one moment: a lock, which file was durable how far, a draft of a file, an unfinished upload. */
+/* What says something about one machine at one moment: a lock, which file was durable how far, a draft of a file, an unfinished upload; and what is made anew from the
+ * ledger. */
 static bool is_momentary(const char *path)
 {
     const char *name = strrchr(path, '/');
     name = name ? name + 1 : path;
-    return ends(name, ".tmp") || ends(name, ".lock") || ends(name, ".pid") || ends(path, "/state/ledger/mark") || starts(name, ".upload-");
+    return ends(name, ".tmp") || ends(name, ".lock") || ends(name, ".pid") || ends(path, "/state/ledger/mark") ||
+           ends(path, "/state/ledger/snapshot") || starts(name, ".upload-");
 }
 
 static enum backup_stage stage_of(const char *path)

@@ -215,8 +215,12 @@ const char *cli_daemon_program(struct cli *cli);
 char **cli_clean_environment(struct cli *cli);
 /* Make the daemon run: 0 and *started, or an error was reported and the exit status is returned. */
 int cli_daemon_start(struct cli *cli, bool *started);
-/* Wait until process `pid` is gone. False after timeout_ms. */
+/* Wait until process `pid` is gone; 0 is nobody. False after timeout_ms. */
 bool cli_wait_gone(int32_t pid, int timeout_ms);
+/* The daemon that is ending: it has taken back its descriptor and ccccd.pid, and holds the home's lock until it is gone. Its pid, or 0. */
+int32_t cli_ending_daemon(struct cli *cli);
+/* The daemon promises to be gone within 2 s of a stop. */
+#define CLI_STOP_MS_MAX 10000
 /* True when `pid` is a living ccccd. */
 bool cli_is_daemon(int32_t pid);
 
@@ -417,6 +421,7 @@ int cmd_backup_list(struct cli *cli);
 int cmd_restore(struct cli *cli);
 int cmd_demo(struct cli *cli);
 int cmd_smoke(struct cli *cli);
+int cmd_bench(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_completion(struct cli *cli);

@@ -15,8 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The daemon promises to be gone within 2 s of a stop. */
-#define STOP_MS_MAX 10000
 /* A daemon that does not answer within this is told by signal. */
 #define STOP_ASK_S 5
 
@@ -58,6 +56,16 @@ int cmd_daemon_start(struct cli *cli)
     return status ? status : daemon_result(cli, started ? "started" : "running already", living(cli));
 }
 
+static int see_it_end(struct cli *cli, int32_t pid)
+{
+    int patience_ms = cli_timeout_ms(cli, CLI_STOP_MS_MAX / 1000);
+    if (cli_wait_gone(pid, patience_ms))
+        return 0;
+    return cli_fail(cli, CCCC_E_TIMEOUT,
+                    cli_printf(cli, "`cccc daemon logs`; as a last resort kill -9 %d: what was acknowledged is on disk", pid),
+                    "the daemon (pid %d) did not end within %d s", pid, patience_ms / 1000);
+}
+
 /* Ask it to stop, insist with SIGTERM when it does not answer, and see it end. */
 static int stop_daemon(struct cli *cli, int32_t pid)
 {
@@ -73,12 +81,7 @@ static int stop_daemon(struct cli *cli, int32_t pid)
     cccc_close(&cli->client);
     if (!asked && cli_is_daemon(pid))
         kill(pid, SIGTERM);
-    int patience_ms = cli_timeout_ms(cli, STOP_MS_MAX / 1000);
-    if (cli_wait_gone(pid, patience_ms))
-        return 0;
-    return cli_fail(cli, CCCC_E_TIMEOUT,
-                    cli_printf(cli, "`cccc daemon logs`; as a last resort kill -9 %d: what was acknowledged is on disk", pid),
-                    "the daemon (pid %d) did not end within %d s", pid, patience_ms / 1000);
+    return see_it_end(cli, pid);
 }
 
 int cmd_daemon_stop(struct cli *cli)
@@ -90,10 +93,11 @@ int cmd_daemon_stop(struct cli *cli)
     if (access(cli->home.root, F_OK) == 0 && !cli_mark_stopped(cli, true) && errno != ENOENT)
         return cli_fail(cli, CCCC_E_STORAGE, "check the home's owner and modes: `cccc doctor`", "cannot write %s/daemon/stopped: %s",
                         cli->home.root, strerror(errno));
-    if (pid == 0)
+    int32_t ending = pid == 0 ? cli_ending_daemon(cli) : 0;
+    if (pid == 0 && ending == 0)
         return daemon_result(cli, "not running", 0);
-    status = stop_daemon(cli, pid);
-    return status ? status : daemon_result(cli, "stopped", pid);
+    status = pid ? stop_daemon(cli, pid) : see_it_end(cli, ending);
+    return status ? status : daemon_result(cli, "stopped", pid ? pid : ending);
 }
 
 int cmd_daemon_restart(struct cli *cli)

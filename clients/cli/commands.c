@@ -687,6 +687,28 @@ const struct cli_command cli_commands[] = {
               "group. Prints each check. Exits 0 or 1.",
      .examples = EXAMPLES("cccc smoke", "cccc smoke --json"),
      .run = cmd_smoke},
+    {.name = "bench",
+     .summary = "measure how fast messages are stored and followed here",
+     .about =
+         "Starts a scratch daemon in a scratch home, sends from several processes, and prints the rate, how long acknowledgements took, "
+         "and what the disk itself took for a sync in the same seconds: an acknowledgement waits for one. Each figure is the median of the "
+         "runs, with the smallest and the largest. Clients keep --window requests open; with --rate messages are due at fixed times, and "
+         "a latency counts from when its message was due. Leaves nothing behind.",
+     .examples = EXAMPLES("cccc bench", "cccc bench --dir /srv --clients 1 --window 1  # what one sender waits, on another disk",
+                          "cccc bench --rate 10000 --runs 3 --json"),
+     .options = OPTIONS(
+         {.name = "clients", .arg = "N", .help = "sender processes (default: 8)", .type = CLI_NUMBER},
+         {.name = "window", .arg = "N", .help = "requests each keeps open (default: 125)", .type = CLI_NUMBER},
+         {.name = "batch", .arg = "N", .help = "messages of a request (default: 1)", .type = CLI_NUMBER},
+         {.name = "rate", .arg = "N", .help = "messages per second of all together (default: as fast as it goes)", .type = CLI_NUMBER},
+         {.name = "followers", .arg = "N", .help = "processes that read every event (default: 1)", .type = CLI_NUMBER},
+         {.name = "text", .arg = "BYTES", .help = "length of a message (default: 300)", .type = CLI_NUMBER},
+         {.name = "seconds", .arg = "N", .help = "length of a run (default: 2)", .type = CLI_NUMBER},
+         {.name = "runs", .arg = "N", .help = "how many (default: 5)", .type = CLI_NUMBER},
+         {.name = "messages", .arg = "N", .help = "a run ends early after so many (default: 1000000)", .type = CLI_NUMBER},
+         {.name = "dir", .arg = "DIR", .help = "where the scratch home is made (default: TMPDIR, else /tmp)", .place = CLI_DIRECTORY},
+         {.name = "this-home", .help = "measure the daemon of this home instead, in a scratch group that is deleted again"}),
+     .run = cmd_bench},
     {.name = "version",
      .summary = "print the version",
      .examples = EXAMPLES("cccc version", "cccc version --json  # with the daemon's"),

@@ -5,6 +5,7 @@
 #include "broker/store/store.h"
 #include "clients/cli/cli.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,9 +38,53 @@ bool cli_is_daemon(int32_t pid)
     return fields == 2 && strcmp(name, "ccccd") == 0 && state != 'Z' && state != 'X';
 }
 
+/* The pid in the file at `path`, or 0. */
+static int32_t written_pid(const char *path)
+{
+    char text[16] = "";
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    long pid = fgets(text, sizeof text, file) ? strtol(text, NULL, 10) : 0;
+    fclose(file);
+    return pid > 0 && pid <= INT32_MAX ? (int32_t)pid : 0;
+}
+
+static const char *pid_path(struct cli *cli)
+{
+    return cli_printf(cli, "%s/daemon/ccccd.pid", cli->home.root);
+}
+
+/* Has process `pid` the file open that `st` is of? */
+static bool has_open(int32_t pid, const struct stat *st)
+{
+    char folder[64];
+    struct dirent *entry;
+    struct stat other;
+    bool found = false;
+    snprintf(folder, sizeof folder, "/proc/%d/fd", pid);
+    DIR *fds = opendir(folder);
+    while (fds && !found && (entry = readdir(fds)))
+        found = fstatat(dirfd(fds), entry->d_name, &other, 0) == 0 && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
+    if (fds)
+        closedir(fds);
+    return found;
+}
+
+int32_t cli_ending_daemon(struct cli *cli)
+{
+    const char *lock = cli_printf(cli, "%s/daemon/ccccd.lock", cli->home.root);
+    struct stat st;
+    int32_t pid = written_pid(lock);
+    bool holds = cli_is_daemon(pid) && stat(lock, &st) == 0 && has_open(pid, &st);
+    return holds && written_pid(pid_path(cli)) != pid ? pid : 0;
+}
+
 bool cli_wait_gone(int32_t pid, int timeout_ms)
 {
-    int fd = pidfd_open(pid, 0);
+    int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    if (pid <= 0)
+        return true;
     if (fd < 0)
         return errno == ESRCH;
     struct pollfd gone = {.fd = fd, .events = POLLIN};
@@ -124,18 +170,6 @@ static int start_failed(struct cli *cli, int status, const char *words)
     return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: exit status %d; its log says more", WEXITSTATUS(status));
 }
 
-/* The pid in ccccd.pid, or 0. */
-static int32_t written_pid(struct cli *cli)
-{
-    char text[16] = "";
-    FILE *file = fopen(cli_printf(cli, "%s/daemon/ccccd.pid", cli->home.root), "re");
-    if (!file)
-        return 0;
-    long pid = fgets(text, sizeof text, file) ? strtol(text, NULL, 10) : 0;
-    fclose(file);
-    return pid > 0 && pid <= INT32_MAX ? (int32_t)pid : 0;
-}
-
 /* Somebody else's daemon was faster; it may still be reading its ledgers before it says where it listens. */
 static bool await_other(struct cli *cli)
 {
@@ -144,7 +178,7 @@ static bool await_other(struct cli *cli)
     for (int waited_ms = 0; waited_ms < START_MS_MAX; waited_ms += 10) {
         if (cli_descriptor(cli, &served_by, &version) && cli_is_daemon(served_by))
             return true;
-        int32_t other = written_pid(cli);
+        int32_t other = written_pid(pid_path(cli));
         if (!cli_is_daemon(other) || cli_wait_gone(other, 10))
             return false;
     }
@@ -181,6 +215,7 @@ int cli_daemon_start(struct cli *cli, bool *started)
     if (!program)
         return cli_fail(cli, CCCC_E_NOT_FOUND, "install it, or put its folder into PATH",
                         "the program ccccd was found neither beside cccc nor in PATH");
+    cli_wait_gone(cli_ending_daemon(cli), CLI_STOP_MS_MAX);
     if (pipe2(words, O_CLOEXEC | O_NONBLOCK) != 0)
         return cli_fail(cli, CCCC_E_INTERNAL, NULL, "cannot make a pipe: %s", strerror(errno));
     int err = spawn(cli, program, words[1], &pid);

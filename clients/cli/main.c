@@ -1,7 +1,7 @@
 /* main.c - one run of `cccc`: understand the command line, carry out the command, leave with its status.
  *
  * Signals keep their default action: an interrupt ends the program at once (a shell sees 130), a closed pipe ends it silently. Commands that have
- * to clean up (demo, smoke) take their own measures.
+ * to clean up (demo, smoke, bench) take their own measures.
  * Thread: one. */
 #include "clients/cli/cli.h"
 

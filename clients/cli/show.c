@@ -276,6 +276,9 @@ static void print_columns(const cccc_value_t *event, cccc_str_t to, cccc_str_t t
     putchar('\n');
 }
 
+/* Columns: time and number take 17, then who, then what. On narrow terminals what stands below who, and days are short. */
+enum { WHO_COLUMN = 17, WHO_MIN = 12, WHO_MAX = 28, NARROW = 60, NARROW_COLUMN = 4 };
+
 /* Local time of day; a line with the date comes first whenever the day is another than the line before. */
 static void print_clock(struct cli *cli, cccc_str_t ts)
 {
@@ -290,7 +293,7 @@ static void print_clock(struct cli *cli, cccc_str_t ts)
     time_t seconds = (time_t)(us / 1000000);
     localtime_r(&seconds, &tm);
     if (tm.tm_yday != shown_day || tm.tm_year != shown_year) {
-        strftime(text, sizeof text, "%a %Y-%m-%d, times in %Z", &tm);
+        strftime(text, sizeof text, cli->width < NARROW ? "%a %Y-%m-%d, times in %Z" : "%A %Y-%m-%d, times in %Z", &tm);
         printf("%s--- %s ---%s\n", cli_style(cli, STYLE_DIM), text, cli_plain(cli));
         shown_day = tm.tm_yday;
         shown_year = tm.tm_year;
@@ -325,9 +328,6 @@ static size_t print_who(struct cli *cli, const cccc_value_t *event)
     cccc_buf_fini(&to);
     return width;
 }
-
-/* Columns: time and number take 17, then who, then what. On narrow terminals what stands below who. */
-enum { WHO_COLUMN = 17, WHO_MIN = 12, WHO_MAX = 28, NARROW = 60, NARROW_COLUMN = 4 };
 
 /* From behind who, `width` columns of it, to the column of the text, which is returned. */
 static size_t go_to_text(const struct cli *cli, size_t width)

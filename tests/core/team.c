@@ -58,12 +58,25 @@ const char *dumps_differ(bench_t *b, const cccc_value_t *live, const cccc_value_
     return NULL;
 }
 
+void assert_saved_state_is_live(bench_t *b, const char *group_id, bool documents)
+{
+    uint32_t all = (uint32_t)bench_durable(b, group_id);
+    cccc_value_t live = bench_dump(b, group_id);
+    for (uint32_t lines = all; lines > 0; lines /= 2) {
+        cccc_value_t loaded = bench_reloaded(b, group_id, lines, documents);
+        if (!cccc_value_eq(&live, &loaded))
+            fail_msg("%s: what was saved after %u of %u lines is not the live state\nlive   %s\nloaded %s", group_id, lines, all,
+                     bench_text(b, &live), bench_text(b, &loaded));
+    }
+}
+
 void assert_fold_is_live(bench_t *b, const char *group_id)
 {
     cccc_value_t live = bench_dump(b, group_id), folded = bench_refolded(b, group_id, true);
     const char *difference = dumps_differ(b, &live, &folded);
     if (difference)
         fail_msg("%s: the fold is not the live state: %s", group_id, difference);
+    assert_saved_state_is_live(b, group_id, true);
 }
 
 void team_end(bench_t **b)

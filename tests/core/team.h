@@ -23,6 +23,8 @@ void team_end(bench_t **b);
 void assert_fold_is_live(bench_t *b, const char *group_id);
 /* What of two dumps of a group is not the same, as text; NULL when nothing is. */
 const char *dumps_differ(bench_t *b, const cccc_value_t *live, const cccc_value_t *folded);
+/* Fail unless the state saved after any half of its lines, and the fold of the rest, with or without the stored document, gives its live state. */
+void assert_saved_state_is_live(bench_t *b, const char *group_id, bool documents);
 /* Fail unless the trace since the last look is exactly `expected`. */
 void assert_trace(bench_t *b, const char *expected);
 /* Fail unless the JSON (single quotes) is the value. NULL value: "(missing)". */

@@ -1,7 +1,8 @@
 /* test_cases.c - the table of cases in the folder cases: who gets a message, what is unread, what is owed, and what closes it.
  *
  * Each case begins with `case`, in a team of its own (team.h): lead, who is the foreman, peer-1, peer-2 titled Reviewer, and off, who is disabled. A line is a
- * verb, its words, and behind => what is answered (`ok` unless given). After each case the fold of the ledger is compared with the live state (I11).
+ * verb, its words, and behind => what is answered (`ok` unless given). After each case the fold of the ledger, and a saved state with the
+ * fold of the rest, are compared with the live state (I11).
  * The verbs are in the table below; cases/README.md describes them. `test_core_cases WORD` runs only the cases whose title contains WORD. */
 #include "tests/core/team.h"
 
@@ -400,6 +401,7 @@ static void end_case(struct run *run)
         run->expected = "the fold to be the live state";
         if (difference)
             wrong(run, difference);
+        assert_saved_state_is_live(run->b, TEAM, true);
         bench_free(&run->b);
     }
     run->name_count = 0;

@@ -567,6 +567,7 @@ static void check(struct world *w)
         if (difference)
             fail_msg("seed %llu: the fold is not the live state: %s", (unsigned long long)w->seed, difference);
         assert_fold_is_live(w->b, w->groups[i]);
+        assert_saved_state_is_live(w->b, w->groups[i], false);
         check_unread(w, w->groups[i], &dump);
         check_owed(w, w->groups[i], &dump);
         check_recalls(w, w->groups[i]);

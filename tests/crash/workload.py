@@ -40,6 +40,8 @@ class Client:
             pass
 
     def close(self):
+        # A send is recorded after it was made: what the client has heard is in the log once it has heard one thing more, also when a kill follows.
+        self.ask("ping")
         self.sub.close()
         self.bus.close()
 

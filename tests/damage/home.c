@@ -269,7 +269,7 @@ static void list_dir(struct home *home, const char *dir)
 void home_init(struct home *home)
 {
     struct talk talk;
-    *home = (struct home){.sim = {.seed = 7, .unix_us = 1767225600000000, .mono_us = 5000000}};
+    *home = (struct home){.sim = {.seed = 7, .saves = true, .unix_us = 1767225600000000, .mono_us = 5000000}};
     home->sim.disk = simdisk_new(7);
     sim_own_the_clock(&home->sim);
     cccc_vfs_make_dirs(simdisk_vfs(home->sim.disk), "/home");

@@ -92,6 +92,52 @@ def test_smoke_fails_where_messages_cannot_be_stored(home):
     assert done.returncode == 1 and done.stdout.splitlines()[-1].startswith("failed\t") and "cccc doctor" in done.stderr
 
 
+# ---- bench ----
+
+SMALL = ["--seconds", "1", "--runs", "1", "--clients", "2", "--window", "10", "--messages", "20000"]
+
+
+def test_bench_measures_beside_the_disk_and_leaves_nothing(home, tmp_path):
+    """Figures of a load that ran, and the disk's own beside them; neither this home nor anything else is touched."""
+    done = home.cli("bench", *SMALL, "--dir", str(tmp_path))
+    figures = {row[0]: float(row[1]) for row in rows(done.stdout)}
+    assert figures["acknowledged messages"] > 0 and figures["the disk's own sync, half of them"] > 0
+    assert figures["acknowledged after, half of them"] <= figures["acknowledged after, 99 %"] <= figures["acknowledged after, the last one"]
+    assert "before each acknowledgement" in done.stderr
+    assert leftovers(tmp_path) == [] and daemons_below(tmp_path) == [] and leftovers(home.path) == []
+
+
+def test_bench_answers_programs(home, tmp_path):
+    result = json.loads(home.cli("bench", *SMALL, "--rate", "200", "--batch", "4", "--json", env={"TMPDIR": str(tmp_path)}).stdout)["result"]
+    assert result["load"]["batch"] == 4 and result["load"]["rate"] == 200 and "fdatasync" in result["load"]["sync"]
+    rate = result["messages_per_second"]
+    assert rate["min"] <= rate["median"] <= rate["max"] and 100 < rate["median"] < 300
+    assert result["disk_p99_us"]["median"] > 0 and result["daemon_rss_bytes"] > 1000000
+    assert leftovers(tmp_path) == []
+
+
+def test_bench_of_this_home_leaves_its_groups_as_they_were(home):
+    group = group_with(home, "lead")
+    before = home.ledger(group)
+    home.cli("bench", *SMALL, "--this-home")
+    assert [entry["group_id"] for entry in answer(home, "groups")["groups"]] == [group] and home.ledger(group) == before
+
+
+def test_an_interrupted_bench_leaves_nothing(home, tmp_path):
+    process = subprocess.Popen([CCCC, "bench", "--seconds", "60", "--dir", str(tmp_path)], env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: list(tmp_path.glob("cccc-bench-*/groups/*/ledger.jsonl")))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130 and leftovers(tmp_path) == [] and daemons_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("words", [["--clients", "0"], ["--runs", "1000"], ["--batch", "1001"], ["--dir", "/no/such/folder"], ["--this-home", "--dir", "/tmp"],
+                                   ["--home", "/tmp/x"]], ids=" ".join)
+def test_bench_refuses_what_it_cannot_do(home, words):
+    done = home.cli("bench", *words, check=False)
+    assert done.returncode in (1, 2) and done.stdout == "" and leftovers(home.path) == []
+
+
 # ---- doctor and ledger ----
 
 

@@ -58,6 +58,10 @@ def test_stopped_follower_costs_little_memory_and_others_miss_nothing(served, tm
         group_id = bus.ask("group_create", title="large")["group_id"]
         bus.ask("actor_add", group_id=group_id, actor_id="lead", runtime="custom", runner="headless")
         tail = subprocess.Popen([CCCC, "tail", "--group", group_id, "-n", "100", "-f", "--json"], env=served.environment(), stdout=out)
+        deadline = time.monotonic() + 60
+        while (tmp_path / "tail").stat().st_size == 0:  # it follows once it shows what there is
+            assert tail.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
         still = stopped_follower(served, bus, group_id)
         try:
             send_all(bus, group_id)

@@ -251,6 +251,18 @@ def test_marks_and_exports_that_cannot_be_written_cost_nothing(stage):
         assert [m["data"]["text"] for m in bus.ask("inbox_list", group_id=group, actor_id="lead")["messages"]] == ["go on"]
 
 
+@pytest.mark.parametrize("command", ["stop", "start", "restart"])
+def test_a_daemon_that_is_ending_already_is_seen_to_end(stage, command):
+    """It serves nobody any more and still holds the home: `stop` is not done yet, and who starts another waits for its end."""
+    with stage.files.on("write", "*/daemon/ccccd.log", delay_s=0.5):
+        stage.process.terminate()
+        until(lambda: stage.stamp() is None, "it takes its descriptor back")
+        done = stage.cli("daemon", command)
+    assert stage.process.poll() == 0
+    assert {"stop": "stopped", "start": "started", "restart": "started"}[command] in done.stdout
+    assert (stage.stamp() is None) == (command == "stop")
+
+
 @pytest.mark.parametrize("short", [1, 7])
 def test_short_transfers_and_interrupted_calls_are_not_failures(stage, short):
     interrupted = ["open_to_read", "open_to_write", "read", "write", "truncate", "lock", "close"]

@@ -2,6 +2,7 @@
  *
  * Input: one byte says which file, the rest is its content. */
 #include "broker/ledger/ledger_private.h"
+#include "broker/ledger/snapshot.h"
 #include "broker/store/store.h"
 #include "tests/support/simdisk.h"
 
@@ -77,6 +78,62 @@ static void cursors(struct world *w)
     cccc_core_destroy(&core);
 }
 
+/* A saved state that is believed is one that we would write for this group and position. */
+static void snapshot(struct world *w)
+{
+    struct cccc_snapshot of;
+    char *file;
+    const char *bytes;
+    size_t len;
+    uint64_t written;
+    cccc_str_t payload;
+    if (cccc_snapshot_read(w->vfs, DIR, GROUP, &of, &file, &payload) != 0)
+        return;
+    cccc_buf_t again = {.size = payload.len, .data = (char *)(uintptr_t)payload.ptr, .alloc = payload.len};
+    simdisk_peek(w->disk, DIR "/state/ledger/snapshot", &bytes, &len);
+    char *before = memcpy(malloc(len), bytes, len);
+    CCCC_ASSERT(cccc_snapshot_write(w->vfs, DIR, &of, &again, false, &written) == 0 && written == len);
+    simdisk_peek(w->disk, DIR "/state/ledger/snapshot", &bytes, &len);
+    CCCC_ASSERT(written == len && memcmp(bytes, before, len) == 0 && strcmp(of.group_id, GROUP) == 0 && of.seq > 0);
+    free(before);
+    free(file);
+}
+
+static cccc_core_t *loaded(const char *bytes, size_t len, uint64_t seq, cccc_slot_t *slot)
+{
+    cccc_core_t *core = cccc_core_new();
+    cccc_value_t none = cccc_nil();
+    *slot = cccc_core_fold_begin(core, CCCC_STR(GROUP), &none, false);
+    if (!cccc_core_fold_snapshot(core, *slot, seq, bytes, len))
+        cccc_core_destroy(&core);
+    return core;
+}
+
+/* The payload without its checksum: a state that is loaded can be shown, and saved and loaded again gives the same. */
+static void state(struct world *w)
+{
+    const char *bytes;
+    size_t len;
+    cccc_slot_t slot;
+    simdisk_peek(w->disk, "/home/state", &bytes, &len);
+    uint64_t seq = len > 2 ? (uint64_t)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1] : 0;
+    cccc_core_t *core = len > 2 ? loaded(bytes + 2, len - 2, seq, &slot) : NULL;
+    if (!core)
+        return;
+    cccc_buf_t saved;
+    cccc_buf_init(&saved);
+    cccc_core_snapshot(core, slot, &saved);
+    cccc_value_t first = cccc_core_dump_group(core, slot, w->arena);
+    cccc_core_t *second = loaded(saved.data, saved.size, seq, &slot);
+    CCCC_ASSERT(second, "what was loaded, and saved again, is refused");
+    cccc_value_t again = cccc_core_dump_group(second, slot, w->arena);
+    CCCC_ASSERT(cccc_value_eq(&first, &again));
+    cccc_core_fold_end(second, &(struct cccc_moment){.unix_us = 1, .mono_us = 1}, slot, NULL, NULL);
+    cccc_core_destroy(&second);
+    cccc_core_destroy(&core);
+    cccc_buf_fini(&saved);
+}
+
 static void descriptor(struct world *w)
 {
     struct cccc_errmsg m = {""};
@@ -95,6 +152,8 @@ static const struct {
     {"/home/daemon/epoch", epoch},
     {DIR "/state/read_cursors.json", cursors},
     {"/home/daemon/ccccd.addr.json", descriptor},
+    {DIR "/state/ledger/snapshot", snapshot},
+    {"/home/state", state}, /* the first two bytes are the position */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -53,20 +53,21 @@ class FakeDaemon:
     def close(self):
         self.close_bus()
         if self.process:
-            self.process.terminate()  # it ends its program first
-            shutil.rmtree(self.home / "daemon")  # nobody is left to hear of it
+            shutil.rmtree(self.home, ignore_errors=True)  # nobody is left to hear of its end
+            self.process.terminate()
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+                raise
         self.context.term()
-        shutil.rmtree(self.home)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     # -- the conversation --
 
     def serve(self):
-        parked = {}
+        parked, self.sent = {}, None
         while not self.stopping:
             if self.socket.poll(20):
                 frames = self.socket.recv_multipart()
@@ -91,6 +92,8 @@ class FakeDaemon:
             self.answer_empty(parked)
             self.sent = set()
             self.send(peer, request, {"wait_ms": 5000})
+        elif self.sent is None:
+            self.send(peer, request, error={"code": "busy", "message": "register first", "details": {}})
         else:
             self.answer_empty(parked)
             parked["it"] = (peer, request)

@@ -268,6 +268,29 @@ static void tell_difference(struct audit *a, const cccc_value_t *live, const ccc
     BROKEN(a, "I11", "the state of %s has%s", a->group->id, text.data);
 }
 
+/* The live state, saved and loaded, is the fold as well, whenever it may be saved. */
+static void compare_saved(struct audit *a, const cccc_core_t *live, cccc_slot_t slot, const cccc_value_t *want)
+{
+    uint64_t seq;
+    if (!cccc_core_snapshot_due(live, slot, &seq))
+        return;
+    struct cccc_moment now = {.unix_us = a->oracle->sim->unix_us, .mono_us = a->oracle->sim->mono_us};
+    cccc_core_t *core = cccc_core_new();
+    cccc_value_t none = cccc_nil();
+    cccc_buf_t saved;
+    cccc_buf_init(&saved);
+    cccc_core_snapshot(live, slot, &saved);
+    cccc_slot_t there = cccc_core_fold_begin(core, cccc_str(a->group->id), &none, false);
+    if (!cccc_core_fold_snapshot(core, there, seq, saved.data, saved.size))
+        BROKEN(a, "I11", "the saved state of %s is refused", a->group->id);
+    cccc_core_fold_end(core, &now, there, NULL, NULL);
+    cccc_value_t have = cccc_core_dump_group(core, there, a->arena);
+    if (!cccc_value_eq(&have, want))
+        tell_difference(a, &have, want);
+    cccc_core_destroy(&core);
+    cccc_buf_fini(&saved);
+}
+
 static void compare_states(struct audit *a, cccc_core_t *live)
 {
     cccc_slot_t slot;
@@ -278,6 +301,7 @@ static void compare_states(struct audit *a, cccc_core_t *live)
     cccc_value_t have = cccc_core_dump_group(live, slot, a->arena), want = cccc_core_dump_group(a->fold, a->slot, a->arena);
     if (!cccc_value_eq(&have, &want))
         tell_difference(a, &have, &want);
+    compare_saved(a, live, slot, &want);
 }
 
 static void audit_group(oracle_t *oracle, struct known_group *group, cccc_core_t *live)

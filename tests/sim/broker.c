@@ -3,6 +3,7 @@
 
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/snapshots.h"
 #include "broker/store/files.h"
 
 #include <stdlib.h>
@@ -82,6 +83,8 @@ static struct broker *broker_new(struct sim *sim, const struct broker_ears *ears
                                                                .segment_bytes = 400 + sim_roll(sim, 6000),
                                                                .frame_bytes = 100 + (uint32_t)sim_roll(sim, 2000)};
     }
+    if (sim_once_in(sim, 2) || sim->saves)
+        bus->ledgers.snapshot_at = 1 + sim_roll(sim, 12);
     self->facts = (struct cccc_daemon_facts){.version = "sim", .home = "/home", .pid = 1, .started_mono_us = sim->mono_us};
     return self;
 }
@@ -281,6 +284,8 @@ void broker_stop(broker_t **self)
         sim_broken((*self)->sim, "liveness", "the daemon does not come to an end");
     bus->phase = CCCC_MARKING;
     cccc_ledgers_write_all_marks(bus);
+    while (cccc_snapshots_save_all(bus))
+        broker_settle(*self);
     broker_settle(*self);
     broker_free(self);
 }

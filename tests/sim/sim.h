@@ -14,6 +14,7 @@
 struct sim {
     uint64_t seed;
     bool traced; /* narrate to stdout */
+    bool saves;  /* every daemon saves the states of its groups; else every second one */
     simdisk_t *disk;
     int64_t unix_us; /* the simulated clocks */
     uint64_t mono_us;

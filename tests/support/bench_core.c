@@ -26,6 +26,7 @@ struct ledger {
     struct line *lines;
     uint32_t count, durable, capacity;
     cccc_value_t document; /* as last stored; in the bench's arena */
+    cccc_value_t first;    /* group.yaml as it was before any line */
     bool trashed;
     bool edited; /* by hand */
     bool lost;   /* a scan does not find its folder */
@@ -231,7 +232,7 @@ static struct ledger *ledger_new(bench_t *self, cccc_str_t id, const char *alias
         snprintf(ledger->alias, sizeof ledger->alias, "%s", alias);
     else
         snprintf(ledger->alias, sizeof ledger->alias, "G%u", self->ledger_count + 1);
-    ledger->document = cccc_nil();
+    ledger->document = ledger->first = cccc_nil();
     self->ledgers[self->ledger_count++] = ledger;
     return ledger;
 }
@@ -267,15 +268,20 @@ static void line_event(const struct line *line, cccc_arena_t *arena, struct cccc
         fail_msg("an event of the ledger does not unpack: %s", m.text);
 }
 
-static void ledger_fold(cccc_core_t *core, cccc_slot_t slot, const struct ledger *ledger)
+static void fold_lines(cccc_core_t *core, cccc_slot_t slot, const struct ledger *ledger, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = 0; i < ledger->durable; i++) {
+    for (uint32_t i = from; i < to; i++) {
         cccc_arena_t *arena = cccc_arena_new(4096);
         struct cccc_event event;
         line_event(&ledger->lines[i], arena, &event);
         cccc_core_fold(core, slot, &event);
         cccc_arena_destroy(&arena);
     }
+}
+
+static void ledger_fold(cccc_core_t *core, cccc_slot_t slot, const struct ledger *ledger)
+{
+    fold_lines(core, slot, ledger, 0, ledger->durable);
 }
 
 /* ---- time ---- */
@@ -526,7 +532,7 @@ void bench_group(bench_t *self, const char *group_id, const char *alias, const c
 {
     struct ledger *ledger = ledger_new(self, cccc_str(group_id), alias);
     if (document)
-        ledger->document = bench_json(self, "%s", document);
+        ledger->document = ledger->first = bench_json(self, "%s", document);
     fold_ledger(self, ledger);
 }
 
@@ -576,6 +582,34 @@ cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents)
     cccc_core_fold_end(core, moment(self), slot, NULL, NULL);
     cccc_value_t dump = cccc_core_dump_group(core, slot, self->arena);
     cccc_core_destroy(&core);
+    return dump;
+}
+
+/* The state after the first `lines` lines, as it is saved. */
+static void state_after(const struct ledger *ledger, uint32_t lines, cccc_buf_t *out)
+{
+    cccc_core_t *core = cccc_core_new();
+    cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), &ledger->first, false);
+    fold_lines(core, slot, ledger, 0, lines);
+    cccc_core_snapshot(core, slot, out);
+    cccc_core_destroy(&core);
+}
+
+cccc_value_t bench_reloaded(bench_t *self, const char *group_id, uint32_t lines, bool documents)
+{
+    struct ledger *ledger = ledger_need(self, group_id);
+    cccc_core_t *core = cccc_core_new();
+    cccc_value_t none = cccc_nil();
+    cccc_buf_t saved;
+    cccc_buf_init(&saved);
+    state_after(ledger, lines, &saved);
+    cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), documents ? &ledger->document : &none, false);
+    assert_true(cccc_core_fold_snapshot(core, slot, lines, saved.data, saved.size));
+    fold_lines(core, slot, ledger, lines, ledger->durable);
+    cccc_core_fold_end(core, moment(self), slot, NULL, NULL);
+    cccc_value_t dump = cccc_core_dump_group(core, slot, self->arena);
+    cccc_core_destroy(&core);
+    cccc_buf_fini(&saved);
     return dump;
 }
 

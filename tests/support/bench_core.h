@@ -27,6 +27,8 @@ void bench_restart(bench_t *self);
 void bench_reopen(bench_t *self, const char *group_id, const char *offline, const char *read_only);
 /* What the fold of the durable ledger gives in a core of its own, from nothing but the lines (`documents`: and the stored group.yaml). */
 cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents);
+/* The same from the state as saved after its first `lines` lines, and the fold of what is behind them. */
+cccc_value_t bench_reloaded(bench_t *self, const char *group_id, uint32_t lines, bool documents);
 cccc_value_t bench_dump(bench_t *self, const char *group_id);
 uint64_t bench_durable(bench_t *self, const char *group_id);
 /* Write group.yaml by hand (JSON): the next bench_restart finds it edited. */

@@ -1,0 +1,60 @@
+"""SVG charts of what bench/run measured: bars with the spread of the rounds, and a mark at what is demanded."""
+
+import html
+import os
+
+WIDTH, BAR, GAP, LEFT, RIGHT, TOP = 900, 18, 12, 430, 120, 54
+INK, GOOD, BAD, PLAIN, FAINT = "#24292f", "#2e7d4f", "#b3503c", "#5b7083", "#c9d1d9"
+
+
+def text(x, y, words, size=12, anchor="start", weight="normal"):
+    return f'<text x="{x:.0f}" y="{y:.0f}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}" fill="{INK}">{html.escape(words)}</text>'
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+def bar(row, y, scale):
+    low, high, mid = min(row["values"]), max(row["values"]), row["median"]
+    color = {True: GOOD, False: BAD, None: PLAIN}[row["reached"]]
+    limit = row["least"] if row["least"] is not None else row["most"]
+    parts = [text(LEFT - 8, y + BAR - 5, row["what"], anchor="end"),
+             f'<rect x="{LEFT}" y="{y}" width="{max(scale(mid), 1):.1f}" height="{BAR}" fill="{color}"/>',
+             f'<path d="M{LEFT + scale(low):.1f} {y + BAR / 2}H{LEFT + scale(high):.1f}" stroke="{INK}" stroke-width="1.5"/>',
+             text(WIDTH - RIGHT + 10, y + BAR - 5, f"{number(mid)} {row['unit']}".strip())]
+    if limit is not None:
+        parts.append(f'<path d="M{LEFT + scale(limit):.1f} {y - 3}V{y + BAR + 3}" stroke="{INK}" stroke-width="2" stroke-dasharray="3 2"/>')
+    return "".join(parts)
+
+
+def chart(title, subtitle, rows):
+    """One axis for all rows, so they must be of one unit."""
+    largest = max(max([*row["values"], row["least"] or 0, row["most"] or 0]) for row in rows) or 1
+
+    def scale(value):
+        return max(value, 0) / largest * (WIDTH - LEFT - RIGHT)
+
+    height = TOP + len(rows) * (BAR + GAP) + 10
+    body = "".join(bar(row, TOP + i * (BAR + GAP), scale) for i, row in enumerate(rows))
+    axis = f'<path d="M{LEFT} {TOP - 6}V{height - 10}" stroke="{FAINT}"/>'
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">'
+            f'<rect width="100%" height="100%" fill="#ffffff"/>{text(16, 24, title, 16, weight="bold")}{text(16, 42, subtitle)}{axis}{body}</svg>\n')
+
+
+def write_all(out, directory):
+    """A chart for the ratios, one for rates, one for latencies, and so on: one per unit."""
+    os.makedirs(directory, exist_ok=True)
+    m, load = out["machine"], out["load"]
+    subtitle = f"median of {load['rounds']} rounds of {load['seconds']:g} s; line: smallest to largest; dashes: demanded; {m['cpus']} x {m['model']}, load {m['load']:.0f}"
+    titles = {"x": ("ratios", "Beside others"), "/s": ("rates", "Per second"), "us": ("microseconds", "Microseconds"), "ms": ("milliseconds", "Milliseconds"), "s": ("seconds", "Seconds"),
+              "MB": ("memory", "Memory, MB")}
+    by_unit = {}
+    for scenario in out["scenarios"].values():
+        for row in scenario["rows"]:
+            if row["values"] and row["unit"] in titles:
+                by_unit.setdefault(row["unit"], []).append(row)
+    for unit, rows in by_unit.items():
+        name, title = titles[unit]
+        with open(os.path.join(directory, f"{name}.svg"), "w") as f:
+            f.write(chart(title, subtitle, rows))

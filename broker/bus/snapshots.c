@@ -1,0 +1,128 @@
+/* snapshots.c - see snapshots.h. */
+#include "broker/bus/snapshots.h"
+
+#include "broker/bus/bus.h"
+#include "broker/bus/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* At a stop no more than OUT_MAX wait to be written, so that all states are not in memory at once. A quiet group's state is saved when the events behind the last
+ * snapshot are worth BYTES_PER_EVENT of it each: their fold would cost about as much as the write. */
+enum { OUT_MAX = 4, BYTES_PER_EVENT = 512 };
+
+struct snapshot_job {
+    struct cccc_work work;
+    struct cccc_shelf *shelf;
+    const struct cccc_vfs *vfs;
+    const char *home;
+    struct cccc_snapshot of;
+    cccc_buf_t payload;
+    bool sync;
+    uint64_t bytes;
+    int err;
+};
+
+static void run(struct cccc_work *work)
+{
+    struct snapshot_job *job = (struct snapshot_job *)work;
+    char dir[sizeof(((struct cccc_home *)0)->root) + 64];
+    snprintf(dir, sizeof dir, "%s/groups/%s", job->home, job->of.group_id);
+    job->err = cccc_snapshot_write(job->vfs, dir, &job->of, &job->payload, job->sync, &job->bytes);
+}
+
+static void finish(struct cccc_work *work, void *loop)
+{
+    struct cccc_bus *bus = loop;
+    struct snapshot_job *job = (struct snapshot_job *)work;
+    struct cccc_shelf *shelf = job->shelf;
+    bus->ledgers.snapshots_out--;
+    shelf->snapshot.out = false;
+    if (job->err == 0)
+        shelf->snapshot.bytes = job->bytes;
+    else if (!shelf->snapshot.failed)
+        cccc_log(LOG_WARNING, "SNAPSHOT-FAILED",
+                 "the state of a group could not be saved, so that its next start takes longer: %s group=%s", strerror(-job->err),
+                 shelf->group_id);
+    shelf->snapshot.failed = job->err < 0;
+    cccc_buf_fini(&job->payload);
+    free(job);
+    cccc_shelf_settle(bus, shelf);
+}
+
+/* Save the state as it is now, if it is such that it can be. */
+static void save(struct cccc_bus *bus, struct cccc_shelf *shelf, bool sync)
+{
+    uint64_t seq, durable;
+    uint32_t crc;
+    if (shelf->snapshot.out || !shelf->ledger || shelf->leaving != STAYS || shelf->unborn ||
+        !cccc_core_snapshot_due(bus->core, shelf->slot, &seq) || !cccc_ledger_position(shelf->ledger, &durable, &crc) || durable != seq)
+        return;
+    struct snapshot_job *job = calloc(1, sizeof *job);
+    CCCC_ASSERT(job, "out of memory");
+    *job = (struct snapshot_job){.work = {.run = run, .finish = finish},
+                                 .shelf = shelf,
+                                 .vfs = bus->vfs,
+                                 .home = bus->home.root,
+                                 .of = {.seq = seq, .crc = crc, .epoch = bus->epoch},
+                                 .sync = sync};
+    snprintf(job->of.group_id, sizeof job->of.group_id, "%s", shelf->group_id);
+    cccc_buf_init(&job->payload);
+    cccc_buf_reserve(&job->payload, shelf->snapshot.bytes + shelf->snapshot.bytes / 8);
+    cccc_core_snapshot(bus->core, shelf->slot, &job->payload);
+    shelf->snapshot.out = true;
+    shelf->snapshot.seq = seq;
+    bus->ledgers.snapshots_out++;
+    cccc_pool_put(bus->sealer, &job->work);
+}
+
+/* Events behind the last snapshot. */
+static uint64_t behind(const struct cccc_shelf *shelf)
+{
+    return shelf->ledger ? cccc_ledger_durable(shelf->ledger) - shelf->snapshot.seq : 0;
+}
+
+/* While it serves, the loop may not be held up by a state so large that copying it is felt. */
+static bool may_be_copied(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
+{
+    return bus->phase == CCCC_SERVING && shelf->snapshot.bytes <= CCCC_SNAPSHOT_LIVE_BYTES_MAX;
+}
+
+void cccc_snapshots_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    uint64_t events = bus->ledgers.snapshot_at ? bus->ledgers.snapshot_at : CCCC_SNAPSHOT_EVENTS;
+    if (behind(shelf) >= events && may_be_copied(bus, shelf))
+        save(bus, shelf, true);
+}
+
+void cccc_snapshots_rest(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    uint64_t events = behind(shelf);
+    if (events >= CCCC_SNAPSHOT_EVENTS_MIN && events >= shelf->snapshot.bytes / BYTES_PER_EVENT && may_be_copied(bus, shelf))
+        save(bus, shelf, true);
+}
+
+void cccc_snapshots_sealed(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (may_be_copied(bus, shelf))
+        save(bus, shelf, true);
+}
+
+bool cccc_snapshots_save_all(struct cccc_bus *bus)
+{
+    struct cccc_ledgers *self = &bus->ledgers;
+    uint64_t events = self->snapshot_at ? 1 : CCCC_SNAPSHOT_EVENTS_MIN;
+    for (; self->snapshots_out < OUT_MAX && self->saved_at_stop < self->count; self->saved_at_stop++) {
+        struct cccc_shelf *shelf = self->shelves[self->saved_at_stop];
+        if (shelf && (behind(shelf) >= events || shelf->snapshot.failed))
+            save(bus, shelf, false);
+    }
+    return self->snapshots_out > 0;
+}
+
+void cccc_snapshots_loaded(struct cccc_shelf *shelf, uint64_t seq, uint64_t bytes)
+{
+    shelf->snapshot.seq = seq;
+    shelf->snapshot.bytes = bytes;
+}

@@ -1,0 +1,14 @@
+/* usage.h - what another process has used so far. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Seconds of processor time: all of it; of ccccd's loop, libzmq's thread and the threads that write. */
+struct usage {
+    double all_s, loop_s, io_s, commit_s;
+    uint64_t rss; /* bytes */
+};
+
+/* All zero for a process that is not there. */
+void usage_of(pid_t pid, struct usage *out);
