@@ -241,7 +241,8 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
     apply_to_audience(group, event, CCCC_LANE_CHAT, true, obligations_asked(event, kind));
     if (reply_to.len > 0)
         obligations_replied(group, event->by, reply_to);
-    if (message_extra(&event->data, MESSAGE_EXPIRES_TS))
+    /* Behind the audience most have at most a digest. */
+    if (event->data.via.map.size > MESSAGE_AUDIENCE + 1 && message_extra(&event->data, MESSAGE_EXPIRES_TS))
         expiry_apply(group, event);
     if (source_record && !(CCCC_MUTANT_IS(RELAY_FORGOTTEN) && group->folding))
         relay_apply(group, event, kind);
