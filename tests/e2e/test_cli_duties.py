@@ -95,3 +95,71 @@ def test_ask_has_an_exit_code_of_its_own_when_nobody_replies(home, group):
     assert done.returncode == 10 and "no reply from peer-1 in time" in done.stderr
     assert rows(home.cli("obligations").stdout)[0][1] == "peer-1"
     assert home.cli("send", "x", "--to", "peer-1", "--wait", "soon", check=False).returncode == 2
+
+
+# ---- an actor in a terminal: what is queued, typed, withdrawn ----
+
+
+@pytest.fixture
+def terminal(served, tmp_path):
+    """A group with `dev`, whose terminal shows what is typed into it."""
+    served.cli("attach", str(tmp_path))
+    served.cli("actor", "add", "dev", "--runtime", "custom", "--command", "cat")
+    served.cli("actor", "start", "dev")
+    yield served
+    served.cli("group", "stop")
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def state(home, number):
+    return answer(home, "why", number, "dev")["recipients"][0]
+
+
+def test_the_ladder_of_a_typed_message(terminal):
+    """From the send, which says that it is typed, to handed, with the claim and its outcome as evidence; handed is not read."""
+    sent = answer(terminal, "send", "hello", "--to", "dev")
+    number = str(sent["event"]["seq"])
+    assert sent["recipients"][0]["state"] == "running" and sent["recipients"][0]["will"] in ("typed", "waits")
+    until(lambda: state(terminal, number)["state"] == "handed")
+    steps = {step["step"]: step for step in state(terminal, number)["steps"]}
+    assert list(steps) == ["stored", "claimed", "handed"] and all(step["event_id"] and step["ts"] for step in steps.values())
+    assert "nothing says yet that it was read" in state(terminal, number)["sentence"]
+    assert rows(terminal.cli("recall", number, check=False).stdout)[0][1].startswith("dev: handed at ")
+
+
+def test_what_waits_says_for_what_and_how_to_end_it(terminal):
+    """Paused group, stopped group, stopped actor: the send says so, why says so, and the command that is named ends it."""
+    terminal.cli("group", "set-state", "paused")
+    sent = answer(terminal, "send", "later", "--to", "dev")["recipients"][0]
+    assert sent["will"] == "waits" and sent["why"] == "the group is paused"
+    number = rows(terminal.cli("send", "and later", "--to", "dev").stdout)[0][1]
+    told = state(terminal, number)
+    assert told["state"] == "queued" and "the group is paused" in told["sentence"] and told["next"] == sent["next"]
+    terminal.cli(*told["next"].split()[1:])
+    until(lambda: state(terminal, number)["state"] == "handed")
+    terminal.cli("group", "stop")
+    number = rows(terminal.cli("send", "third", "--to", "dev").stdout)[0][1]
+    assert "the group is stopped" in state(terminal, number)["sentence"]
+    terminal.cli(*state(terminal, number)["next"].split()[1:])
+    until(lambda: state(terminal, number)["state"] == "handed")
+
+
+def test_what_was_recalled_or_expired_is_never_typed(terminal):
+    """Both while it waits; what stands around it is typed."""
+    terminal.cli("group", "set-state", "paused")
+    terminal.cli("send", "before", "--to", "dev")
+    number = rows(terminal.cli("send", "recalled", "--to", "dev").stdout)[0][1]
+    expiring = rows(terminal.cli("send", "expired", "--to", "dev", "--expires", "1s").stdout)[0][1]
+    last = rows(terminal.cli("send", "after", "--to", "dev").stdout)[0][1]
+    assert terminal.cli("recall", number).stdout == "recalled\tdev: not handed, not marked read\n"
+    until(lambda: state(terminal, expiring)["state"] == "recalled")
+    terminal.cli("group", "set-state", "active")
+    until(lambda: state(terminal, last)["state"] == "handed")
+    shown = terminal.cli("actor", "tail", "dev").stdout
+    assert "before" in shown and "after" in shown and "expired" not in shown and ": recalled" not in shown
