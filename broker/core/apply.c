@@ -74,6 +74,8 @@ static void cursor_move(struct cccc_group *group, struct cccc_reader *reader, en
     copy_text(cursor->ts, sizeof cursor->ts, ts);
     copy_text(cursor->updated_at, sizeof cursor->updated_at, updated_at);
     unread_drop_through(&reader->unread[lane], seq);
+    if (lane == CCCC_LANE_CHAT)
+        reminders_unread(group, reader, updated_at);
     if (CCCC_MUTANT_IS(READING_CLOSES))
         obligations_forget_debtor(group, reader);
     if (reader->runtime)
@@ -148,9 +150,13 @@ typedef void (*apply_fn)(struct cccc_group *group, const struct cccc_event *even
 
 static void apply_config(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
-    (void)kind;
+    bool started = kind == CCCC_KIND_GROUP_START;
+    bool resumed = kind == CCCC_KIND_GROUP_SET_STATE && cccc_str_is(cccc_get_str(&event->data, "new_state"), "active") &&
+                   !cccc_str_is(cccc_get_str(&event->data, "old_state"), "active");
     config_apply(group, event);
     runtimes_sync(group);
+    if (started || resumed)
+        reminders_resume(group, event);
     group->reconcile = true;
 }
 
@@ -179,14 +185,19 @@ static void apply_group_edit(struct cccc_group *group, const struct cccc_event *
     apply_config(group, event, kind);
     group->edited = group->edited && !recorded;
     readers_become(group, cccc_get(cccc_get(&event->data, "document"), "actors"), event);
+    reminders_resume(group, event); /* what a home of CCCC 0.4.0 brought along is not reminded of at once */
 }
 
 /* `typed`: it is for a terminal, too, when the reader has one. */
-static struct cccc_reader *unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane lane, uint64_t seq, bool typed)
+static struct cccc_reader *unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane lane, const struct cccc_event *event,
+                                      bool typed)
 {
     /* A reader that nothing introduced belongs to a ledger whose beginning is gone: it sees what is left. */
     struct cccc_reader *reader = reader_make(group, id);
+    uint64_t seq = event->seq;
     if (seq > reader->cursor[lane].seq && seq > reader->unread[lane].last) {
+        if (lane == CCCC_LANE_CHAT && reader->unread[lane].count == 0)
+            reminders_unread(group, reader, event->ts);
         unread_push(&reader->unread[lane], seq);
         if (typed && reader->runtime && seq > reader->runtime->queue[lane].last)
             unread_push(&reader->runtime->queue[lane], seq);
@@ -211,7 +222,7 @@ static void apply_to_audience(struct cccc_group *group, const struct cccc_event 
         cccc_str_t id;
         if (!cccc_as_str(&audience->via.array.ptr[i], &id) || id.len == 0 || id.len > CCCC_PRINCIPAL_BYTES_MAX)
             continue;
-        struct cccc_reader *reader = unread_add(group, id, lane, event->seq, typed);
+        struct cccc_reader *reader = unread_add(group, id, lane, event, typed);
         if (group->legacy)
             legacy_event_for(group, id, event);
         if (ask && obligations_asks(event, id))
@@ -254,6 +265,8 @@ static void apply_notify(struct cccc_group *group, const struct cccc_event *even
     /* What somebody only wants to be known waits in the inbox; what the broker reminds of is typed (reference 3.10, 7.1). */
     bool typed = cccc_str_is(event->by, "system") || cccc_str_is(priority, "high") || cccc_str_is(priority, "urgent");
     apply_to_audience(group, event, CCCC_LANE_NOTIFY, typed, obligations_asked(event, kind));
+    if (cccc_str_is(event->by, "system") && cccc_str_is(cccc_get_str(&event->data, "kind"), "nudge"))
+        reminder_apply(group, event);
 }
 
 static bool lane_named(const cccc_value_t *lanes, const char *word)
@@ -394,6 +407,7 @@ void group_reset(struct cccc_group *group)
     group->document_seq = 0;
     memset(&group->config, 0, sizeof group->config);
     group->first_seq = group->head_seq = 0;
+    group->resumed_us = group->resumed_mono_us = 0;
     group->head_id[0] = group->head_ts[0] = group->created_ts[0] = '\0';
     group->edited = group->missing = false;
     group->dedupe = dedupe_new();
@@ -525,10 +539,11 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
     }
     cccc_builder_t map = cccc_map_builder(arena, n);
     for (uint32_t i = 0; i < n; i++) {
-        cccc_builder_t lanes = cccc_map_builder(arena, 3);
+        cccc_builder_t lanes = cccc_map_builder(arena, 4);
         for (int lane = 0; lane < CCCC_LANES; lane++)
             cccc_map_add(&lanes, lane_words[lane], dump_lane(arena, sorted[i], (enum cccc_lane)lane));
         cccc_map_add(&lanes, "published", cccc_uint(sorted[i]->published));
+        cccc_map_add(&lanes, "reminders", reminder_dump(sorted[i], arena));
         cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(sorted[i]->id)), lanes.value);
     }
     return map.value;

@@ -194,6 +194,17 @@ void expiries_tick(struct cccc_core *core);
 bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_unread *queue, const uint64_t *seqs,
                   uint32_t count);
 
+/* ---- reminders.c ---- */
+
+/* A reminder; the group runs again. */
+void reminder_apply(struct cccc_group *group, const struct cccc_event *event);
+void reminders_resume(struct cccc_group *group, const struct cccc_event *event);
+/* Messages are unread since `ts`: the first one came, or a cursor moved. */
+void reminders_unread(const struct cccc_group *group, struct cccc_reader *reader, cccc_str_t ts);
+/* Once a second. */
+void reminders_tick(struct cccc_core *core);
+cccc_value_t reminder_dump(const struct cccc_reader *reader, cccc_arena_t *arena);
+
 /* ---- notify.c ---- */
 
 /* Texts borrowed; "" where there is none. */

@@ -134,6 +134,8 @@ void obligations_owe(struct cccc_group *group, struct cccc_ask *ask, struct cccc
     list->last = duty;
     list->count++;
     ask->open++;
+    ask->seen_mono_us = group->folding ? 0 : (int64_t)group->changed_mono_us;
+    debtor->reminders.look_us = 0;
     group->obligations->open++;
 }
 
@@ -175,7 +177,7 @@ static void close_duty(struct cccc_group *group, struct cccc_duty *duty, unsigne
     self->open--;
     if (--ask->open > 0)
         return;
-    HASH_DELETE(hh, self->asks, ask);
+    HASH_DELETE(hh, self->asks, ask); /* NOLINT(clang-analyzer-core.NullDereference): it is in the table */
     free(ask);
 }
 
@@ -270,6 +272,20 @@ void obligations_keep_askers(struct cccc_group *group, const cccc_value_t *actor
     }
 }
 
+void obligations_reminded(struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id)
+{
+    const struct cccc_duty *found = duty_find(group, debtor, event_id);
+    if (found)
+        found->ask->duties[found - found->ask->duties].reminded++;
+}
+
+void obligations_forget_reminders(struct cccc_group *group)
+{
+    for (struct cccc_ask *ask = group->obligations->asks; ask; ask = ask->hh.next)
+        for (uint32_t i = 0; i < ask->count; i++)
+            ask->duties[i].reminded = 0;
+}
+
 /* ---- asking ---- */
 
 unsigned obligations_owed(const struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id)
@@ -298,7 +314,7 @@ static cccc_value_t ts_value(cccc_arena_t *arena, int64_t us)
 cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue)
 {
     const struct cccc_ask *ask = duty->ask;
-    cccc_builder_t row = cccc_map_builder(arena, 10);
+    cccc_builder_t row = cccc_map_builder(arena, 11);
     cccc_map_add(&row, "event_id", cccc_text(ask->id));
     cccc_map_add(&row, "seq", cccc_uint(ask->seq));
     cccc_map_add(&row, "kind", cccc_text(duty->owes & CCCC_OWED_NOTICE ? "system.notify" : "chat.message"));
@@ -308,6 +324,7 @@ cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, b
     cccc_map_add(&row, "since", ts_value(arena, ask->since_us));
     cccc_map_add(&row, "due", ask->due_us ? ts_value(arena, ask->due_us) : cccc_nil());
     cccc_map_add(&row, "overdue", cccc_bool(overdue));
+    cccc_map_add(&row, "reminders", cccc_uint(duty->reminded));
     cccc_map_add(&row, "subject", cccc_text(ask->subject));
     return row.value;
 }
@@ -331,14 +348,15 @@ bool obligation_is_overdue(const struct cccc_duty *duty, const struct cccc_patie
 
 /* ---- the snapshot ---- */
 
-#define ROW_HEAD 6
+#define ROW_HEAD  6
+#define OWES_BITS 3
 
 static uint64_t not_negative(int64_t us)
 {
     return us > 0 ? (uint64_t)us : 0;
 }
 
-/* [seq, since, due, id, by, subject, debtor, owes, debtor, owes, ...] for each event. */
+/* [seq, since, due, id, by, subject, debtor, owes, debtor, owes, ...] for each event; `owes` has the reminders above its bits. */
 void obligations_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, HASH_COUNT(group->obligations->asks));
@@ -354,7 +372,7 @@ void obligations_save(const struct cccc_group *group, cccc_buf_t *out)
             if (ask->duties[i].owes == 0)
                 continue;
             cccc_pack_text(out, ask->duties[i].debtor->id);
-            cccc_pack_uint(out, ask->duties[i].owes);
+            cccc_pack_uint(out, ask->duties[i].owes | (uint64_t)ask->duties[i].reminded << OWES_BITS);
         }
     }
 }
@@ -364,9 +382,11 @@ static bool duty_load(struct cccc_group *group, struct cccc_ask *ask, const cccc
     cccc_str_t id;
     uint64_t owes;
     struct cccc_reader *debtor = cccc_as_str(&pair[0], &id) ? reader_find(group, id) : NULL;
-    if (!debtor || !cccc_as_uint(&pair[1], &owes) || owes == 0 || owes > (CCCC_OWED_REPLY | CCCC_OWED_ACK | CCCC_OWED_NOTICE))
+    const uint64_t bits = (1u << OWES_BITS) - 1;
+    if (!debtor || !cccc_as_uint(&pair[1], &owes) || (owes & bits) == 0 || owes >> OWES_BITS > UINT32_MAX)
         return false;
-    obligations_owe(group, ask, debtor, (unsigned)owes);
+    obligations_owe(group, ask, debtor, (unsigned)(owes & bits));
+    ask->duties[ask->count - 1].reminded = (uint32_t)(owes >> OWES_BITS);
     return true;
 }
 

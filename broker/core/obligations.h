@@ -21,12 +21,14 @@ struct cccc_duty {
     struct cccc_reader *debtor;
     struct cccc_duty *before, *after; /* of its debtor, by seq */
     unsigned owes;                    /* bits of enum cccc_owed */
+    uint32_t reminded;                /* how often, since the group was last started or resumed */
 };
 
 /* An event that somebody still owes something for. */
 struct cccc_ask {
     uint64_t seq;
     int64_t since_us, due_us; /* due_us 0: no deadline */
+    int64_t seen_mono_us;     /* of the moment: when it was applied; 0: in a fold */
     const char *id, *by;
     const char *subject; /* the beginning of its text */
     uint32_t open;       /* of the duties, those that owe something */
@@ -64,6 +66,10 @@ void obligations_forget_debtor(struct cccc_group *group, struct cccc_reader *rea
 void obligations_forget_asker(struct cccc_group *group, cccc_str_t id);
 /* The same for every actor that is not in this list; other principals stay. */
 void obligations_keep_askers(struct cccc_group *group, const cccc_value_t *actors);
+
+/* A reminder of what the debtor owes for the event; the counts begin anew. */
+void obligations_reminded(struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id);
+void obligations_forget_reminders(struct cccc_group *group);
 
 /* ---- asking ---- */
 

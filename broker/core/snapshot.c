@@ -23,6 +23,7 @@ static const struct part {
     {"relays", relays_save, relays_load},
     {"obligations", obligations_save, obligations_load},
     {"expiring", expiries_save, expiries_load},
+    {"reminders", reminders_save, reminders_load},
 };
 enum { PART_COUNT = sizeof parts / sizeof *parts };
 

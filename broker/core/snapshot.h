@@ -32,9 +32,11 @@ bool delivery_load(struct cccc_delivery *delivery, const cccc_value_t *v);
 void relays_save(const struct cccc_group *group, cccc_buf_t *out);
 bool relays_load(struct cccc_group *group, const cccc_value_t *v);
 
-/* ---- obligations.c, recall.c; behind the readers, who are the debtors ---- */
+/* ---- obligations.c, recall.c, reminders.c; behind the readers, who are the debtors ---- */
 void obligations_save(const struct cccc_group *group, cccc_buf_t *out);
 bool obligations_load(struct cccc_group *group, const cccc_value_t *v);
+void reminders_save(const struct cccc_group *group, cccc_buf_t *out);
+bool reminders_load(struct cccc_group *group, const cccc_value_t *v);
 void expiries_save(const struct cccc_group *group, cccc_buf_t *out);
 bool expiries_load(struct cccc_group *group, const cccc_value_t *v);
 

@@ -61,12 +61,21 @@ struct cccc_duties {
     uint32_t count;
 };
 
+/* What a reader was reminded of (reminders.c). Times of the fold are wall time; the monotonic ones are of the moment, 0: not known yet. */
+struct cccc_reminders {
+    int64_t last_us, last_mono_us;     /* the last reminder; 0: none */
+    int64_t unread_us, unread_mono_us; /* since when messages are unread: since the first of them came, or the cursor last moved */
+    uint32_t unread_count;             /* reminders of them */
+    int64_t look_us;                   /* not before, monotonic */
+};
+
 /* A principal that reads: an actor, or user. Kept by id. */
 struct cccc_reader {
     char *id; /* key; heap */
     struct cccc_cursor cursor[CCCC_LANES];
     struct cccc_unread unread[CCCC_LANES];
     struct cccc_duties owes;
+    struct cccc_reminders reminders;
     uint64_t published;           /* last seq published under i/<gid>/<id>/ */
     struct cccc_runtime *runtime; /* of an actor with a terminal, else NULL: what is for it is to be typed */
     UT_hash_handle hh;
@@ -122,12 +131,13 @@ struct cccc_group {
     struct cccc_obligations *obligations;
     struct cccc_expiry *expiries; /* messages that expire, newest first; recall.c */
     uint32_t expiry_count;
-    struct cccc_dedupe *foreign_ids; /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;   /* actors with a terminal; runtime.c */
-    struct cccc_relay *relays;       /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_legacy *legacy;      /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
-    bool cursors_dirty;              /* read_cursors.json is older than the cursors */
-    uint64_t changed_mono_us;        /* for heads */
+    int64_t resumed_us, resumed_mono_us; /* when it was last started, or became active again; as in struct cccc_reminders */
+    struct cccc_dedupe *foreign_ids;     /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
+    struct cccc_runtime *runtimes;       /* actors with a terminal; runtime.c */
+    struct cccc_relay *relays;           /* cross-group sends whose second step is not recorded yet; cross.c */
+    struct cccc_legacy *legacy;          /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
+    bool cursors_dirty;                  /* read_cursors.json is older than the cursors */
+    uint64_t changed_mono_us;            /* for heads */
 
     bool reconcile;            /* what runs may not be what is wanted: look after this input */
     bool created;              /* its ledger exists or an append with create was issued */
