@@ -270,7 +270,7 @@ void reminders_tick(struct cccc_core *core)
     uint32_t left = READERS_PER_TICK;
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[(i + core->last_second) % core->group_count];
-        bool active = group->config.running && group->config.state == CCCC_GROUP_ACTIVE;
+        bool active = group->config.running && group->config.state == CCCC_GROUP_ACTIVE && group->pending_config == 0;
         if (active && !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping)
             remind_group(core, group, &left);
     }
