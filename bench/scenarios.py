@@ -224,6 +224,15 @@ def slow_follower(bench):
             Row("the slow follower: events repaired from the ledger", [r["repaired"] for r in slow], "", least=1)]
 
 
+def gateway(bench):
+    """Lines of JSON: 64 clients that connect, send, wait for the acknowledgement and close; a follower on events_stream misses nothing."""
+    clients = bench.size(64, 8)
+    with bench.daemon() as daemon:
+        group = daemon.groups()[0]
+        runs = [all_followed(daemon.load_gateway(group, connections=clients)) for _ in range(bench.rounds)]
+    return [Row(f"gateway: {clients} clients that connect, send and close", rates(runs), "/s", least=10000)]
+
+
 # ---- clients that do not behave ----
 
 
@@ -343,4 +352,4 @@ def commands(bench):
 
 
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (single_sends, batches, one_client, many_clients, open_loop, many_groups, quiet_group, fan_out, slow_follower,
-                                                        misfits, large_ledger, idle_clients, memory, commands)}
+                                                        gateway, misfits, large_ledger, idle_clients, memory, commands)}

@@ -116,6 +116,11 @@ class Daemon(Process):
         """A measured load; events are followed by libcccc unless followers says otherwise."""
         return self.ask("run", groups=",".join(groups), disk=self.home, pid=self.pid, **(self.bench.times | values))
 
+    def load_gateway(self, group, **values):
+        """The same through the gateway, by clients that connect for each message and close."""
+        return run_json([self.bench.binary("bench_gateway"), *words({"socket": self.address["path"], "group": group, "disk": self.home, "pid": self.pid, "clients": 4}
+                                                                   | self.bench.times | values)])
+
     def start_load(self, groups, **values):
         """The same beside something else; `.result()` waits for it."""
         values = {"home": self.home, "groups": ",".join(groups), "disk": self.home, "pid": self.pid} | self.bench.times | values

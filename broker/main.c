@@ -17,9 +17,12 @@
 static const char help[] =
     "ccccd - the cccc message broker: one daemon per home\n"
     "\n"
-    "usage: ccccd [--home DIR] [--daemon]\n"
+    "usage: ccccd [--home DIR] [--tcp PORT] [--daemon]\n"
     "\n"
     "  --home DIR   serve this home (default: $CCCC_HOME, else ~/.cccc)\n"
+    "  --tcp PORT   clients of CCCC 0.4.0 may also come over TCP, from this machine alone (0: any free port). CCCC_DAEMON_TRANSPORT=tcp "
+    "and\n"
+    "               CCCC_DAEMON_PORT mean the same\n"
     "  --daemon     go to the background; returns once the daemon serves\n"
     "  --version    print the version\n"
     "  --help       print this\n"
@@ -32,16 +35,34 @@ static const char help[] =
 struct options {
     const char *home;
     bool background;
+    int tcp_port; /* -1: no TCP */
 };
+
+/* 0 to 65535; anything else ends the program. */
+static int read_port(const char *text)
+{
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && *end == '\0' && port <= UINT16_MAX)
+        return (int)port;
+    fprintf(stderr, "ccccd: %s is no port; give 0 to 65535\n", text);
+    exit(2);
+}
+
+/* As CCCC 0.4.0 is told to use TCP (reference 3.1). */
+static int port_of_environment(void)
+{
+    const char *transport = getenv("CCCC_DAEMON_TRANSPORT"), *port = getenv("CCCC_DAEMON_PORT");
+    if (!transport || strcmp(transport, "tcp") != 0)
+        return -1;
+    return port && port[0] != '\0' ? read_port(port) : 0;
+}
 
 static void read_options(int argc, char **argv, struct options *out)
 {
     static const struct option known[] = {
-        {"home", required_argument, NULL, 'H'},
-        {"daemon", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"home", required_argument, NULL, 'H'}, {"daemon", no_argument, NULL, 'd'}, {"tcp", required_argument, NULL, 't'},
+        {"version", no_argument, NULL, 'v'},    {"help", no_argument, NULL, 'h'},   {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (c) {
@@ -50,6 +71,9 @@ static void read_options(int argc, char **argv, struct options *out)
             break;
         case 'd':
             out->background = true;
+            break;
+        case 't':
+            out->tcp_port = read_port(optarg);
             break;
         case 'v':
             puts("ccccd " CCCC_VERSION);
@@ -107,14 +131,14 @@ static int fail_start(int ready_fd, const struct cccc_errmsg *m)
 int main(int argc, char **argv)
 {
     static struct cccc_bus bus;
-    struct options options = {0};
+    struct options options = {.tcp_port = port_of_environment()};
     struct cccc_errmsg m = {""};
     read_options(argc, argv, &options);
     umask(077);
     drop_environment();
     int ready_fd = options.background ? cccc_daemonize() : -1;
     block_signals();
-    if (cccc_bus_start(&bus, options.home, &m) != CCCC_OK)
+    if (cccc_bus_start(&bus, options.home, options.tcp_port, &m) != CCCC_OK)
         return fail_start(ready_fd, &m);
     if (ready_fd < 0)
         cccc_log_to_stderr(isatty(STDERR_FILENO));

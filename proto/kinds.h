@@ -11,6 +11,7 @@ typedef enum cccc_kind {
     CCCC_KIND_COUNT
 } cccc_kind_t;
 
+/* CCCC_KIND_UNKNOWN for a word of no table; a kind's word, and what it is about. Texts are static. */
 cccc_kind_t cccc_kind_find(cccc_str_t word);
 const char *cccc_kind_word(cccc_kind_t kind);
 const char *cccc_kind_meaning(cccc_kind_t kind);

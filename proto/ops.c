@@ -72,12 +72,19 @@ bool cccc_op_find(cccc_str_t name, cccc_op_t *op)
 const char *cccc_arg_type_name(cccc_arg_type_t type)
 {
     static const char *const names[] = {
-        [CCCC_ARG_STR] = "a string",           [CCCC_ARG_TEXT] = "a string",
-        [CCCC_ARG_GROUP_ID] = "a group id",    [CCCC_ARG_ACTOR_ID] = "an actor id",
-        [CCCC_ARG_EVENT_ID] = "an event id",   [CCCC_ARG_BOOL] = "a boolean",
-        [CCCC_ARG_UINT] = "an integer >= 0",   [CCCC_ARG_INT] = "an integer",
-        [CCCC_ARG_STRS] = "a list of strings", [CCCC_ARG_MAP] = "a map",
-        [CCCC_ARG_MAPS] = "a list of maps",    [CCCC_ARG_BIN] = "bytes",
+        [CCCC_ARG_STR] = "a string",
+        [CCCC_ARG_TEXT] = "a string",
+        [CCCC_ARG_GROUP_ID] = "a group id",
+        [CCCC_ARG_ACTOR_ID] = "an actor id",
+        [CCCC_ARG_EVENT_ID] = "an event id",
+        [CCCC_ARG_PRIORITY] = "normal or attention",
+        [CCCC_ARG_BOOL] = "a boolean",
+        [CCCC_ARG_UINT] = "an integer >= 0",
+        [CCCC_ARG_INT] = "an integer",
+        [CCCC_ARG_STRS] = "a list of strings",
+        [CCCC_ARG_MAP] = "a map",
+        [CCCC_ARG_MAPS] = "a list of maps",
+        [CCCC_ARG_BIN] = "bytes",
     };
     return names[type];
 }
@@ -135,6 +142,8 @@ static cccc_err_t err_of_type(cccc_arg_type_t type)
         return CCCC_E_INVALID_GROUP_ID;
     case CCCC_ARG_ACTOR_ID:
         return CCCC_E_INVALID_ACTOR_ID;
+    case CCCC_ARG_PRIORITY:
+        return CCCC_E_INVALID_PRIORITY;
     default:
         return CCCC_E_INVALID_REQUEST;
     }
@@ -250,6 +259,18 @@ static const cccc_value_t *check_group_id(struct check *c, const cccc_value_t *v
     if (s.len == 0)
         return NULL;
     return is_group_id(s) ? as : refuse_content(c, CCCC_E_INVALID_GROUP_ID, "g_ and 12 lower-case hex digits", s);
+}
+
+static const cccc_value_t *check_priority(struct check *c, const cccc_value_t *v)
+{
+    cccc_str_t s;
+    const cccc_value_t *as;
+    if (!as_text(c, v, &s, &as))
+        return refuse_type(c, v);
+    if (s.len == 0)
+        return NULL;
+    bool known = cccc_str_is(s, "normal") || cccc_str_is(s, "attention");
+    return known ? as : refuse_content(c, CCCC_E_INVALID_PRIORITY, "normal or attention", s);
 }
 
 /* No path could be made of it, and nothing invisible is in it. */
@@ -456,9 +477,10 @@ typedef const cccc_value_t *(*check_fn)(struct check *c, const cccc_value_t *v);
 
 static const check_fn checks[] = {
     [CCCC_ARG_STR] = check_str,           [CCCC_ARG_TEXT] = check_text,         [CCCC_ARG_GROUP_ID] = check_group_id,
-    [CCCC_ARG_ACTOR_ID] = check_actor_id, [CCCC_ARG_EVENT_ID] = check_event_id, [CCCC_ARG_BOOL] = check_bool,
-    [CCCC_ARG_UINT] = check_number,       [CCCC_ARG_INT] = check_number,        [CCCC_ARG_STRS] = check_strs,
-    [CCCC_ARG_MAP] = check_map,           [CCCC_ARG_MAPS] = check_maps,         [CCCC_ARG_BIN] = check_bin,
+    [CCCC_ARG_ACTOR_ID] = check_actor_id, [CCCC_ARG_EVENT_ID] = check_event_id, [CCCC_ARG_PRIORITY] = check_priority,
+    [CCCC_ARG_BOOL] = check_bool,         [CCCC_ARG_UINT] = check_number,       [CCCC_ARG_INT] = check_number,
+    [CCCC_ARG_STRS] = check_strs,         [CCCC_ARG_MAP] = check_map,           [CCCC_ARG_MAPS] = check_maps,
+    [CCCC_ARG_BIN] = check_bin,
 };
 
 /* ---- the whole map ---- */

@@ -15,6 +15,7 @@ typedef enum cccc_arg_type {
     CCCC_ARG_ACTOR_ID, /* STR that could be an actor id or a principal, else invalid_actor_id: no slash, no control character, no leading dot; blank
                           counts as absent */
     CCCC_ARG_EVENT_ID, /* STR of printable ASCII without spaces; blank counts as absent */
+    CCCC_ARG_PRIORITY, /* STR that is normal or attention, else invalid_priority; blank counts as absent */
     CCCC_ARG_BOOL,     /* lenient boolean (reference 0.2): a number, or one of its words; another word is refused; blank counts as absent */
     CCCC_ARG_UINT,     /* integer >= 0, or its decimal text; blank counts as absent */
     CCCC_ARG_INT,      /* integer, or its decimal text; blank counts as absent */

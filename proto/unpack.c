@@ -262,12 +262,3 @@ cccc_err_t cccc_msgpack_read(const char *bytes, size_t len, size_t max_bytes, cc
     struct cccc_msgpack_limits limits = {max_bytes, CCCC_DECODE_DEPTH_MAX, CCCC_DECODE_ITEMS_MAX, UINT32_MAX};
     return cccc_msgpack_read_limited(bytes, len, &limits, arena, out, m);
 }
-
-cccc_err_t cccc_msgpack_check(const char *bytes, size_t len, size_t max_bytes, struct cccc_errmsg *m)
-{
-    cccc_arena_t *arena = cccc_arena_new(8192);
-    cccc_value_t ignored;
-    cccc_err_t err = cccc_msgpack_read(bytes, len, max_bytes, arena, &ignored, m);
-    cccc_arena_destroy(&arena);
-    return err;
-}

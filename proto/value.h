@@ -132,6 +132,7 @@ typedef struct cccc_builder {
     uint32_t capacity;
 } cccc_builder_t;
 
+/* Empty ones, with room for so many members at first. */
 cccc_builder_t cccc_map_builder(cccc_arena_t *arena, uint32_t capacity_hint);
 cccc_builder_t cccc_array_builder(cccc_arena_t *arena, uint32_t capacity_hint);
 /* `key` is borrowed and must not be in the map yet (asserted in debug builds for small maps). */

@@ -9,6 +9,8 @@
 #include "proto/value.h"
 
 #define CCCC_WIRE_VERSION 1
+/* What ping answers to clients that speak lines: 0.4.0's command line replaces a daemon that says anything else. */
+#define CCCC_IPC_VERSION "0.4.0"
 
 /* Decode exactly one msgpack value into `arena`; strings borrow `bytes`. Everything is checked before memory is taken for it: depth, item count
  * against remaining bytes and limits, string sizes, strict UTF-8, string map keys without duplicates, no ext, no NaN or infinities (DECODE_* of
@@ -16,8 +18,6 @@
  * CCCC_E_TOO_LARGE: more than `max_bytes`. CCCC_E_INVALID_REQUEST: *m says what and at which byte. */
 cccc_err_t cccc_msgpack_read(const char *bytes, size_t len, size_t max_bytes, cccc_arena_t *arena, cccc_value_t *out,
                              struct cccc_errmsg *m);
-/* The same checks without a result. */
-cccc_err_t cccc_msgpack_check(const char *bytes, size_t len, size_t max_bytes, struct cccc_errmsg *m);
 
 /* An id of a request, echoed verbatim: an integer or a string of at most CCCC_REQUEST_ID_BYTES_MAX, kept packed. len 0 = none. */
 struct cccc_request_id {

@@ -20,7 +20,7 @@ enum { DESCRIPTORS_RESERVED = 64, NAP_MS = 10 };
 /* Not pids: no connection, and a process of a namespace that cannot be seen from here. */
 enum { NOBODY = 0, UNSEEN = -1 };
 
-static _Atomic uint64_t taken, shed;
+static _Atomic uint64_t shed;
 static atomic_int highest_fd = INT32_MAX; /* connections above it are shed */
 static atomic_int spare_fd = -1;
 static atomic_int highest_taken = -1;
@@ -48,11 +48,6 @@ uint64_t cccc_accept_guard_init(void)
     if (atomic_load(&spare_fd) < 0)
         atomic_store(&spare_fd, open_spare());
     return limit.rlim_cur;
-}
-
-uint64_t cccc_accept_guard_taken(void)
-{
-    return atomic_load_explicit(&taken, memory_order_relaxed);
 }
 
 uint64_t cccc_accept_guard_shed(void)
@@ -141,17 +136,33 @@ static bool is_within_share(int s)
     return true;
 }
 
-/* Stands in for the C library's; libzmq finds this one because the executable exports it. */
-int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
+/* -1: there was none, or it was shed. */
+static int take(int listener, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
 {
     int s = (int)syscall(SYS_accept4, listener, address, len, flags);
     if (s < 0)
         return errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS ? shed_newcomer(listener) : -1;
-    if (s > atomic_load_explicit(&highest_fd, memory_order_relaxed) || !is_within_share(s)) {
+    if (s <= atomic_load_explicit(&highest_fd, memory_order_relaxed))
+        return s;
+    close(s);
+    return aborted();
+}
+
+int cccc_accept(int listener)
+{
+    return take(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* Stands in for the C library's; libzmq finds this one because the executable exports it. */
+int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
+{
+    int s = take(listener, address, len, flags);
+    if (s < 0)
+        return -1;
+    if (!is_within_share(s)) {
         close(s);
         return aborted();
     }
-    atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
     if (s > atomic_load_explicit(&highest_taken, memory_order_relaxed))
         atomic_store_explicit(&highest_taken, s, memory_order_relaxed);
     return s;

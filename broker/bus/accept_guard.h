@@ -4,7 +4,7 @@
  * therefore defines accept4() itself, which libzmq then calls: a connection that cannot be kept is accepted into a spare descriptor and closed, and
  * libzmq is told ECONNABORTED, which it takes calmly. Connections are also shed before the last descriptors are gone, so that ledgers and
  * the log can still be opened, and when their process has CONNECTIONS_PER_PROCESS_MAX already, so that one cannot use up what all need.
- * Thread: accept4 runs on libzmq's I/O thread; the counters may be read from any. */
+ * Thread: accept4 runs on libzmq's I/O thread, cccc_accept on the gateway's; the counters may be read from any. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,8 +12,9 @@
 
 /* Raise the soft limit of descriptors to the hard one and open the spare one. Call before any socket is made. Returns the limit. */
 uint64_t cccc_accept_guard_init(void);
-/* Connections taken and shed since the start. */
-uint64_t cccc_accept_guard_taken(void);
+/* Take a connection with the same care for descriptors, but not counted per process: the gateway does that for its own. -1: nothing to take, or it was shed. Any thread. */
+int cccc_accept(int listener);
+/* Connections shed since the start. */
 uint64_t cccc_accept_guard_shed(void);
 /* The highest descriptor a connection ever had; -1: there was none. */
 int cccc_accept_guard_highest(void);

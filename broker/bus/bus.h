@@ -7,6 +7,7 @@
 #pragma once
 
 #include "broker/bus/followers.h"
+#include "broker/bus/gate.h"
 #include "broker/bus/holders.h"
 #include "broker/bus/ledgers.h"
 #include "broker/bus/peers.h"
@@ -51,6 +52,7 @@ struct cccc_bus {
     int lock_fd, signal_fd;
 
     struct cccc_sockets sockets;
+    struct cccc_gate gate;
     cccc_peers_t *peers;
     struct cccc_subscriptions subscriptions;
     struct cccc_followers followers;
@@ -73,8 +75,9 @@ struct cccc_bus {
 
 /* ---- startup.c ---- */
 
-/* Prepare the home, take its lock, load everything, bind. On failure *m is one line that says what to do. */
-cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_errmsg *m);
+/* Prepare the home, take its lock, load everything, bind; with tcp_port >= 0 the gateway listens on loopback TCP, too (0: any port). On failure *m is one
+ * line that says what to do. */
+cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, int tcp_port, struct cccc_errmsg *m);
 
 /* ---- load.c ---- */
 
@@ -98,6 +101,10 @@ const struct cccc_moment *cccc_bus_moment(struct cccc_bus *bus);
 
 /* ---- requests.c ---- */
 
+/* Decode the bytes of a request and pass it to the core; `input` says who asks, and gets the rest. `stranger` not CCCC_OK: its sender is refused, for that reason.
+ * The answer when it was refused, else NULL. */
+cccc_bytes_t *cccc_bus_request(struct cccc_bus *bus, struct cccc_call_input *input, const void *bytes, size_t len, cccc_err_t stranger,
+                               const struct cccc_errmsg *why);
 /* Take in at most REQUESTS_PER_TURN_MAX requests. */
 void cccc_bus_take_requests(struct cccc_bus *bus);
 void cccc_bus_take_subscriptions(struct cccc_bus *bus);

@@ -54,6 +54,8 @@ static void finish_store(struct cccc_work *work, void *loop)
         return;
     }
     bus->stores_out--;
+    if (job->store.kind == CCCC_STORE_SETTINGS)
+        cccc_log_set_level((int)job->store.total);
     if (job->ticket)
         cccc_core_store_done(bus->core, cccc_bus_moment(bus), job->ticket, job->err, job->err == CCCC_OK ? "" : job->message.text,
                              &job->value);
@@ -97,7 +99,18 @@ static void do_read(struct cccc_bus *bus, struct cccc_effect *effect)
 
 static void do_reply(struct cccc_bus *bus, struct cccc_effect *effect)
 {
-    cccc_peers_reply(bus->peers, effect->reply.conn, effect->reply.bytes, true);
+    if (cccc_gateway_owns(effect->reply.conn))
+        cccc_gate_reply(&bus->gate, effect->reply.conn, effect->reply.bytes);
+    else
+        cccc_peers_reply(bus->peers, effect->reply.conn, effect->reply.bytes, true);
+}
+
+static void do_keep(struct cccc_bus *bus, struct cccc_effect *effect)
+{
+    if (effect->keep.what == CCCC_KEEP_SNAPSHOT)
+        cccc_ledgers_snapshot(bus, effect->slot, effect->ticket);
+    else
+        cccc_ledgers_seal(bus, effect->slot, effect->ticket, effect->keep.force);
 }
 
 static void do_refold(struct cccc_bus *bus, struct cccc_effect *effect)
@@ -118,8 +131,9 @@ static void do_shutdown(struct cccc_bus *bus, struct cccc_effect *effect)
 }
 
 static void (*const carry_out[])(struct cccc_bus *bus, struct cccc_effect *effect) = {
-    [CCCC_DO_APPEND] = do_append, [CCCC_DO_READ] = do_read,     [CCCC_DO_REPLY] = do_reply, [CCCC_DO_PUBLISH] = cccc_bus_publish,
-    [CCCC_DO_STORE] = do_store,   [CCCC_DO_REFOLD] = do_refold, [CCCC_DO_LOG] = do_log,     [CCCC_DO_SHUTDOWN] = do_shutdown,
+    [CCCC_DO_APPEND] = do_append,         [CCCC_DO_READ] = do_read,   [CCCC_DO_REPLY] = do_reply,
+    [CCCC_DO_PUBLISH] = cccc_bus_publish, [CCCC_DO_STORE] = do_store, [CCCC_DO_KEEP] = do_keep,
+    [CCCC_DO_REFOLD] = do_refold,         [CCCC_DO_LOG] = do_log,     [CCCC_DO_SHUTDOWN] = do_shutdown,
 };
 
 static void tell_late_news(struct cccc_bus *bus)

@@ -135,7 +135,7 @@ void cccc_holders_place(const struct cccc_holders *self, const char *home, struc
     bool itself;
     if (peer->standing != CCCC_PEER_OPERATOR)
         return;
-    enum walk walk = self->count > 0 ? walk_up(self, peer->pid, &holder, &itself) : WALK_OUTSIDE;
+    enum walk walk = walk_up(self, peer->pid, &holder, &itself);
     if (walk == WALK_FOUND) {
         peer->standing = itself ? CCCC_PEER_HOLDER : CCCC_PEER_ACTOR;
         peer->group_id = cccc_str(holder->group_id);
@@ -149,6 +149,7 @@ void cccc_holders_place(const struct cccc_holders *self, const char *home, struc
 void cccc_bus_watch_holder(struct cccc_bus *bus, cccc_slot_t slot, cccc_str_t group_id, cccc_str_t actor_id, uint64_t generation,
                            const cccc_value_t *record)
 {
+    cccc_gate_forget_identities(&bus->gate);
     cccc_holders_add(&bus->holders, slot, group_id, actor_id, generation, (int32_t)cccc_get_uint(record, "hold_pid", 0),
                      cccc_get_uint(record, "hold_started", 0));
 }

@@ -35,12 +35,18 @@ cccc_err_t cccc_identify(const char *address, struct cccc_peer *out, struct cccc
     if (!address || !read_address(address, out))
         return cccc_fail(m, CCCC_E_PERMISSION_DENIED,
                          "the kernel does not say who is calling; connect over the ipc endpoint in ccccd.addr.json");
-    if (out->uid != getuid())
+    return cccc_identify_process(out->uid, out->gid, out->pid, out, m);
+}
+
+cccc_err_t cccc_identify_process(uint32_t uid, uint32_t gid, int32_t pid, struct cccc_peer *out, struct cccc_errmsg *m)
+{
+    *out = (struct cccc_peer){.standing = CCCC_PEER_UNKNOWN, .uid = uid, .gid = gid, .pid = pid};
+    if (uid != getuid())
         return cccc_fail(m, CCCC_E_PERMISSION_DENIED,
                          "this daemon serves uid %u and the caller is uid %u; run the command as the daemon's user", (unsigned)getuid(),
-                         out->uid);
+                         uid);
     /* A process of a namespace that cannot be seen from here has no pid: it may look, but is nobody. */
-    if (out->pid > 0)
+    if (pid > 0)
         out->standing = CCCC_PEER_OPERATOR;
     return CCCC_OK;
 }

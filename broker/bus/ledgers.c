@@ -206,7 +206,7 @@ static void finish_commit(struct cccc_work *work, void *loop)
     struct cccc_commit result;
     cccc_ledger_done(shelf->ledger, &job->batch, &result);
     if (result.err == CCCC_OK) {
-        bus->stats.acked += lines;
+        bus->stats.durable += lines;
         shelf->unborn = false;
         if (cccc_ledger_backlog(shelf->ledger) > 0)
             cccc_shelf_become_dirty(&bus->ledgers, shelf);
@@ -314,6 +314,8 @@ static void finish_read(struct cccc_work *work, void *loop)
     struct cccc_shelf *shelf = job->shelf;
     shelf->reads_out--;
     bus->ledgers.reads_out--;
+    for (struct cccc_id_filter *filter; (filter = cccc_read_take_filter(job->read));)
+        cccc_core_id_filter(bus->core, shelf->slot, filter);
     cccc_core_read_done(bus->core, cccc_bus_moment(bus), job->ticket, cccc_read_result(job->read));
     cccc_read_destroy(&job->read);
     end_read(job);
@@ -387,6 +389,39 @@ void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t tic
         hold_read(shelf, job);
     else
         start_read(bus, shelf, job);
+}
+
+void cccc_ledgers_make_ids(struct cccc_bus *bus, cccc_slot_t slot)
+{
+    struct cccc_read_query query = {.mode = CCCC_READ_ID};
+    cccc_arena_t *arena = cccc_arena_new(1024);
+    uint64_t *firsts;
+    query.seq_count = cccc_core_unfiltered(bus->core, slot, arena, &firsts);
+    query.seqs = firsts;
+    if (query.seq_count > 0)
+        cccc_ledgers_read(bus, slot, 0, &query, arena);
+    else
+        cccc_arena_destroy(&arena);
+}
+
+/* ---- on demand ---- */
+
+void cccc_ledgers_snapshot(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    if (!shelf || !cccc_snapshots_save_now(bus, shelf, ticket))
+        cccc_core_store_done(bus->core, cccc_bus_moment(bus), ticket, CCCC_E_BUSY,
+                             "the group's state is being saved, or changes just now; try again in a moment", NULL);
+}
+
+void cccc_ledgers_seal(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, bool force)
+{
+    struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
+    if (!shelf || !shelf->ledger || shelf->leaving != STAYS || shelf->sealing.seal)
+        cccc_core_store_done(bus->core, cccc_bus_moment(bus), ticket, CCCC_E_BUSY,
+                             "the ledger is being sealed already, or read again; try again in a moment", NULL);
+    else
+        cccc_sealing_now(bus, shelf, ticket, force);
 }
 
 /* ---- leaving ---- */

@@ -45,6 +45,11 @@ void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cc
 /* A READ. Takes `arena`. */
 void cccc_ledgers_read(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, const struct cccc_read_query *query,
                        cccc_arena_t *arena);
+/* Make the client ids of sealed segments anew where they are missing, before somebody waits for them. */
+void cccc_ledgers_make_ids(struct cccc_bus *bus, cccc_slot_t slot);
+/* A KEEP: save the group's state; seal what may be sealed. Each ends with cccc_core_store_done. */
+void cccc_ledgers_snapshot(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket);
+void cccc_ledgers_seal(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, bool force);
 /* A REFOLD: close, open and fold again. */
 void cccc_ledgers_refold(struct cccc_bus *bus, cccc_slot_t slot);
 /* Close the ledger of a group, then put `then` to the store thread (at once when the group has none open). */

@@ -57,8 +57,14 @@ static void forget(void *arg)
 {
     struct cccc_folding *self = arg;
     self->known = (struct cccc_snapshot){.seq = 0};
-    self->unknown = "the ledger has another event at its place";
+    self->unknown = "the ledger has another event at its place, or is sealed less far";
     begin_fold(self);
+}
+
+static bool fold_sealed(void *arg, uint64_t last)
+{
+    struct cccc_folding *self = arg;
+    return cccc_core_fold_sealed(self->core, self->slot, last);
 }
 
 /* Go on from the state that was saved last, if there is one that this group can go on from. */
@@ -150,7 +156,8 @@ static void open_ledger(struct cccc_folding *self)
                                           .arg = self,
                                           .known_seq = self->known.seq,
                                           .known_crc = self->known.crc,
-                                          .forget = forget};
+                                          .forget = forget,
+                                          .sealed = fold_sealed};
     if (self->files.unreachable)
         self->err = cccc_fail(&self->why, CCCC_E_STORAGE, "%s", self->files.note);
     else
@@ -162,6 +169,14 @@ static void open_ledger(struct cccc_folding *self)
         cccc_fail(&self->why, CCCC_E_STORAGE,
                   "somebody removed %s; put it back (cccc backup list), or forget the group: cccc groups --forget-missing", self->dir);
     }
+}
+
+static void load_ids(struct cccc_folding *self)
+{
+    struct cccc_sealed_ids *rows;
+    uint32_t count = cccc_ledger_sealed_ids(self->ledger, &rows);
+    cccc_core_sealed(self->core, self->slot, rows, count);
+    free(rows);
 }
 
 struct cccc_folding *cccc_folding_new(struct cccc_bus *bus, cccc_str_t group_id)
@@ -186,6 +201,8 @@ void cccc_folding_run(struct cccc_folding *self)
     load_snapshot(self);
     self->read_only = begin_legacy(self);
     open_ledger(self);
+    if (self->ledger)
+        load_ids(self);
 }
 
 void cccc_folding_drop(struct cccc_folding **self_p)
@@ -214,6 +231,7 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
     struct cccc_shelf *shelf =
         cccc_ledgers_put(bus, slot, self->group_id, self->ledger, offline, offline || self->read_only || self->report.may_pass);
     cccc_snapshots_loaded(shelf, self->known.seq, self->known_bytes);
+    cccc_ledgers_make_ids(bus, slot);
     self->ledger = NULL;
     if (self->files.refused)
         note_refusal(bus, slot, &self->files);
@@ -231,7 +249,8 @@ static void fold_group(struct cccc_bus *bus, cccc_str_t group_id)
     cccc_folding_finish(bus, &folding);
 }
 
-static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_arena_t *arena)
+/* `without` says what happens when it cannot be read. */
+static cccc_value_t read_document(struct cccc_bus *bus, const char *name, const char *without, cccc_arena_t *arena)
 {
     char path[sizeof bus->home.root + 32];
     snprintf(path, sizeof path, "%s/%s", bus->home.root, name);
@@ -240,7 +259,7 @@ static cccc_value_t read_document(struct cccc_bus *bus, const char *name, cccc_a
     enum cccc_written by;
     cccc_value_t document = cccc_json_document(bus->vfs, path, arena, &by, &m);
     if (cccc_is_nil(&document) && bus->vfs->stat(bus->vfs->ctx, path, &st) == 0)
-        cccc_log(LOG_WARNING, "DOCUMENT", "%s; it is made anew from the group folders", m.text);
+        cccc_log(LOG_WARNING, "DOCUMENT", "%s; %s", m.text, without);
     else if (by == CCCC_WRITTEN_CHANGED)
         cccc_log(LOG_WARNING, "DOCUMENT", "%s was changed since cccc last wrote it; it counts as it is", path);
     return document;
@@ -251,12 +270,23 @@ static void forget_deleted(void *arg, cccc_str_t group_id)
     cccc_core_load_deleted(arg, group_id);
 }
 
+static void load_settings(struct cccc_bus *bus, cccc_arena_t *arena)
+{
+    struct cccc_errmsg m;
+    cccc_value_t settings = cccc_settings_read(bus->vfs, &bus->home, arena, &m);
+    if (m.text[0])
+        cccc_log(LOG_WARNING, "SETTINGS", "settings.yaml: %s; it counts as empty", m.text);
+    cccc_core_load_settings(bus->core, &settings);
+    cccc_log_set_level(cccc_core_log_level(bus->core));
+}
+
 cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     cccc_arena_t *arena = cccc_arena_new(16 * 1024);
-    cccc_value_t registry = read_document(bus, "registry.json", arena);
-    cccc_value_t active = read_document(bus, "active.json", arena);
+    cccc_value_t registry = read_document(bus, "registry.json", "it is made anew from the group folders", arena);
+    cccc_value_t active = read_document(bus, "active.json", "no group is the active one until `cccc use` says which", arena);
     cccc_core_load_home(bus->core, &registry, &active);
+    load_settings(bus, arena);
     cccc_trash_scan(bus->vfs, &bus->home, forget_deleted, bus->core);
     cccc_value_t groups;
     cccc_err_t err = cccc_groups_scan(bus->vfs, &bus->home, arena, &groups, m);

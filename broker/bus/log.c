@@ -376,14 +376,6 @@ void cccc_log_rendered(int level, const char *id, const char *fmt, const char *t
     log_text(level, id, fmt, own);
 }
 
-uint64_t cccc_log_lost(void)
-{
-    pthread_mutex_lock(&log_state.lock);
-    uint64_t lost = log_state.lost;
-    pthread_mutex_unlock(&log_state.lock);
-    return lost;
-}
-
 void cccc_log_close(void)
 {
     pthread_mutex_lock(&log_state.lock);

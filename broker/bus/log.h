@@ -24,6 +24,4 @@ void cccc_log_set_level(int level);
 void cccc_log(int level, const char *id, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same with the text that `fmt` and its values make: fields are the keys of `fmt`. For who renders at one place and logs at another. */
 void cccc_log_rendered(int level, const char *id, const char *fmt, const char *text);
-/* Records that could not be written since the log was opened. */
-uint64_t cccc_log_lost(void);
 void cccc_log_close(void);

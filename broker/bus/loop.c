@@ -52,7 +52,7 @@ static long timeout_ms(const struct cccc_bus *bus, bool retry)
     return due <= now ? 0 : (long)((due - now + 999) / 1000);
 }
 
-enum { WAIT_ROUTER, WAIT_XPUB, WAIT_OUTBOX, WAIT_SIGNAL, WAIT_HOLDERS, WAIT_COUNT };
+enum { WAIT_ROUTER, WAIT_XPUB, WAIT_OUTBOX, WAIT_SIGNAL, WAIT_HOLDERS, WAIT_GATE, WAIT_COUNT };
 
 static void wait_for_something(struct cccc_bus *bus, zmq_pollitem_t items[WAIT_COUNT], bool retry)
 {
@@ -98,6 +98,7 @@ static void take_ended_holders(struct cccc_bus *bus)
 {
     for (struct cccc_holder *ended; (ended = cccc_holders_take_ended(&bus->holders)) != NULL; free(ended)) {
         cccc_peers_end_generation(bus->peers, ended->generation);
+        cccc_gate_forget_identities(&bus->gate);
         cccc_core_holder_gone(bus->core, cccc_bus_moment(bus), ended->slot, cccc_str(ended->actor_id), ended->generation);
         cccc_bus_carry_out(bus);
     }
@@ -131,6 +132,7 @@ void cccc_bus_serve(struct cccc_bus *bus)
         [WAIT_OUTBOX] = {.fd = bus->outbox.fd, .events = ZMQ_POLLIN},
         [WAIT_SIGNAL] = {.fd = bus->signal_fd, .events = ZMQ_POLLIN},
         [WAIT_HOLDERS] = {.fd = bus->holders.epoll, .events = ZMQ_POLLIN},
+        [WAIT_GATE] = {.socket = bus->gate.ours, .events = ZMQ_POLLIN},
     };
     for (bool retry = false; bus->phase != CCCC_STOPPED;) {
         wait_for_something(bus, items, retry);
@@ -141,11 +143,15 @@ void cccc_bus_serve(struct cccc_bus *bus)
             take_finished(bus);
         if (items[WAIT_HOLDERS].revents)
             take_ended_holders(bus);
-        if (items[WAIT_XPUB].revents)
-            cccc_bus_take_subscriptions(bus);
+        if (items[WAIT_XPUB].revents || items[WAIT_GATE].revents)
+            cccc_bus_take_subscriptions(bus); /* the gateway subscribes before it asks where a group's ledger ends */
         if (items[WAIT_ROUTER].revents) {
             cccc_stats_count(bus);
             cccc_bus_take_requests(bus);
+        }
+        if (items[WAIT_GATE].revents) {
+            cccc_stats_count(bus);
+            cccc_gate_take(bus);
         }
         cccc_bus_carry_out(bus);
         cccc_followers_tend(&bus->followers, bus->now.mono_us);

@@ -58,17 +58,9 @@ static cccc_bytes_t *error_reply(const struct cccc_request_id *id, const struct 
     return bytes;
 }
 
-/* Check the frames and decode the body into `input`, whose arena keeps the bytes. */
-static cccc_err_t decode(const struct incoming *in, zmq_msg_t *body, bool delimited, struct cccc_call_input *input,
-                         struct cccc_refusal *refusal)
+/* Decode the body into `input`, whose arena keeps the bytes. */
+static cccc_err_t decode(const void *bytes, size_t len, struct cccc_call_input *input, struct cccc_refusal *refusal)
 {
-    unsigned allowed = delimited ? 2 : 1;
-    if (in->frames != allowed) {
-        refusal->details = cccc_nil();
-        return refusal->err = cccc_fail(&refusal->message, CCCC_E_INVALID_REQUEST,
-                                        "a request is one optional empty frame and one body, this one has %u frames", in->frames);
-    }
-    size_t len = zmq_msg_size(body);
     if (len > CCCC_REQUEST_BYTES_MAX) {
         cccc_builder_t details = cccc_map_builder(input->arena, 1);
         cccc_map_add(&details, "limit", cccc_uint(CCCC_REQUEST_BYTES_MAX));
@@ -76,51 +68,70 @@ static cccc_err_t decode(const struct incoming *in, zmq_msg_t *body, bool delimi
         return refusal->err =
                    cccc_fail(&refusal->message, CCCC_E_TOO_LARGE, "the request has %zu bytes, %d are allowed", len, CCCC_REQUEST_BYTES_MAX);
     }
-    char *bytes = cccc_arena_alloc(input->arena, len ? len : 1);
-    memcpy(bytes, zmq_msg_data(body), len);
-    return cccc_request_read(bytes, len, input->arena, &input->request, refusal);
+    char *copy = cccc_arena_alloc(input->arena, len ? len : 1);
+    memcpy(copy, bytes, len);
+    return cccc_request_read(copy, len, input->arena, &input->request, refusal);
 }
 
-static void refuse(struct cccc_bus *bus, struct incoming *in, bool delimited, const struct cccc_call_input *input,
-                   const struct cccc_refusal *refusal)
+cccc_bytes_t *cccc_bus_request(struct cccc_bus *bus, struct cccc_call_input *input, const void *bytes, size_t len, cccc_err_t stranger,
+                               const struct cccc_errmsg *why)
 {
+    struct cccc_refusal refusal; /* half a kilobyte: filled when there is one */
+    input->arena = cccc_arena_new(len + VALUES_BYTES);
+    bus->stats.requests++;
+    cccc_err_t err = decode(bytes, len, input, &refusal);
+    if (stranger == CCCC_OK && err == CCCC_OK) {
+        cccc_core_request(bus->core, cccc_bus_moment(bus), input);
+        return NULL;
+    }
+    if (stranger != CCCC_OK)
+        refusal = (struct cccc_refusal){.err = stranger, .message = *why, .details = cccc_nil()};
     bus->stats.refused++;
-    cccc_bytes_t *bytes = error_reply(&input->request.id, refusal);
-    if (input->conn)
-        cccc_peers_reply(bus->peers, input->conn, bytes, false);
+    cccc_bytes_t *answer = error_reply(&input->request.id, &refusal);
+    cccc_arena_destroy(&input->arena);
+    return answer;
+}
+
+static void refuse(struct cccc_bus *bus, struct incoming *in, bool delimited, uint64_t conn, cccc_bytes_t *bytes)
+{
+    if (conn)
+        cccc_peers_reply(bus->peers, conn, bytes, false);
     else
         cccc_peers_turn_away(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited, bytes);
+}
+
+/* Who sent it; the first time its process is looked at. */
+static cccc_err_t find_sender(struct cccc_bus *bus, struct incoming *in, zmq_msg_t *body, bool delimited, struct cccc_peer_ref *from,
+                              struct cccc_errmsg *why)
+{
+    cccc_err_t err = cccc_peers_find(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited,
+                                     zmq_msg_gets(body, "Peer-Address"), bus->now.mono_us, from, why);
+    if (from->is_new)
+        cccc_peers_set_fd(bus->peers, from->conn, zmq_msg_get(body, ZMQ_SRCFD));
+    if (from->is_new && err == CCCC_OK) {
+        cccc_holders_place(&bus->holders, bus->home.root, &from->peer);
+        cccc_peers_set_identity(bus->peers, from->conn, &from->peer);
+    }
+    return err;
 }
 
 static void take_in(struct cccc_bus *bus, struct incoming *in)
 {
     bool delimited = in->frames > 1 && zmq_msg_size(&in->first) == 0;
+    unsigned allowed = delimited ? 2 : 1;
     zmq_msg_t *body = in->frames > 1 ? &in->body : &in->first;
-    struct cccc_call_input input = {.arena = cccc_arena_new(zmq_msg_size(body) + VALUES_BYTES)};
-    struct cccc_refusal refusal; /* half a kilobyte: filled when there is one */
     struct cccc_peer_ref from;
-    struct cccc_errmsg stranger;
-    bus->stats.requests++;
-    cccc_err_t err = cccc_peers_find(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited,
-                                     zmq_msg_gets(body, "Peer-Address"), bus->now.mono_us, &from, &stranger);
-    if (from.is_new)
-        cccc_peers_set_fd(bus->peers, from.conn, zmq_msg_get(body, ZMQ_SRCFD));
-    if (from.is_new && err == CCCC_OK) {
-        cccc_holders_place(&bus->holders, bus->home.root, &from.peer);
-        cccc_peers_set_identity(bus->peers, from.conn, &from.peer);
-    }
-    input.conn = from.conn;
-    input.peer = from.peer;
-    cccc_err_t decoded = decode(in, body, delimited, &input, &refusal);
-    if (err != CCCC_OK)
-        refusal = (struct cccc_refusal){.err = err, .message = stranger, .details = cccc_nil()};
-    if (err == CCCC_OK && decoded == CCCC_OK) {
-        cccc_peers_opened(bus->peers, input.conn);
-        cccc_core_request(bus->core, cccc_bus_moment(bus), &input);
-        return;
-    }
-    refuse(bus, in, delimited, &input, &refusal);
-    cccc_arena_destroy(&input.arena);
+    struct cccc_errmsg why;
+    cccc_err_t err = find_sender(bus, in, body, delimited, &from, &why);
+    if (err == CCCC_OK && in->frames != allowed)
+        err = cccc_fail(&why, CCCC_E_INVALID_REQUEST, "a request is one optional empty frame and one body, this one has %u frames",
+                        in->frames);
+    struct cccc_call_input input = {.conn = from.conn, .peer = from.peer};
+    cccc_bytes_t *refusal = cccc_bus_request(bus, &input, zmq_msg_data(body), zmq_msg_size(body), err, &why);
+    if (refusal)
+        refuse(bus, in, delimited, from.conn, refusal);
+    else
+        cccc_peers_opened(bus->peers, from.conn);
 }
 
 void cccc_bus_take_requests(struct cccc_bus *bus)

@@ -59,6 +59,46 @@ static void tell(struct cccc_bus *bus, const struct cccc_shelf *shelf, const str
     (void)bus;
 }
 
+/* ---- who asked ---- */
+
+static void answer_skipped(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticket_t ticket, const char *why)
+{
+    cccc_arena_t *arena = cccc_arena_new(512);
+    cccc_builder_t map = cccc_map_builder(arena, 3);
+    cccc_map_add(&map, "skipped", cccc_text(why));
+    cccc_map_add(&map, "size_bytes", cccc_uint(cccc_ledger_unsealed(shelf->ledger)));
+    cccc_map_add(&map, "total_lines", cccc_uint(cccc_ledger_durable(shelf->ledger) - cccc_core_sealed_last(bus->core, shelf->slot)));
+    cccc_core_store_done(bus->core, cccc_bus_moment(bus), ticket, CCCC_OK, NULL, &map.value);
+    cccc_arena_destroy(&arena);
+}
+
+static void answer(struct cccc_bus *bus, struct cccc_shelf *shelf, const struct cccc_seal_result *result)
+{
+    cccc_ticket_t ticket = shelf->sealing.ticket;
+    shelf->sealing.ticket = 0;
+    if (ticket == 0)
+        return;
+    if (result->err != CCCC_OK) {
+        cccc_core_store_done(bus->core, cccc_bus_moment(bus), ticket, result->err, result->message.text, NULL);
+        return;
+    }
+    if (result->last_seq == 0) {
+        answer_skipped(bus, shelf, ticket, bus->phase == CCCC_SERVING && shelf->leaving == STAYS ? "nothing_to_archive" : "given_up");
+        return;
+    }
+    cccc_arena_t *arena = cccc_arena_new(512);
+    cccc_builder_t map = cccc_map_builder(arena, 7);
+    cccc_map_add(&map, "from_seq", cccc_uint(result->first_seq));
+    cccc_map_add(&map, "to_seq", cccc_uint(result->last_seq));
+    cccc_map_add(&map, "archived_lines", cccc_uint(result->lines));
+    cccc_map_add(&map, "kept_lines", cccc_uint(cccc_ledger_durable(shelf->ledger) - result->last_seq));
+    cccc_map_add(&map, "bytes", cccc_uint(result->raw_bytes));
+    cccc_map_add(&map, "sealed_bytes", cccc_uint(result->file_bytes));
+    cccc_map_add(&map, "segments", cccc_uint(result->segments));
+    cccc_core_store_done(bus->core, cccc_bus_moment(bus), ticket, CCCC_OK, NULL, &map.value);
+    cccc_arena_destroy(&arena);
+}
+
 static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     struct sealing *self = &shelf->sealing;
@@ -69,9 +109,12 @@ static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
     cccc_ledger_seal_done(shelf->ledger, seal, &result);
     self->look_at = cccc_ledger_unsealed(shelf->ledger) + LOOK_STEP;
     tell(bus, shelf, &result);
+    if (result.segments > 0)
+        cccc_core_sealed(bus->core, shelf->slot, result.ids, result.segments);
+    answer(bus, shelf, &result);
     sweep(bus, seal);
     if (result.last_seq > 0)
-        cccc_snapshots_sealed(bus, shelf);
+        cccc_snapshots_rest(bus, shelf);
     if (cccc_ledger_health(shelf->ledger) == CCCC_LEDGER_FAILED && shelf->leaving == STAYS)
         cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, true, result.message.text, true);
     else if (cccc_ledger_backlog(shelf->ledger) > 0)
@@ -144,6 +187,14 @@ void cccc_sealing_go_on(struct cccc_bus *bus, struct cccc_shelf *shelf)
 
 /* ---- the beginning of a seal ---- */
 
+/* As the group's settings want it. */
+static struct cccc_seal_options options_of(const struct cccc_bus *bus, const struct cccc_ledger_policy *policy)
+{
+    if (bus->ledgers.seal_at)
+        return bus->ledgers.seal_options;
+    return (struct cccc_seal_options){.keep_lines = policy->keep_tail_lines, .keep_bytes = policy->max_active_bytes / 4};
+}
+
 static void begin_seal(struct cccc_bus *bus, struct cccc_shelf *shelf, const struct cccc_seal_options *options)
 {
     struct sealing *self = &shelf->sealing;
@@ -158,6 +209,22 @@ static void begin_seal(struct cccc_bus *bus, struct cccc_shelf *shelf, const str
     cccc_pool_put(bus->sealer, &self->work);
 }
 
+void cccc_sealing_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticket_t ticket, bool force)
+{
+    struct cccc_ledger_policy policy;
+    cccc_core_ledger_policy(bus->core, shelf->slot, &policy);
+    if (!force && cccc_ledger_unsealed(shelf->ledger) < policy.max_active_bytes) {
+        answer_skipped(bus, shelf, ticket, "below_threshold");
+        return;
+    }
+    struct cccc_seal_options options = options_of(bus, &policy);
+    begin_seal(bus, shelf, &options);
+    if (shelf->sealing.seal)
+        shelf->sealing.ticket = ticket;
+    else
+        answer_skipped(bus, shelf, ticket, "nothing_to_archive");
+}
+
 void cccc_sealing_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     struct sealing *self = &shelf->sealing;
@@ -167,12 +234,10 @@ void cccc_sealing_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
         unsealed < (ledgers->seal_at ? ledgers->seal_at : self->look_at))
         return;
     struct cccc_ledger_policy policy;
-    struct cccc_seal_options options = ledgers->seal_options;
     cccc_core_ledger_policy(bus->core, shelf->slot, &policy);
     self->look_at = unsealed + LOOK_STEP;
     if (!ledgers->seal_at && unsealed < policy.max_active_bytes)
         return;
-    if (!ledgers->seal_at)
-        options = (struct cccc_seal_options){.keep_lines = policy.keep_tail_lines, .keep_bytes = policy.max_active_bytes / 4};
+    struct cccc_seal_options options = options_of(bus, &policy);
     begin_seal(bus, shelf, &options);
 }

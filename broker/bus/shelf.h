@@ -89,5 +89,7 @@ void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf);
 
 /* The ledger has grown: seal it if it is time. */
 void cccc_sealing_look(struct cccc_bus *bus, struct cccc_shelf *shelf);
+/* Seal now, `force` although it is small; the call with that ticket is told what came of it. None is under way. */
+void cccc_sealing_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticket_t ticket, bool force);
 /* Take the next step of a seal that waited. */
 void cccc_sealing_go_on(struct cccc_bus *bus, struct cccc_shelf *shelf);

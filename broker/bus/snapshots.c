@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* At a stop no more than OUT_MAX wait to be written, so that all states are not in memory at once. A quiet group's state is saved when the events behind the last
+/* At a stop no more than OUT_MAX wait to be written, so that all states are not in memory at once. Otherwise a state is saved when the events behind the last
  * snapshot are worth BYTES_PER_EVENT of it each: their fold would cost about as much as the write. */
 enum { OUT_MAX = 4, BYTES_PER_EVENT = 512 };
 
@@ -20,6 +20,7 @@ struct snapshot_job {
     struct cccc_snapshot of;
     cccc_buf_t payload;
     bool sync;
+    cccc_ticket_t ticket; /* of who asked for it; 0 = nobody did */
     uint64_t bytes;
     int err;
 };
@@ -30,6 +31,22 @@ static void run(struct cccc_work *work)
     char dir[sizeof(((struct cccc_home *)0)->root) + 64];
     snprintf(dir, sizeof dir, "%s/groups/%s", job->home, job->of.group_id);
     job->err = cccc_snapshot_write(job->vfs, dir, &job->of, &job->payload, job->sync, &job->bytes);
+}
+
+static void answer(struct cccc_bus *bus, const struct snapshot_job *job)
+{
+    if (job->err < 0) {
+        cccc_core_store_done(bus->core, cccc_bus_moment(bus), job->ticket, job->err == -ENOSPC ? CCCC_E_NO_SPACE : CCCC_E_STORAGE,
+                             strerror(-job->err), NULL);
+        return;
+    }
+    cccc_arena_t *arena = cccc_arena_new(8192);
+    cccc_builder_t map = cccc_map_builder(arena, 3);
+    cccc_map_add(&map, "path", cccc_string(cccc_arena_printf(arena, "%s/groups/%s/state/ledger/snapshot", job->home, job->of.group_id)));
+    cccc_map_add(&map, "size_bytes", cccc_uint(job->bytes));
+    cccc_map_add(&map, "seq", cccc_uint(job->of.seq));
+    cccc_core_store_done(bus->core, cccc_bus_moment(bus), job->ticket, CCCC_OK, NULL, &map.value);
+    cccc_arena_destroy(&arena);
 }
 
 static void finish(struct cccc_work *work, void *loop)
@@ -46,19 +63,21 @@ static void finish(struct cccc_work *work, void *loop)
                  "the state of a group could not be saved, so that its next start takes longer: %s group=%s", strerror(-job->err),
                  shelf->group_id);
     shelf->snapshot.failed = job->err < 0;
+    if (job->ticket)
+        answer(bus, job);
     cccc_buf_fini(&job->payload);
     free(job);
     cccc_shelf_settle(bus, shelf);
 }
 
 /* Save the state as it is now, if it is such that it can be. */
-static void save(struct cccc_bus *bus, struct cccc_shelf *shelf, bool sync)
+static bool save(struct cccc_bus *bus, struct cccc_shelf *shelf, bool sync, cccc_ticket_t ticket)
 {
     uint64_t seq, durable;
     uint32_t crc;
     if (shelf->snapshot.out || !shelf->ledger || shelf->leaving != STAYS || shelf->unborn ||
         !cccc_core_snapshot_due(bus->core, shelf->slot, &seq) || !cccc_ledger_position(shelf->ledger, &durable, &crc) || durable != seq)
-        return;
+        return false;
     struct snapshot_job *job = calloc(1, sizeof *job);
     CCCC_ASSERT(job, "out of memory");
     *job = (struct snapshot_job){.work = {.run = run, .finish = finish},
@@ -66,7 +85,8 @@ static void save(struct cccc_bus *bus, struct cccc_shelf *shelf, bool sync)
                                  .vfs = bus->vfs,
                                  .home = bus->home.root,
                                  .of = {.seq = seq, .crc = crc, .epoch = bus->epoch},
-                                 .sync = sync};
+                                 .sync = sync,
+                                 .ticket = ticket};
     snprintf(job->of.group_id, sizeof job->of.group_id, "%s", shelf->group_id);
     cccc_buf_init(&job->payload);
     cccc_buf_reserve(&job->payload, shelf->snapshot.bytes + shelf->snapshot.bytes / 8);
@@ -75,6 +95,7 @@ static void save(struct cccc_bus *bus, struct cccc_shelf *shelf, bool sync)
     shelf->snapshot.seq = seq;
     bus->ledgers.snapshots_out++;
     cccc_pool_put(bus->sealer, &job->work);
+    return true;
 }
 
 /* Events behind the last snapshot. */
@@ -93,20 +114,20 @@ void cccc_snapshots_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     uint64_t events = bus->ledgers.snapshot_at ? bus->ledgers.snapshot_at : CCCC_SNAPSHOT_EVENTS;
     if (behind(shelf) >= events && may_be_copied(bus, shelf))
-        save(bus, shelf, true);
+        save(bus, shelf, true, 0);
 }
 
 void cccc_snapshots_rest(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     uint64_t events = behind(shelf);
-    if (events >= CCCC_SNAPSHOT_EVENTS_MIN && events >= shelf->snapshot.bytes / BYTES_PER_EVENT && may_be_copied(bus, shelf))
-        save(bus, shelf, true);
+    bool enough = bus->ledgers.snapshot_at || (events >= CCCC_SNAPSHOT_EVENTS_MIN && events >= shelf->snapshot.bytes / BYTES_PER_EVENT);
+    if (enough && may_be_copied(bus, shelf))
+        save(bus, shelf, true, 0);
 }
 
-void cccc_snapshots_sealed(struct cccc_bus *bus, struct cccc_shelf *shelf)
+bool cccc_snapshots_save_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticket_t ticket)
 {
-    if (may_be_copied(bus, shelf))
-        save(bus, shelf, true);
+    return save(bus, shelf, true, ticket);
 }
 
 bool cccc_snapshots_save_all(struct cccc_bus *bus)
@@ -116,7 +137,7 @@ bool cccc_snapshots_save_all(struct cccc_bus *bus)
     for (; self->snapshots_out < OUT_MAX && self->saved_at_stop < self->count; self->saved_at_stop++) {
         struct cccc_shelf *shelf = self->shelves[self->saved_at_stop];
         if (shelf && (behind(shelf) >= events || shelf->snapshot.failed))
-            save(bus, shelf, false);
+            save(bus, shelf, false, 0);
     }
     return self->snapshots_out > 0;
 }

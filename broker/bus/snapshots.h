@@ -1,7 +1,7 @@
 /* snapshots.h - when the state of a group is saved (core/snapshot.c), so that the next start need not fold its whole ledger.
  *
- * The bytes are made on the loop, which takes as long as copying them, and written by the sealing thread. Written after a seal, after SNAPSHOT_EVENTS events, when a
- * group becomes quiet with enough behind the last one, and at an orderly stop. A write that fails costs the next start its time, nothing else.
+ * The bytes are made on the loop, which takes as long as copying them, and written by the sealing thread. Written after SNAPSHOT_EVENTS events, after a seal and when a group becomes
+ * quiet if enough is behind the last one, and at an orderly stop. A write that fails costs the next start its time, nothing else.
  * Thread: the loop's. */
 #pragma once
 
@@ -9,10 +9,10 @@
 
 /* Events became durable. */
 void cccc_snapshots_look(struct cccc_bus *bus, struct cccc_shelf *shelf);
-/* The group has been quiet for a while. */
+/* The group has been quiet for a while, or older events of it were sealed. */
 void cccc_snapshots_rest(struct cccc_bus *bus, struct cccc_shelf *shelf);
-/* Older events were sealed. */
-void cccc_snapshots_sealed(struct cccc_bus *bus, struct cccc_shelf *shelf);
+/* Somebody asked for it: the call with that ticket is told when it is written. False: not now. */
+bool cccc_snapshots_save_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticket_t ticket);
 /* The daemon stops: save the next ones. False: all are saved. */
 bool cccc_snapshots_save_all(struct cccc_bus *bus);
 /* The group was read again: with a snapshot up to `seq` whose file has `bytes` (0: without one). */

@@ -104,6 +104,8 @@ cccc_err_t cccc_sockets_open(struct cccc_sockets *self, const struct cccc_home *
     err = bind_file(self->xpub_sock, home, "ccccd.events", self->events, &self->events_inode, m);
     if (err == CCCC_OK)
         err = bind_file(self->router_sock, home, "ccccd.bus", self->bus, &self->bus_inode, m);
+    if (err == CCCC_OK && zsock_bind(self->xpub_sock, CCCC_EVENTS_INSIDE) < 0)
+        err = cccc_fail(m, CCCC_E_STORAGE, "bind " CCCC_EVENTS_INSIDE ": %s", zmq_strerror(errno));
     if (err != CCCC_OK)
         goto fail;
     self->router = zsock_resolve(self->router_sock);

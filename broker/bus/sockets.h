@@ -10,6 +10,9 @@
 
 #include <czmq.h>
 
+/* Where threads of this process follow events. */
+#define CCCC_EVENTS_INSIDE "inproc://events"
+
 struct cccc_sockets {
     zsock_t *router_sock, *xpub_sock;
     void *router, *xpub; /* the libzmq sockets in them */

@@ -37,12 +37,20 @@ static cccc_err_t take_lock(struct cccc_bus *bus, struct cccc_errmsg *m)
 
 /* ---- serving ---- */
 
+static cccc_err_t open_gate(struct cccc_bus *bus, int tcp_port, struct cccc_errmsg *m)
+{
+    char path[CCCC_SOCKET_PATH_BYTES_MAX + 1];
+    if (snprintf(path, sizeof path, "%s/ccccd.sock", bus->home.sock_dir) >= (int)sizeof path)
+        return cccc_fail(m, CCCC_E_STORAGE, "%s is too long for a socket; use a shorter home", bus->home.sock_dir);
+    return cccc_gate_open(&bus->gate, path, tcp_port, m);
+}
+
 static cccc_err_t write_descriptor(struct cccc_bus *bus, struct cccc_errmsg *m)
 {
     struct cccc_descriptor d = {.pid = getpid(), .epoch = bus->epoch};
     snprintf(d.version, sizeof d.version, "%s", CCCC_VERSION);
-    if (snprintf(d.path, sizeof d.path, "%s/ccccd.sock", bus->home.sock_dir) >= (int)sizeof d.path)
-        return cccc_fail(m, CCCC_E_STORAGE, "%s is too long for a socket; use a shorter home", bus->home.sock_dir);
+    snprintf(d.path, sizeof d.path, "%s", bus->gate.local.path);
+    d.port = bus->gate.tcp.port;
     snprintf(d.bus, sizeof d.bus, "%s", bus->sockets.bus);
     snprintf(d.events, sizeof d.events, "%s", bus->sockets.events);
     char ts[28];
@@ -73,16 +81,17 @@ static bool is_below_holder(const char *home)
     return false;
 }
 
-/* cccc-hold beside us, or where it is installed. */
+/* cccc-hold beside us (a build tree), or where an installation has it, wherever that was put. */
 static void find_hold_program(char *out, size_t size)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = '\0';
     char *slash = strrchr(self, '/');
-    snprintf(out, size, "%.*s/cccc-hold", slash ? (int)(slash - self) : 0, self);
+    int folder = slash ? (int)(slash - self) : 0;
+    snprintf(out, size, "%.*s/cccc-hold", folder, self);
     if (access(out, X_OK) < 0)
-        snprintf(out, size, "%s/cccc-hold", CCCC_LIBEXEC);
+        snprintf(out, size, "%.*s/" CCCC_LIBEXEC_FROM_BIN "/cccc-hold", folder, self);
     if (access(out, X_OK) < 0)
         out[0] = '\0';
 }
@@ -97,6 +106,8 @@ static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_
     find_hold_program(bus->home.hold_program, sizeof bus->home.hold_program);
     if (err == CCCC_OK)
         err = take_lock(bus, m);
+    if (err == CCCC_OK) /* the daemon that held the lock until now has taken its socket directory with it */
+        err = cccc_home_prepare(bus->vfs, &bus->home, m);
     if (err == CCCC_OK)
         err = cccc_log_open(bus->vfs, &bus->home, m);
     if (err == CCCC_OK)
@@ -108,7 +119,7 @@ static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_
     return err;
 }
 
-cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_errmsg *m)
+cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, int tcp_port, struct cccc_errmsg *m)
 {
     *bus = (struct cccc_bus){.vfs = &cccc_vfs_posix, .lock_fd = -1, .signal_fd = -1};
     uint64_t descriptors = cccc_accept_guard_init();
@@ -141,6 +152,8 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, struct cccc_er
     err = cccc_bus_load(bus, m);
     if (err == CCCC_OK)
         err = cccc_sockets_open(&bus->sockets, &bus->home, m);
+    if (err == CCCC_OK)
+        err = open_gate(bus, tcp_port, m);
     if (err != CCCC_OK)
         return err;
     bus->peers = cccc_peers_new(bus->sockets.router);

@@ -33,12 +33,23 @@ static uint64_t open_descriptors(void)
     return count > 3 ? count - 3 : 0; /* less ., .. and the directory itself */
 }
 
+static void count_gateway(struct cccc_bus *bus)
+{
+    struct cccc_gateway_counters counters = {0};
+    if (bus->gate.gateway)
+        cccc_gateway_count(bus->gate.gateway, &counters);
+    bus->stats.facts.gateway_connections = counters.connections;
+    bus->stats.facts.gateway_streams = counters.streams;
+    bus->stats.facts.gateway_requests = counters.requests;
+    bus->stats.facts.gateway_shed = counters.shed + bus->gate.dropped;
+}
+
 void cccc_stats_count(struct cccc_bus *bus)
 {
     struct cccc_stats *self = &bus->stats;
     const struct cccc_peer_counters *peers = cccc_peers_counters(bus->peers);
     self->facts.requests = self->requests;
-    self->facts.acked = self->acked;
+    self->facts.durable = self->durable;
     self->facts.events_published = self->published;
     self->facts.syncs = self->syncs.count;
     self->facts.sync_max_us = self->syncs.max_us;
@@ -49,6 +60,7 @@ void cccc_stats_count(struct cccc_bus *bus)
     self->facts.publication_bytes = cccc_followers_lent(&bus->followers);
     self->facts.withheld_publications = bus->followers.withheld_since_start;
     self->facts.dropped_followers = bus->followers.dropped;
+    count_gateway(bus);
 }
 
 void cccc_stats_gather(struct cccc_bus *bus)
@@ -69,7 +81,7 @@ void cccc_stats_gather(struct cccc_bus *bus)
         .rss_bytes = resident_bytes(),
         .groups_degraded = cccc_is_nil(&self->degraded) ? NULL : &self->degraded,
     };
-    if (!cccc_sockets_are_in_place(&bus->sockets))
+    if (!cccc_sockets_are_in_place(&bus->sockets) || !cccc_listener_is_in_place(&bus->gate.local))
         self->facts.degraded = CCCC_STR("a socket file was removed or replaced, so new clients cannot connect; restart the daemon");
     else if (bus->subscriptions.overflowed)
         self->facts.degraded = CCCC_STR("more topic prefixes are subscribed than are kept; publications are no longer filtered");

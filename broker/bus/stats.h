@@ -9,7 +9,7 @@
 struct cccc_bus;
 
 struct cccc_stats {
-    uint64_t requests, refused, acked, published, filtered, commits_failed, shed_subscribers;
+    uint64_t requests, refused, durable, published, filtered, commits_failed, shed_subscribers;
     struct cccc_sync_times syncs;
     uint64_t started_mono_us;
     struct cccc_daemon_facts facts;
@@ -21,4 +21,5 @@ struct cccc_stats {
 void cccc_stats_gather(struct cccc_bus *bus);
 void cccc_stats_count(struct cccc_bus *bus);
 
+/* Free what gathering keeps. */
 void cccc_stats_fini(struct cccc_stats *self);

@@ -72,9 +72,11 @@ void cccc_bus_end(struct cccc_bus *bus)
 {
     bool settled = cccc_ledgers_are_settled(&bus->ledgers) && bus->stores_out == 0;
     cccc_descriptor_remove(bus->vfs, &bus->home);
+    cccc_gate_close(&bus->gate);
     cccc_sockets_close(&bus->sockets);
     cccc_zmq_end();
-    cccc_log(LOG_INFO, "STOPPED", "stopped acked=%" PRIu64, bus->stats.acked);
+    cccc_home_leave(&bus->home);
+    cccc_log(LOG_INFO, "STOPPED", "stopped durable=%" PRIu64, bus->stats.durable);
     if (!settled) {
         /* A thread is in a system call that does not return; joining it would take its time. */
         cccc_log_close();

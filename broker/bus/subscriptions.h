@@ -22,6 +22,7 @@ struct cccc_subscriptions {
     bool overflowed;        /* no longer filters */
 };
 
+/* Forget all. One of zeros is empty and needs no init. */
 void cccc_subscriptions_fini(struct cccc_subscriptions *self);
 /* Take in one message of the XPUB: byte 1 subscribes, byte 0 unsubscribes, anything else is ignored. False when it was a subscription over
  * the cap. */

@@ -13,39 +13,65 @@
 /* ---- what an entry may hold ---- */
 
 static const struct {
-    const char *name, *command;
+    const char *name, *command, *dialogs;
+    uint32_t ready_ms;
 } runtimes[] = {
-#define CCCC_RUNTIME(name, title, executable, command, primary) {#name, command},
+#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, dialogs) {#name, command, dialogs, ready_ms},
 #include "proto/runtimes.def"
 #undef CCCC_RUNTIME
 };
 
 /* The fields of an entry that callers set, in its order. */
-enum field { TITLE, COMMAND, ENV, SCOPE, SUBMIT, ENABLED, RUNNER, RUNTIME, FIELDS };
+enum field { TITLE, COMMAND, ENV, SCOPE, SUBMIT, ENABLED, RUNNER, RUNTIME, PROCESSES, MEMORY, FIELDS };
 
 /* What each may be is in the table of schema.c. */
 static const struct {
     const char *name;
     const char *otherwise; /* of those that are text: the default */
+    bool sparse;           /* kept only where it says something */
 } fields[FIELDS] = {
-    [TITLE] = {"title", ""},        [COMMAND] = {"command", NULL}, [ENV] = {"env", NULL},        [SCOPE] = {"default_scope_key", ""},
-    [SUBMIT] = {"submit", "enter"}, [ENABLED] = {"enabled", NULL}, [RUNNER] = {"runner", "pty"}, [RUNTIME] = {"runtime", "codex"},
+    [TITLE] = {.name = "title", .otherwise = ""},
+    [COMMAND] = {.name = "command"},
+    [ENV] = {.name = "env"},
+    [SCOPE] = {.name = "default_scope_key", .otherwise = ""},
+    [SUBMIT] = {.name = "submit", .otherwise = "enter"},
+    [ENABLED] = {.name = "enabled"},
+    [RUNNER] = {.name = "runner", .otherwise = "pty"},
+    [RUNTIME] = {.name = "runtime", .otherwise = "codex"},
+    [PROCESSES] = {.name = "processes_max", .sparse = true},
+    [MEMORY] = {.name = "memory_mib_max", .sparse = true},
 };
+
+/* Its place in the table, or that of custom, which is the last. */
+static size_t runtime_row(cccc_str_t runtime)
+{
+    size_t i = 0;
+    while (i < sizeof runtimes / sizeof *runtimes - 1 && !cccc_str_is(runtime, runtimes[i].name))
+        i++;
+    return i;
+}
+
+static cccc_value_t split(cccc_arena_t *arena, const char *at, const char *separator)
+{
+    cccc_builder_t b = cccc_array_builder(arena, 6);
+    while (*at != '\0') {
+        size_t n = strcspn(at, separator);
+        cccc_array_add(&b, cccc_string((cccc_str_t){at, n}));
+        at += n + (at[n] != '\0');
+    }
+    return b.value;
+}
 
 static cccc_value_t default_command(cccc_arena_t *arena, cccc_str_t runtime)
 {
-    cccc_builder_t b = cccc_array_builder(arena, 6);
-    const char *at = "";
-    for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
-        if (cccc_str_is(runtime, runtimes[i].name))
-            at = runtimes[i].command;
-    }
-    while (*at != '\0') {
-        size_t n = strcspn(at, " ");
-        cccc_array_add(&b, cccc_string((cccc_str_t){at, n}));
-        at += n + (at[n] == ' ');
-    }
-    return b.value;
+    return split(arena, runtimes[runtime_row(runtime)].command, " ");
+}
+
+void actor_habits(cccc_arena_t *arena, const struct cccc_actor *actor, uint64_t *ready_ms, cccc_value_t *dialogs)
+{
+    size_t row = runtime_row(actor->runtime);
+    *ready_ms = runtimes[row].ready_ms;
+    *dialogs = split(arena, runtimes[row].dialogs, "|");
 }
 
 cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor)
@@ -83,6 +109,8 @@ static cccc_value_t default_value(cccc_arena_t *arena, enum field field)
         return cccc_array_builder(arena, 0).value;
     if (field == ENV)
         return cccc_map_builder(arena, 0).value;
+    if (fields[field].sparse)
+        return cccc_nil();
     return field == ENABLED ? cccc_bool(true) : cccc_text(fields[field].otherwise);
 }
 
@@ -91,10 +119,17 @@ static cccc_value_t default_value(cccc_arena_t *arena, enum field field)
 static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
 {
     cccc_str_t s;
+    int64_t n;
     bool on;
+    cccc_value_t digits;
+    int64_t number;
     *out = default_value(arena, field);
     if (cccc_is_nil(v))
         return CCCC_OK;
+    if (fields[field].otherwise && cccc_as_int(v, &number)) { /* as everywhere where text is wanted */
+        digits = cccc_string(cccc_arena_printf(arena, "%lld", (long long)number));
+        v = &digits;
+    }
     cccc_err_t err = cccc_schema_actor_field(fields[field].name, v, m);
     if (err != CCCC_OK)
         return err;
@@ -102,9 +137,19 @@ static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_
         *out = cccc_bool(cccc_schema_bool(v, &on) && on);
     else if (field == ENV)
         *out = env_value(arena, v);
-    else if (!cccc_as_str(v, &s) || s.len > 0) /* empty text: the default */
+    else if (!fields[field].sparse && (!cccc_as_str(v, &s) || s.len > 0)) /* empty text: the default */
         *out = *v;
+    else if (cccc_as_int(v, &n) && n > 0) /* 0: no limit, which is the default */
+        *out = cccc_int(n);
     return CCCC_OK;
+}
+
+/* The entry with the field's value in it; without it, where that says nothing. */
+static cccc_value_t with_field(cccc_arena_t *arena, const cccc_value_t *entry, enum field field, cccc_value_t value)
+{
+    if (cccc_is_nil(&value))
+        return cccc_map_without(arena, entry, cccc_str(fields[field].name));
+    return cccc_map_with(arena, entry, cccc_str(fields[field].name), value);
 }
 
 /* ---- showing ---- */
@@ -189,13 +234,13 @@ static cccc_err_t draft_check(struct draft *d, struct cccc_errmsg *m)
 {
     cccc_str_t scope = word(d, SCOPE);
     if (scope.len > 0 && config_scope(d->ahead, scope) == NULL)
-        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(scope),
+        return cccc_fail(m, CCCC_E_SCOPE_NOT_ATTACHED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(scope),
                          d->ahead->id);
     if (has_command(d) || !cccc_str_is(word(d, RUNNER), "pty"))
         return CCCC_OK;
     d->values[COMMAND] = default_command(d->call->arena, word(d, RUNTIME));
     if (!has_command(d))
-        return cccc_fail(m, CCCC_E_ACTOR_UPDATE_FAILED, "missing command: a pty actor with runtime custom needs one");
+        return cccc_fail(m, CCCC_E_MISSING_COMMAND, "missing command: a pty actor with runtime custom needs one");
     return CCCC_OK;
 }
 
@@ -204,10 +249,16 @@ static cccc_err_t draft_check(struct draft *d, struct cccc_errmsg *m)
 static cccc_err_t add_arguments(struct draft *d, struct cccc_errmsg *m)
 {
     static const enum cccc_arg_slot slots[FIELDS] = {
-        [TITLE] = CCCC_A_actor_add_title,   [COMMAND] = CCCC_A_actor_add_command,
-        [ENV] = CCCC_A_actor_add_env,       [SCOPE] = CCCC_A_actor_add_default_scope_key,
-        [SUBMIT] = CCCC_A_actor_add_submit, [ENABLED] = CCCC_A_COUNT,
-        [RUNNER] = CCCC_A_actor_add_runner, [RUNTIME] = CCCC_A_actor_add_runtime,
+        [TITLE] = CCCC_A_actor_add_title,
+        [COMMAND] = CCCC_A_actor_add_command,
+        [ENV] = CCCC_A_actor_add_env,
+        [SCOPE] = CCCC_A_actor_add_default_scope_key,
+        [SUBMIT] = CCCC_A_actor_add_submit,
+        [ENABLED] = CCCC_A_COUNT,
+        [RUNNER] = CCCC_A_actor_add_runner,
+        [RUNTIME] = CCCC_A_actor_add_runtime,
+        [PROCESSES] = CCCC_A_actor_add_processes_max,
+        [MEMORY] = CCCC_A_actor_add_memory_mib_max,
     };
     const cccc_value_t nil = cccc_nil();
     for (enum field f = TITLE; f < FIELDS; f++) {
@@ -243,7 +294,7 @@ static cccc_err_t clone_rule(struct draft *d, struct cccc_errmsg *m)
         bool open =
             given == NULL || (cccc_is_array(given) && given->via.array.size == 0) || (cccc_is_map(given) && given->via.map.size == 0);
         if (!open && !cccc_value_eq(&d->values[f], &copy))
-            return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED,
+            return cccc_fail(m, CCCC_E_PERMISSION_DENIED,
                              "permission denied: a foreman adds actors like itself, and %s differs; leave it out, or ask the user",
                              fields[f].name);
         d->values[f] = copy;
@@ -269,12 +320,11 @@ static cccc_err_t add_id(struct draft *d, struct cccc_errmsg *m)
     if (d->id.len == 0)
         d->id = made_id(d);
     if (!actor_id_valid(d->id, m))
-        return CCCC_E_ACTOR_ADD_FAILED;
+        return CCCC_E_INVALID_ACTOR_ID;
     if (config_actor(d->ahead, d->id) != NULL)
-        return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "name already exists: there is an actor %.*s in group %s", CCCC_STR_FMT(d->id),
-                         d->ahead->id);
+        return cccc_fail(m, CCCC_E_EXISTS, "name already exists: there is an actor %.*s in group %s", CCCC_STR_FMT(d->id), d->ahead->id);
     if (d->ahead->config.actor_count >= CCCC_ACTORS_PER_GROUP_MAX)
-        return cccc_fail(m, CCCC_E_ACTOR_ADD_FAILED, "group %s has %d actors, which is as many as it keeps; remove one first", d->ahead->id,
+        return cccc_fail(m, CCCC_E_TOO_LARGE, "group %s has %d actors, which is as many as it keeps; remove one first", d->ahead->id,
                          CCCC_ACTORS_PER_GROUP_MAX);
     return CCCC_OK;
 }
@@ -300,7 +350,8 @@ static cccc_value_t add_data(const struct draft *d)
     cccc_map_add(&entry, "v", cccc_uint(1));
     cccc_map_add(&entry, "id", cccc_string(d->id));
     for (enum field f = TITLE; f < FIELDS; f++)
-        cccc_map_add(&entry, fields[f].name, d->values[f]);
+        if (!cccc_is_nil(&d->values[f]))
+            cccc_map_add(&entry, fields[f].name, d->values[f]);
     cccc_map_add(&entry, "created_at", now);
     cccc_map_add(&entry, "updated_at", now);
     cccc_map_add(&entry, "role", cccc_text(config_foreman(d->ahead) == NULL ? "foreman" : "peer"));
@@ -331,13 +382,13 @@ void op_actor_add(call_t *call)
     if (!permit_by(call, (struct cccc_group *)d->ahead, cccc_arg_str(&call->request.args, CCCC_A_actor_add_by), "user"))
         return;
     struct cccc_errmsg m;
-    cccc_err_t err = permit_in(d->ahead, call->by, CCCC_MAY_ACTOR_ADD, CCCC_STR(""), &m) ? CCCC_OK : CCCC_E_ACTOR_ADD_FAILED;
+    cccc_err_t err = permit_in(d->ahead, call->by, CCCC_MAY_ACTOR_ADD, CCCC_STR(""), &m) ? CCCC_OK : CCCC_E_PERMISSION_DENIED;
     err = err ? err : add_arguments(d, &m);
     err = err ? err : clone_rule(d, &m);
     err = err ? err : add_id(d, &m);
     err = err ? err : draft_check(d, &m);
     if (err != CCCC_OK)
-        call_fail(call, CCCC_E_ACTOR_ADD_FAILED, "%s; nothing was added", m.text);
+        call_fail_cause(call, CCCC_E_ACTOR_ADD_FAILED, err, "%s; nothing was added", m.text);
     else
         change_begin_then(call, CCCC_KIND_ACTOR_ADD, add_data(d), shown_finish, &d->id, added_wait);
 }
@@ -354,7 +405,7 @@ static cccc_value_t update_data(struct draft *d, const struct cccc_actor *actor,
     for (enum field f = TITLE; f < FIELDS; f++) {
         if (cccc_get(patch, fields[f].name) != NULL)
             cccc_map_add(&touched, fields[f].name, d->values[f]);
-        entry = cccc_map_with(arena, &entry, cccc_str(fields[f].name), d->values[f]);
+        entry = with_field(arena, &entry, f, d->values[f]);
     }
     entry = cccc_map_with(arena, &entry, CCCC_STR("updated_at"), cccc_string(cccc_arena_str(arena, cccc_str(ts))));
     cccc_map_add(&data, "actor_id", cccc_string(d->id));
@@ -381,10 +432,27 @@ static cccc_err_t patched(struct draft *d, const struct cccc_actor *actor, const
     return draft_check(d, m);
 }
 
+/* Whether it takes part was said: its program follows, and the answer waits for that. */
+static void updated_wait(call_t *call)
+{
+    const struct change *change = call->state;
+    cccc_str_t id = *(const cccc_str_t *)change->own;
+    const struct cccc_actor *actor = config_actor(call->group, id);
+    struct cccc_runtime *runtime = runtime_find(call->group, id);
+    bool starts = actor && actor->enabled && call->group->config.running;
+    if (runtime && starts)
+        runtime_encourage(runtime, RUNTIME_ASKED);
+    runtimes_reconcile(call->core, call->group);
+    if (runtime && runtime_lives(runtime))
+        runtime_await(call, runtime, !starts, change_reply);
+    else
+        change_reply(call);
+}
+
 void op_actor_update(call_t *call)
 {
-    static const char *const known[] = {"role",   "title",   "command", "env",     "default_scope_key",
-                                        "submit", "enabled", "runner",  "runtime", NULL};
+    static const char *const known[] = {"role",    "title",  "command", "env",           "default_scope_key", "submit",
+                                        "enabled", "runner", "runtime", "processes_max", "memory_mib_max",    NULL};
     const struct cccc_args *args = &call->request.args;
     if (!call_group(call, CCCC_A_actor_update_group_id))
         return;
@@ -397,20 +465,24 @@ void op_actor_update(call_t *call)
     const struct cccc_actor *actor = config_actor(ahead, d->id);
     struct cccc_errmsg m;
     if (!permit_in(ahead, call->by, CCCC_MAY_ACTOR_UPDATE, d->id, &m)) {
-        call_fail(call, CCCC_E_ACTOR_UPDATE_FAILED, "%s", m.text);
+        call_fail_cause(call, CCCC_E_ACTOR_UPDATE_FAILED, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
     if (actor == NULL) {
-        call_fail(call, CCCC_E_ACTOR_UPDATE_FAILED, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(d->id), ahead->id);
+        call_fail_cause(call, CCCC_E_ACTOR_UPDATE_FAILED, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s",
+                        CCCC_STR_FMT(d->id), ahead->id);
         return;
     }
     if (!patch_checked(call, patch, known))
         return;
     cccc_err_t err = patched(d, actor, patch, &m);
-    if (err != CCCC_OK)
+    if (err == CCCC_E_SCOPE_NOT_ATTACHED || err == CCCC_E_MISSING_COMMAND)
+        call_fail_cause(call, CCCC_E_ACTOR_UPDATE_FAILED, err, "%s; nothing was changed", m.text);
+    else if (err != CCCC_OK)
         call_fail(call, err, "%s; nothing was changed", m.text);
     else
-        change_begin(call, CCCC_KIND_ACTOR_UPDATE, CCCC_STR(""), update_data(d, actor, patch), shown_finish, &d->id);
+        change_begin_then(call, CCCC_KIND_ACTOR_UPDATE, update_data(d, actor, patch), shown_finish, &d->id,
+                          cccc_get(patch, fields[ENABLED].name) ? updated_wait : NULL);
 }
 
 /* ---- actor_remove ---- */
@@ -453,11 +525,12 @@ void op_actor_remove(call_t *call)
     cccc_str_t id = cccc_arg_str(args, CCCC_A_actor_remove_actor_id);
     struct cccc_errmsg m;
     if (!permit_in(ahead, call->by, CCCC_MAY_ACTOR_REMOVE, id, &m)) {
-        call_fail(call, CCCC_E_ACTOR_REMOVE_FAILED, "%s", m.text);
+        call_fail_cause(call, CCCC_E_ACTOR_REMOVE_FAILED, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
     if (config_actor(ahead, id) == NULL) {
-        call_fail(call, CCCC_E_ACTOR_REMOVE_FAILED, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
+        call_fail_cause(call, CCCC_E_ACTOR_REMOVE_FAILED, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s",
+                        CCCC_STR_FMT(id), ahead->id);
         return;
     }
     cccc_builder_t data = cccc_map_builder(call->arena, 3);

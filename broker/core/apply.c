@@ -43,7 +43,7 @@ static struct cccc_reader *reader_make(struct cccc_group *group, cccc_str_t id)
     CCCC_ASSERT(reader && text, "(out of memory)");
     copy_text(text, id.len + 1, id);
     reader->id = text;
-    reader->runtime = runtime_find(group, id);
+    reader->runtime = runtime_entry(group, id);
     reader_link(group, reader, id.len);
     return reader;
 }
@@ -59,6 +59,7 @@ static void reader_free(struct cccc_reader *reader)
 static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
 {
     obligations_forget_debtor(group, reader);
+    runtime_reset(group, cccc_str(reader->id));
     HASH_DELETE(hh, group->readers, reader); /* NOLINT(clang-analyzer-unix.Malloc): the table goes with its last entry only */
     reader_free(reader);
 }
@@ -88,6 +89,7 @@ static void reader_join(struct cccc_group *group, cccc_str_t id, const struct cc
     struct cccc_reader *reader = reader_find(group, id);
     if (reader)
         reader_drop(group, reader);
+    runtime_reset(group, id);
     reader = reader_make(group, id);
     /* An actor that was here before has followers still: for them nothing was published between this event and the next one addressed to it, but
      * something may have been before. */
@@ -245,7 +247,8 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
     /* Live, the table has the client_id since the event was decided. */
     cccc_str_t client_id = group->folding ? field_str(event, MESSAGE_CLIENT_ID) : CCCC_STR("");
     bool forgotten = CCCC_MUTANT_IS(DEDUPE_FORGOTTEN) && group->folding;
-    if (!forgotten && client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX && event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
+    if (!forgotten && event->seq > group->sealed.last && client_id.len > 0 && client_id.len <= CCCC_CLIENT_ID_BYTES_MAX &&
+        event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
     bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;
     cccc_str_t reply_to = field_str(event, MESSAGE_REPLY_TO);
@@ -390,9 +393,11 @@ void group_fini(struct cccc_group *group)
     obligations_destroy(&group->obligations);
     expiries_fini(group);
     dedupe_destroy(&group->foreign_ids);
+    sealed_fini(&group->sealed);
     runtimes_forget_ledger(group);
     relays_fini(group);
     legacy_fini(group);
+    gaps_fini(group);
     cccc_arena_destroy(&group->document_arena);
     cccc_arena_destroy(&group->config_arena);
     free(group->offline);
@@ -491,15 +496,17 @@ bool readers_load(struct cccc_group *group, const cccc_value_t *v)
 
 void tables_save(const struct cccc_group *group, cccc_buf_t *out)
 {
-    cccc_pack_array(out, 2);
+    cccc_pack_array(out, 3);
+    cccc_pack_uint(out, group->sealed.last);
     dedupe_save(group->dedupe, group->head_seq, out);
     dedupe_save(group->foreign_ids, group->head_seq, out);
 }
 
 bool tables_load(struct cccc_group *group, const cccc_value_t *v)
 {
-    const cccc_value_t *row = snapshot_row(v, 2);
-    return row && dedupe_load(group->dedupe, &row[0], group->head_seq) && dedupe_load(group->foreign_ids, &row[1], group->head_seq);
+    const cccc_value_t *row = snapshot_row(v, 3);
+    return row && cccc_as_uint(&row[0], &group->sealed.last) && group->sealed.last < group->head_seq &&
+           dedupe_load(group->dedupe, &row[1], group->head_seq) && dedupe_load(group->foreign_ids, &row[2], group->head_seq);
 }
 
 /* ---- the whole as a value ---- */

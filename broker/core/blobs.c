@@ -270,11 +270,15 @@ void uploads_drop_all(struct cccc_core *core)
         upload_remove(&core->uploads);
 }
 
-static uint32_t upload_count(const struct cccc_core *core)
+/* Uploads under way: of all groups, and of this one. */
+static uint32_t upload_count(const struct cccc_core *core, const struct cccc_group *group, uint32_t *of_group)
 {
     uint32_t count = 0;
-    for (const struct cccc_upload *upload = core->uploads; upload; upload = upload->next)
+    *of_group = 0;
+    for (const struct cccc_upload *upload = core->uploads; upload; upload = upload->next) {
         count++;
+        *of_group += upload->slot == group->slot;
+    }
     return count;
 }
 
@@ -352,8 +356,10 @@ static void put_end(call_t *call, struct cccc_upload *upload)
 static void put_stored(call_t *call)
 {
     const struct put *put = call->state;
-    struct cccc_upload *upload = *put_upload(call);
+    struct cccc_upload **at = put_upload(call), *upload = *at;
     if (call->stored.err) {
+        if (upload && !upload->begun)
+            upload_drop(call->core, at);
         put_failed(call, "the piece could not be stored");
         return;
     }
@@ -370,49 +376,65 @@ static void put_stored(call_t *call)
         put_answer(call, upload->received, false);
 }
 
-static void put_piece(call_t *call, struct cccc_upload *upload)
+/* A new upload for the first piece; NULL: there are too many, and the call was failed. */
+static struct cccc_upload *put_open(call_t *call)
 {
     const struct put *put = call->state;
-    uint64_t end = put->offset + put->data.len;
-    if (end > put->total || put->total != upload->total) {
-        put_conflict(call, upload->received, "the piece does not fit the announced size");
-    } else if (upload_is_busy(call->core, upload)) {
-        call_fail(call, CCCC_E_BUSY, "another piece of this file is being stored; send pieces one after the other");
-    } else if (upload->begun && upload->received == upload->total) {
-        put_end(call, upload);
-    } else if (end <= upload->received && put->total > 0) {
-        put_answer(call, upload->received, false);
-    } else if (put->offset != upload->received) {
-        put_conflict(call, upload->received, "the piece does not begin where the last one ended");
-    } else {
-        struct cccc_store store = store_new(CCCC_STORE_BLOB_PIECE, call->group, put->sha256, put->data.len);
-        store.data = cccc_arena_str(store.arena, put->data);
-        store.offset = put->offset;
-        store.total = put->total;
-        call_store(call, &store, put_stored);
-        upload->ticket = call->ticket;
+    uint32_t of_group, of_all = upload_count(call->core, call->group, &of_group);
+    bool group_full = of_group >= CCCC_BLOB_UPLOADS_PER_GROUP_MAX;
+    if (group_full || of_all >= CCCC_BLOB_UPLOADS_MAX) {
+        call_fail(call, CCCC_E_BUSY,
+                  "%d uploads%s are under way; try again when one has ended. One that nobody continues is dropped after %d seconds",
+                  group_full ? CCCC_BLOB_UPLOADS_PER_GROUP_MAX : CCCC_BLOB_UPLOADS_MAX, group_full ? " of this group" : "",
+                  CCCC_BLOB_UPLOAD_IDLE_S);
+        return NULL;
     }
+    struct cccc_upload *upload = calloc(1, sizeof *upload);
+    CCCC_ASSERT(upload, "(out of memory)");
+    upload->slot = call->group->slot;
+    memcpy(upload->sha256, put->sha256.ptr, SHA_CHARS);
+    upload->total = put->total;
+    upload->next = call->core->uploads;
+    call->core->uploads = upload;
+    return upload;
 }
 
-static void put_begin(call_t *call)
+static void put_store(call_t *call, struct cccc_upload *upload)
+{
+    const struct put *put = call->state;
+    if (!upload)
+        upload = put_open(call);
+    if (!upload)
+        return;
+    struct cccc_store store = store_new(CCCC_STORE_BLOB_PIECE, call->group, put->sha256, put->data.len);
+    store.data = cccc_arena_str(store.arena, put->data);
+    store.offset = put->offset;
+    store.total = upload->total = put->total;
+    call_store(call, &store, put_stored);
+    upload->ticket = call->ticket;
+    upload->touched_mono_us = call->core->now->mono_us;
+}
+
+/* An upload of which nothing was stored yet may be announced anew, with another size. */
+static void put_piece(call_t *call)
 {
     const struct put *put = call->state;
     struct cccc_upload *upload = *put_upload(call);
-    if (!upload && upload_count(call->core) >= CCCC_BLOB_UPLOADS_MAX) {
-        call_fail(call, CCCC_E_BUSY, "%d uploads are under way; try again when one has ended", CCCC_BLOB_UPLOADS_MAX);
-        return;
+    uint64_t received = upload ? upload->received : 0, end = put->offset + put->data.len;
+    bool announced = upload && (upload->begun || upload_is_busy(call->core, upload));
+    if (end > put->total || (announced && put->total != upload->total)) {
+        put_conflict(call, received, "the piece does not fit the announced size");
+    } else if (upload && upload_is_busy(call->core, upload)) {
+        call_fail(call, CCCC_E_BUSY, "another piece of this file is being stored; send pieces one after the other");
+    } else if (upload && upload->begun && received == upload->total) {
+        put_end(call, upload);
+    } else if (end <= received && put->total > 0) {
+        put_answer(call, received, false);
+    } else if (put->offset != received) {
+        put_conflict(call, received, "the piece does not begin where the last one ended");
+    } else {
+        put_store(call, upload);
     }
-    if (!upload) {
-        upload = calloc(1, sizeof *upload);
-        CCCC_ASSERT(upload, "(out of memory)");
-        upload->slot = call->group->slot;
-        memcpy(upload->sha256, put->sha256.ptr, SHA_CHARS);
-        upload->total = put->total;
-        upload->next = call->core->uploads;
-        call->core->uploads = upload;
-    }
-    upload->touched_mono_us = call->core->now->mono_us;
-    put_piece(call, upload);
 }
 
 /* Is the whole file there already? Then there is nothing to send. */
@@ -427,7 +449,7 @@ static void put_looked_up(call_t *call)
             upload_remove(put_upload(call));
         put_answer(call, put->total, true);
     } else {
-        put_begin(call);
+        put_piece(call);
     }
 }
 
@@ -460,7 +482,7 @@ void op_blob_put(call_t *call)
     call->state = put;
     const struct cccc_upload *upload = *put_upload(call);
     if (upload && !(upload->begun && upload->received == upload->total))
-        put_begin(call);
+        put_piece(call);
     else if (!upload && put->offset > 0)
         put_conflict(call, 0, "there is no such upload");
     else

@@ -70,6 +70,16 @@ void call_fail(call_t *call, cccc_err_t err, const char *fmt, ...)
     va_end(args);
 }
 
+void call_fail_cause(call_t *call, cccc_err_t err, cccc_err_t cause, const char *fmt, ...)
+{
+    cccc_builder_t details = cccc_map_builder(call->arena, 1);
+    cccc_map_add(&details, "cause", cccc_text(cccc_err_code(cause)));
+    va_list args;
+    va_start(args, fmt);
+    fail(call, err, &details.value, fmt, args);
+    va_end(args);
+}
+
 void call_fail_details(call_t *call, cccc_err_t err, cccc_value_t details, const char *fmt, ...)
 {
     va_list args;
@@ -300,6 +310,16 @@ static void store_effect(struct cccc_core *core, struct cccc_store *store, cccc_
 void call_store(call_t *call, struct cccc_store *store, call_next_fn next)
 {
     store_effect(call->core, store, next ? call_park(call, next) : 0);
+}
+
+void call_keep(call_t *call, struct cccc_group *group, enum cccc_keep what, bool force, call_next_fn next)
+{
+    cccc_ticket_t ticket = call_park(call, next);
+    struct cccc_effect *effect = core_effect(call->core, CCCC_DO_KEEP);
+    effect->slot = group->slot;
+    effect->ticket = ticket;
+    effect->keep.what = what;
+    effect->keep.force = force;
 }
 
 void core_store(struct cccc_core *core, struct cccc_store *store)

@@ -14,6 +14,7 @@ typedef void (*call_next_fn)(call_t *call);
 struct cccc_call {
     struct cccc_core *core;
     uint64_t conn;
+    bool gateway; /* as in struct cccc_call_input */
     struct cccc_peer peer;
     struct cccc_request request;
     cccc_arena_t *arena;                 /* owns the frame, the arguments and all that handlers make */
@@ -54,6 +55,8 @@ struct cccc_call {
 
 /* Answer with an error. printf-like message: what, why, what next. */
 void call_fail(call_t *call, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same where CCCC 0.4.0 has one code for several causes: details say which one it was. */
+void call_fail_cause(call_t *call, cccc_err_t err, cccc_err_t cause, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same with details (a map in the arena). */
 void call_fail_details(call_t *call, cccc_err_t err, cccc_value_t details, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Answer with `result`, a map. Adds `ignored` when arguments were, and nothing else. */
@@ -79,6 +82,8 @@ void call_wait(call_t *call, struct cccc_pending *pending, call_next_fn next);
 void call_read(call_t *call, struct cccc_group *group, const struct cccc_read_query *query, call_next_fn next);
 /* Park until the file work is done. Takes store->arena (make one with cccc_arena_new; deep-copy into it). next NULL: nobody waits; call goes on. */
 void call_store(call_t *call, struct cccc_store *store, call_next_fn next);
+/* Park until the executor has done that with the group's ledger; `stored` says how it went. */
+void call_keep(call_t *call, struct cccc_group *group, enum cccc_keep what, bool force, call_next_fn next);
 /* File work nobody waits for. Takes store->arena. */
 void core_store(struct cccc_core *core, struct cccc_store *store);
 
@@ -100,6 +105,7 @@ bool call_read_event(call_t *call, uint32_t index, struct cccc_event *out);
 
 /* ---- effects and helpers ---- */
 
+/* One more effect, of zeros but for its kind, at the end of those collected; valid until the next one. */
 struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind);
 /* What every input of the core begins and ends with. */
 void core_begin_input(struct cccc_core *core, const struct cccc_moment *now);
@@ -198,6 +204,16 @@ uint64_t dedupe_count(const struct cccc_dedupe *self);
 void dedupe_prepare(const struct cccc_dedupe *self, uint64_t hash);
 /* Candidates for `hash` (a hit must be confirmed on the line); returns how many were written to `seqs`. */
 uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *seqs, uint32_t max);
+
+/* Forget pairs with seqs of at most `seq`. */
+void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq);
+
+/* ---- sealed.c ---- */
+/* Segments behind event `through` that may hold the hash: their first seqs, in the arena; how many. */
+uint32_t sealed_may_have(const struct cccc_sealed *self, uint64_t hash, uint64_t through, cccc_arena_t *arena, uint64_t **firsts);
+/* See that all filters together stay within CLIENT_ID_FILTER_BYTES_MAX: the oldest ones of this group go. */
+void sealed_fit(struct cccc_core *core, struct cccc_group *group);
+void sealed_fini(struct cccc_sealed *self);
 
 /* ---- ids.c ---- */
 /* Reference 1.3, in its order of checks; *why says which failed. */

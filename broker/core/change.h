@@ -57,11 +57,19 @@ cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, c
  * CCCC_E_NOT_FOUND: no setting is kept there. */
 cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t *v, bool *clamped, struct cccc_errmsg *m);
 
+/* ---- observability.c ---- */
+
+/* All of them, defaults filled in; a map in the arena. */
+cccc_value_t observability_effective(cccc_arena_t *arena, const struct cccc_core *core);
+/* False: the call was failed. */
+bool observability_developer(call_t *call);
+
 /* ---- groups.c ---- */
 
 /* The data of a group.create, with the automation every new group starts with (reference 1.4). */
 cccc_value_t group_create_data(cccc_arena_t *arena, cccc_str_t title, cccc_str_t topic);
-/* The group of that id, or a new empty place for it. NULL: the call was failed (too many groups, offline, being read). */
+/* The group of that id, or a new empty place for it. NULL: the call was failed (too many groups, offline, being read,
+ * or registered and gone: another group of that id would take its place). */
 struct cccc_group *group_place(call_t *call, cccc_str_t id);
 
 /* ---- scopes.c ---- */
@@ -74,7 +82,7 @@ cccc_str_t scopes_said(cccc_arena_t *arena, const struct cccc_group *group);
 /* ---- groups.c: lists ---- */
 
 /* Everything a `groups` row and a `status` row have in common goes into `row`. */
-void group_row(cccc_builder_t *row, const struct cccc_group *group);
+void group_row(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group);
 /* Unread events of a reader: both lanes; 0 when nobody reads under that id. */
 uint64_t reader_unread(const struct cccc_group *group, cccc_str_t id);
 /* What a reader owes: open obligations. */
@@ -93,6 +101,8 @@ cccc_value_t actor_shown(cccc_arena_t *arena, const struct cccc_actor *actor);
 /* Ids of the enabled actors; array in the arena. */
 /* The command to run: the entry's, or its runtime's; array in the arena, empty when there is none. */
 cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor);
+/* What its runtime is like: when it may be typed at, and how lines of its own questions begin. */
+void actor_habits(cccc_arena_t *arena, const struct cccc_actor *actor, uint64_t *ready_ms, cccc_value_t *dialogs);
 cccc_value_t actors_enabled(cccc_arena_t *arena, const struct cccc_group *group);
 
 /* ---- registry.c, active.c ---- */
@@ -102,6 +112,10 @@ struct cccc_group *registry_default(struct cccc_core *core, cccc_str_t scope_key
 void registry_set_default(struct cccc_core *core, cccc_str_t scope_key, cccc_str_t group_id);
 /* Forget the default of one scope, if it names this group. */
 void registry_drop_default(struct cccc_core *core, cccc_str_t scope_key, const struct cccc_group *group);
+/* Does registry.json have an entry of that id, whether or not the group is there? */
+bool registry_has(const struct cccc_core *core, cccc_str_t group_id);
+/* The scope's default, when that is registered and not there; "" otherwise. */
+cccc_str_t registry_lost_default(struct cccc_core *core, cccc_str_t scope_key);
 /* Forget the group's entry and every default that names it. */
 void registry_forget(struct cccc_core *core, cccc_str_t group_id);
 /* registry.json as it should be now, in the arena. */

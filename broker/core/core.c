@@ -101,6 +101,7 @@ static void effect_drop(struct cccc_effect *effect)
         cccc_arena_destroy(&effect->store.arena);
         break;
     case CCCC_DO_APPEND:
+    case CCCC_DO_KEEP:
     case CCCC_DO_REFOLD:
     case CCCC_DO_LOG:
     case CCCC_DO_SHUTDOWN:
@@ -264,6 +265,7 @@ static call_t *call_new(struct cccc_core *core, const struct cccc_call_input *in
     memset(call, 0, sizeof *call);
     call->core = core;
     call->conn = input->conn;
+    call->gateway = input->gateway;
     call->peer = input->peer;
     call->request = input->request;
     call->arena = input->arena;
@@ -469,6 +471,7 @@ void cccc_core_durable(cccc_core_t *self, const struct cccc_moment *now, cccc_sl
     while (group->pending && group->pending->event.seq <= seq) {
         struct cccc_pending *p = pending_pop(self, group);
         prefetch_after(p);
+        self->acked_count += p->call && p->call->conn != 0;
         apply_event(self, group, &p->event, p->kind);
         if (!CCCC_MUTANT_IS(PUBLISH_BEFORE_COMMIT))
             publish_event(self, group, p);
@@ -645,6 +648,7 @@ cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from)
     runtimes_carry(group, folded);
     group_exchange(group, folded);
     runtimes_sync(group);
+    sealed_fit(self, group);
     for (size_t i = 0; i < (*from)->effect_count; i++) {
         CCCC_ASSERT((*from)->effects[i].kind == CCCC_DO_LOG, "(a fold wants effect %d)", (int)(*from)->effects[i].kind);
         *core_effect(self, CCCC_DO_LOG) = (*from)->effects[i];
@@ -672,6 +676,7 @@ void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap)
 {
     struct cccc_group *group = self->groups[slot];
+    gaps_add(group, gap);
     core_log(self, 4, "LEDGER-GAP", "the ledger has a gap; cccc doctor says more group=%s from_seq=%llu to_seq=%llu reason=%s", group->id,
              (unsigned long long)gap->from_seq, (unsigned long long)gap->to_seq, gap->reason);
 }
@@ -700,6 +705,7 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     else
         legacy_fini(group);
     runtimes_sync(group);
+    runtimes_boot(group);
     runtimes_changed(self, group);
     group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
     core_end_input(self);
@@ -792,6 +798,7 @@ void cccc_core_destroy(cccc_core_t **self)
     for (size_t i = 0; i < core->effect_count; i++)
         effect_drop(&core->effects[i]);
     cccc_arena_destroy(&core->registry_arena);
+    cccc_arena_destroy(&core->settings_arena);
     cccc_buf_fini(&core->scratch);
     free(core->groups);
     free(core->effects);

@@ -43,6 +43,7 @@ struct cccc_moment {
 /* A request that passed cccc_request_read. Takes `arena`, which holds the frame's bytes too, also on error. */
 struct cccc_call_input {
     uint64_t conn; /* the executor's name for where the reply goes; not 0, never used twice */
+    bool gateway;  /* the client speaks lines of JSON, and takes us for CCCC 0.4.0 */
     struct cccc_peer peer;
     struct cccc_request request;
     cccc_arena_t *arena;
@@ -55,9 +56,10 @@ struct cccc_daemon_facts {
     int32_t pid;
     uint64_t started_mono_us;
     uint64_t epoch;
-    uint64_t requests, acked, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
+    uint64_t requests, durable, events_published, syncs, sync_p50_us, sync_p99_us, sync_max_us;
     uint64_t queued_replies, dropped_peers, shed_connections, subscriptions;
     uint64_t publication_bytes, withheld_publications, dropped_followers;
+    uint64_t gateway_connections, gateway_streams, gateway_requests, gateway_shed;
     uint64_t fds, rss_bytes;
     const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
     cccc_str_t degraded;                 /* one sentence, or "" */
@@ -69,7 +71,12 @@ struct cccc_ledger_policy {
     uint64_t keep_tail_lines;  /* so many of its newest lines stay in it */
 };
 
+/* The name of the i-th setting a group has (group_settings_update), or NULL behind the last. */
+const char *cccc_core_setting_name(size_t i);
+
+/* A core without groups, followed by everybody (cccc_core_followed). */
 cccc_core_t *cccc_core_new(void);
+/* Answers nobody. Takes and nulls. */
 void cccc_core_destroy(cccc_core_t **self);
 
 /* Effects are collected inside the core until taken. Every call below may add some. */
@@ -98,17 +105,30 @@ void cccc_core_stop(cccc_core_t *self);
 /* True when nothing is pending or parked. */
 bool cccc_core_is_quiet(const cccc_core_t *self);
 
+/* Sealed segments have come behind those known: their client ids are looked for in the filters, which are taken, and in segments; no longer in a table. */
+void cccc_core_sealed(cccc_core_t *self, cccc_slot_t slot, const struct cccc_sealed_ids *rows, uint32_t count);
+/* The filter of a segment that had none. Takes it. */
+void cccc_core_id_filter(cccc_core_t *self, cccc_slot_t slot, struct cccc_id_filter *filter);
+/* First seqs of the segments that have none: array in the arena; how many. */
+uint32_t cccc_core_unfiltered(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena, uint64_t **firsts);
+uint64_t cccc_core_sealed_last(const cccc_core_t *self, cccc_slot_t slot);
+
 /* Is the group's state such that it may be saved now: the fold of its ledger up to its head (*seq), and nothing else? */
 bool cccc_core_snapshot_due(const cccc_core_t *self, cccc_slot_t slot, uint64_t *seq);
 /* Append that state to `out`, for cccc_core_fold_snapshot. Takes about as long as copying it. */
 void cccc_core_snapshot(const cccc_core_t *self, cccc_slot_t slot, cccc_buf_t *out);
 
+/* How the group's ledger is to be kept, from its settings as they are now. */
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 
 /* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
+/* settings.yaml as read from disk (a map, or nil), before the first request. */
+void cccc_core_load_settings(cccc_core_t *self, const cccc_value_t *settings);
+/* The level of the log that they ask for, as syslog. */
+int cccc_core_log_level(const cccc_core_t *self);
 /* The folder of this group is in the trash and no longer in groups/, so what the registry still says of it is forgotten: a stop came between the two.
  * Behind load_home. */
 void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id);
@@ -127,6 +147,10 @@ void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 /* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of
  * another version, damaged, or group.yaml was edited before it): begin again. */
 bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len);
+/* Events up to `last` are in sealed segments, so that their client ids are not kept here. Before the first event, or behind fold_snapshot: false when the snapshot is of a
+ * ledger of which more was sealed, begin again then. */
+bool cccc_core_fold_sealed(cccc_core_t *self, cccc_slot_t slot, uint64_t last);
+/* The next event of its ledger; or that the ones in between cannot be read, which inboxes name from then on. */
 void cccc_core_fold(cccc_core_t *self, cccc_slot_t slot, const struct cccc_event *event);
 void cccc_core_fold_gap(cccc_core_t *self, cccc_slot_t slot, const struct cccc_gap *gap);
 /* Take over a group that was begun and folded in a core of its own (`from`, which is destroyed): its slot here, to be ended here. That core may have
@@ -144,6 +168,7 @@ enum cccc_effect_kind {
     CCCC_DO_REPLY,   /* send `bytes` to `conn`; takes them */
     CCCC_DO_PUBLISH, /* publish `bytes` under `topic`; shares them (cccc_bytes) */
     CCCC_DO_STORE,   /* do the file work `store`; then cccc_core_store_done(ticket) when ticket != 0 */
+    CCCC_DO_KEEP,    /* do `keep` with the ledger of `slot`; then cccc_core_store_done(ticket) */
     CCCC_DO_REFOLD,  /* close the ledger of `slot`, open it again, fold it */
     CCCC_DO_LOG,     /* write a log record */
     CCCC_DO_SHUTDOWN /* stop once replies are out */
@@ -184,6 +209,8 @@ enum cccc_store_kind {
                                * with it, and hands these over once it knows the holder (cccc_holder_launch) */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
+    CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
+    CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */
 };
@@ -197,6 +224,10 @@ struct cccc_store {
     uint64_t offset, total;
     cccc_arena_t *arena; /* owns all of the above; goes with the effect */
 };
+
+/* SNAPSHOT yields {path, size_bytes, seq}; busy: not now. SEAL yields {from_seq, to_seq, archived_lines, kept_lines, bytes, sealed_bytes, segments}, or {skipped: why, size_bytes,
+ * total_lines}. */
+enum cccc_keep { CCCC_KEEP_SNAPSHOT, CCCC_KEEP_SEAL };
 
 struct cccc_effect {
     enum cccc_effect_kind kind;
@@ -223,6 +254,10 @@ struct cccc_effect {
             cccc_bytes_t *bytes;
         } publish;
         struct cccc_store store;
+        struct {
+            enum cccc_keep what;
+            bool force; /* SEAL: although ledger.jsonl is small */
+        } keep;
         struct {
             int level;
             const char *id, *fmt;

@@ -17,12 +17,12 @@ static const struct cccc_daemon_facts *facts_of(const struct cccc_core *core)
 }
 
 /* What ping, status and the counters begin with. */
-static void add_identity(cccc_builder_t *b, struct cccc_core *core)
+static void add_identity(cccc_builder_t *b, struct cccc_core *core, const char *version)
 {
     const struct cccc_daemon_facts *facts = facts_of(core);
     char ts[28];
     core_ts(core, ts);
-    cccc_map_add(b, "version", cccc_text(text_or_empty(facts->version)));
+    cccc_map_add(b, "version", cccc_text(text_or_empty(version)));
     cccc_map_add(b, "pid", cccc_int(facts->pid));
     cccc_map_add(b, "ts", cccc_string(cccc_arena_str(b->arena, cccc_str(ts))));
     cccc_map_add(b, "epoch", cccc_uint(facts->epoch));
@@ -44,7 +44,8 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
         uint64_t value;
     } figures[] = {
         {"requests", facts->requests},
-        {"acked", facts->acked},
+        {"acked", core->acked_count},
+        {"durable", facts->durable},
         {"events_published", facts->events_published},
         {"syncs", facts->syncs},
         {"sync_p50_us", facts->sync_p50_us},
@@ -57,6 +58,10 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
         {"publication_bytes", facts->publication_bytes},
         {"withheld_publications", facts->withheld_publications},
         {"dropped_followers", facts->dropped_followers},
+        {"gateway_connections", facts->gateway_connections},
+        {"gateway_streams", facts->gateway_streams},
+        {"gateway_requests", facts->gateway_requests},
+        {"gateway_shed", facts->gateway_shed},
         {"fds", facts->fds},
         {"rss_bytes", facts->rss_bytes},
         {"pending_events", core->pending_count},
@@ -74,8 +79,13 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
 
 void op_ping(call_t *call)
 {
-    cccc_builder_t result = cccc_map_builder(call->arena, 8), capabilities = cccc_map_builder(call->arena, 2);
-    add_identity(&result, call->core);
+    cccc_builder_t result = cccc_map_builder(call->arena, 12), capabilities = cccc_map_builder(call->arena, 2);
+    cccc_builder_t implementation = cccc_map_builder(call->arena, 2);
+    const char *version = facts_of(call->core)->version;
+    cccc_map_add(&implementation, "name", cccc_text("cccc"));
+    cccc_map_add(&implementation, "version", cccc_text(text_or_empty(version)));
+    add_identity(&result, call->core, call->gateway ? CCCC_IPC_VERSION : version);
+    cccc_map_add(&result, "implementation", implementation.value);
     cccc_map_add(&capabilities, "events_stream", cccc_bool(true));
     cccc_map_add(&capabilities, "xpub", cccc_bool(true));
     cccc_map_add(&result, "ipc_v", cccc_uint(1));
@@ -106,7 +116,7 @@ static cccc_value_t status_row(call_t *call, struct cccc_group *group)
     cccc_builder_t row = cccc_map_builder(call->arena, 12);
     cccc_map_add(&row, "group_id", cccc_text(group->id));
     cccc_map_add(&row, "title", cccc_string(group->config.title));
-    group_row(&row, group);
+    group_row(call->core, &row, group);
     cccc_map_add(&row, "pending", cccc_uint(group->pending_count));
     return row.value;
 }
@@ -122,7 +132,7 @@ static void status_of_group(call_t *call)
     }
     cccc_builder_t result = cccc_map_builder(call->arena, 8);
     cccc_value_t row = status_row(call, group);
-    add_identity(&result, call->core);
+    add_identity(&result, call->core, facts_of(call->core)->version);
     row = cccc_map_with(call->arena, &row, CCCC_STR("readers"), readers_value(call->arena, group));
     cccc_map_add(&result, "group", row);
     cccc_map_add(&result, "as_of_seq", cccc_uint(group->head_seq));
@@ -137,7 +147,7 @@ void op_status(call_t *call)
     }
     bool more;
     cccc_builder_t result = cccc_map_builder(call->arena, 32);
-    add_identity(&result, call->core);
+    add_identity(&result, call->core, facts_of(call->core)->version);
     cccc_map_add(&result, "home", cccc_text(text_or_empty(facts_of(call->core)->home)));
     add_figures(&result, call->core);
     cccc_map_add(&result, "groups", groups_array(call, status_row, &more));
@@ -171,7 +181,7 @@ void daemon_tick(struct cccc_core *core)
     cccc_arena_t *arena = cccc_arena_new(4096);
     cccc_builder_t b = cccc_map_builder(arena, 32);
     cccc_buf_t packed;
-    add_identity(&b, core);
+    add_identity(&b, core, facts_of(core)->version);
     add_figures(&b, core);
     cccc_buf_init(&packed);
     cccc_pack_value(&packed, &b.value);

@@ -7,6 +7,7 @@
  * Thread: the core's. */
 #include "broker/core/snapshot.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 #define SLOTS_MIN         64u
@@ -78,8 +79,7 @@ void dedupe_destroy(struct cccc_dedupe **self)
 
 uint64_t dedupe_hash(cccc_str_t by, cccc_str_t client_id)
 {
-    uint64_t hash = cccc_hash64(cccc_hash64(0, by), client_id);
-    return hash ? hash : 1;
+    return cccc_hash64_pair(by, client_id);
 }
 
 /* Put an entry behind its home; the table has room. */
@@ -130,6 +130,24 @@ void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
     self->used++;
 }
 
+void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq)
+{
+    struct cccc_dedupe old = *self;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < old.slots; i++)
+        left += entry_seq(&old.entries[i]) > seq;
+    if (left == old.used)
+        return;
+    *self = (struct cccc_dedupe){.used = left};
+    if (left > 0)
+        table_alloc(self, left + left / 4 + SLOTS_MIN);
+    for (uint32_t i = 0; i < old.slots && left > 0; i++) {
+        if (entry_seq(&old.entries[i]) > seq)
+            put(self, old.entries[i]);
+    }
+    free(old.entries);
+}
+
 /* Knuth, The Art of Computer Programming, volume 3, 6.4, algorithm R: close the hole by moving back what may move. */
 void dedupe_remove(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
 {
@@ -178,13 +196,15 @@ uint64_t dedupe_count(const struct cccc_dedupe *self)
 
 static void put_word(unsigned char *at, uint32_t word)
 {
-    for (int i = 0; i < 4; i++)
-        at[i] = (unsigned char)(word >> (24 - 8 * i));
+    uint32_t there = htobe32(word);
+    memcpy(at, &there, sizeof there);
 }
 
 static uint32_t word_at(const unsigned char *at)
 {
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+    uint32_t there;
+    memcpy(&there, at, sizeof there);
+    return be32toh(there);
 }
 
 static uint32_t count_through(const struct cccc_dedupe *self, uint64_t head)

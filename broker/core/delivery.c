@@ -103,6 +103,14 @@ static uint64_t min_interval_us(call_t *call)
     return cccc_get_uint(&settings, "min_interval_seconds", 0) * SECOND;
 }
 
+static uint64_t retry_us(uint32_t failures)
+{
+    uint64_t seconds = RETRY_FIRST_S;
+    while (failures-- > 0 && seconds < CCCC_DELIVERY_RETRY_S_MAX)
+        seconds *= 2;
+    return (seconds < CCCC_DELIVERY_RETRY_S_MAX ? seconds : CCCC_DELIVERY_RETRY_S_MAX) * SECOND;
+}
+
 /* The pending runtime.delivery with that seq, NULL when it is durable or was lost. */
 static struct cccc_pending *pending_step(const struct cccc_group *group, uint64_t seq)
 {
@@ -141,14 +149,17 @@ static struct cccc_runtime *still_wanted(call_t *call)
     return runtime && runtime->current == h->generation && runtime->phase == RUNTIME_RUNNING ? runtime : NULL;
 }
 
-static void order_typing(call_t *call, struct cccc_runtime *runtime, const char *id, cccc_str_t text)
+/* `brief`: what is typed instead where the text is longer than a line the terminal takes; "" = nothing is. */
+static void order_typing(call_t *call, struct cccc_runtime *runtime, const char *id, cccc_str_t text, cccc_str_t brief)
 {
     const struct cccc_actor *actor = config_actor(call->group, cccc_str(runtime->id));
     cccc_arena_t *arena = cccc_arena_new(text.len + 1024);
-    cccc_builder_t map = cccc_map_builder(arena, 4);
+    cccc_builder_t map = cccc_map_builder(arena, 5);
     cccc_str_t submit = actor ? cccc_get_str(actor->entry, "submit") : CCCC_STR("");
     cccc_map_add(&map, "order", cccc_text("type"));
     cccc_map_add(&map, "text", cccc_string(cccc_arena_str(arena, text)));
+    if (brief.len > 0)
+        cccc_map_add(&map, "brief", cccc_string(cccc_arena_str(arena, brief)));
     cccc_map_add(&map, "submit", submit.len ? cccc_string(cccc_arena_str(arena, submit)) : cccc_text("enter"));
     holder_order(call->core, runtime, id, arena, &map, NULL);
 }
@@ -158,7 +169,8 @@ static void hand_over(call_t *call)
     const struct handover *h = call->state;
     struct cccc_runtime *runtime = still_wanted(call);
     if (runtime && cccc_str_is(cccc_str(h->id), runtime->delivery.id))
-        order_typing(call, runtime, h->id, render_delivery(call->arena, call->group, h->events, h->count));
+        order_typing(call, runtime, h->id, render_delivery(call->arena, h->events, h->count),
+                     render_brief(call->arena, h->events, h->count));
     call_finish(call);
 }
 
@@ -233,12 +245,12 @@ static void read_for_handover(call_t *call)
     }
 }
 
-static void begin_read(call_t *call)
+static void read_seqs(call_t *call, call_next_fn next)
 {
     const struct handover *h = call->state;
     struct cccc_read_query query = {
         .mode = CCCC_READ_SEQS, .seqs = h->seqs, .seq_count = h->count, .limit = h->count, .bytes_max = CCCC_DELIVERY_BYTES_MAX};
-    call_read(call, call->group, &query, read_for_handover);
+    call_read(call, call->group, &query, next);
 }
 
 static call_t *handover_call(struct cccc_core *core, struct cccc_group *group, const struct cccc_runtime *runtime)
@@ -274,22 +286,52 @@ static void choose(const struct cccc_group *group, const struct cccc_runtime *ru
     }
 }
 
-/* Once per generation, as an order of its own. True when the messages have to wait for it. */
+/* ---- the preamble: once per generation, as an order of its own ---- */
+
+/* A try that failed was not typed; the next one is another order, for an order is carried out once. */
+static void order_preamble(call_t *call)
+{
+    struct cccc_runtime *runtime = still_wanted(call);
+    const struct cccc_actor *actor = runtime ? config_actor(call->group, cccc_str(runtime->id)) : NULL;
+    const cccc_value_t *own = call->stored.err == CCCC_OK ? cccc_get(call->stored.value, "text") : NULL;
+    cccc_str_t words = CCCC_STR("");
+    char id[33];
+    cccc_as_str(own, &words);
+    if (call->stored.err != CCCC_OK)
+        core_log(call->core, 4, "PREAMBLE-NOT-READ", "a group's own preamble could not be read; the built-in one is typed group=%s why=%s",
+                 call->group->id, call->stored.message);
+    if (actor) {
+        snprintf(id, sizeof id, "p%llu.%u", (unsigned long long)runtime->current, runtime->preamble_tries);
+        order_typing(call, runtime, id, render_preamble(call->arena, call->group, actor, words), CCCC_STR(""));
+    }
+    call_finish(call);
+}
+
+/* True when the messages have to wait for it. */
 static bool preamble_first(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
 {
-    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
-    if (runtime->preamble_done || !actor)
+    if (runtime->preamble == PREAMBLE_DONE)
         return false;
-    if (runtime->preamble_sent)
+    if (runtime->preamble == PREAMBLE_ASKED)
         return true;
-    char id[33];
+    runtime->preamble = PREAMBLE_ASKED;
     call_t *call = handover_call(core, group, runtime);
-    snprintf(id, sizeof id, "p%llu", (unsigned long long)runtime->current);
-    runtime->preamble_sent = true;
-    order_typing(call, runtime, id, render_preamble(call->arena, group, actor));
-    call_finish(call);
+    struct cccc_store store = {.kind = CCCC_STORE_PROMPT, .arena = cccc_arena_new(512), .name = CCCC_STR("CCCC_PREAMBLE.md")};
+    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
+    store.document = cccc_nil();
+    call_store(call, &store, order_preamble);
     return true;
 }
+
+void delivery_preamble(struct cccc_core *core, struct cccc_runtime *runtime, cccc_str_t outcome)
+{
+    bool again = cccc_str_is(outcome, state_words[DELIVERY_FAILED]);
+    runtime->preamble = again ? PREAMBLE_OWED : PREAMBLE_DONE;
+    if (again)
+        runtime->next_delivery_us = core->now->mono_us + retry_us(runtime->preamble_tries++);
+}
+
+/* ---- beginning ---- */
 
 /* Claimed for a program that is no more: a claim that became durable after its end. */
 static bool is_orphaned(const struct cccc_runtime *runtime)
@@ -314,7 +356,7 @@ void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc
         choose(group, runtime, h);
     }
     runtime->handover_us = core->now->mono_us + HANDOVER_MAX;
-    begin_read(call);
+    read_seqs(call, read_for_handover);
 }
 
 void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
@@ -331,7 +373,7 @@ void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cc
     h->count = d->count;
     memcpy(h->seqs, d->seqs, d->count * sizeof *d->seqs);
     memcpy(h->id, d->id, sizeof h->id);
-    begin_read(call);
+    read_seqs(call, read_for_handover);
 }
 
 /* ---- what became of it ---- */
@@ -351,12 +393,54 @@ static cccc_value_t outcome_data(cccc_arena_t *arena, const struct cccc_runtime 
     return data.value;
 }
 
-static uint64_t retry_us(uint32_t failures)
+/* ---- auto_mark_on_delivery: what was typed counts as read, because the group's settings say so ---- */
+
+static void mark_lane(call_t *call, const struct handover *h, enum cccc_lane lane)
 {
-    uint64_t seconds = RETRY_FIRST_S;
-    while (failures-- > 0 && seconds < CCCC_DELIVERY_RETRY_S_MAX)
-        seconds *= 2;
-    return (seconds < CCCC_DELIVERY_RETRY_S_MAX ? seconds : CCCC_DELIVERY_RETRY_S_MAX) * SECOND;
+    const char *kind = lane == CCCC_LANE_CHAT ? "chat.message" : "system.notify";
+    const struct cccc_event *last = NULL;
+    struct cccc_errmsg m;
+    for (uint32_t i = 0; i < h->count; i++)
+        last = cccc_str_is(h->events[i].kind, kind) ? &h->events[i] : last;
+    if (!last)
+        return;
+    cccc_builder_t lanes = cccc_array_builder(call->arena, 1), data = cccc_map_builder(call->arena, 5);
+    cccc_array_add(&lanes, cccc_text(lane_words[lane]));
+    cccc_map_add(&data, "actor_id", cccc_string(h->actor_id));
+    cccc_map_add(&data, "event_id", cccc_string(last->id));
+    cccc_map_add(&data, "seq", cccc_uint(last->seq));
+    cccc_map_add(&data, "ts", cccc_string(last->ts));
+    cccc_map_add(&data, "lanes", lanes.value);
+    if (call_append(call, call->group, CCCC_KIND_CHAT_READ, CCCC_STR("system"), CCCC_STR(""), data.value, call_finish, &m) != CCCC_OK)
+        core_log(call->core, 4, "NOT-MARKED-READ", "what was typed could not be marked as read group=%s actor=%.*s why=%s", call->group->id,
+                 CCCC_STR_FMT(h->actor_id), m.text);
+}
+
+static void mark_read(call_t *call)
+{
+    struct handover *h = call->state;
+    uint32_t read = 0;
+    while (call->read->err == CCCC_OK && !call->group->deleted && read < h->count && call_read_event(call, read, &h->events[read]))
+        read++;
+    h->count = read;
+    mark_lane(call, h, CCCC_LANE_CHAT);
+    mark_lane(call, h, CCCC_LANE_NOTIFY);
+    if (call->appends_open == 0)
+        call_finish(call);
+}
+
+static void mark_delivered(struct cccc_core *core, struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    call_t *call = handover_call(core, group, runtime);
+    cccc_value_t settings = settings_effective(call->arena, &group->document);
+    struct handover *h = call->state;
+    if (!cccc_get_bool(&settings, "auto_mark_on_delivery", false)) {
+        call_finish(call);
+        return;
+    }
+    h->count = runtime->delivery.count;
+    memcpy(h->seqs, runtime->delivery.seqs, h->count * sizeof *h->seqs);
+    read_seqs(call, mark_read);
 }
 
 bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_value_t *report, call_next_fn next)
@@ -380,6 +464,8 @@ bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_valu
     if (call_append(call, call->group, CCCC_KIND_RUNTIME_DELIVERY, CCCC_STR("system"), CCCC_STR(""), data, next, &m) != CCCC_OK)
         return false;
     runtime->settle_seq = call->appended->event.seq;
+    if (state == DELIVERY_ACCEPTED)
+        mark_delivered(call->core, call->group, runtime);
     runtime->handover_us = 0;
     runtime->next_delivery_us = call->core->now->mono_us + (state == DELIVERY_FAILED ? retry_us(d->failures) : min_interval_us(call));
     return true;

@@ -27,7 +27,7 @@ static struct cccc_group *manage(call_t *call, enum cccc_arg_slot group_id, enum
         return NULL;
     struct cccc_errmsg m;
     if (err != CCCC_OK && !permit_in(ahead, call->by, CCCC_MAY_MANAGE_GROUP, CCCC_STR(""), &m)) {
-        call_fail(call, err, "%s", m.text);
+        call_fail_cause(call, err, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return NULL;
     }
     return ahead;
@@ -157,6 +157,14 @@ static void create_repeat(call_t *call)
 struct cccc_group *group_place(call_t *call, cccc_str_t id)
 {
     struct cccc_group *group = core_group_any(call->core, id);
+    if (group == NULL && registry_has(call->core, id)) {
+        call_fail(
+            call, CCCC_E_GROUP_OFFLINE,
+            "group %.*s is registered, but its files are gone; put them back (`cccc backup list`) and `cccc daemon restart`, or forget "
+            "it: `cccc groups --forget-missing`",
+            CCCC_STR_FMT(id));
+        return NULL;
+    }
     if (group == NULL && HASH_COUNT(call->core->groups_by_id) < CCCC_GROUPS_MAX)
         group = core_group_make(call->core, id);
     if (group == NULL)
@@ -241,10 +249,12 @@ void op_group_show(call_t *call)
 {
     if (!call_group(call, CCCC_A_group_show_group_id))
         return;
-    cccc_builder_t result = cccc_map_builder(call->arena, 4);
+    cccc_builder_t result = cccc_map_builder(call->arena, 5);
     cccc_map_add(&result, "group", shown(call));
     cccc_map_add(&result, "settings", settings_effective(call->arena, &call->group->document));
     cccc_map_add(&result, "settings_set", settings_set(call->arena, &call->group->document));
+    if (call->group->read_only != NULL)
+        cccc_map_add(&result, "read_only", cccc_text(call->group->read_only));
     cccc_map_add(&result, "as_of_seq", cccc_uint(call->group->head_seq));
     call_reply(call, &result.value);
 }
@@ -276,7 +286,10 @@ static bool patch_text(call_t *call, const cccc_value_t *patch, const char *key,
     *out = cccc_nil();
     if (v == NULL || cccc_is_nil(v))
         return true;
-    if (!cccc_as_str(v, &s)) {
+    int64_t number;
+    if (cccc_as_int(v, &number)) { /* as everywhere where text is wanted */
+        s = cccc_arena_printf(call->arena, "%lld", (long long)number);
+    } else if (!cccc_as_str(v, &s)) {
         call_fail(call, CCCC_E_INVALID_PATCH, "%s must be text; nothing was changed", key);
         return false;
     }
@@ -377,7 +390,7 @@ static void start_wait(call_t *call)
 {
     for (uint32_t i = 0; i < call->group->config.actor_count; i++) {
         struct cccc_runtime *runtime = runtime_find(call->group, call->group->config.actors[i].id);
-        bool starting = runtime && (runtime->phase == RUNTIME_SPAWNING || runtime->phase == RUNTIME_STARTING);
+        bool starting = runtime && (runtime->phase == RUNTIME_SPAWNING || runtime->phase == RUNTIME_STARTING || runtime->restart);
         if (starting && !runtime_is_overdue(call->core, runtime)) {
             runtime_await(call, runtime, false, start_wait);
             return;
@@ -473,8 +486,9 @@ static void delete_replied(call_t *call)
 static void delete_unsynced(call_t *call)
 {
     struct cccc_group *group = call->group;
-    cccc_builder_t details = cccc_map_builder(call->arena, 1);
+    cccc_builder_t details = cccc_map_builder(call->arena, 2);
     cccc_map_add(&details, "outcome", cccc_text("unknown"));
+    cccc_map_add(&details, "cause", cccc_text(cccc_err_code(call->stored.err)));
     core_log(call->core, 4, "GROUP-DELETED-UNSYNCED", "a deleted group is in the trash, but the disk did not confirm it group=%s why=%s",
              group->id, call->stored.message);
     group_forget(call->core, group);
@@ -494,8 +508,8 @@ static void delete_trashed(call_t *call)
     if (call->stored.err != CCCC_OK) {
         /* The executor has closed the ledger: reading it again is the way back. */
         core_effect(call->core, CCCC_DO_REFOLD)->slot = group->slot;
-        call_fail(call, CCCC_E_GROUP_DELETE_FAILED, "the folder of group %s could not be moved to the trash: %s; the group is kept",
-                  group->id, call->stored.message);
+        call_fail_cause(call, CCCC_E_GROUP_DELETE_FAILED, call->stored.err,
+                        "the folder of group %s could not be moved to the trash: %s; the group is kept", group->id, call->stored.message);
         return;
     }
     core_log(call->core, 5, "GROUP-DELETED", "the group is in the trash group=%s by=%.*s", group->id, CCCC_STR_FMT(call->by));
@@ -580,12 +594,13 @@ cccc_value_t groups_array(call_t *call, cccc_value_t (*make)(call_t *call, struc
     return b.value;
 }
 
-void group_row(cccc_builder_t *row, const struct cccc_group *group)
+void group_row(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group)
 {
     cccc_map_add(row, "state", cccc_text(state_word(group->config.state)));
     cccc_map_add(row, "running", cccc_bool(group->config.running));
     cccc_map_add(row, "head_seq", cccc_uint(group->head_seq));
     cccc_map_add(row, "actor_count", cccc_uint(group->config.actor_count));
+    runtimes_show(core, row, group);
     cccc_map_add(row, "unread_count", cccc_uint(reader_unread(group, CCCC_STR("user"))));
     cccc_map_add(row, "owed_by_user", cccc_uint(reader_owes(group, CCCC_STR("user"))));
     cccc_map_add(row, "obligation_count", cccc_uint(group->obligations->open));
@@ -600,7 +615,7 @@ static cccc_value_t groups_row(call_t *call, struct cccc_group *group)
     cccc_builder_t row = cccc_map_builder(call->arena, 16);
     registry_meta(call->core, &row, group);
     cccc_map_add(&row, "registry_health", cccc_text(group->offline != NULL ? "offline" : "ok"));
-    group_row(&row, group);
+    group_row(call->core, &row, group);
     registry_kept(call->core, &row, group);
     return row.value;
 }

@@ -187,16 +187,14 @@ struct said {
     bool registers;
 };
 
-static void answered(call_t *waiting, const cccc_value_t *report)
+static void answered(call_t *waiting, const struct cccc_runtime *runtime, const cccc_value_t *report)
 {
-    const cccc_value_t *given = cccc_get(report, "result");
     cccc_str_t reason = cccc_get_str(report, "reason");
     if (!cccc_str_is(cccc_get_str(report, "outcome"), "done")) {
         call_fail(waiting, CCCC_E_ACTOR_NOT_RUNNING, "the actor's holder could not: %.*s", CCCC_STR_FMT(reason));
         return;
     }
-    cccc_value_t result = cccc_is_map(given) ? cccc_value_copy(waiting->arena, given) : cccc_map_builder(waiting->arena, 0).value;
-    call_reply(waiting, &result);
+    terminal_answer(waiting, runtime, cccc_get(report, "result"));
 }
 
 /* Decide what the reports mean. Those of deliveries become events of this call. */
@@ -206,9 +204,9 @@ static void take_reports(call_t *call, struct cccc_runtime *runtime, const struc
         const cccc_value_t *report = &said->reports->via.array.ptr[i];
         struct runtime_order *order = take_order(runtime, cccc_get_str(report, "order_id"));
         if (order && order->waiting)
-            answered(order->waiting, report);
+            answered(order->waiting, runtime, report);
         if (order && order->id[0] == 'p')
-            runtime->preamble_done = true;
+            delivery_preamble(call->core, runtime, cccc_get_str(report, "outcome"));
         if (order)
             order_free(order);
         delivery_report(call, runtime, report, next);
@@ -342,6 +340,8 @@ static void take_facts(struct cccc_core *core, struct cccc_runtime *runtime, con
         return;
     runtime->ready = cccc_get_bool(facts, "ready", false);
     runtime->attached = cccc_get_uint(facts, "attached", 0) > 0;
+    if (cccc_get_uint(facts, "typed", 0) > 0) /* the first text is the preamble */
+        runtime->preamble = PREAMBLE_DONE;
     uint64_t idle_us = cccc_get_uint(facts, "idle_ms", 0) * 1000;
     runtime->output_us = idle_us < core->now->mono_us ? core->now->mono_us - idle_us : 0;
 }

@@ -19,6 +19,8 @@ struct inbox {
     enum cccc_lane cursor_lane; /* whose cursor the answer shows */
     struct cccc_event event;
     struct cccc_pending *read, *ack;
+    struct cccc_gap *passed; /* what cannot be read of what the cursors moved over */
+    uint32_t passed_count;
 };
 
 static void use_lanes(struct inbox *inbox, cccc_str_t filter)
@@ -98,6 +100,29 @@ static uint64_t unread_total(const struct inbox *inbox, const struct cccc_reader
     return total;
 }
 
+/* Nobody knows for which lane a lost event was: it counts as read when no lane that was asked for has anything unread from before its cursor. */
+static uint64_t read_through(const struct inbox *inbox, const struct cccc_reader *reader)
+{
+    uint64_t highest = 0, lowest = UINT64_MAX;
+    for (int lane = 0; lane < CCCC_LANES; lane++) {
+        if (!inbox->lanes[lane])
+            continue;
+        uint64_t seq = reader->cursor[lane].seq;
+        highest = seq > highest ? seq : highest;
+        if (reader->unread[lane].count > 0 && seq < lowest)
+            lowest = seq;
+    }
+    return lowest < highest ? lowest : highest;
+}
+
+static void pack_gaps_member(const struct cccc_gap *gaps, uint32_t count, cccc_buf_t *out)
+{
+    if (count == 0)
+        return;
+    cccc_pack_text(out, "gaps");
+    pack_gaps(gaps, count, out);
+}
+
 /* ---- inbox_list ---- */
 
 /* What the reader still owes for the messages listed. */
@@ -126,9 +151,12 @@ static void list_answer(call_t *call, uint32_t count, const char *events, size_t
     const struct inbox *inbox = call->state;
     const struct cccc_reader *reader = inbox_reader(call);
     uint64_t total = unread_total(inbox, reader);
-    bool gaps = call->read && call->read->gap_count > 0;
     cccc_value_t duties = listed_duties(call, reader);
-    cccc_buf_t *out = call_reply_begin(call, gaps ? 8 : 7);
+    bool more = total > count;
+    uint32_t gap_count;
+    uint64_t before = more && count > 0 ? call->read->event_seqs[count - 1] : UINT64_MAX;
+    const struct cccc_gap *gaps = gaps_between(call, read_through(inbox, reader), before, &gap_count);
+    cccc_buf_t *out = call_reply_begin(call, gap_count > 0 ? 8 : 7);
     cccc_pack_text(out, "messages");
     cccc_pack_array(out, count);
     cccc_buf_put(out, events, len);
@@ -141,11 +169,8 @@ static void list_answer(call_t *call, uint32_t count, const char *events, size_t
     cccc_pack_text(out, "owes");
     cccc_pack_uint(out, reader->owes.count);
     cccc_pack_text(out, "more");
-    cccc_pack_bool(out, total > count);
-    if (gaps) {
-        cccc_pack_text(out, "gaps");
-        pack_gaps(call->read, out);
-    }
+    cccc_pack_bool(out, more);
+    pack_gaps_member(gaps, gap_count, out);
     cccc_pack_text(out, "as_of_seq");
     cccc_pack_uint(out, call->group->head_seq);
     call_reply_end(call, out);
@@ -213,12 +238,13 @@ static void mark_answer(call_t *call)
 {
     const struct inbox *inbox = call->state;
     bool names_event = call->request.op == CCCC_OP_inbox_mark_read;
-    cccc_buf_t *out = call_reply_begin(call, names_event ? 4 : 3);
+    cccc_buf_t *out = call_reply_begin(call, (names_event ? 4u : 3u) + (inbox->passed_count > 0));
     cccc_pack_text(out, "cursor");
     pack_cursor(&inbox_reader(call)->cursor[inbox->cursor_lane], out);
     pack_pending("event", inbox->read, out);
     if (names_event)
         pack_pending("ack_event", inbox->ack, out);
+    pack_gaps_member(inbox->passed, inbox->passed_count, out);
     cccc_pack_text(out, "as_of_seq");
     cccc_pack_uint(out, call->group->head_seq);
     call_reply_end(call, out);
@@ -245,6 +271,7 @@ static bool read_decide(call_t *call, const bool lanes[CCCC_LANES])
         return false;
     }
     inbox->read = call->appended;
+    inbox->passed = gaps_between(call, read_through(inbox, inbox_reader(call)), inbox->event.seq, &inbox->passed_count);
     struct cccc_reader *reader = CCCC_MUTANT_IS(CURSOR_BEFORE_COMMIT) ? reader_find(call->group, inbox->reader_id) : NULL;
     for (int lane = 0; reader && lane < CCCC_LANES; lane++) {
         if (lanes[lane])

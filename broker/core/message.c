@@ -8,6 +8,7 @@
 
 #include "broker/core/change.h"
 #include "broker/core/obligations.h"
+#include "broker/mutant.h"
 #include "proto/keys.h"
 
 #include <stdarg.h>
@@ -139,6 +140,30 @@ static uint32_t add_rising(uint64_t *list, uint32_t count, uint64_t seq)
     return count + 1;
 }
 
+/* Look for the client_id in sealed segments. What was sealed stays as it is, so nothing is asked twice. */
+static enum cccc_message_step find_sealed_repeat(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    const struct cccc_sealed *sealed = &m->group->sealed;
+    uint64_t *firsts = NULL;
+    if (sealed->count == 0 || m->sealed_read_through >= sealed->last || CCCC_MUTANT_IS(SEALED_IDS_FORGOTTEN))
+        return CCCC_MESSAGE_READY;
+    uint32_t count = sealed_may_have(sealed, m->client_hash, m->sealed_read_through, call->arena, &firsts);
+    m->sealed_read_through = sealed->last;
+    if (count == 0)
+        return CCCC_MESSAGE_READY;
+    m->repeats_read_head = m->group->head_seq;
+    m->awaits = CCCC_AWAITS_REPEAT;
+    struct cccc_read_query query = {.mode = CCCC_READ_ID,
+                                    .hash = m->client_hash,
+                                    .seqs = firsts,
+                                    .seq_count = count,
+                                    .behind = m->reply_to.len > 0,
+                                    .limit = 2 * CCCC_READ_ID_MATCHES_MAX,
+                                    .bytes_max = CCCC_LEDGER_READ_BYTES_MAX};
+    call_read(call, m->group, &query, next);
+    return CCCC_MESSAGE_PARKED;
+}
+
 /* Look for the client_id among what is decided. A candidate that is durable has to be read to be sure. */
 static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, call_next_fn next)
 {
@@ -173,7 +198,7 @@ static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, 
             through = seqs[i];
     }
     if (to_read == 0)
-        return CCCC_MESSAGE_READY;
+        return find_sealed_repeat(call, m, next);
     m->repeats_read_through = through;
     m->repeats_read_head = m->group->head_seq;
     m->awaits = CCCC_AWAITS_REPEAT;
@@ -665,15 +690,37 @@ static bool wakes(const struct cccc_message *m, const struct cccc_group *view)
     return view->config.state == CCCC_GROUP_IDLE && !cccc_str_is(m->by, "system") && !config_actor(view, m->by);
 }
 
-static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, struct cccc_errmsg *why)
+static cccc_err_t wake_group(call_t *call, struct cccc_group *group, struct cccc_errmsg *why)
 {
-    cccc_err_t err = call_append_check(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, 1, why);
-    if (err)
-        return err;
     cccc_builder_t state = cccc_map_builder(call->arena, 2);
     cccc_map_add(&state, "old_state", cccc_text("idle"));
     cccc_map_add(&state, "new_state", cccc_text("active"));
-    err = call_append(call, m->group, CCCC_KIND_GROUP_SET_STATE, CCCC_STR("system"), CCCC_STR(""), state.value, NULL, why);
+    return call_append(call, group, CCCC_KIND_GROUP_SET_STATE, CCCC_STR("system"), CCCC_STR(""), state.value, NULL, why);
+}
+
+/* An actor that was stopped on purpose is started by a message that names it by its own id; one to @all or @peers waits for it in its inbox. */
+static bool wakes_actor(const struct cccc_message *m, const struct cccc_group *view, const struct cccc_actor *actor)
+{
+    return recipients_name(&m->tokens, actor->id) && !cccc_str_eq(actor->id, m->by) && session_may_wake(view, actor);
+}
+
+/* What the message wakes is decided before it: a message that is stored has woken whom it names, so its repeat need not. */
+static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, struct cccc_errmsg *why)
+{
+    const struct cccc_group *view = group_view(call, m->group);
+    const struct cccc_config *config = &view->config;
+    bool group = wakes(m, view);
+    uint32_t count = group;
+    for (uint32_t i = 0; m->reach.disabled_by_id > 0 && i < config->actor_count; i++)
+        count += wakes_actor(m, view, &config->actors[i]);
+    if (count == 0)
+        return CCCC_OK;
+    cccc_err_t err = call_append_check(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, count, why);
+    if (!err && group)
+        err = wake_group(call, m->group, why);
+    for (uint32_t i = 0; !err && m->reach.disabled_by_id > 0 && i < config->actor_count; i++)
+        if (wakes_actor(m, view, &config->actors[i]))
+            err = session_wake(call, m->group, &config->actors[i], why);
     m->woke = err == CCCC_OK;
     return err;
 }
@@ -705,7 +752,7 @@ bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next)
 {
     struct cccc_errmsg why;
     cccc_value_t data = message_data(call, m);
-    cccc_err_t err = wakes(m, group_view(call, m->group)) ? wake(call, m, data, &why) : CCCC_OK;
+    cccc_err_t err = wake(call, m, data, &why);
     if (err == CCCC_OK)
         err = call_append(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, next, &why);
     if (err) {

@@ -74,6 +74,8 @@ cccc_value_t recipients_reach(call_t *call, const struct cccc_group *group, cons
                               struct cccc_reach *reach);
 /* Whether tokens mean anybody but user; no tokens mean everyone. */
 bool recipients_address_agents(const cccc_value_t *to);
+/* Is the actor named by its own id? */
+bool recipients_name(const cccc_value_t *to, cccc_str_t id);
 /* Ids of actors and selectors the text mentions as @name: outside code, at the start of a word, not inside an address. */
 cccc_value_t recipients_mentioned(call_t *call, const struct cccc_group *group, cccc_str_t text);
 
@@ -138,6 +140,7 @@ struct cccc_message {
     uint64_t client_hash;          /* 0: no client_id */
     uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
     uint64_t repeats_read_head;    /* the group's head when they were asked for */
+    uint64_t sealed_read_through;  /* sealed events up to this one have been asked */
     struct cccc_reach reach;
     enum cccc_message_wait awaits;
 
@@ -150,7 +153,7 @@ struct cccc_message {
     cccc_str_t repeated_ack; /* the wire form of the acknowledgement that the repeated reply implied; "" = none */
     bool duplicate;
     bool parked;     /* once: what was checked before may have changed */
-    bool woke;       /* an idle group became active */
+    bool woke;       /* the group, or actors of it */
     char digest[17]; /* of what was asked */
 };
 
@@ -218,6 +221,13 @@ struct cccc_notice {
 /* The data of its system.notify, in the arena. */
 cccc_value_t notice_data(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_notice *notice);
 
+/* ---- sessions.c ---- */
+
+/* Does a message to this actor start it? It is stopped and has a terminal, and its group runs and is not paused. */
+bool session_may_wake(const struct cccc_group *view, const struct cccc_actor *actor);
+/* Decide so, as part of `call`: an actor.start by system. */
+cccc_err_t session_wake(call_t *call, struct cccc_group *group, const struct cccc_actor *actor, struct cccc_errmsg *m);
+
 /* ---- blobs.c ---- */
 
 /* The file's name in state/blobs/ when `path` is one a client may use; "" otherwise. */
@@ -241,10 +251,18 @@ void publish_event(struct cccc_core *core, struct cccc_group *group, const struc
 /* Once a second: the heads that are due. */
 void publish_heads(struct cccc_core *core);
 
+/* ---- gaps.c ---- */
+
+/* The fold met a gap, behind those it met before. */
+void gaps_add(struct cccc_group *group, const struct cccc_gap *gap);
+void gaps_fini(struct cccc_group *group);
+/* The gaps of call->group behind the event `after` and in front of the event `before`, with those that the call's own read met; by seq, in the call's arena. */
+struct cccc_gap *gaps_between(const call_t *call, uint64_t after, uint64_t before, uint32_t *count);
+/* [{from_seq, to_seq, reason}] */
+void pack_gaps(const struct cccc_gap *gaps, uint32_t count, cccc_buf_t *out);
+
 /* ---- read.c ---- */
 
-/* [{from_seq, to_seq, reason}] */
-void pack_gaps(const struct cccc_read_result *read, cccc_buf_t *out);
 /* True: the read failed and the call with it. */
 bool read_failed(call_t *call);
 /* Is the event addressed to the reader? Lines of CCCC 0.4.0 by the roles there are now. */

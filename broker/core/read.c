@@ -7,21 +7,6 @@
 
 #define READ_DEFAULT 100
 
-void pack_gaps(const struct cccc_read_result *read, cccc_buf_t *out)
-{
-    cccc_pack_array(out, read->gap_count);
-    for (uint32_t i = 0; i < read->gap_count; i++) {
-        const struct cccc_gap *gap = &read->gaps[i];
-        cccc_pack_map(out, 3);
-        cccc_pack_text(out, "from_seq");
-        cccc_pack_uint(out, gap->from_seq);
-        cccc_pack_text(out, "to_seq");
-        cccc_pack_uint(out, gap->to_seq);
-        cccc_pack_text(out, "reason");
-        cccc_pack_text(out, gap->reason);
-    }
-}
-
 bool read_failed(call_t *call)
 {
     if (call->group->deleted) {
@@ -44,7 +29,7 @@ static void read_answer(call_t *call)
     cccc_pack_array(out, read->event_count);
     cccc_buf_put(out, read->events, read->events_len);
     cccc_pack_text(out, "gaps");
-    pack_gaps(read, out);
+    pack_gaps(read->gaps, read->gap_count, out);
     cccc_pack_text(out, "checked_seq");
     cccc_pack_uint(out, read->checked_seq);
     cccc_pack_text(out, "first_seq");
@@ -161,6 +146,10 @@ void op_ledger_read(call_t *call)
     }
     uint64_t seq = cccc_arg_uint(args, CCCC_A_ledger_read_after_seq, 0);
     cccc_str_t id = cccc_arg_str(args, CCCC_A_ledger_read_after_id);
+    if (id.len > 0 && !after) {
+        call_fail(call, CCCC_E_INVALID_REQUEST, "after_id is the id of the event at after_seq; give after_seq, too");
+        return;
+    }
     if (id.len > 0 && seq > 0)
         lineage_check(call, seq, id);
     else

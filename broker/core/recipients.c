@@ -283,6 +283,11 @@ bool event_is_for(call_t *call, const struct cccc_event *event, cccc_str_t reade
     return has_item(audience, reader);
 }
 
+bool recipients_name(const cccc_value_t *to, cccc_str_t id)
+{
+    return has_item(to, id);
+}
+
 cccc_value_t recipients_legacy_audience(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_event *event)
 {
     struct cccc_reach reach = {0};

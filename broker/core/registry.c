@@ -101,15 +101,30 @@ static void registry_put(struct cccc_core *core, const char *section, cccc_str_t
 
 /* ---- defaults ---- */
 
-struct cccc_group *registry_default(struct cccc_core *core, cccc_str_t scope_key)
+/* What the registry says, also of a group that is not there; "" when nothing. */
+static cccc_str_t default_id(struct cccc_core *core, cccc_str_t scope_key)
 {
     const cccc_value_t *defaults = cccc_get(registry_now(core), "defaults");
     for (uint32_t i = 0; i < defaults->via.map.size; i++) {
         cccc_str_t key, id;
         if (cccc_as_str(&defaults->via.map.ptr[i].key, &key) && cccc_str_eq(key, scope_key) &&
             cccc_as_str(&defaults->via.map.ptr[i].val, &id))
-            return core_group(core, id);
+            return id;
     }
+    return CCCC_STR("");
+}
+
+cccc_str_t registry_lost_default(struct cccc_core *core, cccc_str_t scope_key)
+{
+    cccc_str_t id = default_id(core, scope_key);
+    return id.len > 0 && core_group_any(core, id) == NULL && registry_has(core, id) ? id : CCCC_STR("");
+}
+
+struct cccc_group *registry_default(struct cccc_core *core, cccc_str_t scope_key)
+{
+    cccc_str_t id = default_id(core, scope_key);
+    if (id.len > 0)
+        return core_group(core, id);
     /* The file was lost, or not written in time: a group that has the scope is as good a default as there is. */
     for (uint32_t i = 0; i < core->group_count; i++) {
         if (!core->groups[i]->deleted && config_scope(core->groups[i], scope_key) != NULL)
@@ -176,6 +191,11 @@ static const cccc_value_t *entry_of(const struct cccc_core *core, cccc_str_t id)
     if (core->registry_entry_count > 0)
         found = bsearch(&key, core->registry_entries, core->registry_entry_count, sizeof(msgpack_object_kv *), by_key);
     return found != NULL && cccc_is_map(&(*found)->val) ? &(*found)->val : NULL;
+}
+
+bool registry_has(const struct cccc_core *core, cccc_str_t group_id)
+{
+    return entry_of(core, group_id) != NULL;
 }
 
 static cccc_str_t group_path(const struct cccc_core *core, cccc_arena_t *arena, const struct cccc_group *group)

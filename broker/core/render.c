@@ -165,12 +165,24 @@ static void put_notify(struct text *t, const struct cccc_event *event)
     put_body(t, cccc_get_str(&event->data, "message"));
 }
 
-cccc_str_t render_delivery(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_event *events, uint32_t count)
+cccc_str_t render_brief(cccc_arena_t *arena, const struct cccc_event *events, uint32_t count)
+{
+    struct text t = {0};
+    char head[160];
+    cccc_buf_init(&t.out);
+    snprintf(head, sizeof head,
+             MARK " %u new message%s, longer than this terminal takes in one line. Read %s with `cccc inbox`; the first is ", count,
+             count == 1 ? "" : "s", count == 1 ? "it" : "them");
+    put(&t, head);
+    put_str(&t, count > 0 ? events[0].id : CCCC_STR("-"));
+    return taken(&t, arena);
+}
+
+cccc_str_t render_delivery(cccc_arena_t *arena, const struct cccc_event *events, uint32_t count)
 {
     struct text t = {0};
     char head[48];
     bool chat = false;
-    (void)group;
     cccc_buf_init(&t.out);
     snprintf(head, sizeof head, MARK " %u new messages:\n\n", count);
     put(&t, count > 1 ? head : "");
@@ -234,8 +246,17 @@ static void put_scopes(struct text *t, const struct cccc_group *group)
     }
 }
 
-cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor)
+static bool is_blank(cccc_str_t s)
 {
+    return s.len == 0 || strspn(s.ptr, " \t\r\n") >= s.len;
+}
+
+cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor, cccc_str_t words)
+{
+    static const char built_in[] =
+        "First: `cccc inbox` shows what you have not read; `cccc read EVENT_ID` marks it read up to there, and acknowledges what is "
+        "marked\n"
+        "IMPORTANT. CCCC_GROUP_ID and CCCC_ACTOR_ID are set, so the commands know who you are. `cccc --help` has the rest.\n";
     struct text t = {0};
     const struct cccc_actor *foreman = config_foreman(group);
     cccc_buf_init(&t.out);
@@ -256,9 +277,7 @@ cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, 
             "- What you print in this terminal reaches nobody. Send with `cccc send \"text\" --to NAME`; answer with `cccc reply EVENT_ID "
             "\"text\"`.\n"
             "- Say only what you know; ask when you do not.\n"
-            "\n"
-            "First: `cccc inbox` shows what you have not read, `cccc inbox --mark-read` marks it read. CCCC_GROUP_ID and CCCC_ACTOR_ID are "
-            "set, so the\n"
-            "commands know who you are. `cccc --help` has the rest.\n");
+            "\n");
+    put_str(&t, is_blank(words) ? cccc_str(built_in) : words);
     return taken(&t, arena);
 }

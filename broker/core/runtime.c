@@ -21,12 +21,18 @@
 
 /* ---- the table ---- */
 
-struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id)
+struct cccc_runtime *runtime_entry(const struct cccc_group *group, cccc_str_t id)
 {
     struct cccc_runtime *runtime = NULL;
     if (group->runtimes)
         HASH_FIND(hh, group->runtimes, id.ptr, id.len, runtime);
     return runtime;
+}
+
+struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_runtime *runtime = runtime_entry(group, id);
+    return runtime && (runtime->terminal || runtime_lives(runtime)) ? runtime : NULL;
 }
 
 bool runtime_has_terminal(const struct cccc_actor *actor)
@@ -83,22 +89,40 @@ bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime 
     return core->now->mono_us - runtime->phase_us >= AWAIT_MAX;
 }
 
+void runtime_reset(struct cccc_group *group, cccc_str_t id)
+{
+    struct cccc_runtime *runtime = runtime_entry(group, id);
+    if (!runtime)
+        return;
+    forget_ledger(runtime);
+    runtime->orphan = runtime_lives(runtime);
+}
+
 void runtimes_sync(struct cccc_group *group)
 {
     struct cccc_runtime *runtime, *next;
     for (uint32_t i = 0; i < group->config.actor_count; i++)
-        if (runtime_has_terminal(&group->config.actors[i]) && !runtime_find(group, group->config.actors[i].id))
+        if (!runtime_entry(group, group->config.actors[i].id))
             make(group, group->config.actors[i].id);
     HASH_ITER(hh, group->runtimes, runtime, next)
     {
         const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
         struct cccc_reader *reader = reader_find(group, cccc_str(runtime->id));
-        bool wanted = actor && runtime_has_terminal(actor);
+        runtime->terminal = actor && runtime_has_terminal(actor);
         if (reader)
-            reader->runtime = wanted ? runtime : NULL;
-        if (!wanted && !runtime_lives(runtime) && !runtime->waiters)
+            reader->runtime = actor ? runtime : NULL;
+        if (!actor)
+            runtime_reset(group, cccc_str(runtime->id));
+        if (!actor && !runtime_lives(runtime) && !runtime->waiters)
             drop(group, runtime);
     }
+}
+
+void runtimes_boot(struct cccc_group *group)
+{
+    for (struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next)
+        if (runtime->current == 0)
+            runtime->why = RUNTIME_BOOT;
 }
 
 void runtimes_forget_ledger(struct cccc_group *group)
@@ -127,7 +151,7 @@ void runtimes_carry(struct cccc_group *group, struct cccc_group *folded)
     struct cccc_runtime *fresh, *next;
     HASH_ITER(hh, folded->runtimes, fresh, next)
     {
-        struct cccc_runtime *known = runtime_find(group, cccc_str(fresh->id));
+        struct cccc_runtime *known = runtime_entry(group, cccc_str(fresh->id));
         if (known) {
             exchange_ledger(known, fresh);
             continue;
@@ -177,6 +201,8 @@ static void apply_exited(struct cccc_runtime *runtime, const struct cccc_event *
 {
     struct runtime_exit *e = &runtime->exit;
     cccc_str_t screen = cccc_get_str(&event->data, "screen");
+    if (cccc_get_uint(&event->data, "generation", 0) != runtime->generation)
+        return;
     free(e->screen);
     *e = (struct runtime_exit){.known = true,
                                .asked = cccc_get_bool(&event->data, "asked", false),
@@ -190,7 +216,8 @@ static void apply_exited(struct cccc_runtime *runtime, const struct cccc_event *
 
 void runtime_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
-    struct cccc_runtime *runtime = runtime_find(group, cccc_get_str(&event->data, "actor_id"));
+    cccc_str_t id = cccc_get_str(&event->data, "actor_id");
+    struct cccc_runtime *runtime = config_actor(group, id) ? runtime_entry(group, id) : NULL;
     if (!runtime)
         return;
     if (kind == CCCC_KIND_RUNTIME_STARTED)
@@ -251,7 +278,7 @@ static bool runtime_load(struct cccc_group *group, const cccc_value_t *row)
     cccc_str_t id;
     if (!row || !cccc_as_str(&row[0], &id) || !actor_id_valid(id, NULL))
         return false;
-    struct cccc_runtime *runtime = runtime_find(group, id);
+    struct cccc_runtime *runtime = runtime_entry(group, id);
     if (!runtime)
         runtime = make(group, id);
     forget_ledger(runtime);
@@ -290,6 +317,7 @@ void runtime_encourage(struct cccc_runtime *runtime, enum runtime_why why)
     runtime->given_up = false;
     runtime->quick_exits = 0;
     runtime->next_start_us = 0;
+    runtime->restart |= runtime->phase == RUNTIME_STOPPING; /* once that is over */
     runtime->why = why;
 }
 
@@ -298,16 +326,23 @@ void runtime_encourage(struct cccc_runtime *runtime, enum runtime_why why)
 void runtime_await(call_t *call, struct cccc_runtime *runtime, bool to_stop, call_next_fn then)
 {
     struct runtime_waiter *waiter = cccc_arena_alloc(call->arena, sizeof *waiter);
-    *waiter = (struct runtime_waiter){
-        .next = runtime->waiters, .call = call, .to_stop = to_stop, .then = then, .until_us = call->core->now->mono_us + AWAIT_MAX};
+    *waiter = (struct runtime_waiter){.next = runtime->waiters,
+                                      .call = call,
+                                      .generation = runtime->current,
+                                      .to_stop = to_stop,
+                                      .then = then,
+                                      .until_us = call->core->now->mono_us + AWAIT_MAX};
     runtime->waiters = waiter;
     runtime_tell(runtime);
 }
 
 static bool is_over(const struct cccc_runtime *runtime, const struct runtime_waiter *waiter)
 {
-    if (waiter->call->core->now->mono_us >= waiter->until_us || runtime->phase == RUNTIME_ABSENT)
-        return !(runtime->phase == RUNTIME_ABSENT && runtime->restart);
+    bool absent = runtime->phase == RUNTIME_ABSENT;
+    if (waiter->to_stop && (absent || runtime->current != waiter->generation))
+        return true;
+    if (waiter->call->core->now->mono_us >= waiter->until_us || absent)
+        return !(absent && runtime->restart);
     return runtime->phase == RUNTIME_RUNNING && !waiter->to_stop && !runtime->restart;
 }
 
@@ -386,7 +421,10 @@ static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group
                                     uint64_t generation, const struct cccc_scope *scope)
 {
     const cccc_value_t *env = cccc_get(actor->entry, "env");
-    cccc_builder_t map = cccc_map_builder(arena, 12);
+    uint64_t ready_ms;
+    cccc_value_t dialogs;
+    actor_habits(arena, actor, &ready_ms, &dialogs);
+    cccc_builder_t map = cccc_map_builder(arena, 14);
     cccc_map_add(&map, "v", cccc_uint(1));
     cccc_map_add(&map, "group_id", cccc_text(group->id));
     cccc_map_add(&map, "actor_id", cccc_string(actor->id));
@@ -394,7 +432,21 @@ static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group
     cccc_map_add(&map, "command", actor_command(arena, actor));
     cccc_map_add(&map, "env", cccc_is_map(env) ? *env : cccc_map_builder(arena, 0).value);
     cccc_map_add(&map, "directory", cccc_string(scope->url));
+    cccc_map_add(&map, "ready_ms", cccc_uint(ready_ms));
+    cccc_map_add(&map, "dialogs", dialogs);
+    cccc_map_add(&map, "processes_max", cccc_uint(cccc_get_uint(actor->entry, "processes_max", 0)));
+    cccc_map_add(&map, "memory_mib_max", cccc_uint(cccc_get_uint(actor->entry, "memory_mib_max", 0)));
     return map.value;
+}
+
+/* Higher than any of this actor and of any that lives: about the time, in microseconds. */
+static uint64_t next_generation(struct cccc_core *core, const struct cccc_runtime *runtime)
+{
+    uint64_t last = runtime->current > runtime->generation ? runtime->current : runtime->generation;
+    last = last > core->last_generation ? last : core->last_generation;
+    uint64_t now = (uint64_t)core->now->unix_us;
+    core->last_generation = now > last ? now : last + 1;
+    return core->last_generation;
 }
 
 static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
@@ -405,11 +457,11 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
         runtime_start_failed(core, group, runtime, "the actor has no directory to work in; attach one: cccc attach PATH");
         return;
     }
-    uint64_t last = runtime->current > runtime->generation ? runtime->current : runtime->generation;
-    uint64_t now = (uint64_t)core->now->unix_us;
-    runtime->current = now > last ? now : last + 1;
+    runtime->current = next_generation(core, runtime);
     runtime->failure[0] = '\0';
-    runtime->ready = runtime->preamble_sent = runtime->preamble_done = runtime->attached = false;
+    runtime->ready = runtime->attached = false;
+    runtime->preamble = PREAMBLE_OWED;
+    runtime->preamble_tries = 0;
     runtime->restart = false;
     runtime->pid = 0;
     runtime_set_phase(core, runtime, RUNTIME_SPAWNING);
@@ -473,14 +525,14 @@ void runtime_ended(struct cccc_core *core, struct cccc_group *group, struct cccc
     if (runtime->phase == RUNTIME_ABSENT)
         return;
     bool started_here = runtime->phase != RUNTIME_SPAWNING;
-    if (runtime->phase == RUNTIME_STARTING)
+    if (runtime->phase == RUNTIME_STARTING && runtime->generation != runtime->current)
         copy_text(runtime->failure, sizeof runtime->failure,
                   cccc_str("its holder ended before it could say anything; the daemon's log may say why"));
     if (!asked && started_here)
         back_off(core, group, runtime);
     holder_forget_orders(runtime);
     holder_answer(core, runtime);
-    runtime->ready = false;
+    runtime->ready = runtime->orphan = false;
     runtime->pid = runtime->holder_pid = 0;
     runtime_set_phase(core, runtime, RUNTIME_ABSENT);
     forget_record(core, group, runtime);
@@ -555,7 +607,7 @@ void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
             else if (!wanted || runtime->given_up)
                 runtime->restart = false;
             runtime_tell(runtime);
-        } else if (!wanted || runtime->restart) {
+        } else if (!wanted || runtime->restart || runtime->orphan) {
             stop(core, group, runtime);
         }
     }
@@ -621,6 +673,7 @@ bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value
     if (!runtime || runtime_lives(runtime) || runtime->current >= generation)
         return false;
     runtime->current = generation;
+    self->last_generation = self->last_generation > generation ? self->last_generation : generation;
     runtime->holder_pid = (int32_t)cccc_get_uint(record, "hold_pid", 0);
     runtime->holder_started = cccc_get_uint(record, "hold_started", 0);
     runtime->pid = (int32_t)cccc_get_uint(record, "pid", 0);
@@ -706,6 +759,37 @@ void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struc
         cccc_map_add(row, "delivery", delivery_value(arena, &runtime->delivery));
 }
 
+/* Why somebody should look at it; NULL: nobody needs to. */
+static const char *trouble(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    bool unregistered_long = core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
+    if (runtime->phase == RUNTIME_UNREGISTERED && unregistered_long)
+        return "its holder lives and does not answer";
+    if (runtime->phase == RUNTIME_ABSENT && runtime->given_up && is_wanted(group, runtime))
+        return runtime->failure;
+    return runtime->delivery.state == DELIVERY_AMBIGUOUS ? "its last delivery may not have arrived, and is not repeated" : NULL;
+}
+
+void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group)
+{
+    cccc_builder_t troubles = cccc_array_builder(row->arena, 0);
+    uint64_t running = 0;
+    for (uint32_t i = 0; i < group->config.actor_count; i++) {
+        const struct cccc_runtime *runtime = runtime_find(group, group->config.actors[i].id);
+        const char *why = runtime ? trouble(core, group, runtime) : NULL;
+        running += runtime && runtime->phase == RUNTIME_RUNNING;
+        if (!why)
+            continue;
+        cccc_builder_t one = cccc_map_builder(row->arena, 2);
+        cccc_map_add(&one, "actor_id", cccc_string(cccc_arena_str(row->arena, cccc_str(runtime->id))));
+        cccc_map_add(&one, "reason", cccc_string(cccc_arena_str(row->arena, cccc_str(why))));
+        cccc_array_add(&troubles, one.value);
+    }
+    cccc_map_add(row, "actors_running", cccc_uint(running));
+    if (troubles.value.via.array.size > 0)
+        cccc_map_add(row, "actors_troubled", troubles.value);
+}
+
 const char *runtime_why_word(enum runtime_why why)
 {
     return why_words[why];
@@ -727,7 +811,7 @@ cccc_value_t runtimes_dump(const struct cccc_group *group, cccc_arena_t *arena)
 {
     cccc_builder_t map = cccc_map_builder(arena, HASH_COUNT(group->runtimes) + 1);
     for (uint32_t i = 0; i < group->config.actor_count; i++) {
-        const struct cccc_runtime *runtime = runtime_find(group, group->config.actors[i].id);
+        const struct cccc_runtime *runtime = runtime_entry(group, group->config.actors[i].id);
         if (!runtime)
             continue;
         cccc_builder_t one = cccc_map_builder(arena, 6);

@@ -20,6 +20,8 @@ enum runtime_phase {
 /* Why a start. Words of runtime.started. */
 enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN };
 
+enum runtime_preamble { PREAMBLE_OWED, PREAMBLE_ASKED, PREAMBLE_DONE };
+
 struct runtime_order {
     struct runtime_order *next;
     char id[65];
@@ -53,7 +55,8 @@ struct runtime_exit {
 struct runtime_waiter {
     struct runtime_waiter *next;
     call_t *call;
-    bool to_stop; /* waits for the end, not for the start */
+    uint64_t generation; /* that ran when it began to wait */
+    bool to_stop;        /* waits for the end, not for the start */
     call_next_fn then;
     uint64_t until_us;
 };
@@ -67,6 +70,7 @@ struct cccc_runtime {
     struct cccc_unread queue[CCCC_LANES];
     struct cccc_delivery delivery;
     /* of the moment */
+    bool terminal; /* as the document has it */
     enum runtime_phase phase;
     uint64_t current; /* generation that is being started or runs */
     enum runtime_why why;
@@ -78,8 +82,11 @@ struct cccc_runtime {
     uint32_t quick_exits;
     bool given_up; /* it does not start, or exits at once again and again; somebody must start it */
     bool restart;  /* start again once it has ended */
+    bool orphan;   /* its actor is gone, or was added again: to be ended */
     bool lost;     /* found at start: its holder died while no daemon was there */
-    bool ready, preamble_sent, preamble_done;
+    bool ready;
+    enum runtime_preamble preamble;
+    uint32_t preamble_tries; /* that failed */
     bool attached;
     uint64_t output_us; /* of its last output, monotonic */
     char failure[256];  /* why the last start failed; "" */
@@ -97,11 +104,18 @@ struct cccc_runtime {
 
 /* ---- runtime.c ---- */
 
+/* Of an actor that has a terminal, or a program still; NULL: it has neither, or there is no such actor. */
 struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id);
-/* After a change of the document: an entry for every actor, and readers' shortcut to those with a terminal. */
+/* Of any actor. What the ledger says is folded for all of them: whether one has a terminal may change, and a fold must not depend on when. */
+struct cccc_runtime *runtime_entry(const struct cccc_group *group, cccc_str_t id);
+/* After a change of the document: an entry for every actor, and readers' shortcut to it. */
 void runtimes_sync(struct cccc_group *group);
+/* The actor is gone, or comes as a new one: nothing of the ledger before concerns it, and a program that still lives is to be ended. */
+void runtime_reset(struct cccc_group *group, cccc_str_t id);
 /* The fold of runtime.* events. */
 void runtime_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
+/* After a fold: what this daemon has not started yet is started because it ran before. */
+void runtimes_boot(struct cccc_group *group);
 /* Forget what is of the ledger: a fold begins anew. What runs goes on running. */
 void runtimes_forget_ledger(struct cccc_group *group);
 /* `folded` was folded anew and is about to take the place of `group`: what runs goes along, with the ledger's part as folded. */
@@ -130,6 +144,8 @@ void runtime_tell(struct cccc_runtime *runtime);
 bool runtime_has_terminal(const struct cccc_actor *actor);
 /* What lists and status say of it; added to `row`. */
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime);
+/* What a list of groups and status say of all of them: how many run, and who needs somebody to look. */
+void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group);
 /* Is anything of it alive? */
 bool runtime_lives(const struct cccc_runtime *runtime);
 /* It has been on its way longer than anybody should wait. */
@@ -149,6 +165,11 @@ void holder_answer(struct cccc_core *core, struct cccc_runtime *runtime);
 void holder_kill(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime, bool hard);
 void holder_expire(struct cccc_core *core, struct cccc_runtime *runtime);
 
+/* ---- terminals.c ---- */
+
+/* Answer the question an order was about with what the holder said (a map, or nothing). */
+void terminal_answer(call_t *call, const struct cccc_runtime *runtime, const cccc_value_t *given);
+
 /* ---- delivery.c ---- */
 
 /* Begin to hand over what is due. */
@@ -157,6 +178,8 @@ void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc
 void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime);
 /* Decide the event for a report, as part of `call`. False: it is not about the open delivery. */
 bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_value_t *report, call_next_fn next);
+/* What became of an order to type the preamble. */
+void delivery_preamble(struct cccc_core *core, struct cccc_runtime *runtime, cccc_str_t outcome);
 /* What is claimed can no longer be known. */
 void delivery_lost(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why);
 void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, const struct cccc_event *event);
@@ -164,6 +187,8 @@ void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, cons
 /* ---- render.c ---- */
 
 /* What is typed for these events (reference 6.4). In the arena. */
-cccc_str_t render_delivery(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_event *events, uint32_t count);
-/* What a new session is told first (reference 6.3). */
-cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor);
+cccc_str_t render_delivery(cccc_arena_t *arena, const struct cccc_event *events, uint32_t count);
+/* One line that says where they can be read, for a terminal that takes no longer ones. */
+cccc_str_t render_brief(cccc_arena_t *arena, const struct cccc_event *events, uint32_t count);
+/* What a new session is told first (reference 6.3). `words` are the group's own; blank: the built-in ones. */
+cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor, cccc_str_t words);

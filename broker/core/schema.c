@@ -13,20 +13,20 @@
 
 /* ---- the table ---- */
 
-enum type { ANY, TEXT, BOOLEAN, VERSION, SEQ, WORD, GROUP_ID, ACTOR_ID, SCOPE_KEY, SCOPE_NAME, WORDS, ENVIRONMENT, SECTION, LIST };
+enum type { ANY, TEXT, BOOLEAN, VERSION, SEQ, WORD, GROUP_ID, ACTOR_ID, SCOPE_KEY, SCOPE_NAME, WORDS, ENVIRONMENT, COUNT, SECTION, LIST };
 
 struct rule {
     const char *name; /* NULL ends a table */
     enum type type;
     bool required;
-    uint32_t max; /* bytes of a text, items of a list */
+    uint32_t max; /* bytes of a text, items of a list, a count itself */
     const char *const *choices;
     const struct rule *members; /* of a section, or of each item of a list */
     const char *unique;         /* the member that tells the items of a list apart */
 };
 
 static const char *const runtimes[] = {
-#define CCCC_RUNTIME(name, title, executable, command, primary) #name,
+#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, dialogs) #name,
 #include "proto/runtimes.def"
 #undef CCCC_RUNTIME
     NULL};
@@ -55,6 +55,8 @@ static const struct rule actor_rules[] = {
     {.name = "enabled", .type = BOOLEAN},
     {.name = "runner", .type = WORD, .choices = runners},
     {.name = "runtime", .type = WORD, .choices = runtimes},
+    {.name = "processes_max", .type = COUNT, .max = CCCC_ACTOR_PROCESSES_MAX},
+    {.name = "memory_mib_max", .type = COUNT, .max = CCCC_ACTOR_MEMORY_MIB_MAX},
     {.name = "created_at", .type = TEXT, .max = STAMP_BYTES_MAX},
     {.name = "updated_at", .type = TEXT, .max = STAMP_BYTES_MAX},
     {0},
@@ -144,7 +146,7 @@ static cccc_err_t check_seq(const struct rule *rule, const cccc_value_t *v, stru
 static cccc_err_t check_word(const struct rule *rule, const cccc_value_t *v, struct cccc_errmsg *m)
 {
     cccc_str_t s = CCCC_STR("");
-    char all[160] = "";
+    char all[300] = "";
     cccc_err_t err = check_text(rule, v, m);
     if (err != CCCC_OK)
         return err;
@@ -228,10 +230,18 @@ static cccc_err_t check_environment(const struct rule *rule, const cccc_value_t 
     return CCCC_OK;
 }
 
+static cccc_err_t check_count(const struct rule *rule, const cccc_value_t *v, struct cccc_errmsg *m)
+{
+    int64_t n;
+    if (cccc_as_int(v, &n) && n >= 0 && n <= rule->max)
+        return CCCC_OK;
+    return cccc_fail(m, CCCC_E_INVALID_PATCH, "%s must be a number from 0 (no limit) to %u", rule->name, rule->max);
+}
+
 static cccc_err_t (*const checks[])(const struct rule *, const cccc_value_t *, struct cccc_errmsg *) = {
     [TEXT] = check_text,       [BOOLEAN] = check_boolean, [VERSION] = check_version,         [SEQ] = check_seq,
     [WORD] = check_word,       [GROUP_ID] = check_text,   [ACTOR_ID] = check_actor_id,       [SCOPE_KEY] = check_scope_key,
-    [SCOPE_NAME] = check_text, [WORDS] = check_words,     [ENVIRONMENT] = check_environment,
+    [SCOPE_NAME] = check_text, [WORDS] = check_words,     [ENVIRONMENT] = check_environment, [COUNT] = check_count,
 };
 
 cccc_err_t cccc_schema_actor_field(const char *name, const cccc_value_t *v, struct cccc_errmsg *m)

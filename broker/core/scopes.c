@@ -167,8 +167,9 @@ static void attach_placed(call_t *call)
             return;
         group = call->group;
     } else {
-        group = registry_default(call->core, cccc_str(place.key));
-        group = group_place(call, group != NULL ? cccc_str(group->id) : cccc_str(place.group_id));
+        cccc_str_t lost = registry_lost_default(call->core, cccc_str(place.key));
+        group = lost.len > 0 ? NULL : registry_default(call->core, cccc_str(place.key));
+        group = group_place(call, lost.len > 0 ? lost : group != NULL ? cccc_str(group->id) : cccc_str(place.group_id));
     }
     if (group != NULL)
         attach_to(call, group, &place);
@@ -291,12 +292,12 @@ void op_group_detach_scope(call_t *call)
         return;
     cccc_str_t key = cccc_arg_str(args, CCCC_A_group_detach_scope_scope_key);
     if (!permit_in(ahead, call->by, CCCC_MAY_MANAGE_GROUP, CCCC_STR(""), &m)) {
-        call_fail(call, CCCC_E_GROUP_DETACH_SCOPE_FAILED, "%s", m.text);
+        call_fail_cause(call, CCCC_E_GROUP_DETACH_SCOPE_FAILED, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
     if (config_scope(ahead, key) == NULL) {
-        call_fail(call, CCCC_E_GROUP_DETACH_SCOPE_FAILED, "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(key),
-                  call->group->id);
+        call_fail_cause(call, CCCC_E_GROUP_DETACH_SCOPE_FAILED, CCCC_E_SCOPE_NOT_ATTACHED,
+                        "scope not attached: %.*s is no scope of group %s", CCCC_STR_FMT(key), call->group->id);
         return;
     }
     cccc_builder_t data = cccc_map_builder(call->arena, 1);

@@ -44,8 +44,8 @@ static bool outlook(call_t *call, const struct cccc_message *m, cccc_value_t *ro
     const struct cccc_group *group = call->group;
     bool reply = call->request.op == CCCC_OP_reply, waits;
     bool asked = cccc_arg_bool(&call->request.args, reply ? CCCC_A_reply_outlook : CCCC_A_send_outlook, false);
-    /* The usual case costs nothing: programs of their own, enabled. */
-    if (m->duplicate || (!asked && !group->runtimes && m->reach.disabled + m->reach.disabled_by_id == 0))
+    /* The usual case costs next to nothing: programs of their own, enabled. */
+    if (m->duplicate || (!asked && !group->config.terminals && m->reach.disabled + m->reach.disabled_by_id == 0))
         return false;
     *rows = outlook_rows(call, group, &m->audience, &waits);
     return asked || waits;

@@ -30,6 +30,15 @@ static void session_finish(call_t *call, cccc_builder_t *result)
         cccc_map_add(result, "pid", cccc_int(runtime->pid));
 }
 
+static const char *why_not(const struct cccc_runtime *runtime)
+{
+    if (runtime->failure[0])
+        return runtime->failure;
+    return runtime->phase == RUNTIME_ABSENT && runtime->exit.known && runtime->generation == runtime->current
+               ? "its program has exited again; `cccc actor show` has its last screen"
+               : "it did not start within 15 s; `cccc actor list` shows what is known of it";
+}
+
 /* A program that was wanted and does not run is an error, though the wish is recorded. */
 static void session_settled(call_t *call)
 {
@@ -38,8 +47,7 @@ static void session_settled(call_t *call)
     const struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     bool wanted = op->kind != CCCC_KIND_ACTOR_STOP && call->group->config.running;
     if (wanted && runtime && runtime->phase != RUNTIME_RUNNING)
-        call_fail(call, op->failed, "%s does not run: %s", runtime->id,
-                  runtime->failure[0] ? runtime->failure : "it did not start within 15 s; `cccc actor list` shows what is known of it");
+        call_fail(call, op->failed, "%s does not run: %s", runtime->id, why_not(runtime));
     else
         change_reply(call);
 }
@@ -103,11 +111,11 @@ static void session_begin(call_t *call, const struct session_op *op)
     cccc_str_t id = cccc_arg_str(args, op->actor_id);
     const struct cccc_actor *actor = config_actor(ahead, id);
     if (!permit_in(ahead, call->by, op->action, id, &m)) {
-        call_fail(call, op->failed, "%s", m.text);
+        call_fail_cause(call, op->failed, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
     if (!actor) {
-        call_fail(call, op->failed, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
+        call_fail_cause(call, op->failed, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), ahead->id);
         return;
     }
     cccc_err_t err = op->kind != CCCC_KIND_ACTOR_STOP ? startable(call, ahead, actor, &m) : CCCC_OK;
@@ -142,6 +150,22 @@ void op_actor_restart(call_t *call)
     static const struct session_op op = {CCCC_KIND_ACTOR_RESTART,       CCCC_MAY_ACTOR_STOP,           CCCC_E_ACTOR_RESTART_FAILED,
                                          CCCC_A_actor_restart_group_id, CCCC_A_actor_restart_actor_id, CCCC_A_actor_restart_by};
     session_begin(call, &op);
+}
+
+/* ---- woken by a message ---- */
+
+bool session_may_wake(const struct cccc_group *view, const struct cccc_actor *actor)
+{
+    return !actor->enabled && runtime_has_terminal(actor) && view->config.running && view->config.state != CCCC_GROUP_PAUSED;
+}
+
+cccc_err_t session_wake(call_t *call, struct cccc_group *group, const struct cccc_actor *actor, struct cccc_errmsg *m)
+{
+    cccc_str_t id = cccc_arena_str(call->arena, actor->id);
+    struct cccc_runtime *runtime = runtime_find(group, id);
+    if (runtime)
+        runtime_encourage(runtime, RUNTIME_WOKEN);
+    return call_append(call, group, CCCC_KIND_ACTOR_START, CCCC_STR("system"), CCCC_STR(""), session_data(call, id, actor), NULL, m);
 }
 
 /* ---- the private environment: in files of the store's, never here ---- */

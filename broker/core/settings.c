@@ -1,11 +1,12 @@
 /* settings.c - group_settings_update, and the 21 settings of a group: where each lives in group.yaml, its default, its range.
  *
- * Reading is lenient (whatever a hand wrote reads as the default or is clamped), writing is strict: a patch is refused whole, and events and
- * files carry canonical values only. Reference 1.4, 3.7, 7.2.
+ * Reading is lenient (whatever a hand wrote reads as the default or is clamped), writing is strict: a patch with a value out of its range is refused whole, and
+ * events and files carry canonical values only. Reference 1.4, 3.7, 7.2.
  * Thread: the core's. */
 #include "broker/core/change.h"
 #include "broker/core/schema.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -89,6 +90,11 @@ static const struct setting settings[] = {
 };
 #define SETTING_COUNT (sizeof settings / sizeof *settings)
 
+const char *cccc_core_setting_name(size_t i)
+{
+    return i < SETTING_COUNT ? settings[i].name : NULL;
+}
+
 /* ---- one value ---- */
 
 static int64_t clamp(const struct setting *s, int64_t n)
@@ -96,7 +102,7 @@ static int64_t clamp(const struct setting *s, int64_t n)
     return n < s->min ? s->min : n > s->max ? s->max : n;
 }
 
-/* An integer, or its decimal text. */
+/* An integer, or its decimal text; the largest and the smallest there are, which is what an overflow reads as, are none. */
 static bool as_integer(const cccc_value_t *v, int64_t *out)
 {
     cccc_str_t s;
@@ -109,10 +115,16 @@ static bool as_integer(const cccc_value_t *v, int64_t *out)
     text[s.len] = '\0';
     char *end;
     long long n = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || (text[0] != '-' && (text[0] < '0' || text[0] > '9')))
+    if (end == text || *end != '\0' || n == LLONG_MAX || n == LLONG_MIN || (text[0] != '-' && (text[0] < '0' || text[0] > '9')))
         return false;
     *out = n;
     return true;
+}
+
+static bool is_out_of_range(const struct setting *s, const cccc_value_t *v)
+{
+    int64_t n;
+    return s->type == SETTING_INT && as_integer(v, &n) && n != clamp(s, n);
 }
 
 static const char *as_choice(const struct setting *s, const cccc_value_t *v)
@@ -218,8 +230,8 @@ cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t 
         return CCCC_OK;
     if (!canonical(s, v, &canon))
         return cccc_fail(m, CCCC_E_INVALID_PATCH, "must be %s", wanted(s, text, sizeof text));
-    *clamped = s->type == SETTING_INT && as_integer(v, &n) && cccc_as_int(&canon, &kept) && n != kept;
-    if (*clamped)
+    *clamped = is_out_of_range(s, v);
+    if (*clamped && as_integer(v, &n) && cccc_as_int(&canon, &kept))
         cccc_fail(m, CCCC_OK, "%lld counts as %lld: it must be %s", (long long)n, (long long)kept, wanted(s, text, sizeof text));
     return CCCC_OK;
 }
@@ -290,10 +302,10 @@ static bool canonical_patch(call_t *call, const cccc_value_t *patch, cccc_value_
         cccc_value_t v;
         if (given == NULL)
             continue;
-        if (!canonical(s, given, &v)) {
+        if (!canonical(s, given, &v) || is_out_of_range(s, given)) {
             char text[96];
             cccc_err_t err = s->type == SETTING_INT ? CCCC_E_GROUP_SETTINGS_UPDATE_FAILED : CCCC_E_INVALID_PATCH;
-            call_fail(call, err, "%s must be %s; nothing was changed", s->name, wanted(s, text, sizeof text));
+            call_fail_cause(call, err, CCCC_E_INVALID_PATCH, "%s must be %s; nothing was changed", s->name, wanted(s, text, sizeof text));
             return false;
         }
         cccc_map_add(&b, s->name, v);
@@ -318,7 +330,7 @@ void op_group_settings_update(call_t *call)
         return;
     struct cccc_errmsg m;
     if (!permit_in(ahead, call->by, CCCC_MAY_MANAGE_GROUP, CCCC_STR(""), &m)) {
-        call_fail(call, CCCC_E_GROUP_SETTINGS_UPDATE_FAILED, "%s", m.text);
+        call_fail_cause(call, CCCC_E_GROUP_SETTINGS_UPDATE_FAILED, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
     const char *known[SETTING_COUNT + 1] = {NULL};

@@ -40,6 +40,11 @@ bool reminders_load(struct cccc_group *group, const cccc_value_t *v);
 void expiries_save(const struct cccc_group *group, cccc_buf_t *out);
 bool expiries_load(struct cccc_group *group, const cccc_value_t *v);
 
+/* ---- gaps.c ---- */
+/* Those up to the head: what is lost behind it, recovery finds again. */
+void gaps_save(const struct cccc_group *group, cccc_buf_t *out);
+bool gaps_load(struct cccc_group *group, const cccc_value_t *v);
+
 /* ---- unread.c ---- */
 void unread_save(const struct cccc_unread *u, cccc_buf_t *out);
 /* Into an empty list. False unless every seq is at most `head`. */

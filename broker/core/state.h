@@ -28,6 +28,7 @@ struct cccc_config {
     cccc_str_t title, topic, created_at, updated_at;
     enum cccc_group_state state;
     bool running;
+    bool terminals;            /* some actor has one */
     bool broadcast_by_default; /* messaging.default_send_to */
     cccc_str_t active_scope_key;
     struct cccc_actor *actors;
@@ -77,7 +78,7 @@ struct cccc_reader {
     struct cccc_duties owes;
     struct cccc_reminders reminders;
     uint64_t published;           /* last seq published under i/<gid>/<id>/ */
-    struct cccc_runtime *runtime; /* of an actor with a terminal, else NULL: what is for it is to be typed */
+    struct cccc_runtime *runtime; /* of an actor: what is for it is to be typed, if it has a terminal */
     UT_hash_handle hh;
 };
 
@@ -105,6 +106,14 @@ struct cccc_pending {
     cccc_kind_t kind;            /* of `event` */
 };
 
+/* ---- sealed client ids (sealed.c) ---- */
+
+struct cccc_sealed {
+    uint64_t last; /* events up to this one are in sealed segments; 0 = none */
+    uint32_t count;
+    struct cccc_sealed_ids *rows; /* rising; heap, as are the filters */
+};
+
 /* ---- a group ---- */
 
 struct cccc_group {
@@ -127,17 +136,20 @@ struct cccc_group {
     uint32_t pending_count;
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe; /* (by, client_id) -> seq */
+    struct cccc_dedupe *dedupe; /* (by, client_id) -> seq, of events that are not sealed */
+    struct cccc_sealed sealed;  /* where to look for those of events that are */
     struct cccc_obligations *obligations;
     struct cccc_expiry *expiries; /* messages that expire, newest first; recall.c */
     uint32_t expiry_count;
     int64_t resumed_us, resumed_mono_us; /* when it was last started, or became active again; as in struct cccc_reminders */
     struct cccc_dedupe *foreign_ids;     /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;       /* actors with a terminal; runtime.c */
+    struct cccc_runtime *runtimes;       /* of every actor; runtime.c */
     struct cccc_relay *relays;           /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_legacy *legacy;          /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
-    bool cursors_dirty;                  /* read_cursors.json is older than the cursors */
-    uint64_t changed_mono_us;            /* for heads */
+    struct cccc_gap *gaps;               /* what the fold could not read, by seq; gaps.c */
+    uint32_t gap_count;
+    struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
+    bool cursors_dirty;         /* read_cursors.json is older than the cursors */
+    uint64_t changed_mono_us;   /* for heads */
 
     bool reconcile;            /* what runs may not be what is wanted: look after this input */
     bool created;              /* its ledger exists or an append with create was issued */
@@ -167,6 +179,8 @@ struct cccc_core {
     bool registry_failed;             /* as store_failed of a group */
     bool registry_dirty;              /* newer than the file */
     uint64_t registry_stored_mono_us; /* when it was last handed over to be written; 0 = never */
+    cccc_arena_t *settings_arena;
+    cccc_value_t settings; /* settings.yaml */
     char active_group_id[16];
     char active_updated_at[28];
     struct cccc_conn *conns;    /* uthash by conn */
@@ -180,8 +194,10 @@ struct cccc_core {
     uint64_t random_state[2];      /* refilled from each input's moment */
     uint64_t last_second;
     bool stopping;
+    uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
     uint64_t pending_count, pending_bytes;  /* of all groups */
+    uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */
     bool events_followed, inboxes_followed; /* cccc_core_followed */
     cccc_buf_t scratch;                     /* for one encoding at a time */
     char ts[28];                            /* ts_us as text */

@@ -47,7 +47,8 @@ static cccc_str_t look_at_it(const struct telling *t)
     const struct cccc_runtime *runtime = runtime_find(t->call->group, t->ladder->actor_id);
     if (runtime && runtime->phase == RUNTIME_RUNNING)
         return command(t, "actor attach");
-    return runtime ? command(t, "actor start") : command(t, "obligations --actor");
+    const struct cccc_actor *actor = config_actor(t->call->group, t->ladder->actor_id);
+    return actor && runtime_has_terminal(actor) ? command(t, "actor start") : command(t, "obligations --actor");
 }
 
 /* What it still owes, as the end of a sentence. */
@@ -87,7 +88,8 @@ static void tell_outlook(struct telling *t)
     bool notice = t->all->kind == CCCC_KIND_SYSTEM_NOTIFY;
     enum cccc_lane lane = notice ? CCCC_LANE_NOTIFY : CCCC_LANE_CHAT;
     const struct cccc_runtime *runtime = runtime_find(call->group, t->ladder->actor_id);
-    bool queued = runtime && unread_has(&runtime->queue[lane], event->seq);
+    const struct cccc_actor *actor = config_actor(call->group, t->ladder->actor_id);
+    bool queued = actor && runtime && runtime_has_terminal(actor) && unread_has(&runtime->queue[lane], event->seq);
     outlook_of(call, call->group, t->ladder->actor_id, lane, queued, &out);
     if (queued)
         step(t, "queued", NULL, out.why);

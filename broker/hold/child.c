@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,17 +31,6 @@ static _Noreturn void report(int fd, const char *step)
     ssize_t n = write(fd, &failure, sizeof failure);
     (void)n; /* the holder sees the end of the pipe in any case */
     _exit(127);
-}
-
-static bool limit(int resource, uint64_t most)
-{
-    struct rlimit r;
-    if (most == 0)
-        return true;
-    if (getrlimit((__rlimit_resource_t)resource, &r) < 0)
-        return false;
-    r.rlim_cur = r.rlim_max < most ? r.rlim_max : most;
-    return setrlimit((__rlimit_resource_t)resource, &r) == 0;
 }
 
 static void default_signals(void)
@@ -67,8 +55,8 @@ static _Noreturn void become_agent(const struct child_options *options, const ch
             report(words, "dup2");
     if (chdir(options->directory) < 0)
         report(words, options->directory);
-    if (!limit(RLIMIT_NPROC, options->processes_max) || !limit(RLIMIT_AS, options->memory_bytes))
-        report(words, "setrlimit");
+    if (!limits_enter(options->limits))
+        report(words, "limits");
     fcntl(words, F_SETFD, FD_CLOEXEC);
     for (int i = 3; i < words; i++)
         close(i);
@@ -129,6 +117,18 @@ void child_resize(struct child *self, uint16_t rows, uint16_t cols)
 {
     struct winsize size = {.ws_row = rows, .ws_col = cols};
     ioctl(self->terminal, TIOCSWINSZ, &size); /* the kernel tells the foreground group */
+}
+
+/* Only the other end tells how much waits there. It is open for a moment: as long as it were, the end of the last program there would not be noticed. */
+size_t child_unread(int terminal)
+{
+    int unread = 0, other_end = ioctl(terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (other_end < 0)
+        return 0;
+    if (ioctl(other_end, FIONREAD, &unread) < 0 || unread < 0)
+        unread = 0;
+    close(other_end);
+    return (size_t)unread;
 }
 
 void child_close_terminal(struct child *self)

@@ -4,6 +4,7 @@
  * Thread: the holder's one. */
 #pragma once
 
+#include "broker/hold/limits.h"
 #include "proto/err.h"
 
 #include <stdbool.h>
@@ -24,8 +25,7 @@ struct child_options {
     char *const *environment; /* NULL-terminated "NAME=value": all of it */
     const char *directory;
     uint16_t rows, cols;
-    uint64_t processes_max; /* RLIMIT_NPROC; 0: as it is */
-    uint64_t memory_bytes;  /* RLIMIT_AS; 0: as it is */
+    const struct limits *limits;
 };
 
 /* Start it in a new session with a new terminal. CCCC_E_NOT_FOUND, CCCC_E_STORAGE with the reason (no such program, no such directory, no terminal). */
@@ -33,6 +33,8 @@ cccc_err_t child_start(struct child *self, const struct child_options *options, 
 /* Collect what has ended below us, strangers too. True when the agent itself was among it. */
 bool child_collect(struct child *self);
 void child_resize(struct child *self, uint16_t rows, uint16_t cols);
+/* Bytes that were typed and that nobody has read from the terminal yet. */
+size_t child_unread(int terminal);
 /* Is it stopped (SIGSTOP, SIGTSTP), so that nothing typed is read? */
 bool child_is_stopped(const struct child *self);
 /* Does the agent wait for something, and since the last call has used no processor time? A program that is still starting does. */

@@ -117,7 +117,7 @@ static void on_resize(void *arg, uint16_t rows, uint16_t cols)
 /* A person's keys wait while a text is being typed, so that the two do not mix. */
 static bool wants_keys(const struct hold *self)
 {
-    return self->keys.size > 0 && !typing_is_busy(&self->typing);
+    return self->keys.size > 0 && !typing_wants_keys_to_wait(&self->typing);
 }
 
 static void pass_keys(struct hold *self)
@@ -145,6 +145,7 @@ void hold_stop(struct hold *self, int64_t grace_ms)
 /* The agent has exited or is to be killed: everything below us goes with it, and what it printed last is kept. */
 static void finish_agent(struct hold *self)
 {
+    limits_close_door(&self->limits);
     if (!child_end_all(&self->child))
         fprintf(stderr, "cccc-hold: a process of %s/%s cannot be ended\n", self->launch.group_id, self->launch.actor_id);
     for (size_t left = CCCC_SCROLLBACK_BYTES / READ_BYTES; left > 0 && read_output(self); left--)
@@ -290,9 +291,9 @@ static void start_agent(struct hold *self)
                                     .directory = l->directory,
                                     .rows = l->rows,
                                     .cols = l->cols,
-                                    .processes_max = l->processes_max,
-                                    .memory_bytes = l->memory_bytes};
+                                    .limits = &self->limits};
     struct terminal_wants wants = {on_keys, on_resize, self};
+    limits_init(&self->limits, l->processes_max, l->memory_bytes);
     cccc_err_t err = terminal_open(&self->terminal, l->socket, &wants, &m);
     if (err == CCCC_OK)
         err = child_start(&self->child, &options, &m);
@@ -320,6 +321,7 @@ static void finish(struct hold *self)
         finish_agent(self);
     terminal_close(&self->terminal, &self->ring, "the agent has exited");
     talk_end(self);
+    limits_fini(&self->limits);
     screen_destroy(&self->screen);
     ring_fini(&self->ring);
     typing_fini(&self->typing);

@@ -29,6 +29,7 @@ struct talk {
 
 struct hold {
     struct launch launch;
+    struct limits limits;
     struct child child;
     char start_failure[512]; /* "" or why there is no agent */
     struct ring ring;
@@ -36,6 +37,7 @@ struct hold {
     struct terminal terminal;
     struct typing typing;
     char typing_order[ORDER_ID_BYTES_MAX + 1];
+    uint64_t typed; /* texts that were typed, or may have been */
     struct reports reports;
     struct talk talk;
 
@@ -72,6 +74,7 @@ bool hold_agent_is_gone(const struct hold *self);
 
 /* ---- orders.c ---- */
 
+/* Do what the daemon orders ({delivery_id, kind, ...}, HOLD.md), once, and report what becomes of it; an order that was met before is only reported again. */
 void hold_carry_out(struct hold *self, const cccc_value_t *order);
 /* The text that was being typed came to an end: report it. */
 void hold_typing_done(struct hold *self);

@@ -81,7 +81,7 @@ static cccc_err_t take(struct launch *self, const cccc_value_t *map, struct cccc
     self->dialogs = cccc_get(map, "dialogs");
     self->scrollback_bytes = cccc_get_uint(map, "scrollback_bytes", CCCC_SCROLLBACK_BYTES);
     self->processes_max = cccc_get_uint(map, "processes_max", 0);
-    self->memory_bytes = cccc_get_uint(map, "memory_bytes", 0);
+    self->memory_bytes = cccc_get_uint(map, "memory_mib_max", 0) << 20;
     if (!self->argv[0] || !*self->home || !*self->group_id || !*self->actor_id || !*self->directory || !*self->socket || !self->generation)
         return cccc_fail(m, CCCC_E_INVALID_REQUEST, "the launch document lacks something; this is a bug of ccccd");
     return CCCC_OK;

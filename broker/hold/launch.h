@@ -3,7 +3,7 @@
  * A pipe that ends early means that the daemon gave up: nothing is started. The document carries secrets (the environment), so it is never
  * written to a file.
  * Keys: v (1), home, group_id, actor_id, generation, socket, command [text], environment {name: text}, directory, rows, cols, ready_ms, dialogs [text],
- * scrollback_bytes, processes_max, memory_bytes.
+ * scrollback_bytes, processes_max, memory_mib_max.
  * Thread: the holder's one. */
 #pragma once
 
@@ -18,7 +18,7 @@ struct launch {
     int64_t ready_ms;            /* not ready earlier than this after the start */
     const cccc_value_t *dialogs; /* array: nothing is typed while one of these texts is on the screen */
     size_t scrollback_bytes;
-    uint64_t processes_max, memory_bytes; /* 0: no limit of ours */
+    uint64_t processes_max, memory_bytes; /* 0: no limit */
 };
 
 /* CCCC_E_NOT_FOUND: the pipe ended before the document did. CCCC_E_INVALID_REQUEST: it is not a launch document. */

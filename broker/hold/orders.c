@@ -1,6 +1,7 @@
 /* orders.c - what the daemon wants of a holder: one table, one function per order. */
 #include "broker/hold/hold.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* Milliseconds since a person's last key in which nothing is typed for them. */
@@ -18,6 +19,28 @@ static void failed(struct hold *self, const char *id, const char *reason)
 
 /* ---- type ---- */
 
+/* A line without the frame and the marks in front of its first word. */
+static cccc_str_t first_word_on(cccc_str_t line)
+{
+    while (line.len > 0 && !isalnum((unsigned char)*line.ptr)) {
+        line.ptr++;
+        line.len--;
+    }
+    return line;
+}
+
+static bool asks(const cccc_value_t *dialogs, cccc_str_t line)
+{
+    for (uint32_t i = 0; i < dialogs->via.array.size; i++) {
+        cccc_str_t mark;
+        if (cccc_as_str(&dialogs->via.array.ptr[i], &mark) && mark.len > 0 && line.len >= mark.len &&
+            memcmp(line.ptr, mark.ptr, mark.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A question of the program's own. Only where a line begins: what a message or a file says elsewhere in a line is no question to anybody here. */
 static bool shows_dialog(struct hold *self)
 {
     const cccc_value_t *dialogs = self->launch.dialogs;
@@ -27,10 +50,12 @@ static bool shows_dialog(struct hold *self)
         return false;
     cccc_buf_init(&shown);
     screen_text(self->screen, 0, &shown);
-    for (uint32_t i = 0; i < dialogs->via.array.size; i++) {
-        cccc_str_t mark;
-        if (cccc_as_str(&dialogs->via.array.ptr[i], &mark) && mark.len > 0)
-            found |= memmem(shown.data, shown.size, mark.ptr, mark.len) != NULL;
+    for (cccc_str_t rest = {shown.data, shown.size}; rest.len > 0 && !found;) {
+        const char *end = memchr(rest.ptr, '\n', rest.len);
+        size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
+        found = asks(dialogs, first_word_on((cccc_str_t){rest.ptr, len}));
+        rest.ptr += len + (end != NULL);
+        rest.len -= len + (end != NULL);
     }
     cccc_buf_fini(&shown);
     return found;
@@ -51,6 +76,8 @@ static const char *obstacle(struct hold *self)
         return "a person has typed half a line";
     if (self->keys_ms && self->now_ms - self->keys_ms < PERSON_PAUSE)
         return "a person is typing";
+    if (child_unread(self->child.terminal) > 0)
+        return "the program has not read yet what was typed before";
     return shows_dialog(self) ? "a dialog is open in the terminal" : NULL;
 }
 
@@ -64,7 +91,8 @@ static void order_type(struct hold *self, const char *id, const cccc_value_t *or
     }
     snprintf(self->typing_order, sizeof self->typing_order, "%s", id);
     struct typing_terminal terminal = {self->child.terminal, self->screen, self->now_ms};
-    typing_begin(&self->typing, &terminal, cccc_get_str(order, "text"),
+    cccc_str_t text = cccc_get_str(order, "text"), brief = cccc_get_str(order, "brief");
+    typing_begin(&self->typing, &terminal, brief.len > 0 && !typing_fits(&terminal, text) ? brief : text,
                  cccc_str_is(submit, "newline") ? TYPING_NEWLINE
                  : cccc_str_is(submit, "none")  ? TYPING_NO_KEY
                                                 : TYPING_ENTER);
@@ -76,6 +104,7 @@ void hold_typing_done(struct hold *self)
     static const char *const outcomes[] = {[TYPING_ACCEPTED] = "accepted", [TYPING_FAILED] = "failed", [TYPING_AMBIGUOUS] = "ambiguous"};
     if (self->typing.phase != TYPING_DONE || !self->typing_order[0])
         return;
+    self->typed += self->typing.outcome != TYPING_FAILED;
     reports_end(&self->reports, self->typing_order, outcomes[self->typing.outcome], self->typing.reason, self->typing.evidence, NULL);
     self->typing_order[0] = '\0';
 }

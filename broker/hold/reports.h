@@ -27,6 +27,7 @@ struct reports {
     uint32_t next; /* the place to use next: the oldest */
 };
 
+/* None; and free what is kept. */
 void reports_init(struct reports *self);
 void reports_fini(struct reports *self);
 /* A new order: true, carry it out. False: it is being carried out, or was, and what became of it is (again) pending; or the id is not one. */

@@ -10,9 +10,7 @@ enum { FIRST_CAPACITY = 64 * 1024 };
 
 void ring_init(struct ring *self, size_t capacity_max)
 {
-    *self = (struct ring){.capacity_max = FIRST_CAPACITY};
-    while (self->capacity_max < capacity_max)
-        self->capacity_max *= 2;
+    *self = (struct ring){.capacity_max = capacity_max > 0 ? capacity_max : 1};
 }
 
 void ring_fini(struct ring *self)
@@ -21,10 +19,10 @@ void ring_fini(struct ring *self)
     *self = (struct ring){0};
 }
 
-/* Copy `len` bytes to `position` in memory of a power-of-two size. */
+/* Copy `len` bytes, at most `capacity`, to where `position` lies in memory of that size. */
 static void place(char *bytes, size_t capacity, uint64_t position, const char *from, size_t len)
 {
-    size_t at = (size_t)position & (capacity - 1);
+    size_t at = (size_t)(position % capacity);
     size_t first = len < capacity - at ? len : capacity - at;
     memcpy(bytes + at, from, first);
     memcpy(bytes, from + first, len - first);
@@ -35,6 +33,7 @@ static void grow(struct ring *self, size_t wanted)
     size_t capacity = self->capacity ? self->capacity : FIRST_CAPACITY;
     while (capacity < wanted && capacity < self->capacity_max)
         capacity *= 2;
+    capacity = capacity < self->capacity_max ? capacity : self->capacity_max;
     if (capacity == self->capacity)
         return;
     char *bytes = malloc(capacity);
@@ -71,9 +70,9 @@ size_t ring_peek(const struct ring *self, uint64_t *position, const char **bytes
 {
     if (*position < self->start)
         *position = self->start;
-    if (*position >= self->end)
+    if (*position >= self->end || self->capacity == 0)
         return 0;
-    size_t at = (size_t)*position & (self->capacity - 1);
+    size_t at = (size_t)(*position % self->capacity);
     size_t len = (size_t)(self->end - *position);
     *bytes = self->bytes + at;
     return len < self->capacity - at ? len : self->capacity - at;

@@ -14,7 +14,6 @@ struct ring {
     uint64_t start, end; /* positions kept: [start, end) */
 };
 
-/* `capacity_max` is rounded up to a power of two. */
 void ring_init(struct ring *self, size_t capacity_max);
 void ring_fini(struct ring *self);
 /* The oldest bytes make room when it is full. */

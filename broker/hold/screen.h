@@ -9,6 +9,7 @@
 
 typedef struct screen screen_t;
 
+/* An empty one of that size, in cells; what is shown moves with a change of it. */
 screen_t *screen_new(int rows, int cols);
 void screen_destroy(screen_t **self);
 void screen_resize(screen_t *self, int rows, int cols);

@@ -48,12 +48,13 @@ static cccc_value_t facts_map(struct hold *self, cccc_arena_t *arena)
 {
     bool writing;
     int rows, cols;
-    cccc_builder_t map = cccc_map_builder(arena, 8);
+    cccc_builder_t map = cccc_map_builder(arena, 9);
     screen_size(self->screen, &rows, &cols);
     cccc_map_add(&map, "ready", cccc_bool(self->ready));
     cccc_map_add(&map, "idle_ms", cccc_int(self->now_ms - (self->output_ms ? self->output_ms : self->started_ms)));
     cccc_map_add(&map, "bracketed_paste", cccc_bool(screen_wants_brackets(self->screen)));
     cccc_map_add(&map, "typing", cccc_bool(typing_is_busy(&self->typing)));
+    cccc_map_add(&map, "typed", cccc_uint(self->typed));
     cccc_map_add(&map, "rows", cccc_int(rows));
     cccc_map_add(&map, "cols", cccc_int(cols));
     cccc_map_add(&map, "attached", cccc_uint(terminal_attached(&self->terminal, &writing)));

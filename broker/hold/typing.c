@@ -1,9 +1,11 @@
 /* typing.c - see typing.h. A state machine of five phases, one function each. */
 #include "broker/hold/typing.h"
 
+#include "broker/hold/child.h"
 #include "broker/hold/safe_text.h"
 
 #include <errno.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* Milliseconds. */
@@ -12,7 +14,9 @@ enum {
     SETTLE_QUIET = 100, /* the screen has taken the text in */
     SETTLE_MAX = 1500,
     WATCH_QUIET = 50,
-    WATCH_MAX = 1500
+    WATCH_MAX = 1500,
+    UNREAD_MAX = 20000, /* the program is busy and reads nothing */
+    UNREAD_INTERVAL = 200
 };
 
 static void enter(struct typing *self, const struct typing_terminal *terminal, enum typing_phase phase)
@@ -56,6 +60,14 @@ static void note_last_line(struct typing *self, cccc_str_t safe)
     while (start < safe.len && ((unsigned char)safe.ptr[start] & 0xC0) == 0x80)
         start++;
     cccc_buf_put(&self->last_line, safe.ptr + start, safe.len - start);
+}
+
+bool typing_fits(const struct typing_terminal *terminal, cccc_str_t text)
+{
+    enum { LINE_BYTES_MAX = 4095 - 16 }; /* n_tty(4)'s, and room for what a person left there */
+    struct termios modes;
+    bool edits_lines = tcgetattr(terminal->fd, &modes) == 0 && (modes.c_lflag & ICANON);
+    return text.len <= LINE_BYTES_MAX || !edits_lines || screen_wants_brackets(terminal->screen);
 }
 
 void typing_begin(struct typing *self, const struct typing_terminal *terminal, cccc_str_t text, enum typing_submit submit)
@@ -173,6 +185,10 @@ static void watch(struct typing *self, const struct typing_terminal *terminal)
     bool over = terminal->now_ms >= self->since_ms + WATCH_MAX;
     if (!at_rest && !over)
         return;
+    if (child_unread(terminal->fd) > 0) {
+        enter(self, terminal, TYPING_UNREAD);
+        return;
+    }
     bool stands = stands_in_composer(self, terminal->screen);
     if (!stands)
         end(self, TYPING_ACCEPTED, "", self->changed ? "the screen changed after the submit key" : "the screen did not change");
@@ -181,6 +197,16 @@ static void watch(struct typing *self, const struct typing_terminal *terminal)
     else if (over)
         end(self, TYPING_AMBIGUOUS, "the text still stands in the input line after two submit keys",
             "not submitted as far as the screen shows");
+}
+
+/* Typed and submitted, and the program does something else: what it has not read was not delivered, whatever the terminal shows. */
+static void await_reader(struct typing *self, const struct typing_terminal *terminal)
+{
+    self->due_ms = terminal->now_ms + UNREAD_INTERVAL;
+    if (child_unread(terminal->fd) == 0)
+        enter(self, terminal, TYPING_WATCH);
+    else if (terminal->now_ms >= self->since_ms + UNREAD_MAX)
+        end(self, TYPING_AMBIGUOUS, "typed, but the program is busy and has not read it", "it waits in the terminal");
 }
 
 void typing_step(struct typing *self, const struct typing_terminal *terminal)
@@ -201,6 +227,9 @@ void typing_step(struct typing *self, const struct typing_terminal *terminal)
         case TYPING_WATCH:
             watch(self, terminal);
             break;
+        case TYPING_UNREAD:
+            await_reader(self, terminal);
+            break;
         case TYPING_IDLE:
         case TYPING_DONE:
             break;
@@ -217,6 +246,11 @@ void typing_abandon(struct typing *self, const char *reason)
 bool typing_is_busy(const struct typing *self)
 {
     return self->phase != TYPING_IDLE && self->phase != TYPING_DONE;
+}
+
+bool typing_wants_keys_to_wait(const struct typing *self)
+{
+    return typing_is_busy(self) && self->phase != TYPING_UNREAD;
 }
 
 bool typing_wants_to_write(const struct typing *self)

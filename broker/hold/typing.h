@@ -17,7 +17,7 @@ enum typing_outcome {
 
 enum typing_submit { TYPING_ENTER, TYPING_NEWLINE, TYPING_NO_KEY };
 
-enum typing_phase { TYPING_IDLE, TYPING_TEXT, TYPING_SETTLE, TYPING_KEY, TYPING_WATCH, TYPING_DONE };
+enum typing_phase { TYPING_IDLE, TYPING_TEXT, TYPING_SETTLE, TYPING_KEY, TYPING_WATCH, TYPING_UNREAD, TYPING_DONE };
 
 struct typing {
     enum typing_phase phase;
@@ -41,8 +41,11 @@ struct typing_terminal {
     int64_t now_ms; /* monotonic */
 };
 
+/* Idle; and free a text that was not typed to its end. */
 void typing_init(struct typing *self);
 void typing_fini(struct typing *self);
+/* Does the terminal take so long a text? One that edits lines itself forgets what is beyond 4095 bytes of a line. */
+bool typing_fits(const struct typing_terminal *terminal, cccc_str_t text);
 /* Begin; idle before. The text is made safe here. CCCC_OK even when it fails at once: look at the outcome. */
 void typing_begin(struct typing *self, const struct typing_terminal *terminal, cccc_str_t text, enum typing_submit submit);
 /* Go on. */
@@ -50,6 +53,8 @@ void typing_step(struct typing *self, const struct typing_terminal *terminal);
 /* Give up: the program is gone, or about to. */
 void typing_abandon(struct typing *self, const char *reason);
 bool typing_is_busy(const struct typing *self);
+/* Would a person's keys get into the text? Not any more once all of it, and the key, were typed. */
+bool typing_wants_keys_to_wait(const struct typing *self);
 /* Waiting for room in the terminal? */
 bool typing_wants_to_write(const struct typing *self);
 /* When to step at the latest (monotonic ms), INT64_MAX: only when something happens. */

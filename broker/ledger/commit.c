@@ -143,9 +143,11 @@ static void refuse_foreign(cccc_batch_t *batch, uint64_t size)
 {
     int rc = cccc_keep_aside(batch->vfs, batch->state_dir, batch->fd, "foreign", batch->offset, size - batch->offset);
     batch->err = CCCC_E_DAMAGED;
-    cccc_fail(&batch->message, CCCC_E_DAMAGED, "%s has %llu foreign bytes at offset %llu (%s); nothing was stored", batch->path,
-              (unsigned long long)(size - batch->offset), (unsigned long long)batch->offset,
-              rc < 0 ? "they could not be copied" : "a copy is in state/ledger/torn");
+    cccc_fail(
+        &batch->message, CCCC_E_DAMAGED,
+        "another program wrote %llu bytes into %s at offset %llu (%s); nothing was stored. The group is read anew and goes on: repeat it",
+        (unsigned long long)(size - batch->offset), batch->path, (unsigned long long)batch->offset,
+        rc < 0 ? "they could not be copied" : "a copy is in state/ledger/torn");
 }
 
 /* False when the file at our path is not the one we know, or not as long as we left it. */

@@ -19,6 +19,7 @@ struct cccc_index {
     uint64_t last_seq; /* of the last line added */
 };
 
+/* Free it. One of zeros is empty and needs no init. */
 void cccc_index_fini(struct cccc_index *self);
 /* A line more, of a higher seq than all before. */
 void cccc_index_add(struct cccc_index *self, uint64_t seq, uint64_t offset);

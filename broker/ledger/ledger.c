@@ -3,6 +3,7 @@
  * Invariants: (1) `head` - `durable` lines are in `out`, `waiting` and `open`, in that order, and nowhere else. (2) one batch is out at a time.
  * (3) a line's `dur` is `durable` at the moment it is sealed, so it never promises too much.
  * Thread: the owner's. No function here does I/O but open and close. */
+#include "broker/ledger/ids.h"
 #include "broker/ledger/ledger_private.h"
 #include "broker/mutant.h"
 
@@ -247,6 +248,20 @@ bool cccc_ledger_position(const cccc_ledger_t *self, uint64_t *seq, uint32_t *cr
     return self->durable > self->active.legacy_last;
 }
 
+uint32_t cccc_ledger_sealed_ids(const cccc_ledger_t *self, struct cccc_sealed_ids **out)
+{
+    const struct cccc_archive *archive = self->archive;
+    uint32_t count = 0;
+    struct cccc_sealed_ids *rows = cccc_room((archive->count + 1u) * sizeof *rows);
+    for (uint32_t i = 0; i < archive->count; i++) {
+        const struct cccc_part *part = &archive->parts[i];
+        if (part->there)
+            rows[count++] = (struct cccc_sealed_ids){part->first, part->last, cccc_ids_filter(self->vfs, archive->dir, part)};
+    }
+    *out = rows;
+    return count;
+}
+
 uint64_t cccc_ledger_size(const cccc_ledger_t *self)
 {
     return self->size;
@@ -265,14 +280,6 @@ const char *cccc_ledger_note(const cccc_ledger_t *self)
 uint64_t cccc_ledger_backlog(const cccc_ledger_t *self)
 {
     return self->end - self->size;
-}
-
-uint64_t cccc_ledger_first(const cccc_ledger_t *self)
-{
-    uint64_t sealed = cccc_archive_first(self->archive);
-    if (sealed <= cccc_archive_last(self->archive))
-        return sealed;
-    return self->active.first_seq ? self->active.first_seq : sealed;
 }
 
 /* ---- closing ---- */

@@ -4,9 +4,11 @@
  * as words to filter by. FORMAT.md has the file format and the recovery rule.
  * A ledger object belongs to one thread (the loop). Work that blocks leaves it as owned messages that any thread may run: a batch
  * (cccc_batch_commit), a read (cccc_read_run), a mark (cccc_mark_write). Results come back to the owner.
+ * To the broker this is the contract of any storage engine: open leads, append continues, done says what became of it, reads go by seq.
  * Invariants: I1, I2, I4 of ARCHITECTURE.md. */
 #pragma once
 
+#include "broker/ledger/id_filter.h"
 #include "broker/ledger/vfs.h"
 #include "proto/err.h"
 #include "proto/event.h"
@@ -65,6 +67,15 @@ struct cccc_ledger_options {
     uint64_t known_seq;
     uint32_t known_crc;
     void (*forget)(void *arg);
+    /* Called before anything is folded: events up to `last` (0: none) are in sealed segments. False: what the caller knows does not fit to that; `forget` is called. May
+     * be NULL. */
+    bool (*sealed)(void *arg, uint64_t last);
+};
+
+/* The client ids of a sealed segment: its seqs, and its filter, which belongs to whoever has this; NULL: not known, so it may hold any. */
+struct cccc_sealed_ids {
+    uint64_t first, last;
+    struct cccc_id_filter *filter;
 };
 
 /* Open and recover, or prepare a new one. What recovery accepts is synced before this returns. Blocks.
@@ -85,6 +96,9 @@ cccc_ledger_health_t cccc_ledger_health(const cccc_ledger_t *self);
 const char *cccc_ledger_note(const cccc_ledger_t *self); /* one sentence on why health is not OK; "" otherwise */
 /* Bytes appended and not yet durable. */
 uint64_t cccc_ledger_backlog(const cccc_ledger_t *self);
+
+/* One for each sealed segment that is there, rising; *out is malloc'd, and it and the filters are the caller's. How many. Blocks. */
+uint32_t cccc_ledger_sealed_ids(const cccc_ledger_t *self, struct cccc_sealed_ids **out);
 
 /* Seal `event` as a line of the open batch. Borrows. No I/O. Asserted: its seq is head+1, health is OK or NO_SPACE, and the line is at most
  * CCCC_LINE_BYTES_MAX (an event of at most CCCC_EVENT_BYTES_MAX packed bytes always is). */
@@ -122,10 +136,12 @@ void cccc_ledger_mark_done(cccc_ledger_t *self, cccc_mark_t **mark);
 
 /* Reading. A plan is made by the owner (it knows offsets), run by any thread, and then holds its results. */
 struct cccc_read_query {
-    enum { CCCC_READ_AFTER, CCCC_READ_BEFORE, CCCC_READ_SEQS } mode;
+    enum { CCCC_READ_AFTER, CCCC_READ_BEFORE, CCCC_READ_SEQS, CCCC_READ_ID } mode;
     uint64_t seq;         /* AFTER: events > seq; BEFORE: the last ones < seq (0 = from the durable head) */
-    const uint64_t *seqs; /* SEQS: rising; copied into the plan */
+    const uint64_t *seqs; /* SEQS: rising; copied into the plan. ID: the first seqs of the sealed segments to look into */
     uint32_t seq_count;
+    uint64_t hash;             /* ID: events whose client id has this hash (56 bits of it: confirm them), at most READ_ID_MATCHES_MAX */
+    bool behind;               /* ID: and for each the event behind it */
     uint32_t limit;            /* events; 0 = none */
     uint32_t bytes_max;        /* packed bytes; at least one event is always given */
     const cccc_value_t *kinds; /* array of strings or NULL; copied */
@@ -149,17 +165,19 @@ struct cccc_read_result {
     const uint32_t *event_ends; /* event i is events[ends[i-1]..ends[i]) */
     const struct cccc_gap *gaps;
     uint32_t gap_count;
-    uint64_t checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered */
+    uint64_t
+        checked_seq; /* every event up to here (AFTER) or from here (BEFORE) has been considered; AFTER: never behind the last one, or the last one lost */
     bool more;
 };
 /* Events rise in seq in every mode. To go on: AFTER and BEFORE with seq = checked_seq, SEQS with those above checked_seq. A run looks at no more than
  * CCCC_READ_SCAN_BYTES_MAX of the ledger, so a narrow filter may find nothing and still say `more`. A wanted seq that is not there is a gap.
  * Borrowed from the read; valid until it is destroyed. */
 const struct cccc_read_result *cccc_read_result(const cccc_read_t *self);
+enum { CCCC_READ_ID_MATCHES_MAX = 8 };
+/* ID: the filter of a segment whose ids were made anew by the way, which is the caller's then; NULL: no more. */
+struct cccc_id_filter *cccc_read_take_filter(cccc_read_t *self);
 /* Takes and nulls. Owner thread. */
 void cccc_read_destroy(cccc_read_t **self);
-/* First seq that can be read. */
-uint64_t cccc_ledger_first(const cccc_ledger_t *self);
 
 /* Offline: judge a ledger without changing anything (doctor, `cccc ledger verify`). `each` per finding, in the order of the file, once all of it has been
  * read; `progress` (may be NULL) with bytes done and in all. */

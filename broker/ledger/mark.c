@@ -81,6 +81,20 @@ int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, const struct cc
     return got < 0 ? (int)got : 0;
 }
 
+bool cccc_mark_names_two(const struct cccc_vfs *vfs, const char *path)
+{
+    struct cccc_mark_value marks[CCCC_MARK_SLOTS];
+    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
+    bool both = fd >= 0;
+    for (unsigned i = 0; i < CCCC_MARK_SLOTS && both; i++) {
+        char text[MARK_TEXT_MAX] = "";
+        both = cccc_vfs_read_all(vfs, fd, text, sizeof text - 1, (uint64_t)i * CCCC_MARK_SLOT_BYTES) > 0 && parse_slot(text, &marks[i]);
+    }
+    if (fd >= 0)
+        vfs->close(vfs->ctx, fd);
+    return both && (marks[0].inode != marks[1].inode || marks[0].birth_ns != marks[1].birth_ns);
+}
+
 cccc_mark_t *cccc_ledger_take_mark(cccc_ledger_t *self)
 {
     cccc_ledger_rest(self);

@@ -22,6 +22,8 @@ struct cccc_mark_value {
 /* Is the mark about the file `st` is of? The device number does not matter: it changes with the order in which disks are found. The inode alone is
  * not enough: a home that is removed and copied back often gets the same numbers again. */
 bool cccc_mark_is_about(const struct cccc_mark_value *mark, const struct cccc_stat *st);
+/* Do the two slots speak of different files? Then one of them took the other's place not long ago (seal.c), and its name may not be durable. */
+bool cccc_mark_names_two(const struct cccc_vfs *vfs, const char *path);
 /* What the file says, first of the file `st` is of (NULL: of any); turn 0 when there is none or neither slot is valid (then *damaged). 0 or -errno. */
 int cccc_mark_read(const struct cccc_vfs *vfs, const char *path, const struct cccc_stat *st, struct cccc_mark_value *out, unsigned *slot,
                    bool *damaged);

@@ -5,6 +5,7 @@
  * A plan holds the file open by its own, so it outlives the ledger object and any rename. Every line is judged again when it is read: damage since the
  * ledger was opened shows as a gap, never as silence. One run looks at CCCC_READ_SCAN_BYTES_MAX at most and says where it got to.
  * Thread: planning and destroying in the owner's; running in any. */
+#include "broker/ledger/ids.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
 #include "broker/ledger/rows.h"
@@ -22,9 +23,12 @@ struct cccc_read {
     uint64_t sealed_last; /* seqs up to this one are in the archive */
     uint64_t begin;       /* of what is behind them in ledger.jsonl */
     struct cccc_read_query query;
-    cccc_arena_t *arena; /* of the query's values */
-    uint64_t *seqs;      /* SEQS: the query's */
-    uint64_t end_seq;    /* what was durable when this was planned */
+    cccc_arena_t *arena;             /* of the query's values */
+    uint64_t *seqs;                  /* SEQS: the query's; ID: what was found */
+    uint64_t *firsts;                /* ID: the query's */
+    struct cccc_id_filter **filters; /* ID: of ids made anew, not taken yet */
+    uint32_t filter_count;
+    uint64_t end_seq; /* what was durable when this was planned */
     uint64_t end_offset;
     uint64_t legacy_last;
     struct cccc_gap lost;             /* missing behind end_seq; reason NULL = nothing */
@@ -105,6 +109,15 @@ static void plan_seqs(cccc_read_t *read, const struct cccc_index *index)
     q->seqs = read->seqs;
 }
 
+static void plan_id(cccc_read_t *read)
+{
+    struct cccc_read_query *q = &read->query;
+    read->firsts = cccc_room((q->seq_count + 1u) * sizeof *read->firsts);
+    if (q->seq_count > 0)
+        memcpy(read->firsts, q->seqs, q->seq_count * sizeof *q->seqs);
+    q->seqs = read->firsts;
+}
+
 static void plan_after(cccc_read_t *read, const struct cccc_index *index)
 {
     read->entry_count = 1;
@@ -147,6 +160,8 @@ cccc_read_t *cccc_ledger_plan_read(cccc_ledger_t *self, const struct cccc_read_q
         plan_back(read, &segment->index);
     else if (query->mode == CCCC_READ_SEQS)
         plan_seqs(read, &segment->index);
+    else if (query->mode == CCCC_READ_ID)
+        plan_id(read);
     else
         plan_after(read, &segment->index);
     return read;
@@ -158,6 +173,10 @@ void cccc_read_destroy(cccc_read_t **self)
     *self = NULL;
     if (!read)
         return;
+    while (read->filter_count > 0)
+        free(read->filters[--read->filter_count]);
+    free(read->filters);
+    free(read->firsts);
     cccc_rows_fini(&read->rows);
     cccc_arena_destroy(&read->line_arena);
     cccc_arena_destroy(&read->arena);
@@ -166,6 +185,11 @@ void cccc_read_destroy(cccc_read_t **self)
     free(read->entries);
     free(read->seqs);
     free(read);
+}
+
+struct cccc_id_filter *cccc_read_take_filter(cccc_read_t *self)
+{
+    return self->filter_count > 0 ? self->filters[--self->filter_count] : NULL;
 }
 
 const struct cccc_read_result *cccc_read_result(const cccc_read_t *self)
@@ -314,7 +338,7 @@ static void run_after(cccc_read_t *read)
     const struct cccc_read_query *q = &read->query;
     struct cccc_read_result *result = &read->result;
     struct walk walk;
-    result->checked_seq = q->seq;
+    result->checked_seq = q->seq < read->end_seq ? q->seq : read->end_seq;
     if (read->file && q->seq < read->end_seq) {
         find_ways(read, q->seq + 1, 0);
         uint64_t begin = read->entries[0].offset;
@@ -497,13 +521,13 @@ static void add_absent(cccc_read_t *read, uint64_t seq)
     cccc_rows_add_gap(&read->rows, &missing);
 }
 
-static void run_seqs(cccc_read_t *read)
+static void run_seqs(cccc_read_t *read, uint32_t seq_count)
 {
     const struct cccc_read_query *q = &read->query;
     struct walk walk;
     bool walking = false;
     uint32_t i = 0;
-    for (; i < q->seq_count && read->rows.event_count < q->limit && read->scanned < CCCC_READ_SCAN_BYTES_MAX; i++) {
+    for (; i < seq_count && read->rows.event_count < q->limit && read->scanned < CCCC_READ_SCAN_BYTES_MAX; i++) {
         uint64_t seq = read->seqs[i];
         if (seq == 0 || seq > read->end_seq) {
             add_absent(read, seq);
@@ -525,7 +549,46 @@ static void run_seqs(cccc_read_t *read)
     }
     if (walking)
         walk_end(read, &walk);
-    read->result.more = i < q->seq_count;
+    read->result.more = i < seq_count;
+}
+
+/* The seqs that the segment which begins with `first` has under the query's hash. */
+static int find_id(cccc_read_t *read, uint64_t first, uint64_t *seqs, uint32_t *count)
+{
+    struct cccc_archive *archive = read->archive;
+    uint32_t at = cccc_archive_find(archive, first);
+    if (at == archive->count || !archive->parts[at].there || archive->parts[at].first != first)
+        return 0;
+    struct cccc_id_filter *made;
+    int rc = cccc_ids_find(read->vfs, archive->dir, &archive->parts[at], read->query.hash, seqs, count, CCCC_READ_ID_MATCHES_MAX, &made);
+    if (made) {
+        read->filters = cccc_room_again(read->filters, read->filter_count + 1u, sizeof *read->filters);
+        read->filters[read->filter_count++] = made;
+    }
+    return rc;
+}
+
+static void run_id(cccc_read_t *read)
+{
+    const struct cccc_read_query *q = &read->query;
+    uint64_t found[CCCC_READ_ID_MATCHES_MAX];
+    uint32_t count = 0, n = 0;
+    for (uint32_t i = 0; i < q->seq_count; i++) {
+        int rc = find_id(read, q->seqs[i], found, &count);
+        if (rc == 0)
+            continue;
+        read->result.err = cccc_fail(&read->result.message, CCCC_E_STORAGE, "cannot read a sealed segment: %s", strerror(-rc));
+        return;
+    }
+    read->seqs = cccc_room_again(read->seqs, (size_t)2 * CCCC_READ_ID_MATCHES_MAX, sizeof *read->seqs);
+    for (uint32_t i = 0; i < count; i++)
+        for (uint64_t seq = found[i]; seq <= found[i] + q->behind; seq++)
+            if (n == 0 || seq > read->seqs[n - 1])
+                read->seqs[n++] = seq;
+    read->entries = cccc_room_again(read->entries, (size_t)2 * CCCC_READ_ID_MATCHES_MAX, sizeof *read->entries);
+    for (uint32_t i = 0; i < n; i++)
+        read->entries[i] = read->seqs[i] > read->sealed_last ? beginning(read) : (struct cccc_index_entry){0};
+    run_seqs(read, n);
 }
 
 void cccc_read_run(cccc_read_t *self)
@@ -541,7 +604,9 @@ void cccc_read_run(cccc_read_t *self)
     if (self->query.mode == CCCC_READ_BEFORE)
         run_before(self);
     else if (self->query.mode == CCCC_READ_SEQS)
-        run_seqs(self);
+        run_seqs(self, self->query.seq_count);
+    else if (self->query.mode == CCCC_READ_ID)
+        run_id(self);
     else
         run_after(self);
     cccc_source_fini(&self->source);

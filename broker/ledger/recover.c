@@ -341,6 +341,10 @@ static cccc_err_t judge_file(struct recovery *r)
     memcpy(r->note_before, r->report->note, sizeof r->note_before);
     r->known_seq = r->options->known_seq;
     for (;;) {
+        if (r->options->sealed && !r->options->sealed(r->options->arg, cccc_archive_last(r->ledger->archive))) {
+            fold_anew(r);
+            continue;
+        }
         cccc_err_t err = fold_sealed(r);
         if (err == CCCC_OK)
             err = judge_active(r);
@@ -430,23 +434,32 @@ static int write_again(struct recovery *r, int fd, uint64_t from, uint64_t to)
 
 /* Lines that nothing vouches for may be in memory only, in pages that look clean although a sync of theirs has failed (fsyncgate): a sync alone
  * would skip them. Written once more, the same bytes in the same place, it cannot. They are what one batch or two held, never more. */
-static cccc_err_t make_durable(struct recovery *r)
+static int sync_lines(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
-    bool known = r->same_file && l->mark.seq >= l->head;
-    if (known || CCCC_MUTANT_IS(NO_RECOVERY_SYNC))
-        return CCCC_OK;
     int fd = l->vfs->open(l->vfs->ctx, l->path, CCCC_O_WRITE); /* not the one that appends: Linux appends whatever the offset */
     if (fd < 0)
-        return storage(r, fd, "cannot open");
+        return fd;
     int rc = 0;
     if (r->vouched < l->head)
         rc = write_again(r, fd, l->active.index.entries[cccc_index_find(&l->active.index, r->vouched + 1)].offset, l->size);
     if (rc == 0)
         rc = l->vfs->sync(l->vfs->ctx, fd);
     l->vfs->close(l->vfs->ctx, fd);
-    if (rc == 0 && !r->same_file)
+    return rc;
+}
+
+/* The lines, and the file's name: that is durable unless we have not seen the file before, or it took another's place and the daemon, or the sync of the folder, ended
+ * there. */
+static cccc_err_t make_durable(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    bool known = r->same_file && l->mark.seq >= l->head;
+    int rc = known || CCCC_MUTANT_IS(NO_RECOVERY_SYNC) ? 0 : sync_lines(r);
+    if (rc == 0 && !r->same_file && !CCCC_MUTANT_IS(NO_RECOVERY_SYNC))
         rc = cccc_sync_place(l->vfs, l->group_dir, l->state_dir);
+    else if (rc == 0 && r->same_file && cccc_mark_names_two(l->vfs, l->mark_path))
+        rc = cccc_vfs_sync_dir(l->vfs, l->group_dir);
     return rc < 0 ? storage(r, rc, "cannot make durable") : CCCC_OK;
 }
 

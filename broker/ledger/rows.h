@@ -12,6 +12,7 @@ struct cccc_rows {
     uint32_t gap_count, gap_room;
 };
 
+/* Without rows; and free them. */
 void cccc_rows_init(struct cccc_rows *self);
 void cccc_rows_fini(struct cccc_rows *self);
 /* Pack `event` behind the others. */

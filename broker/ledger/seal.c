@@ -4,6 +4,7 @@
  * synced, and has a mark of its own, before that rename. (3) nothing is appended to either file during the switch. */
 #include "broker/ledger/seal.h"
 
+#include "broker/ledger/ids.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
 #include "broker/ledger/segment.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEAL_BLOCK = 256 * 1024 };
+enum { SEAL_BLOCK = 256 * 1024, SEAL_ARENA = 64 * 1024 };
 
 struct cccc_sealing {
     const struct cccc_vfs *vfs;
@@ -29,6 +30,8 @@ struct cccc_sealing {
     /* what prepare has done */
     struct cccc_part *parts;
     uint32_t part_count;
+    struct cccc_sealed_ids *ids; /* of the parts */
+    bool ids_taken;
     uint64_t cut; /* bytes of the old file that the new one does not have; 0 = no switch */
     uint64_t lines;
     /* the new file */
@@ -126,7 +129,7 @@ static void sweep_one(void *arg, const char *name)
     struct sweep *sweep = arg;
     const cccc_sealing_t *seal = sweep->seal;
     struct cccc_part part;
-    if (!cccc_part_parse_name(name, &part) || part.first <= cccc_archive_last(seal->archive))
+    if ((!cccc_part_parse_name(name, &part) && !cccc_ids_parse_name(name, &part)) || part.first <= cccc_archive_last(seal->archive))
         return;
     char *path = cccc_path_join(seal->state_dir, name);
     int rc = seal->vfs->unlink(seal->vfs->ctx, path);
@@ -139,6 +142,8 @@ struct cutting {
     cccc_sealing_t *seal;
     struct cccc_segment_writer *writer;
     struct cccc_part part;
+    struct cccc_ids ids; /* of the segment being written */
+    cccc_arena_t *arena; /* of one line */
     uint64_t events;
     uint64_t fed; /* bytes of the file up to here are in a segment, or in the writer */
     bool follows; /* the finding before was the event before, whole and sealed */
@@ -167,6 +172,10 @@ static int end_segment(struct cutting *c, const struct cccc_finding *f)
     if (rc < 0)
         return rc;
     seal->parts = cccc_room_again(seal->parts, seal->part_count + 1u, sizeof *seal->parts);
+    seal->ids = cccc_room_again(seal->ids, seal->part_count + 1u, sizeof *seal->ids);
+    seal->ids[seal->part_count] =
+        (struct cccc_sealed_ids){c->part.first, c->part.last, cccc_ids_write(seal->vfs, seal->state_dir, &c->part, &c->ids)};
+    c->ids.count = 0;
     seal->parts[seal->part_count++] = c->part;
     seal->lines += c->events;
     seal->cut = f->line.offset;
@@ -190,6 +199,17 @@ static int feed_bytes(struct cutting *c, uint64_t to)
     return rc;
 }
 
+static void note_id(struct cutting *c, const struct cccc_finding *f)
+{
+    struct cccc_event event;
+    struct cccc_seal seal;
+    if (cccc_line_read(f->line.ptr, f->line.len, c->arena, &event, &seal, NULL) == CCCC_OK) {
+        event.seq = f->seq;
+        cccc_ids_take(&c->ids, &event);
+    }
+    msgpack_zone_clear(c->arena);
+}
+
 static int feed_line(struct cutting *c, const struct cccc_finding *f)
 {
     const struct cccc_raw_line *line = &f->line;
@@ -201,6 +221,7 @@ static int feed_line(struct cutting *c, const struct cccc_finding *f)
         rc = cccc_segment_put(c->writer, "\n", 1, 0);
         c->fed++;
     }
+    note_id(c, f);
     c->events++;
     return rc;
 }
@@ -235,7 +256,7 @@ static int write_segments(cccc_sealing_t *self)
     struct cccc_scan scan;
     struct cccc_judge judge;
     struct cccc_finding f = {0};
-    struct cutting c = {.seal = self, .fed = self->begin};
+    struct cutting c = {.seal = self, .fed = self->begin, .arena = cccc_arena_new(SEAL_ARENA)};
     cccc_source_init(&source, self->vfs, self->file->fd, NULL, 0);
     cccc_scan_init(&scan, &source, self->begin, self->end, SEAL_BLOCK);
     cccc_judge_init(&judge, &scan, &self->start);
@@ -247,6 +268,8 @@ static int write_segments(cccc_sealing_t *self)
             break;
     }
     cccc_segment_drop(&c.writer);
+    cccc_ids_fini(&c.ids);
+    cccc_arena_destroy(&c.arena);
     cccc_scan_fini(&scan);
     cccc_source_fini(&source);
     return rc;
@@ -452,6 +475,9 @@ void cccc_seal_destroy(cccc_sealing_t **self)
     }
     cccc_file_release(&seal->file);
     cccc_archive_release(&seal->archive);
+    for (uint32_t i = 0; i < seal->part_count && !seal->ids_taken; i++)
+        free(seal->ids[i].filter);
+    free(seal->ids);
     free(seal->new_path);
     free(seal->parts);
     free(seal);
@@ -480,5 +506,7 @@ void cccc_ledger_seal_done(cccc_ledger_t *self, cccc_sealing_t *done, struct ccc
         result->last_seq = done->parts[done->part_count - 1].last;
         result->segments = done->part_count;
         result->lines = done->lines;
+        result->ids = done->ids;
+        done->ids_taken = true;
     }
 }

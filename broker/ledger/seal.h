@@ -38,6 +38,7 @@ struct cccc_seal_result {
     uint64_t first_seq, last_seq; /* sealed; 0: nothing */
     uint64_t lines, raw_bytes, file_bytes;
     uint32_t segments;
+    const struct cccc_sealed_ids *ids; /* of the new segments; the filters are the caller's */
 };
 /* Owner: take the result in. After an error the ledger goes on as it was, or its health is FAILED when nobody knows which file is there. */
 void cccc_ledger_seal_done(cccc_ledger_t *self, cccc_sealing_t *seal, struct cccc_seal_result *result);

@@ -16,11 +16,6 @@ void cccc_source_fini(struct cccc_source *self)
     self->reading = false;
 }
 
-uint64_t cccc_source_at(const struct cccc_source *self, uint64_t offset)
-{
-    return self->archive ? self->archive->raw + offset - self->begin : offset;
-}
-
 int cccc_source_part(struct cccc_source *self, uint32_t part, struct cccc_segment_reader **out)
 {
     int rc = -ENOENT;

@@ -24,8 +24,6 @@ void cccc_source_init(struct cccc_source *self, const struct cccc_vfs *vfs, int 
 void cccc_source_fini(struct cccc_source *self);
 /* Up to `len` bytes from `offset`; fewer at the end of ledger.jsonl and of a segment, 0 at the end of it all. -errno: the device failed. */
 ssize_t cccc_source_read(struct cccc_source *self, char *buf, size_t len, uint64_t offset);
-/* Where ledger.jsonl's byte `offset` is in the stretch. */
-uint64_t cccc_source_at(const struct cccc_source *self, uint64_t offset);
 /* Where to begin in order to meet sealed event `seq`, or the gap it is in: a line at or in front of it. A device that fails shows when reading from there. */
 struct cccc_index_entry cccc_source_way(struct cccc_source *self, uint64_t seq);
 /* The reader of part `part`, opened, in *out; NULL when it is not there or no segment. Valid until the next call. 0, or -errno of the device. */

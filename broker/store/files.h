@@ -60,6 +60,8 @@ cccc_err_t cccc_store_blob_text(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call);
+cccc_err_t cccc_store_prompt(const struct cccc_store_call *call);
+cccc_err_t cccc_store_settings(const struct cccc_store_call *call);
 cccc_err_t cccc_store_secrets(const struct cccc_store_call *call);
 
 /* The private environment of an actor: a map, maybe empty. secrets.c */

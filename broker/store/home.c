@@ -144,6 +144,12 @@ static cccc_err_t make_checked(const struct cccc_vfs *vfs, const char *path, boo
     return rc < 0 ? cccc_file_fail(m, rc, "create", path) : check_directory(vfs, path, closed, st, m);
 }
 
+static bool has_sockets_inside(const struct cccc_home *home)
+{
+    struct cccc_path daemon = cccc_path(home, "/daemon");
+    return strcmp(home->sock_dir, daemon.z) == 0;
+}
+
 /* The socket directory outside the home lies where others may create names: nothing but a folder of ours with mode 0700 will do. */
 static cccc_err_t prepare_socket_dir(const struct cccc_vfs *vfs, struct cccc_home *home, struct cccc_errmsg *m)
 {
@@ -168,6 +174,11 @@ cccc_err_t cccc_home_prepare(const struct cccc_vfs *vfs, struct cccc_home *home,
     if (err)
         return err;
     choose_socket_dir(vfs, home);
-    struct cccc_path daemon = cccc_path(home, "/daemon");
-    return strcmp(home->sock_dir, daemon.z) == 0 ? CCCC_OK : prepare_socket_dir(vfs, home, m);
+    return has_sockets_inside(home) ? CCCC_OK : prepare_socket_dir(vfs, home, m);
+}
+
+void cccc_home_leave(const struct cccc_home *home)
+{
+    if (!has_sockets_inside(home))
+        rmdir(home->sock_dir);
 }

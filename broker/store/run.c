@@ -22,6 +22,8 @@ static const struct {
     [CCCC_STORE_HOLDER_START] = {cccc_store_holder_start, true},
     [CCCC_STORE_HOLDER_FORGET] = {cccc_store_holder_forget, true},
     [CCCC_STORE_HOLDER_KILL] = {cccc_store_holder_kill, true},
+    [CCCC_STORE_PROMPT] = {cccc_store_prompt, true},
+    [CCCC_STORE_SETTINGS] = {cccc_store_settings, false},
     [CCCC_STORE_SECRETS] = {cccc_store_secrets, true},
 };
 

@@ -21,6 +21,9 @@ cccc_err_t cccc_home_find(const char *override, struct cccc_home *out, struct cc
 /* Create what is missing (0700) and check owner and modes: refuses a foreign owner, and a group- or world-writable home. */
 cccc_err_t cccc_home_prepare(const struct cccc_vfs *vfs, struct cccc_home *home, struct cccc_errmsg *m);
 
+/* At a clean stop, while the lock is still held: a socket directory outside the home goes, unless a holder's socket is still in it. */
+void cccc_home_leave(const struct cccc_home *home);
+
 /* daemon/ccccd.lock: take it and write our pid into it and ccccd.pid. CCCC_E_LOCKED: *pid is the owner's (0 unknown). The lock lives as long as *fd. */
 cccc_err_t cccc_home_lock(const struct cccc_vfs *vfs, const struct cccc_home *home, int *fd, int32_t *pid, struct cccc_errmsg *m);
 /* Read, increase and store the instance epoch (daemon/epoch): always higher than any before in this home. When the file is lost or damaged in a
@@ -31,7 +34,8 @@ cccc_err_t cccc_home_next_epoch(const struct cccc_vfs *vfs, const struct cccc_ho
 struct cccc_descriptor {
     int32_t pid;
     char version[32];
-    char path[108];             /* NDJSON socket */
+    char path[108];             /* of the gateway's socket */
+    uint16_t port;              /* of the gateway over TCP; 0: it does not listen there */
     char bus[128], events[128]; /* ZeroMQ endpoints */
     uint64_t epoch;
 };
@@ -43,6 +47,8 @@ void cccc_descriptor_remove(const struct cccc_vfs *vfs, const struct cccc_home *
 /* YAML text <-> value, block style, insertion order. CCCC_E_BAD_YAML says what and where (line, column). */
 cccc_err_t cccc_yaml_read(const char *text, size_t len, cccc_arena_t *arena, cccc_value_t *out, struct cccc_errmsg *m);
 void cccc_yaml_write(const cccc_value_t *v, cccc_buf_t *out);
+/* settings.yaml of the home; nil when there is none, or none that can be read: *m then says so. settings.c */
+cccc_value_t cccc_settings_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena, struct cccc_errmsg *m);
 /* The line, from 1, on which the value stands that `path` leads to in a text that cccc_yaml_read takes. 0: it is not there. */
 size_t cccc_yaml_line(const char *text, size_t len, const struct cccc_schema_step *path, uint32_t depth);
 

@@ -46,7 +46,7 @@ static bool is_momentary(const char *path)
     const char *name = strrchr(path, '/');
     name = name ? name + 1 : path;
     return ends(name, ".tmp") || ends(name, ".lock") || ends(name, ".pid") || ends(path, "/state/ledger/mark") ||
-           ends(path, "/state/ledger/snapshot") || starts(name, ".upload-");
+           ends(path, "/state/ledger/snapshot") || ends(name, ".ids") || starts(name, ".upload-");
 }
 
 static enum backup_stage stage_of(const char *path)

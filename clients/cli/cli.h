@@ -28,8 +28,11 @@ struct cli;
 
 /* ---- the command table (commands.c) ---- */
 
-enum cli_type { CLI_TEXT, CLI_NUMBER, CLI_POSITIVE };
+enum cli_type { CLI_TEXT, CLI_NUMBER, CLI_POSITIVE, CLI_LIST };
 enum cli_place { CLI_NOWHERE, CLI_FILE, CLI_DIRECTORY };
+
+/* The i-th word that may be meant, or NULL behind the last: what a shell completes where other words are possible, too. */
+typedef const char *(*cli_suggest_fn)(size_t i);
 
 struct cli_option {
     const char *name;  /* without dashes; NULL ends a list */
@@ -38,9 +41,10 @@ struct cli_option {
     const char *words; /* "auto|always|never": the only values; NULL: any */
     enum cli_type type;
     enum cli_place place; /* what a shell completes */
-    char letter;          /* 0: no short form */
-    bool repeat;          /* may be given more than once */
-    bool blank;           /* may be empty */
+    cli_suggest_fn suggest;
+    char letter; /* 0: no short form */
+    bool repeat; /* may be given more than once */
+    bool blank;  /* may be empty */
 };
 
 struct cli_argument {
@@ -51,6 +55,7 @@ struct cli_argument {
     bool blank;  /* may be empty */
     const char *words;
     enum cli_place place;
+    cli_suggest_fn suggest;
 };
 
 struct cli_command {
@@ -90,7 +95,7 @@ struct cli_line {
     size_t value_count;
     const char **args; /* positional, NULL-ended */
     size_t arg_count;
-    bool help; /* --help was given: nothing else was checked */
+    bool help, version; /* --help, --version: nothing else was checked */
 };
 
 /* Understand argv. False: *problem and *hint say what is wrong and what to do; the line is filled as far as it was understood. Borrows argv. */
@@ -134,6 +139,7 @@ const char *cli_arg(const struct cli *cli, size_t i);
 
 enum cli_style { STYLE_NONE, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW, STYLE_BLUE, STYLE_MAGENTA, STYLE_CYAN };
 
+/* Find out what stdout is: terminal, colours, width, JSON. Behind cli_parse, before anything is printed. */
 void cli_out_init(struct cli *cli);
 /* Escape sequences, or "" where colours are off. */
 const char *cli_style(const struct cli *cli, enum cli_style style);
@@ -169,6 +175,7 @@ void cli_look_at_width(struct cli *cli);
 /* ---- tables (table.c): columns aligned on a terminal, tab-separated and without headings elsewhere ---- */
 
 typedef struct cli_table cli_table_t;
+/* Without rows; `headings`, `columns` of them, are borrowed. Ended by cli_table_print or cli_table_free. */
 cli_table_t *cli_table_new(struct cli *cli, const char *const *headings, size_t columns);
 /* The next cell, row by row. Text is copied and escaped; `style` applies on a terminal with colours. */
 void cli_cell(cli_table_t *self, cccc_str_t text, enum cli_style style);
@@ -310,16 +317,23 @@ void cli_say_loud(struct cli *cli, const char *text);
 /* A stretch of the ledger that cannot be had; to_seq 0: nobody knows how far. `reason` is a word of the protocol. */
 void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const char *reason);
 
+/* The next item of a stream that is written to stdout: as cccc_follow_next without a time-out, but 0 also when nobody reads stdout any more (cli_is_unread). */
+int cli_follow_next(cccc_follow_t *follow, struct cccc_item *item, struct cccc_error *error);
+/* stdout is a pipe or socket whose reader has gone: what is written there reaches nobody. */
+bool cli_is_unread(void);
+
 /* What a daemon's `status` answer says is not well, one fact each. */
 void cli_print_degraded(struct cli *cli, const cccc_value_t *status);
+/* What a group is: offline, read-only, stopped, or its state. `health` has offline and read_only, `group` state and running (a row of `groups` has all four). */
+const char *cli_group_state(struct cli *cli, const cccc_value_t *health, const cccc_value_t *group);
+/* What is gone of a registered group that is not there: "PATH is gone", "PATH holds neither ...". */
+const char *cli_lost_what(struct cli *cli, const char *group);
 /* The groups table of `status` and `groups`; `active` (may be "") is marked. */
 void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active);
-/* "12" of an event map, as text in the arena. */
-const char *cli_seq_text(struct cli *cli, const cccc_value_t *event);
 
 /* ---- runtimes (cmd_runtime.c) ---- */
 
-/* "claude, codex": the known agent programs found in PATH; "" when there is none. In the arena. */
+/* "claude (2.1.0), codex": the known agent programs found in PATH, with what they say of their version; "" when there is none. In the arena. */
 const char *cli_runtimes_found(struct cli *cli);
 
 /* ---- help made from the table (help.c, man.c, complete.c), and what is said for all commands together (topics.c) ---- */
@@ -331,10 +345,12 @@ extern const struct cli_exit cli_exits[]; /* ends with a NULL code */
 /* A topic's text, or with "topics" their list. False: there is none of that name. */
 bool cli_topic_print(const char *name);
 
+/* --help of a command; and of cccc itself. To stdout. */
 void cli_help_print(struct cli *cli, const struct cli_command *command);
 void cli_help_overview(struct cli *cli);
 /* The manual page of a noun or one-word command, or of cccc itself (NULL), as mdoc(7). */
 void cli_man_print(const char *noun, FILE *out);
+/* The completion script for "bash", "zsh" or "fish". False: no such shell. */
 bool cli_complete_print(const char *shell, FILE *out);
 
 /* ---- other small things (util.c) ---- */
@@ -345,6 +361,8 @@ int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out);
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count);
 /* The file a shell would run for `program`: the first executable one of that name in PATH. NULL: none. In the arena. */
 const char *cli_in_path(struct cli *cli, const char *program);
+/* The first line `path argument` prints; "" when there is none within `timeout_ms`. It is ended then. program.c */
+const char *cli_first_line(struct cli *cli, const char *path, const char *argument, int timeout_ms);
 /* Remove a scratch directory of ours and all in it; true when it is gone. */
 bool cli_remove_tree(const char *path);
 /* Make a scratch directory, 0700, in TMPDIR or /tmp; in the arena. NULL: errno says why. */
@@ -363,6 +381,7 @@ int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t 
 
 /* ---- the commands (cmd_*.c) ---- */
 
+/* Each carries out one row of the table, named like it (cmd_home: `cccc` alone), and returns the exit status; what went wrong has been said. */
 int cmd_home(struct cli *cli);
 int cmd_daemon_start(struct cli *cli);
 int cmd_daemon_stop(struct cli *cli);
@@ -414,6 +433,8 @@ int cmd_blob_get(struct cli *cli);
 int cmd_blob_stat(struct cli *cli);
 int cmd_ledger_verify(struct cli *cli);
 int cmd_ledger_stat(struct cli *cli);
+int cmd_ledger_snapshot(struct cli *cli);
+int cmd_ledger_compact(struct cli *cli);
 int cmd_ledger_repair(struct cli *cli);
 int cmd_backup_create(struct cli *cli);
 int cmd_backup_verify(struct cli *cli);

@@ -256,6 +256,10 @@ static int actor_fields(struct cli *cli, const char *group, cccc_builder_t *fiel
             return status;
         cccc_map_add(fields, "env", value);
     }
+    if (cli_option(cli, "processes-max"))
+        cccc_map_add(fields, "processes_max", cccc_uint(cli_number(cli, "processes-max", 0)));
+    if (cli_option(cli, "memory-max"))
+        cccc_map_add(fields, "memory_mib_max", cccc_uint(cli_number(cli, "memory-max", 0)));
     if (cli_option(cli, "scope")) {
         status = scope_value(cli, group, cli_option(cli, "scope"), &value);
         if (status)
@@ -282,9 +286,8 @@ static int actor_change(struct cli *cli, const char *op, cccc_args_t **args, con
     const cccc_value_t *result;
     struct cccc_error error;
     if (!cli_try(cli, op, args, &result, &error)) {
-        bool unsaid = strcmp(error.code, cccc_err_code(CCCC_E_ACTOR_UPDATE_FAILED)) == 0 ||
-                      strcmp(error.code, cccc_err_code(CCCC_E_ACTOR_REMOVE_FAILED)) == 0;
-        int status = unsaid ? cli_fail_unless_actor(cli, group, id) : 0;
+        bool absent = strcmp(error.cause, cccc_err_code(CCCC_E_ACTOR_NOT_FOUND)) == 0;
+        int status = absent ? cli_fail_unless_actor(cli, group, id) : 0;
         return status ? status : cli_fail_with(cli, &error);
     }
     return report_change(cli, result, id, done);
@@ -293,7 +296,7 @@ static int actor_change(struct cli *cli, const char *op, cccc_args_t **args, con
 int cmd_actor_add(struct cli *cli)
 {
     const char *group;
-    cccc_builder_t fields = cccc_map_builder(cli->arena, 8);
+    cccc_builder_t fields = cccc_map_builder(cli->arena, 10);
     int status = cli_group(cli, &group);
     if (status == 0)
         status = actor_fields(cli, group, &fields);
@@ -314,7 +317,7 @@ int cmd_actor_add(struct cli *cli)
 int cmd_actor_update(struct cli *cli)
 {
     const char *group, *enabled = cli_option(cli, "enabled");
-    cccc_builder_t patch = cccc_map_builder(cli->arena, 8);
+    cccc_builder_t patch = cccc_map_builder(cli->arena, 10);
     int status = cli_group(cli, &group);
     if (status == 0)
         status = actor_fields(cli, group, &patch);

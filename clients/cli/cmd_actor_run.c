@@ -49,7 +49,8 @@ static int ask_to_run(struct cli *cli, const char *op, const cccc_value_t **resu
     cccc_args_str(args, "actor_id", cli_arg(cli, 0));
     if (cli_try(cli, op, &args, result, &error))
         return 0;
-    status = error.exit_status == 1 ? cli_fail_unless_actor(cli, group, cli_arg(cli, 0)) : 0;
+    bool absent = strcmp(error.cause, cccc_err_code(CCCC_E_ACTOR_NOT_FOUND)) == 0;
+    status = absent ? cli_fail_unless_actor(cli, group, cli_arg(cli, 0)) : 0;
     return status ? status : cli_fail_with(cli, &error);
 }
 
@@ -90,7 +91,8 @@ int cmd_actor_stop(struct cli *cli)
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "actor", "%s is stopped", cli_arg(cli, 0));
-    cli_say(cli, "next: a message to %s by its id starts it again, and so does cccc actor start %s", cli_arg(cli, 0), cli_arg(cli, 0));
+    cli_say(cli, "next: while its group runs, a message to %s by its id starts it again; cccc actor start %s does at any time",
+            cli_arg(cli, 0), cli_arg(cli, 0));
     return 0;
 }
 

@@ -76,7 +76,10 @@ int cmd_blob_get(struct cli *cli)
     if (!output || strcmp(output, "-") == 0)
         return copy_blob(cli, group, cli_arg(cli, 0), STDOUT_FILENO);
     if (cccc_blob_get_file(cli->client, group, cli_arg(cli, 0), output, &error) != 0)
-        return cli_fail_with(cli, &error);
+        return strcmp(error.code, cccc_err_code(CCCC_E_INVALID_PATH)) == 0
+                   ? cli_fail(cli, CCCC_E_INVALID_PATH, "give a path that can be written, or leave -o out and use a pipe", "%s",
+                              error.message)
+                   : cli_fail_with(cli, &error);
     if (cli->json) {
         cccc_builder_t result = cccc_map_builder(cli->arena, 1);
         cccc_map_add(&result, "file", cccc_text(output));

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,21 @@ static int daemon_result(struct cli *cli, const char *state, int32_t pid)
     return 0;
 }
 
+/* daemon/stopped is there, or gone. 0, or the exit status of the failure reported. */
+static int mark_stopped(struct cli *cli, bool stopped)
+{
+    struct stat st;
+    if (cli_mark_stopped(cli, stopped))
+        return 0;
+    int error = errno;
+    if (stat(cli->home.root, &st) == 0 && !S_ISDIR(st.st_mode))
+        return cli_fail(cli, CCCC_E_INVALID_PATH, "set CCCC_HOME, or give --home DIR", "the home %s is not a directory", cli->home.root);
+    if (error == ENOENT)
+        return 0;
+    return cli_fail(cli, CCCC_E_STORAGE, "check the home's owner and modes: `cccc doctor`", "cannot %s %s/daemon/stopped: %s",
+                    stopped ? "write" : "remove", cli->home.root, strerror(error));
+}
+
 /* The living daemon's pid, or 0. */
 static int32_t living(struct cli *cli)
 {
@@ -48,10 +64,8 @@ int cmd_daemon_start(struct cli *cli)
     int status = 0;
     if (!cli_home(cli, &status))
         return status;
-    if (!cli_mark_stopped(cli, false))
-        return cli_fail(cli, CCCC_E_STORAGE, "check the home's owner and modes: `cccc doctor`", "cannot remove %s/daemon/stopped: %s",
-                        cli->home.root, strerror(errno));
-    if (living(cli) == 0)
+    status = mark_stopped(cli, false);
+    if (status == 0 && living(cli) == 0)
         status = cli_daemon_start(cli, &started);
     return status ? status : daemon_result(cli, started ? "started" : "running already", living(cli));
 }
@@ -79,8 +93,10 @@ static int stop_daemon(struct cli *cli, int32_t pid)
             return cli_fail_with(cli, &error);
     }
     cccc_close(&cli->client);
-    if (!asked && cli_is_daemon(pid))
+    if (!asked && cli_is_daemon(pid)) {
         kill(pid, SIGTERM);
+        kill(pid, SIGCONT); /* a stopped process sees it only when it goes on */
+    }
     return see_it_end(cli, pid);
 }
 
@@ -90,9 +106,9 @@ int cmd_daemon_stop(struct cli *cli)
     if (!cli_home(cli, &status))
         return status;
     int32_t pid = living(cli);
-    if (access(cli->home.root, F_OK) == 0 && !cli_mark_stopped(cli, true) && errno != ENOENT)
-        return cli_fail(cli, CCCC_E_STORAGE, "check the home's owner and modes: `cccc doctor`", "cannot write %s/daemon/stopped: %s",
-                        cli->home.root, strerror(errno));
+    status = mark_stopped(cli, true);
+    if (status)
+        return status;
     int32_t ending = pid == 0 ? cli_ending_daemon(cli) : 0;
     if (pid == 0 && ending == 0)
         return daemon_result(cli, "not running", 0);
@@ -109,8 +125,8 @@ int cmd_daemon_restart(struct cli *cli)
     int32_t pid = living(cli);
     if (pid)
         status = stop_daemon(cli, pid);
-    if (status == 0 && !cli_mark_stopped(cli, false))
-        status = cli_fail(cli, CCCC_E_STORAGE, "`cccc doctor`", "cannot remove %s/daemon/stopped: %s", cli->home.root, strerror(errno));
+    if (status == 0)
+        status = mark_stopped(cli, false);
     if (status == 0)
         status = cli_daemon_start(cli, &started);
     return status ? status : daemon_result(cli, pid ? "restarted" : "started", living(cli));
@@ -126,11 +142,12 @@ int cmd_daemon_status(struct cli *cli)
     if (!cli_home(cli, &status))
         return status;
     if (!cli_try_connect(cli, &error)) {
-        if (cli->json || strcmp(error.code, cccc_err_code(CCCC_E_NOT_RUNNING)) != 0)
+        bool absent = strcmp(error.code, cccc_err_code(CCCC_E_NOT_RUNNING)) == 0;
+        if (cli->json || !absent)
             status = cli_fail_with(cli, &error);
         else
             daemon_result(cli, cli_is_stopped(cli) ? "stopped" : "not running", 0);
-        return status == 0 || status == cccc_err_exit_status(CCCC_E_NOT_RUNNING) ? CLI_EXIT_NOT_RUNNING : status;
+        return absent ? CLI_EXIT_NOT_RUNNING : status;
     }
     status = cli_ask(cli, "status", NULL, &result);
     if (status)
@@ -219,7 +236,10 @@ static int follow_log(struct cli *cli, const char *path, const char *folder, FIL
                 return cli_fail(cli, CCCC_E_NOT_FOUND, NULL, "%s is gone: %s", path, strerror(errno));
             continue;
         }
-        if (read(watch, events, sizeof events) < 0 && errno != EINTR)
+        struct pollfd waits[] = {{.fd = watch, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+        if (poll(waits, 2, -1) > 0 && cli_is_unread())
+            return 0;
+        if (waits[0].revents && read(watch, events, sizeof events) < 0 && errno != EINTR)
             return cli_fail(cli, CCCC_E_INTERNAL, NULL, "cannot watch %s: %s", folder, strerror(errno));
     }
 }

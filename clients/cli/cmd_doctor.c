@@ -137,7 +137,7 @@ static void check_daemon(struct doctor *self)
         found(self, "daemon", NOTE,
               cli_is_stopped(cli) ? "stopped on purpose; `cccc daemon start` starts it" : "not running; it is started when needed");
     } else if (!cli_try_connect(cli, &error) || !cli_try(cli, "status", NULL, &result, &error)) {
-        found(self, "daemon", FAILED, "pid %d does not answer: %s; `cccc daemon restart`", pid, error.message);
+        found(self, "daemon", FAILED, "pid %d does not answer: %s", pid, error.message);
     } else {
         bool same = cccc_str_is(version, CCCC_VERSION);
         found(self, "daemon", same ? WELL : NOTE, "running, pid %d, version %.*s%s", pid, CCCC_STR_FMT(version),
@@ -180,52 +180,26 @@ static void check_sockets(struct doctor *self)
 
 /* ---- groups ---- */
 
-struct trash_search {
-    cccc_str_t wanted;
-    bool found;
-};
-
-static void compare_deleted(void *arg, cccc_str_t group_id)
-{
-    struct trash_search *search = arg;
-    search->found = search->found || cccc_str_eq(group_id, search->wanted);
-}
-
-/* Was the group deleted, and the daemon stopped before it could say so in the registry? */
-static bool is_deleted(struct doctor *self, cccc_str_t id)
-{
-    struct trash_search search = {.wanted = id};
-    cccc_trash_scan(&cccc_vfs_posix, &self->cli->home, compare_deleted, &search);
-    return search.found;
-}
-
-/* Does every group that is registered have its folder? True when something was found. */
+/* Is every group that is registered there? True when something was found. */
 static bool check_registered(struct doctor *self, const cccc_value_t *registry)
 {
-    const cccc_value_t *groups = cccc_get(registry, "groups");
-    bool gone = false;
-    for (uint32_t i = 0; groups && cccc_is_map(groups) && i < groups->via.map.size; i++) {
-        cccc_str_t id = {0}, title = cccc_get_str(&groups->via.map.ptr[i].val, "title");
-        cccc_as_str(&groups->via.map.ptr[i].key, &id);
-        const char *folder = cli_printf(self->cli, "%s/groups/%.*s", self->cli->home.root, CCCC_STR_FMT(id));
-        if (access(folder, F_OK) == 0)
-            continue;
-        int why = errno;
-        gone = true;
-        if (is_deleted(self, id)) {
-            found(self, "registry", NOTE, "group %.*s is in the trash but still registered; the daemon forgets it when it starts",
-                  CCCC_STR_FMT(id));
-            continue;
-        }
-        found(self, "registry", FAILED,
-              "group %.*s (%.*s) is registered, but %s: %s. Put the folder back (`cccc backup list`) and `cccc daemon restart`, or "
-              "`cccc groups --forget-missing`",
-              CCCC_STR_FMT(id), CCCC_STR_FMT(title), folder, strerror(why));
+    struct offline_lost *lost;
+    uint32_t count = offline_lost_groups(self->cli, registry, &lost);
+    for (uint32_t i = 0; i < count; i++) {
+        if (lost[i].in_trash)
+            found(self, "registry", NOTE, "group %s is in the trash but still registered; the daemon forgets it when it starts",
+                  lost[i].group);
+        else
+            found(self, "registry", DAMAGED,
+                  "group %s (%s) is registered, but %s. Put it back (`cccc backup list`) and `cccc daemon restart`, or "
+                  "`cccc groups --forget-missing`",
+                  lost[i].group, lost[i].title, lost[i].what);
     }
-    return gone;
+    return count > 0;
 }
 
-static void check_document(struct doctor *self, const char *name)
+/* `without` says what follows when it cannot be read. */
+static void check_document(struct doctor *self, const char *name, const char *without)
 {
     static const char *const states[] = {
         [CCCC_WRITTEN_BY_US] = "",
@@ -240,7 +214,7 @@ static void check_document(struct doctor *self, const char *name)
         return;
     cccc_value_t document = cccc_json_document(&cccc_vfs_posix, path, cli->arena, &by, &m);
     if (by == CCCC_WRITTEN_UNREADABLE)
-        found(self, name, NOTE, "%s; the daemon makes it anew from the group folders", m.text);
+        found(self, name, NOTE, "%s; %s", m.text, without);
     else if (!check_registered(self, &document) || by != CCCC_WRITTEN_BY_US)
         found(self, name, by == CCCC_WRITTEN_BY_US ? WELL : NOTE, "%s%s", path, states[by]);
 }
@@ -294,6 +268,31 @@ static void check_archive(struct doctor *self, const char *group)
               "%" PRIu64 " events in %" PRIu64
               " files of CCCC 0.4.0's archive come before the first event; they are kept in %s and not served",
               archive.lines, archive.files, archive.dir);
+}
+
+struct torn_walk {
+    struct doctor *doctor;
+    const char *group, *dir;
+};
+
+static void note_foreign(void *arg, const char *name)
+{
+    struct torn_walk *walk = arg;
+    struct cli *cli = walk->doctor->cli;
+    const char *path = cli_printf(cli, "%s/%s", walk->dir, name);
+    struct stat st;
+    if (strncmp(name, "foreign.", 8) == 0 && stat(path, &st) == 0)
+        found(walk->doctor, cli_printf(cli, "ledger %s", walk->group), NOTE,
+              "another program wrote %lld bytes into the ledger; they were taken out and are kept as %s. Find out whose they are, then "
+              "remove it",
+              (long long)st.st_size, path);
+}
+
+/* What the daemon took out of the ledger because another program had put it there. */
+static void check_foreign(struct doctor *self, const char *group)
+{
+    struct torn_walk walk = {self, group, cli_printf(self->cli, "%s/groups/%s/state/ledger/torn", self->cli->home.root, group)};
+    cccc_vfs_posix.list(NULL, walk.dir, note_foreign, &walk);
 }
 
 /* Neither group.yaml nor its previous version: the disk refused when the group was made, or a crash came between its first event and its first
@@ -353,6 +352,7 @@ static void check_group(struct doctor *self, cccc_str_t id)
     check_edit(self, id, name);
     check_ledger(self, group);
     check_archive(self, group);
+    check_foreign(self, group);
     check_blobs(self, id);
 }
 
@@ -385,8 +385,8 @@ int cmd_doctor(struct cli *cli)
         check_disk(&self);
         check_daemon(&self);
         check_sockets(&self);
-        check_document(&self, "registry");
-        check_document(&self, "active");
+        check_document(&self, "registry", "the daemon makes it anew from the group folders when it starts");
+        check_document(&self, "active", "no group is the active one until `cccc use GROUP` says which");
         check_groups(&self);
     }
     if (cli->json) {

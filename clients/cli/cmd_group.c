@@ -3,6 +3,7 @@
  * Thread: the program's one. */
 #include "clients/cli/cli.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +93,7 @@ int cmd_group_show(struct cli *cli)
     cli_fact(cli, "group", "%s", id);
     cli_fact(cli, "title", "%.*s", CCCC_STR_FMT(cccc_get_str(group, "title")));
     cli_fact(cli, "topic", "%.*s", CCCC_STR_FMT(cccc_get_str(group, "topic")));
-    cli_fact(cli, "state", "%.*s%s", CCCC_STR_FMT(cccc_get_str(group, "state")), cccc_get_bool(group, "running", false) ? ", running" : "");
+    cli_fact(cli, "state", "%s", cli_group_state(cli, result, group));
     cli_fact(cli, "actors", "%" PRIu32, cli_count(actors));
     show_scopes(cli, group);
     return 0;
@@ -251,12 +252,13 @@ int cmd_group_stop(struct cli *cli)
 
 /* ---- settings ---- */
 
-/* true, false, whole numbers and words, as the settings' types are. */
+/* true, false, whole numbers and words, as the settings' types are. A number that is too large for any stays a word. */
 static cccc_value_t setting_value(const char *text)
 {
     char *end;
+    errno = 0;
     long long number = strtoll(text, &end, 10);
-    if (*text && *end == '\0')
+    if (*text && *end == '\0' && errno == 0)
         return cccc_int(number);
     if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
         return cccc_bool(*text == 't');
@@ -360,8 +362,8 @@ static const char *const *setting_names(struct cli *cli, const cccc_value_t *set
 static int explain_settings(struct cli *cli, const char *group, const cccc_value_t *patch, const struct cccc_error *error)
 {
     const cccc_value_t *shown;
-    bool misused = strcmp(error->code, cccc_err_code(CCCC_E_INVALID_PATCH)) == 0 ||
-                   strcmp(error->code, cccc_err_code(CCCC_E_GROUP_SETTINGS_UPDATE_FAILED)) == 0;
+    const char *invalid = cccc_err_code(CCCC_E_INVALID_PATCH);
+    bool misused = strcmp(error->code, invalid) == 0 || strcmp(error->cause, invalid) == 0;
     int status = misused ? ask_settings(cli, group, &shown) : 0;
     if (status || !misused)
         return status ? status : cli_fail_with(cli, error);
@@ -382,7 +384,7 @@ static int explain_settings(struct cli *cli, const char *group, const cccc_value
     return cli_fail_with(cli, error);
 }
 
-/* What the settings of the patch are now, which is what was asked or what it was lowered or raised to. */
+/* What the settings of the patch are now. */
 static int report_settings(struct cli *cli, const cccc_value_t *patch, const cccc_value_t *result)
 {
     if (cli->json)
@@ -391,11 +393,8 @@ static int report_settings(struct cli *cli, const cccc_value_t *patch, const ccc
         cccc_str_t name = {0};
         cccc_as_str(&patch->via.map.ptr[i].key, &name);
         const cccc_value_t *now = cccc_get(cccc_get(result, "settings"), name.ptr);
-        if (!now)
-            continue;
-        cli_fact(cli, name.ptr, "%s", value_text(cli, now));
-        if (!cccc_value_eq(now, &patch->via.map.ptr[i].val) && patch->via.map.ptr[i].val.type != MSGPACK_OBJECT_STR)
-            cli_say(cli, "cccc: %s: %s counts as %s", name.ptr, value_text(cli, &patch->via.map.ptr[i].val), value_text(cli, now));
+        if (now)
+            cli_fact(cli, name.ptr, "%s", value_text(cli, now));
     }
     return 0;
 }

@@ -46,7 +46,7 @@ static int mark_event(struct cli *cli, const char *group, const char *actor, con
     return mark_read(cli, group, actor, id, reply);
 }
 
-/* Gaps whose first event comes before `seq`, from the i-th on; returns the next i. */
+/* Print the gaps whose first event comes before `seq`, from the i-th on; returns the next i. */
 static uint32_t print_gaps_before(struct cli *cli, const cccc_value_t *gaps, uint32_t i, uint64_t seq)
 {
     for (; i < cli_count(gaps); i++) {
@@ -91,7 +91,7 @@ static void say_what_next(struct cli *cli, const char *actor, const cccc_value_t
     const cccc_value_t *messages = cccc_get(result, "messages"), *last = last_of(messages);
     uint64_t total = cccc_get_uint(result, "unread_total", 0);
     if (!last) {
-        cli_say(cli, "%s has no unread messages", actor);
+        cli_say(cli, "%s has no unread messages%s", actor, cccc_get(result, "gaps") ? " that can be read" : "");
         return;
     }
     say_owed(cli, result);
@@ -176,9 +176,8 @@ static int show_and_follow(struct cli *cli, const char *group, const char *actor
     if (status)
         return status;
     int n = 1;
-    while (status == 0 && (n = cccc_follow_next(follow, &item, -1, &error)) >= 0)
-        if (n > 0)
-            status = follow_item(cli, group, actor, &item);
+    while (status == 0 && (n = cli_follow_next(follow, &item, &error)) > 0)
+        status = follow_item(cli, group, actor, &item);
     cccc_follow_close(&follow);
     return n < 0 ? cli_fail_with(cli, &error) : status;
 }
@@ -229,6 +228,8 @@ int cmd_read(struct cli *cli)
     if (status)
         return status;
     const cccc_value_t *cursor = cccc_get(cccc_reply_result(reply), "cursor");
+    if (!cli->json)
+        print_gaps_before(cli, cccc_get(cccc_reply_result(reply), "gaps"), 0, UINT64_MAX);
     if (cli->json)
         cli_result(cli, cccc_reply_result(reply));
     else

@@ -1,4 +1,4 @@
-/* cmd_ledger.c - `cccc ledger verify|stat`: judge ledgers on disk, without a daemon and without changing a byte. cmd_repair.c has the one that changes some.
+/* cmd_ledger.c - `cccc ledger verify|stat`: judge ledgers on disk, without a daemon and without changing a byte; and `snapshot|compact`, which the daemon does. cmd_repair.c has the one that changes some.
  *
  * A daemon may be appending meanwhile: an unfinished last line is then no finding.
  * Thread: the program's one. */
@@ -179,6 +179,48 @@ static void add_row(cli_table_t *table, const struct offline_ledger *ledger)
     cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, report->broken);
 }
 
+/* A group of which nothing is left to judge. */
+static void judge_lost(struct cli *cli, const struct offline_lost *lost, struct offline_ledger *out)
+{
+    *out = (struct offline_ledger){.cli = cli, .group = lost->group, .findings = cccc_array_builder(cli->arena, 0)};
+    out->err =
+        cccc_fail(&out->message, CCCC_E_DAMAGED, "(%s) is registered, but %s; restore it from a backup, or `cccc groups --forget-missing`",
+                  lost->title, lost->what);
+}
+
+/* Judge what there is, then what is registered and not there (with --all). */
+struct judgement {
+    struct cli *cli;
+    cli_table_t *table;
+    cccc_builder_t ledgers;
+    bool with_findings, damaged;
+};
+
+static void take_in(struct judgement *self, const struct offline_ledger *ledger)
+{
+    self->damaged = self->damaged || offline_is_damaged(ledger);
+    cccc_array_add(&self->ledgers, offline_value(ledger));
+    add_row(self->table, ledger);
+    if (self->with_findings && !self->cli->json)
+        offline_print_findings(ledger);
+}
+
+static void judge_registered(struct judgement *self)
+{
+    struct cli *cli = self->cli;
+    struct cccc_errmsg m;
+    struct offline_lost *lost;
+    cccc_value_t registry = cccc_json_file(&cccc_vfs_posix, cli_printf(cli, "%s/registry.json", cli->home.root), cli->arena, &m);
+    uint32_t count = offline_lost_groups(cli, &registry, &lost);
+    for (uint32_t i = 0; i < count; i++) {
+        struct offline_ledger ledger;
+        if (lost[i].in_trash)
+            continue;
+        judge_lost(cli, &lost[i], &ledger);
+        take_in(self, &ledger);
+    }
+}
+
 /* The ids to judge: one group's, or all. */
 static int chosen_groups(struct cli *cli, cccc_value_t *ids)
 {
@@ -208,32 +250,28 @@ static int judge_chosen(struct cli *cli, bool with_findings)
 {
     static const char *const headings[] = {"GROUP", "LEDGER", "EVENTS", "FIRST", "LAST", "BYTES", "BROKEN"};
     cccc_value_t ids = cccc_nil();
-    bool damaged = false;
     int status = chosen_groups(cli, &ids);
     if (status)
         return status;
-    cli_table_t *table = cli_table_new(cli, headings, 7);
-    cccc_builder_t ledgers = cccc_array_builder(cli->arena, cli_count(&ids));
+    struct judgement self = {cli, cli_table_new(cli, headings, 7), cccc_array_builder(cli->arena, cli_count(&ids)), with_findings, false};
     for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct offline_ledger ledger;
         cccc_str_t id = {0};
         cccc_as_str(cli_item(&ids, i), &id);
         offline_judge(cli, cccc_arena_str(cli->arena, id).ptr, &ledger);
-        damaged = damaged || offline_is_damaged(&ledger);
-        cccc_array_add(&ledgers, offline_value(&ledger));
-        add_row(table, &ledger);
-        if (with_findings && !cli->json)
-            offline_print_findings(&ledger);
+        take_in(&self, &ledger);
     }
+    if (cli_flag(cli, "all"))
+        judge_registered(&self);
     if (cli->json) {
         cccc_builder_t result = cccc_map_builder(cli->arena, 2);
-        cccc_map_add(&result, "ledgers", ledgers.value);
+        cccc_map_add(&result, "ledgers", self.ledgers.value);
         cli_result(cli, &result.value);
-        cli_table_free(&table);
+        cli_table_free(&self.table);
     } else {
-        cli_table_print(&table);
+        cli_table_print(&self.table);
     }
-    return with_findings && damaged ? cccc_err_exit_status(CCCC_E_DAMAGED) : 0;
+    return with_findings && self.damaged ? cccc_err_exit_status(CCCC_E_DAMAGED) : 0;
 }
 
 int cmd_ledger_verify(struct cli *cli)
@@ -244,4 +282,65 @@ int cmd_ledger_verify(struct cli *cli)
 int cmd_ledger_stat(struct cli *cli)
 {
     return judge_chosen(cli, false);
+}
+
+/* ---- what the daemon does ---- */
+
+int cmd_ledger_snapshot(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    char size[32];
+    int status = cli_group(cli, &group);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_args(cli, group);
+    status = cli_ask(cli, "ledger_snapshot", &args, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    const cccc_value_t *snapshot = cccc_get(result, "snapshot");
+    cli_size(size, sizeof size, cccc_get_uint(snapshot, "size_bytes", 0));
+    cli_fact(cli, "saved", "%s up to event %" PRIu64 " (%s)", group, cccc_get_uint(cccc_get(snapshot, "last_event"), "seq", 0), size);
+    return 0;
+}
+
+static void print_skipped(struct cli *cli, const char *group, const cccc_value_t *result)
+{
+    cccc_str_t reason = cccc_get_str(result, "reason");
+    char size[32];
+    cli_size(size, sizeof size, cccc_get_uint(result, "size_bytes", 0));
+    if (cccc_str_is(reason, "below_threshold"))
+        cli_fact(cli, "skipped", "%s: ledger.jsonl has %s, less than ledger_max_active_bytes; --force seals it all the same", group, size);
+    else if (cccc_str_is(reason, "nothing_to_archive"))
+        cli_fact(cli, "skipped", "%s: all of the %" PRIu64 " events in ledger.jsonl stay there (ledger_keep_tail_lines)", group,
+                 cccc_get_uint(result, "total_lines", 0));
+    else
+        cli_fact(cli, "skipped", "%s: %.*s", group, CCCC_STR_FMT(reason));
+}
+
+int cmd_ledger_compact(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    char bytes[32], sealed[32];
+    int status = cli_group(cli, &group);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_args(cli, group);
+    cccc_args_str(args, "reason", "manual");
+    if (cli_flag(cli, "force"))
+        cccc_args_bool(args, "force", true);
+    status = cli_ask(cli, "ledger_compact", &args, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    if (cccc_get_bool(result, "skipped", false)) {
+        print_skipped(cli, group, result);
+        return 0;
+    }
+    const cccc_value_t *done = cccc_get(result, "result");
+    cli_size(bytes, sizeof bytes, cccc_get_uint(done, "bytes", 0));
+    cli_size(sealed, sizeof sealed, cccc_get_uint(done, "sealed_bytes", 0));
+    cli_fact(cli, "sealed", "%s: events %" PRIu64 " to %" PRIu64 ", %s, now %s", group, cccc_get_uint(done, "from_seq", 0),
+             cccc_get_uint(done, "to_seq", 0), bytes, sealed);
+    return 0;
 }

@@ -10,7 +10,7 @@ static const struct runtime {
     const char *name, *title, *executable, *command;
     bool primary;
 } runtimes[] = {
-#define CCCC_RUNTIME(name, title, executable, command, primary) {#name, title, executable, command, primary},
+#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, dialogs) {#name, title, executable, command, primary},
 #include "proto/runtimes.def"
 #undef CCCC_RUNTIME
 };
@@ -23,10 +23,14 @@ static const char *find(struct cli *cli, const struct runtime *runtime)
 
 const char *cli_runtimes_found(struct cli *cli)
 {
-    const char *list = "";
-    for (const struct runtime *r = runtimes; r < runtimes + runtime_count; r++)
-        if (find(cli, r))
-            list = cli_printf(cli, "%s%s%s", list, *list ? ", " : "", r->name);
+    enum { VERSION_MS_MAX = 2000 };
+    const char *list = "", *path;
+    for (const struct runtime *r = runtimes; r < runtimes + runtime_count; r++) {
+        if (!(path = find(cli, r)))
+            continue;
+        const char *version = cli_first_line(cli, path, "--version", VERSION_MS_MAX);
+        list = cli_printf(cli, "%s%s%s%s%s%s", list, *list ? ", " : "", r->name, *version ? " (" : "", version, *version ? ")" : "");
+    }
     return list;
 }
 

@@ -48,6 +48,9 @@ static int add_attachments(struct cli *cli, const char *group, cccc_args_t *args
     for (size_t i = 0; i < count; i++) {
         struct cccc_error error;
         char path[512];
+        if (strcmp(files[i], "-") == 0)
+            return cli_fail(cli, CCCC_E_USAGE, "`cccc send -` reads the text from there; --file ./- is a file of that name",
+                            "standard input cannot be attached");
         if (cccc_blob_put_file(cli->client, group, files[i], path, &error) != 0)
             return cli_fail_with(cli, &error);
         const char *slash = strrchr(files[i], '/');

@@ -7,17 +7,27 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *cli_group_state(struct cli *cli, const cccc_value_t *health, const cccc_value_t *group)
+{
+    cccc_str_t state = cccc_get_str(group, "state");
+    if (cccc_get(health, "offline"))
+        return "offline";
+    if (cccc_get(health, "read_only"))
+        return "read-only";
+    return !cccc_get_bool(group, "running", false) ? "stopped" : state.len > 0 ? cccc_arena_str(cli->arena, state).ptr : "-";
+}
+
 void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active)
 {
     static const char *const headings[] = {"GROUP", "TITLE", "STATE", "UNREAD", "OPEN", "ACTIVE", "UPDATED"};
     cli_table_t *table = cli_table_new(cli, headings, 7);
     for (uint32_t i = 0; i < cli_count(groups); i++) {
         const cccc_value_t *group = cli_item(groups, i);
-        cccc_str_t id = cccc_get_str(group, "group_id"), state = cccc_get_str(group, "state");
+        cccc_str_t id = cccc_get_str(group, "group_id"), state = cccc_str(cli_group_state(cli, group, group));
         bool is_active = active.len > 0 && cccc_str_eq(id, active);
         cli_cell(table, id, STYLE_NONE);
         cli_cell_of(table, group, "title", STYLE_NONE);
-        cli_cell(table, state.len ? state : CCCC_STR("-"), cccc_str_is(state, "active") ? STYLE_GREEN : STYLE_YELLOW);
+        cli_cell(table, state, cccc_str_is(state, "active") ? STYLE_GREEN : STYLE_YELLOW);
         cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, cccc_get_uint(group, "unread_count", 0));
         cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, cccc_get_uint(group, "obligation_count", 0));
         cli_cell(table, is_active ? CCCC_STR("*") : CCCC_STR("-"), STYLE_NONE);
@@ -40,6 +50,19 @@ static int ask_groups(struct cli *cli, const cccc_value_t **listed, cccc_str_t *
                                                       : cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of groups");
 }
 
+/* Actors that somebody should look at. */
+static void print_troubles(struct cli *cli, const cccc_value_t *group)
+{
+    const cccc_value_t *troubled = cccc_get(group, "actors_troubled");
+    for (uint32_t i = 0; i < cli_count(troubled); i++) {
+        const cccc_value_t *one = cli_item(troubled, i);
+        cccc_str_t id = cccc_get_str(one, "actor_id");
+        cli_fact(cli, "actor", "%.*s of %.*s: %.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(group, "group_id")),
+                 CCCC_STR_FMT(cccc_get_str(one, "reason")));
+        cli_say(cli, "next: cccc actor show %.*s --group %.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(group, "group_id")));
+    }
+}
+
 /* Registered groups that are not what they should be, and what to do about each. */
 static void say_registry_health(struct cli *cli, const cccc_value_t *listed)
 {
@@ -48,12 +71,13 @@ static void say_registry_health(struct cli *cli, const cccc_value_t *listed)
     cccc_str_t id = {0};
     for (uint32_t i = 0; i < cli_count(missing); i++)
         if (cccc_as_str(cli_item(missing, i), &id))
-            cli_fact(cli, "missing", "%.*s is registered, but %s/groups/%.*s is gone", CCCC_STR_FMT(id), cli->home.root, CCCC_STR_FMT(id));
+            cli_fact(cli, "missing", "%.*s is registered, but %s", CCCC_STR_FMT(id),
+                     cli_lost_what(cli, cccc_arena_str(cli->arena, id).ptr));
     for (uint32_t i = 0; i < cli_count(corrupt); i++)
         if (cccc_as_str(cli_item(corrupt, i), &id))
             cli_fact(cli, "corrupt", "%.*s cannot be read; `cccc doctor` says why", CCCC_STR_FMT(id));
     if (cli_count(missing) > 0)
-        cli_say(cli, "next: put the folder back (cccc backup list), then cccc daemon restart; or cccc groups --forget-missing");
+        cli_say(cli, "next: put it back (cccc backup list), then cccc daemon restart; or cccc groups --forget-missing");
 }
 
 void cli_print_degraded(struct cli *cli, const cccc_value_t *status)
@@ -106,6 +130,8 @@ static int overview(struct cli *cli)
     cli_fact(cli, "groups", "%" PRIu32, cli_count(groups));
     if (cli_count(groups) > 0)
         cli_print_groups(cli, groups, active);
+    for (uint32_t i = 0; i < cli_count(groups); i++)
+        print_troubles(cli, cli_item(groups, i));
     say_registry_health(cli, listed);
     return 0;
 }

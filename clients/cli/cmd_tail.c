@@ -160,12 +160,12 @@ static int print_from(const struct selection *self, uint64_t after_seq, bool fol
     int n = 0;
     if (cccc_follow_open(self->cli->client, &filter, &follower, &error) != 0)
         return cli_fail_with(self->cli, &error);
-    while ((n = cccc_follow_next(follower, &item, -1, &error)) >= 0) {
-        if (n > 0 && item.type == CCCC_ITEM_LIVE && !follow)
+    while ((n = cli_follow_next(follower, &item, &error)) > 0) {
+        if (item.type == CCCC_ITEM_LIVE && !follow)
             break;
-        if (n > 0 && item.type == CCCC_ITEM_LIVE)
+        if (item.type == CCCC_ITEM_LIVE)
             say_live(self->cli, follower);
-        else if (n > 0)
+        else
             print_item(self, &item);
         if (ferror(stdout))
             break;

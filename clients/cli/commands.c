@@ -2,7 +2,9 @@
  *
  * A row with `run` NULL is a noun; its verbs follow it. Rows are in the order help shows them.
  * Thread: none; constant. */
+#include "broker/core/core.h"
 #include "clients/cli/cli.h"
+#include "proto/kinds.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +55,7 @@
 #define OPT_TO                                                                                                                             \
     {                                                                                                                                      \
         .name = "to", .letter = 't', .arg = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; lists with commas",       \
-        .repeat = true                                                                                                                     \
+        .type = CLI_LIST, .repeat = true                                                                                                   \
     }
 #define OPT_PRIORITY                                                                                                                       \
     {                                                                                                                                      \
@@ -99,6 +101,14 @@
     {                                                                                                                                      \
         .name = "submit", .arg = "KEY", .help = "what ends a typed message: enter, newline or none", .words = "enter|newline|none"         \
     }
+#define OPT_LIMITS                                                                                                                         \
+    {.name = "processes-max",                                                                                                              \
+     .arg = "COUNT",                                                                                                                       \
+     .help = "processes its program and all it starts may have at a time (default: 0, no limit)",                                          \
+     .type = CLI_NUMBER},                                                                                                                  \
+    {                                                                                                                                      \
+        .name = "memory-max", .arg = "MIB", .help = "memory they may have, in MiB (default: 0, no limit)", .type = CLI_NUMBER              \
+    }
 #define OPT_ACTOR_TITLE                                                                                                                    \
     {                                                                                                                                      \
         .name = "title", .arg = "TEXT", .help = "display name; may be used as a recipient", .blank = true                                  \
@@ -126,8 +136,23 @@
         .name = "BLOB", .help = "path of the blob: state/blobs/...", .required = true                                                      \
     }
 
+static const char *kind_word(size_t i)
+{
+    size_t kind = CCCC_KIND_UNKNOWN + 1 + i;
+    return kind < CCCC_KIND_COUNT ? cccc_kind_word((cccc_kind_t)kind) : NULL;
+}
+
+static const char *command_word(size_t i)
+{
+    for (size_t at = 0; at < cli_command_count; at++)
+        if (!cli_commands[at].noun && i-- == 0)
+            return cli_commands[at].name;
+    return NULL;
+}
+
 const struct cli_option cli_common_options[] = {
     {.name = "help", .letter = 'h', .help = "show help and leave"},
+    {.name = "version", .help = "show the version and leave"},
     {.name = "json", .help = "one JSON document on standard output; JSON lines where output goes on"},
     {.name = "color", .arg = "WHEN", .help = "auto, always or never (default: auto)", .words = "auto|always|never"},
     {.name = "home", .arg = "DIR", .help = "the home (default: CCCC_HOME, else ~/.cccc)", .place = CLI_DIRECTORY},
@@ -260,7 +285,13 @@ const struct cli_command cli_commands[] = {
                         {.name = "follow", .letter = 'f', .help = "go on with what is appended"},
                         {.name = "since", .arg = "TIME", .help = "not older than: 90s, 10m, 2h, 3d, today, a date, or RFC 3339"},
                         {.name = "from", .arg = "SEQ", .help = "from this number on"},
-                        {.name = "kind", .letter = 'k', .arg = "KIND", .help = "only these kinds; lists with commas", .repeat = true},
+                        {.name = "kind",
+                         .letter = 'k',
+                         .arg = "KIND",
+                         .help = "only these kinds; lists with commas",
+                         .suggest = kind_word,
+                         .type = CLI_LIST,
+                         .repeat = true},
                         {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what this actor sent or was sent"},
                         {.name = "raw", .help = "text as it is, control characters included; never to a terminal"}),
      .run = cmd_tail},
@@ -268,7 +299,7 @@ const struct cli_command cli_commands[] = {
     {.name = "status",
      .summary = "the daemon and the groups at a glance",
      .about = "UNREAD is what you (user) have not read, OPEN the replies and acknowledgements owed in the group. Starts nothing. Exits 3 "
-              "when no daemon runs.",
+              "when no daemon runs, 5 when there is one that cannot be reached.",
      .examples = EXAMPLES("cccc status", "cccc status --json  # for programs"),
      .run = cmd_status},
     {.name = "groups",
@@ -307,7 +338,7 @@ const struct cli_command cli_commands[] = {
     {.noun = "daemon",
      .name = "status",
      .summary = "say whether the daemon runs",
-     .about = "Exits 0 when it does, 3 when not.",
+     .about = "Exits 0 when it does, 3 when not, 5 when there is one that cannot be reached.",
      .examples = EXAMPLES("cccc daemon status", "cccc daemon status --json  # all figures"),
      .run = cmd_daemon_status},
     {.noun = "daemon",
@@ -402,7 +433,7 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc group settings  # all of them",
                           "cccc group settings default_send_to=broadcast  # messages without --to go to everybody"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
-     .args = ARGS({.name = "NAME=VALUE", .help = "a setting and its new value", .repeat = true}),
+     .args = ARGS({.name = "NAME=VALUE", .help = "a setting and its new value", .repeat = true, .suggest = cccc_core_setting_name}),
      .run = cmd_group_settings},
     {.noun = "group",
      .name = "delete",
@@ -456,7 +487,8 @@ const struct cli_command cli_commands[] = {
      .about = "The first enabled actor is the foreman, the others are peers. Without ACTOR a name is made from the runtime.",
      .examples = EXAMPLES("cccc actor add lead --runner headless --runtime custom  # a program on the bus",
                           "cccc actor add peer-1 --title \"Reviewer\" --runtime claude"),
-     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_BY),
+     .options =
+         OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_LIMITS, OPT_BY),
      .args = ARGS({.name = "ACTOR", .help = "its id: at most 32 letters, digits, _ and -"}),
      .run = cmd_actor_add},
     {.noun = "actor",
@@ -471,7 +503,7 @@ const struct cli_command cli_commands[] = {
      .summary = "change an actor",
      .about = "--env replaces all public variables.",
      .examples = EXAMPLES("cccc actor update peer-1 --title \"Tester\"", "cccc actor update peer-1 --enabled 0"),
-     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT,
+     .options = OPTIONS(OPT_GROUP, OPT_ACTOR_TITLE, OPT_RUNTIME, OPT_RUNNER, OPT_COMMAND, OPT_ENV, OPT_SCOPE, OPT_SUBMIT, OPT_LIMITS,
                         {.name = "enabled", .arg = "0|1", .help = "whether it takes part", .words = "0|1"}, OPT_BY),
      .args = ARGS(ARG_ACTOR),
      .run = cmd_actor_update},
@@ -557,7 +589,7 @@ const struct cli_command cli_commands[] = {
      .options =
          OPTIONS(OPT_GROUP, {.name = "set", .arg = "NAME", .help = "set this variable"},
                  {.name = "from-file", .arg = "FILE", .help = "the file that holds the value (default: standard input)", .place = CLI_FILE},
-                 {.name = "unset", .arg = "NAME", .help = "forget it; lists with commas", .repeat = true},
+                 {.name = "unset", .arg = "NAME", .help = "forget it; lists with commas", .type = CLI_LIST, .repeat = true},
                  {.name = "clear", .help = "forget all"}, {.name = "keys", .help = "list the names (what happens without options)"}),
      .args = ARGS(ARG_ACTOR),
      .run = cmd_actor_secrets},
@@ -584,11 +616,13 @@ const struct cli_command cli_commands[] = {
      .name = "get",
      .summary = "fetch a blob",
      .examples = EXAMPLES("cccc blob get state/blobs/3f0c_trace.log -o trace.log", "cccc blob get state/blobs/3f0c_trace.log | less"),
-     .options = OPTIONS(OPT_GROUP, {.name = "output",
-                                    .letter = 'o',
-                                    .arg = "FILE",
-                                    .help = "write it there (default: standard output, if that is no terminal)",
-                                    .place = CLI_FILE}),
+     .options = OPTIONS(
+         OPT_GROUP,
+         {.name = "output",
+          .letter = 'o',
+          .arg = "FILE",
+          .help = "write it there (default: standard output, if that is no terminal); a link is followed, a device or pipe written through",
+          .place = CLI_FILE}),
      .args = ARGS(ARG_BLOB),
      .run = cmd_blob_get},
     {.noun = "blob",
@@ -599,8 +633,8 @@ const struct cli_command cli_commands[] = {
      .args = ARGS(ARG_BLOB),
      .run = cmd_blob_stat},
     {.name = "ledger",
-     .summary = "check ledgers on disk, without a daemon",
-     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat", "cccc ledger repair --group ops")},
+     .summary = "check, repair and compact ledgers",
+     .examples = EXAMPLES("cccc ledger verify", "cccc ledger stat", "cccc ledger compact --force", "cccc ledger repair --group ops")},
     {.noun = "ledger",
      .name = "verify",
      .summary = "check every line, checksum and link of a ledger",
@@ -614,6 +648,25 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc ledger stat", "cccc ledger stat --all --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
      .run = cmd_ledger_stat},
+    {.noun = "ledger",
+     .name = "snapshot",
+     .summary = "save a group's state now, for a quick start",
+     .about =
+         "The daemon does so by itself: after a seal, every 100,000 events, when a busy group becomes quiet, and when it stops. The file "
+         "is a cache in state/ledger/ of the group; nothing is lost without it.",
+     .examples = EXAMPLES("cccc ledger snapshot", "cccc ledger snapshot --group ops --json"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .run = cmd_ledger_snapshot},
+    {.noun = "ledger",
+     .name = "compact",
+     .summary = "seal a group's older events now",
+     .about =
+         "Older events move into compressed segments under state/ledger/ of the group; everything reads them as before. The daemon does so "
+         "by itself when ledger.jsonl reaches ledger_max_active_bytes; before that only --force does. The newest "
+         "ledger_keep_tail_lines events stay where they are.",
+     .examples = EXAMPLES("cccc ledger compact", "cccc ledger compact --group ops --force"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, {.name = "force", .help = "although ledger.jsonl is small"}),
+     .run = cmd_ledger_compact},
     {.noun = "ledger",
      .name = "repair",
      .summary = "give up damaged events, so that a group goes on without them",
@@ -717,7 +770,7 @@ const struct cli_command cli_commands[] = {
      .summary = "help for a command or a topic",
      .examples = EXAMPLES("cccc help topics", "cccc help group create", "cccc help --man tail | man -l -  # the manual page"),
      .options = OPTIONS({.name = "man", .help = "print the manual page instead"}),
-     .args = ARGS({.name = "COMMAND", .help = "the command's words, or a topic", .repeat = true}),
+     .args = ARGS({.name = "COMMAND", .help = "the command's words, or a topic", .repeat = true, .suggest = command_word}),
      .run = cmd_help},
     {.name = "completion",
      .summary = "print a shell's completion script",

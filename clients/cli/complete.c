@@ -19,10 +19,13 @@ static void put_quoted(FILE *out, const char *text)
     fputc('\'', out);
 }
 
-static void put_words(FILE *out, const char *words)
+/* The words there are: all, or those that are suggested. */
+static void put_words(FILE *out, const char *words, cli_suggest_fn suggest)
 {
-    for (; *words; words++)
+    for (; words && *words; words++)
         fputc(*words == '|' ? ' ' : *words, out);
+    for (size_t i = 0; suggest && suggest(i); i++)
+        fprintf(out, "%s%s", i > 0 ? " " : "", suggest(i));
 }
 
 static bool is_verb_of(const struct cli_command *row, const char *noun)
@@ -60,9 +63,9 @@ static void bash_value(FILE *out, const struct cli_option *option)
     if (option->letter)
         fprintf(out, " | -%c", option->letter);
     fputs(") ", out);
-    if (option->words) {
+    if (option->words || option->suggest) {
         fputs("COMPREPLY=($(compgen -W \"", out);
-        put_words(out, option->words);
+        put_words(out, option->words, option->suggest);
         fputs("\" -- \"$current\")); ", out);
     } else if (option->place != CLI_NOWHERE) {
         fprintf(out, "compopt -o filenames; COMPREPLY=($(compgen -%c -- \"$current\")); ", option->place == CLI_FILE ? 'f' : 'd');
@@ -97,9 +100,9 @@ static void bash_command(FILE *out, const struct cli_command *command)
         fputs("\"\n", out);
     }
     for (const struct cli_argument *arg = cli_command_args(command); arg->name; arg++) {
-        if (arg->words) {
+        if (arg->words || arg->suggest) {
             fputs("        words=\"", out);
-            put_words(out, arg->words);
+            put_words(out, arg->words, arg->suggest);
             fputs("\"\n", out);
         }
         if (arg->place != CLI_NOWHERE)
@@ -176,11 +179,11 @@ static void zsh_text(FILE *out, const char *text)
             fputc(*text, out);
 }
 
-static void zsh_action(FILE *out, const char *words, enum cli_place place)
+static void zsh_action(FILE *out, const char *words, cli_suggest_fn suggest, enum cli_place place)
 {
-    if (words) {
+    if (words || suggest) {
         fputs(":(", out);
-        put_words(out, words);
+        put_words(out, words, suggest);
         fputc(')', out);
     } else {
         fputs(place == CLI_FILE ? ":_files" : place == CLI_DIRECTORY ? ":_files -/" : ": ", out);
@@ -200,7 +203,7 @@ static void zsh_option(FILE *out, const struct cli_option *option)
         if (option->arg) {
             fputc(':', out);
             zsh_text(out, option->arg);
-            zsh_action(out, option->words, option->place);
+            zsh_action(out, option->words, option->suggest, option->place);
         }
         fputc('\'', out);
     }
@@ -215,7 +218,7 @@ static void zsh_options(FILE *out, const struct cli_command *command)
     for (const struct cli_argument *arg = cli_command_args(command); arg->name; arg++) {
         fprintf(out, " \\\n            '%s:", arg->repeat ? "*" : arg->required ? "" : ":");
         zsh_text(out, arg->name);
-        zsh_action(out, arg->words, arg->place);
+        zsh_action(out, arg->words, arg->suggest, arg->place);
         fputc('\'', out);
     }
 }
@@ -286,9 +289,9 @@ static void fish_option(FILE *out, const struct cli_option *option)
         fprintf(out, " -s %c", option->letter);
     if (option->arg)
         fputs(option->place == CLI_NOWHERE ? " -x" : " -r -F", out);
-    if (option->words) {
+    if (option->words || option->suggest) {
         fputs(" -a '", out);
-        put_words(out, option->words);
+        put_words(out, option->words, option->suggest);
         fputc('\'', out);
     }
     fputs(" -d ", out);
@@ -309,12 +312,12 @@ static void fish_command(FILE *out, const struct cli_command *command)
         fish_option(out, option);
     }
     for (const struct cli_argument *arg = cli_command_args(command); arg->name; arg++) {
-        if (!arg->words && arg->place == CLI_NOWHERE)
+        if (!arg->words && !arg->suggest && arg->place == CLI_NOWHERE)
             continue;
         fish_condition(out, command);
-        if (arg->words) {
+        if (arg->words || arg->suggest) {
             fputs(" -a '", out);
-            put_words(out, arg->words);
+            put_words(out, arg->words, arg->suggest);
             fputs("'\n", out);
         } else {
             fputs(" -F\n", out);

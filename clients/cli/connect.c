@@ -32,7 +32,7 @@ bool cli_descriptor(struct cli *cli, int32_t *pid, cccc_str_t *version)
     struct cccc_errmsg m;
     cccc_value_t map = cccc_json_file(&cccc_vfs_posix, cli_printf(cli, "%s/daemon/ccccd.addr.json", cli->home.root), cli->arena, &m);
     *pid = (int32_t)cccc_get_uint(&map, "pid", 0);
-    *version = cccc_get_str(&map, "version");
+    *version = cccc_get_str(cccc_get(&map, "implementation"), "version");
     return *pid > 0;
 }
 

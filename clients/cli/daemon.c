@@ -20,9 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef CCCC_LIBEXEC
-#define CCCC_LIBEXEC "/usr/libexec/cccc"
-#endif
 /* A daemon that has not said it serves after this has failed; it folds its ledgers first. */
 #define START_MS_MAX 60000
 
@@ -104,8 +101,6 @@ const char *cli_daemon_program(struct cli *cli)
         if (access(beside, X_OK) == 0)
             return beside;
     }
-    if (access(CCCC_LIBEXEC "/ccccd", X_OK) == 0)
-        return CCCC_LIBEXEC "/ccccd";
     return cli_in_path(cli, "ccccd");
 }
 

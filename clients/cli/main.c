@@ -32,6 +32,8 @@ static int run(struct cli *cli)
         cli_help_print(cli, cli->line.command);
     else if (cli->line.help)
         cli_help_overview(cli);
+    else if (cli->line.version)
+        return cmd_version(cli);
     else if (cli->line.command)
         return cli->line.command->run(cli);
     else

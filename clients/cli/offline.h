@@ -33,3 +33,12 @@ void offline_print_findings(const struct offline_ledger *ledger);
 const char *offline_finding_text(struct cli *cli, const cccc_value_t *finding);
 /* Is this finding damage, or worth a note only: what was given up, an unreadable mark? */
 bool offline_is_damage(const cccc_value_t *finding);
+
+/* A group that registry.json has and the disk has not. */
+struct offline_lost {
+    const char *group, *title;
+    const char *what; /* what is gone, as a sentence without its end */
+    bool in_trash;    /* it was deleted, and the daemon stopped before it could say so in the registry */
+};
+/* Those of cli->home, in the order of the file; its sum is not looked at. In the arena. */
+uint32_t offline_lost_groups(struct cli *cli, const cccc_value_t *registry, struct offline_lost **out);

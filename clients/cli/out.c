@@ -139,8 +139,9 @@ static void say_escaped(const char *before, const char *text)
     cccc_buf_fini(&safe);
 }
 
-static void report(struct cli *cli, const char *code, const char *message, const char *outcome, const char *hint)
+static void report(struct cli *cli, const struct cccc_error *what, const char *hint)
 {
+    const char *code = what->code, *message = what->message;
     if (!cli->json) {
         fflush(stdout);
         say_escaped("cccc: ", message);
@@ -148,10 +149,12 @@ static void report(struct cli *cli, const char *code, const char *message, const
             say_escaped("  next: ", hint);
         return;
     }
-    cccc_builder_t details = cccc_map_builder(cli->arena, 1), error = cccc_map_builder(cli->arena, 4),
+    cccc_builder_t details = cccc_map_builder(cli->arena, 2), error = cccc_map_builder(cli->arena, 4),
                    envelope = cccc_map_builder(cli->arena, 2);
-    if (outcome && *outcome)
-        cccc_map_add(&details, "outcome", cccc_text(outcome));
+    if (*what->outcome)
+        cccc_map_add(&details, "outcome", cccc_text(what->outcome));
+    if (*what->cause)
+        cccc_map_add(&details, "cause", cccc_text(what->cause));
     cccc_map_add(&error, "code", cccc_text(code));
     cccc_map_add(&error, "message", cccc_text(message));
     cccc_map_add(&error, "details", details.value);
@@ -180,9 +183,9 @@ static const struct {
     {CCCC_E_STORAGE, "`cccc doctor` checks the disk; repeat with the same --client-id"},
     {CCCC_E_NO_SPACE, "free some space, then repeat"},
     {CCCC_E_NOT_RUNNING, "`cccc daemon start`"},
-    {CCCC_E_UNREACHABLE, "`cccc daemon status`, then `cccc daemon restart`"},
+    {CCCC_E_UNREACHABLE, "`cccc daemon restart`; `cccc daemon logs` may say why"},
     {CCCC_E_SHUTTING_DOWN, "try again in a moment, or `cccc daemon start`"},
-    {CCCC_E_TIMEOUT, "`cccc daemon status`; a send is safe to repeat with the same --client-id"},
+    {CCCC_E_TIMEOUT, "a send is safe to repeat with the same --client-id; when nothing is answered at all: `cccc daemon restart`"},
     {CCCC_E_BLOB_NOT_FOUND, "messages name their blobs: `cccc tail --json`"},
     {CCCC_E_BUSY, "try again in a moment; `cccc status` shows the queues"},
     {CCCC_E_EMPTY_MESSAGE, "give the text in quotes, - for standard input, or --file FILE"},
@@ -225,19 +228,20 @@ const char *cli_did_you_mean(struct cli *cli, const char *word, const char *cons
 
 int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...)
 {
-    char message[1024];
+    struct cccc_error error = {.exit_status = cccc_err_exit_status(err)};
     va_list args;
     va_start(args, fmt);
-    vsnprintf(message, sizeof message, fmt, args);
+    vsnprintf(error.message, sizeof error.message, fmt, args);
     va_end(args);
-    report(cli, cccc_err_code(err), message, NULL, hint && *hint ? hint : hint_for(cli, err));
-    return cccc_err_exit_status(err);
+    snprintf(error.code, sizeof error.code, "%s", cccc_err_code(err));
+    report(cli, &error, hint && *hint ? hint : hint_for(cli, err));
+    return error.exit_status;
 }
 
 int cli_fail_with(struct cli *cli, const struct cccc_error *error)
 {
-    cccc_err_t err = cccc_err_from_code(error->code, strlen(error->code));
-    report(cli, error->code, error->message, error->outcome, hint_for(cli, err));
+    const char *code = *error->cause ? error->cause : error->code;
+    report(cli, error, hint_for(cli, cccc_err_from_code(code, strlen(code))));
     return error->exit_status ? error->exit_status : 1;
 }
 

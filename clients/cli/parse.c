@@ -134,10 +134,18 @@ static bool is_one_of(const char *words, const char *text)
     return false;
 }
 
+enum { DIGITS_MAX = 18 };
+
 static bool is_number(const char *text)
 {
     size_t digits = strspn(text, "0123456789");
-    return digits > 0 && digits <= 18 && text[digits] == '\0';
+    return digits > 0 && text[digits] == '\0';
+}
+
+/* Nothing but blanks; of a list, nothing between its commas: a lone @ names nobody. */
+static bool is_empty(const char *text, enum cli_type type)
+{
+    return text[strspn(text, type == CLI_LIST ? " \t,@" : " \t")] == '\0';
 }
 
 /* "auto|always|never" as "auto, always, never". */
@@ -155,13 +163,18 @@ static void hint_words(struct parser *p, const char *words)
 /* May `text` be the value of `option`? */
 static bool check_value(struct parser *p, const struct cli_option *option, const char *text)
 {
-    if (*text == '\0' && !option->blank) {
+    if (is_empty(text, option->type) && !option->blank) {
         HINT(p, "--%s %s: %s. Leave it out, or check the variable it came from", option->name, option->arg, option->help);
         return REFUSE(p, "--%s is empty", option->name);
     }
-    if (option->type != CLI_TEXT && !is_number(text)) {
+    bool number = option->type == CLI_NUMBER || option->type == CLI_POSITIVE;
+    if (number && !is_number(text)) {
         HINT(p, "for example --%s 100; %s", option->name, option->help);
         return REFUSE(p, "--%s takes a whole number, not \"%s\"", option->name, text);
+    }
+    if (number && strlen(text) > DIGITS_MAX) {
+        HINT(p, "it has at most %d digits; %s", DIGITS_MAX, option->help);
+        return REFUSE(p, "--%s: %s is too large", option->name, text);
     }
     if (option->type == CLI_POSITIVE && text[strspn(text, "0")] == '\0') {
         HINT(p, "for example --%s 5; %s", option->name, option->help);
@@ -185,8 +198,8 @@ static bool add_value(struct parser *p, const struct cli_option *option, const c
             return REFUSE(p, "--%s was given twice", option->name);
         }
     line->values[line->value_count++] = (struct cli_value){option, text};
-    if (strcmp(option->name, "help") == 0)
-        line->help = true;
+    line->help |= strcmp(option->name, "help") == 0;
+    line->version |= strcmp(option->name, "version") == 0;
     return true;
 }
 
@@ -276,7 +289,7 @@ static bool parse_command(struct parser *p)
         return false;
     if (p->next >= p->argc) {
         HINT(p, "`cccc %s --help` lists them", noun);
-        return p->line->help ? true : REFUSE(p, "cccc %s needs a verb", noun);
+        return p->line->help || p->line->version ? true : REFUSE(p, "cccc %s needs a verb", noun);
     }
     word = p->argv[p->next++];
     const struct cli_command *verb = cli_command_find(noun, word);
@@ -322,7 +335,7 @@ static bool check_args(struct parser *p)
         for (bool first = true; i < line->arg_count && (first || args->repeat); i++, first = false) {
             const char *word = line->args[i];
             CCCC_ASSERT(word);
-            if (*word == '\0' && !args->blank) {
+            if (is_empty(word, CLI_TEXT) && !args->blank) {
                 HINT(p, "%s: %s", args->name, args->help);
                 return REFUSE(p, "cccc %s: %s is empty", path, args->name);
             }
@@ -354,10 +367,11 @@ bool cli_parse(int argc, char **argv, struct cli_line *line, char *problem, size
     struct parser p = {argc, 1, argv, line, problem, hint, problem_size, hint_size};
     for (int i = 1; i < argc; i++)
         if (!cccc_utf8_valid(cccc_str(argv[i])))
-            return REFUSE(&p, "word %d of the command line is not UTF-8", i);
+            return HINT(&p, "texts are UTF-8; send other bytes as a file: cccc send TEXT --file FILE"),
+                   REFUSE(&p, "word %d of the command line is not UTF-8", i);
     if (!parse_command(&p) || !parse_rest(&p))
         return false;
-    return line->help || check_args(&p);
+    return line->help || line->version || check_args(&p);
 }
 
 void cli_line_fini(struct cli_line *line)

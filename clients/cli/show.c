@@ -7,10 +7,12 @@
 #include "proto/kinds.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- what an event says ---- */
 
@@ -31,12 +33,15 @@ static void put_seq(cccc_buf_t *out, cccc_str_t event_id)
     cccc_buf_str(out, number);
 }
 
-static void put_attachments(const cccc_value_t *data, cccc_buf_t *out)
+static void put_attachments(const cccc_value_t *data, cccc_str_t text, cccc_buf_t *out)
 {
     const cccc_value_t *list = cccc_get(data, "attachments");
     for (uint32_t i = 0; i < cli_count(list); i++) {
+        cccc_str_t path = cccc_get_str(cli_item(list, i), "path");
+        if (path.len > 0 && memmem(text.ptr, text.len, path.ptr, path.len))
+            continue;
         cccc_buf_str(out, " [file ");
-        put_str(out, cccc_get_str(cli_item(list, i), "path"));
+        put_str(out, path);
         cccc_buf_str(out, "]");
     }
 }
@@ -65,10 +70,12 @@ static void put_flags(const cccc_value_t *data, cccc_buf_t *out)
     }
 }
 
+/* A text that is kept as a file names that file itself. */
 static void say_message(const cccc_value_t *data, cccc_buf_t *out)
 {
-    put_str(out, cccc_get_str(data, "text"));
-    put_attachments(data, out);
+    cccc_str_t text = cccc_get_str(data, "text");
+    put_str(out, text);
+    put_attachments(data, text, out);
 }
 
 static void say_notify(const cccc_value_t *data, cccc_buf_t *out)
@@ -151,6 +158,37 @@ static void say_scope(const cccc_value_t *data, cccc_buf_t *out)
     put_str(out, cccc_get_str(data, "scope_key"));
 }
 
+static void say_edit(const cccc_value_t *data, cccc_buf_t *out)
+{
+    const cccc_value_t *document = cccc_get(data, "document");
+    cccc_buf_str(out, "group.yaml was changed by hand and taken over");
+    if (cccc_get_str(document, "title").len > 0) {
+        cccc_buf_str(out, ": ");
+        put_str(out, cccc_get_str(document, "title"));
+    }
+}
+
+static void say_started(const cccc_value_t *data, cccc_buf_t *out)
+{
+    (void)data;
+    cccc_buf_str(out, "the group was started");
+}
+
+static void say_stopped(const cccc_value_t *data, cccc_buf_t *out)
+{
+    (void)data;
+    cccc_buf_str(out, "the group was stopped");
+}
+
+static void say_repair(const cccc_value_t *data, cccc_buf_t *out)
+{
+    char text[96];
+    uint64_t from = cccc_get_uint(data, "from_seq", 0), to = cccc_get_uint(data, "to_seq", 0);
+    snprintf(text, sizeof text, "events %" PRIu64 "..%" PRIu64 " were given up: ", from, to);
+    cccc_buf_str(out, text);
+    put_str(out, cccc_get_str(data, "reason"));
+}
+
 static const struct {
     cccc_kind_t kind;
     void (*say)(const cccc_value_t *data, cccc_buf_t *out);
@@ -168,6 +206,11 @@ static const struct {
     {CCCC_KIND_GROUP_SETTINGS_UPDATE, say_patch},
     {CCCC_KIND_ACTOR_UPDATE, say_patch},
     {CCCC_KIND_GROUP_DETACH_SCOPE, say_scope},
+    {CCCC_KIND_GROUP_SET_ACTIVE_SCOPE, say_scope},
+    {CCCC_KIND_GROUP_EDIT, say_edit},
+    {CCCC_KIND_GROUP_START, say_started},
+    {CCCC_KIND_GROUP_STOP, say_stopped},
+    {CCCC_KIND_LEDGER_REPAIR, say_repair},
 };
 #define SAYINGS (sizeof sayings / sizeof *sayings)
 
@@ -423,4 +466,24 @@ void cli_print_gap(struct cli *cli, uint64_t from_seq, uint64_t to_seq, const ch
     else
         printf("--- events from %" PRIu64 " on missing: %s ---\n", from_seq, reason);
     fflush(stdout);
+}
+
+/* ---- streams ---- */
+
+/* How long a stream goes on for nobody. */
+#define UNREAD_MS 500
+
+bool cli_is_unread(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+}
+
+int cli_follow_next(cccc_follow_t *follow, struct cccc_item *item, struct cccc_error *error)
+{
+    int n;
+    do
+        n = cccc_follow_next(follow, item, UNREAD_MS, error);
+    while (n == 0 && !cli_is_unread());
+    return n;
 }

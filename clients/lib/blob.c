@@ -1,12 +1,13 @@
 /* blob.c - files of a group, in pieces: put one, get one.
  *
  * A blob is named by the SHA-256 of its content, so a put that was interrupted by a restart of the daemon simply begins again. A got file
- * appears under its name whole or not at all. */
+ * appears under its name whole or not at all; links are followed, and what is no plain file is written through. */
 #include "clients/lib/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,16 +182,18 @@ static int get_pieces(cccc_t *self, const char *group_id, const char *path, cons
     return 0;
 }
 
-int cccc_blob_get_file(cccc_t *self, const char *group_id, const char *path, const char *file, struct cccc_error *err)
+/* The file appears under its name whole or not at all; one that was there lends its mode. */
+static int get_new_file(cccc_t *self, const char *group_id, const char *path, const char *file, const struct stat *old,
+                        struct cccc_error *err)
 {
-    char part[4096];
+    char part[PATH_MAX];
     if ((size_t)snprintf(part, sizeof part, "%s.part-XXXXXX", file) >= sizeof part)
         return client_fail(err, CCCC_E_TOO_LARGE, "", "the path of the file is over %zu bytes", sizeof part - 1);
     int fd = mkstemp(part);
     if (fd < 0)
         return file_failed(err, file, "created");
     int rc = get_pieces(self, group_id, path, file, fd, err);
-    if (rc == 0 && fsync(fd) != 0)
+    if (rc == 0 && ((old && fchmod(fd, old->st_mode & 07777) != 0) || fsync(fd) != 0))
         rc = file_failed(err, file, "written");
     close(fd);
     if (rc == 0 && rename(part, file) != 0)
@@ -198,4 +201,27 @@ int cccc_blob_get_file(cccc_t *self, const char *group_id, const char *path, con
     if (rc != 0)
         unlink(part);
     return rc;
+}
+
+/* A device, a pipe, or a link to what is not there yet: it stays what it is, and takes the bytes. */
+static int get_through(cccc_t *self, const char *group_id, const char *path, const char *file, struct cccc_error *err)
+{
+    int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    if (fd < 0)
+        return file_failed(err, file, "opened");
+    int rc = get_pieces(self, group_id, path, file, fd, err);
+    if (close(fd) != 0 && rc == 0)
+        rc = file_failed(err, file, "written");
+    return rc;
+}
+
+int cccc_blob_get_file(cccc_t *self, const char *group_id, const char *path, const char *file, struct cccc_error *err)
+{
+    char target[PATH_MAX];
+    struct stat st;
+    if (lstat(file, &st) != 0)
+        return get_new_file(self, group_id, path, file, NULL, err);
+    if (realpath(file, target) && stat(target, &st) == 0 && S_ISREG(st.st_mode))
+        return get_new_file(self, group_id, path, target, &st, err);
+    return get_through(self, group_id, path, file, err);
 }

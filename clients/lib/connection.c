@@ -180,11 +180,17 @@ int connection_open(cccc_t *self, struct cccc_error *err)
         came_up(self, now);
         return 0;
     }
+    if (self->link.state == LINK_DOWN && daemon_lives(&self->daemon))
+        return client_fail(
+            err, CCCC_E_UNREACHABLE, "not_stored",
+            "the daemon of %s (pid %lld) lives, but nothing listens at %s: its socket was removed; `cccc daemon restart` makes it "
+            "anew",
+            self->home, (long long)self->daemon.pid, self->daemon.bus);
     if (self->link.state == LINK_DOWN)
         return client_fail(err, CCCC_E_NOT_RUNNING, "not_stored",
                            "no daemon serves %s: the descriptor names pid %lld, but nothing listens at %s; run `cccc daemon start`",
                            self->home, (long long)self->daemon.pid, self->daemon.bus);
     return client_fail(err, CCCC_E_UNREACHABLE, "not_stored",
-                       "the daemon of %s (pid %lld) does not answer at %s; see `cccc daemon status` and `cccc daemon logs`", self->home,
+                       "the daemon of %s (pid %lld) does not answer at %s; see `cccc daemon logs`, or `cccc daemon restart`", self->home,
                        (long long)self->daemon.pid, self->daemon.bus);
 }

@@ -115,3 +115,15 @@ int daemon_find(const char *home, struct daemon_address *out, struct cccc_error 
                            why.text);
     return 0;
 }
+
+bool daemon_lives(const struct daemon_address *address)
+{
+    char path[64], name[16] = "";
+    snprintf(path, sizeof path, "/proc/%lld/comm", (long long)address->pid);
+    int fd = address->pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return false;
+    ssize_t got = read(fd, name, sizeof name - 1);
+    close(fd);
+    return got > 0 && strcmp(name, "ccccd\n") == 0;
+}

@@ -16,6 +16,7 @@ int client_fail(struct cccc_error *err, cccc_err_t code, const char *outcome, co
     va_end(ap);
     snprintf(err->code, sizeof err->code, "%s", cccc_err_code(code));
     snprintf(err->outcome, sizeof err->outcome, "%s", outcome);
+    err->cause[0] = '\0';
     err->exit_status = cccc_err_exit_status(code);
     return -1;
 }

@@ -40,6 +40,8 @@ struct daemon_address {
 int home_find(const char *override, char *out, size_t size, struct cccc_error *err);
 /* Read the descriptor. daemon_not_running when there is none, daemon_unreachable when it cannot be used. */
 int daemon_find(const char *home, struct daemon_address *out, struct cccc_error *err);
+/* Is the process it names a daemon, whether or not it listens? */
+bool daemon_lives(const struct daemon_address *address);
 
 /* ---- link.c: one socket to one instance of the daemon ---- */
 

@@ -120,6 +120,10 @@ void reply_error(const cccc_reply_t *reply, struct cccc_error *err)
     snprintf(err->code, sizeof err->code, "%.*s", CCCC_STR_FMT(code));
     snprintf(err->message, sizeof err->message, "%.*s", CCCC_STR_FMT(message));
     snprintf(err->outcome, sizeof err->outcome, "%.*s", CCCC_STR_FMT(outcome));
+    cccc_str_t cause = cccc_get_str(cccc_get(error, "details"), "cause");
+    snprintf(err->cause, sizeof err->cause, "%.*s", CCCC_STR_FMT(cause));
+    if (cause.len > 0)
+        code = cause;
     err->exit_status = cccc_err_exit_status(cccc_err_from_code(code.ptr, code.len));
 }
 

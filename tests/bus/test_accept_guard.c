@@ -56,9 +56,10 @@ static int serve(int ready, rlim_t descriptors)
         zmq_msg_send(&routing_id, bus.sockets.router, ZMQ_SNDMORE);
         zmq_msg_send(&body, bus.sockets.router, 0);
     }
-    uint64_t shed = cccc_accept_guard_shed(), taken = cccc_accept_guard_taken();
+    uint64_t shed = cccc_accept_guard_shed();
+    bool taken = cccc_accept_guard_highest() >= 0;
     scratch_bus_close(&bus);
-    return shed > 0 && taken > 0 ? 0 : 4;
+    return shed > 0 && taken ? 0 : 4;
 }
 
 static void ask(void *client, const char *word)

@@ -220,7 +220,6 @@ static void lost_records_are_reported(void **state)
     cccc_log(LOG_INFO, "X", "two");
     cccc_log(LOG_INFO, "X", "three");
     faults.append_error = 0;
-    assert_int_equal(cccc_log_lost(), 2);
     cccc_log(LOG_INFO, "X", "four");
     cccc_value_t record = last_record(&count);
     assert_int_equal(count, 3);
@@ -244,7 +243,7 @@ static void a_torn_record_does_not_swallow_the_next(void **state)
     assert_int_equal(strcspn(text, "\n"), 10);
     assert_non_null(strstr(text, "\n{\"ts\""));
     assert_non_null(strstr(text, "\"msg\":\"whole\"}\n"));
-    assert_int_equal(cccc_log_lost(), 1);
+    assert_non_null(strstr(text, "\"lost\":1}"));
 }
 
 /* A log that cannot be rotated stays as large as it may be: records are counted instead, and written again once it can. */
@@ -260,7 +259,7 @@ static void a_log_that_cannot_rotate_does_not_grow(void **state)
     assert_int_equal(st.size, CCCC_LOG_FILE_BYTES_MAX - 20);
     faults.rename_error = 0;
     cccc_log(LOG_INFO, "X", "written");
-    assert_int_equal(cccc_log_lost(), 5);
+    assert_non_null(strstr(scratch_read(&s, "daemon/ccccd.log"), "\"lost\":5}"));
     uint32_t count;
     last_record(&count);
     assert_int_equal(count, 2);

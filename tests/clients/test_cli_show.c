@@ -187,6 +187,21 @@ static int end(void **state)
     return 0;
 }
 
+/* What the operator did is a sentence; a text that was kept as a file names that file once. */
+static void events_of_the_operator_are_sentences(void **state)
+{
+    (void)state;
+    prints(EVENT("group.start", "{\"started\":[\"a\"]}"), BEFORE("group.start", "") "the group was started\n");
+    prints(EVENT("group.stop", "{\"stopped\":[]}"), BEFORE("group.stop", "") "the group was stopped\n");
+    prints(EVENT("group.edit", "{\"document\":{\"title\":\"Demo\",\"actors\":[]}}"),
+           BEFORE("group.edit", "") "group.yaml was changed by hand and taken over: Demo\n");
+    prints(EVENT("ledger.repair", "{\"from_seq\":5,\"to_seq\":7,\"reason\":\"damaged\"}"),
+           BEFORE("ledger.repair", "") "events 5..7 were given up: damaged\n");
+    prints(EVENT("chat.message", "{\"text\":\"[long text of 9 bytes: state/blobs/1_chat.txt]\",\"to\":[\"a\"],\"attachments\":[{\"path\":"
+                                 "\"state/blobs/1_chat.txt\"},{\"path\":\"state/blobs/2_x\"}]}"),
+           BEFORE("chat.message", "a") "[long text of 9 bytes: state/blobs/1_chat.txt] [file state/blobs/2_x]\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +209,7 @@ int main(void)
         cmocka_unit_test(messages_are_one_line_of_columns),
         cmocka_unit_test(replies_name_the_number_of_the_original),
         cmocka_unit_test(unknown_kinds_show_their_data),
+        cmocka_unit_test(events_of_the_operator_are_sentences),
         cmocka_unit_test(streams_of_json_are_bare_events),
         cmocka_unit_test(gaps_are_rows),
         cmocka_unit_test(tables_have_tabs_in_a_pipe_and_columns_on_a_terminal),

@@ -4,12 +4,16 @@
 #include "tests/clients/scratch.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -139,13 +143,75 @@ static void a_failed_get_leaves_no_file(void **state)
     assert_int_equal(count_entries("got"), 0);
 }
 
+struct reading {
+    int fd;
+    char got[8192];
+    size_t len;
+};
+
+static void *read_pipe(void *arg)
+{
+    struct reading *self = arg;
+    ssize_t n;
+    while ((n = read(self->fd, self->got + self->len, sizeof self->got - self->len)) > 0)
+        self->len += (size_t)n;
+    return NULL;
+}
+
+/* A pipe gets the bytes and stays a pipe: what is no plain file is never replaced by one. */
+static void a_pipe_is_written_through(void **state)
+{
+    (void)state;
+    struct cccc_error err;
+    struct reading reading = {0};
+    pthread_t thread;
+    char path[512];
+    struct stat st;
+    write_file(file_name("in"), 5000);
+    assert_int_equal(cccc_blob_put_file(client, group_id, file_name("in"), path, &err), 0);
+    assert_int_equal(mkfifo(file_name("fifo"), 0600), 0);
+    reading.fd = open(file_name("fifo"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reading.fd >= 0 && fcntl(reading.fd, F_SETFL, 0) == 0);
+    int rc = cccc_blob_get_file(client, group_id, path, file_name("fifo"), &err);
+    assert_int_equal(pthread_create(&thread, NULL, read_pipe, &reading), 0);
+    pthread_join(thread, NULL);
+    close(reading.fd);
+    assert_int_equal(rc, 0);
+    assert_true(stat(file_name("fifo"), &st) == 0 && S_ISFIFO(st.st_mode));
+    assert_int_equal(reading.len, 5000);
+    assert_int_equal(count_entries("fifo"), 1);
+}
+
+/* A link stays a link, and what it leads to is replaced, keeping its mode; one that leads nowhere yet is filled. */
+static void a_link_is_followed(void **state)
+{
+    (void)state;
+    struct cccc_error err;
+    char path[512];
+    struct stat st;
+    write_file(file_name("in"), 5000);
+    assert_int_equal(cccc_blob_put_file(client, group_id, file_name("in"), path, &err), 0);
+    write_file(file_name("aim"), 10);
+    assert_int_equal(chmod(file_name("aim"), 0640), 0);
+    assert_int_equal(symlink("aim", file_name("link")), 0);
+    assert_int_equal(symlink("later", file_name("dangling")), 0);
+    assert_int_equal(cccc_blob_get_file(client, group_id, path, file_name("link"), &err), 0);
+    assert_int_equal(cccc_blob_get_file(client, group_id, path, file_name("dangling"), &err), 0);
+    assert_true(lstat(file_name("link"), &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(lstat(file_name("dangling"), &st) == 0 && S_ISLNK(st.st_mode));
+    assert_same_files(file_name("in"), file_name("aim"));
+    assert_same_files(file_name("in"), file_name("later"));
+    assert_true(stat(file_name("aim"), &st) == 0 && (st.st_mode & 07777) == 0640);
+    assert_int_equal(cccc_blob_get_file(client, group_id, path, home, &err), -1);
+    assert_string_equal(err.code, "invalid_path");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_come_back_as_they_went),
-        cmocka_unit_test(the_same_file_has_the_same_path),
-        cmocka_unit_test(what_cannot_be_sent_is_said),
-        cmocka_unit_test(a_failed_get_leaves_no_file),
+        cmocka_unit_test(files_come_back_as_they_went), cmocka_unit_test(the_same_file_has_the_same_path),
+        cmocka_unit_test(what_cannot_be_sent_is_said),  cmocka_unit_test(a_failed_get_leaves_no_file),
+        cmocka_unit_test(a_pipe_is_written_through),    cmocka_unit_test(a_link_is_followed),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -50,8 +50,8 @@ static void what_is_left_open_gets_its_default(void **state)
 static void every_known_runtime_has_a_command(void **state)
 {
     bench_t *b = *state;
-    static const char *const names[] = {"amp",    "auggie",   "claude",  "codex",    "cursor", "droid",
-                                        "gemini", "kilocode", "neovate", "opencode", "copilot"};
+    static const char *const names[] = {"amp",      "auggie",  "claude",      "codex", "cursor", "droid", "gemini", "kilocode", "neovate",
+                                        "opencode", "copilot", "antigravity", "cline", "devin",  "grok",  "hermes", "kimi",     "kiro"};
     const char *id = team(b);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const cccc_value_t *result = bench_do(b, "actor_add", "{'group_id': '%s', 'runtime': '%s'}", id, names[i]);
@@ -93,6 +93,35 @@ static void refused_actors_change_nothing(void **state)
     EXPECT(b, "group_not_found", "actor_add", "{'group_id': 'g_00000000000f'}");
     EXPECT(b, "unknown_actor", "actor_add", "{'group_id': '%s', 'by': 'nobody'}", id);
     assert_int_equal(bench_durable(b, id), before);
+}
+
+/* An integer is text wherever text is wanted, when an actor is added and when it is changed. */
+static void a_number_is_a_title(void **state)
+{
+    bench_t *b = *state;
+    const char *id = team(b);
+    expect_text(b, bench_do(b, "actor_add", "{'group_id': '%s', 'actor_id': 'x', 'title': 7}", id), "actor.title", "7");
+    expect_text(b, bench_do(b, "actor_update", "{'group_id': '%s', 'actor_id': 'x', 'patch': {'title': 8}}", id), "actor.title", "8");
+    expect_text(b, bench_do(b, "group_update", "{'group_id': '%s', 'patch': {'title': 9}}", id), "group.title", "9");
+}
+
+/* What makes an addition fail is told from what else has that code. */
+static void a_failed_addition_names_its_cause(void **state)
+{
+    bench_t *b = *state;
+    const char *id = team(b);
+    static const struct {
+        const char *args, *cause;
+    } cases[] = {{"'actor_id': 'lead'", "exists"},
+                 {"'actor_id': 'a b'", "invalid_actor_id"},
+                 {"'actor_id': 'x', 'by': 'dev'", "permission_denied"},
+                 {"'actor_id': 'x', 'default_scope_key': 's_000000000000'", "scope_not_attached"},
+                 {"'actor_id': 'x', 'runtime': 'custom'", "missing_command"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const cccc_value_t *reply = bench_ask(b, "actor_add", "{'group_id': '%s', %s}", id, cases[i].args);
+        expect_code(b, reply, "actor_add_failed");
+        expect_text(b, reply, "error.details.cause", cases[i].cause);
+    }
 }
 
 static void environments_are_bounded(void **state)
@@ -228,7 +257,7 @@ static void refused_patches_change_nothing(void **state)
     } cases[] = {
         {"{}", "invalid_patch"},
         {"{'name': 'x'}", "invalid_patch"},
-        {"{'title': 7}", "invalid_patch"},
+        {"{'title': [7]}", "invalid_patch"},
         {"{'command': 'x'}", "invalid_patch"},
         {"{'command': [7]}", "invalid_patch"},
         {"{'env': []}", "invalid_patch"},
@@ -328,6 +357,8 @@ int main(void)
         T(every_known_runtime_has_a_command),
         T(refused_actors_change_nothing),
         T(environments_are_bounded),
+        T(a_number_is_a_title),
+        T(a_failed_addition_names_its_cause),
         T(a_group_has_a_bounded_number_of_actors),
         T(a_configuration_that_would_grow_too_large_is_refused),
         T(what_is_decided_counts_for_the_next_decision),

@@ -108,7 +108,9 @@ static void failing_store_is_answered(void **state)
     reply = bench_reply(b, 7);
     assert_string_equal(bench_code(reply), "no_space");
     assert_string_equal(bench_str_at(b, reply, "error.details.outcome"), "not_stored");
+    bench_settle(b);
     bench_request_value(b, 7, "blob_put", put_args(b, 5, 0, "hello"));
+    bench_finish_store(b);
     bench_finish_store(b);
     bench_trace(b);
     bench_fail_store(b, CCCC_E_BLOB_CONFLICT);
@@ -141,17 +143,76 @@ static void concurrent_pieces_are_busy(void **state)
     team_end(&b);
 }
 
-/* Uploads are bounded in number and in idleness. */
+static cccc_value_t piece_of(bench_t *b, const char *group_id, int file, uint64_t total, const char *data)
+{
+    cccc_builder_t args = cccc_map_builder(bench_arena(b), 4);
+    cccc_value_t bin = {.type = MSGPACK_OBJECT_BIN, .via.bin = {(uint32_t)strlen(data), data}};
+    cccc_map_add(&args, "group_id", cccc_text(group_id));
+    cccc_map_add(&args, "sha256", cccc_string(cccc_arena_printf(bench_arena(b), "%064d", file)));
+    cccc_map_add(&args, "total_bytes", cccc_uint(total));
+    cccc_map_add(&args, "data", bin);
+    return args.value;
+}
+
+static const cccc_value_t *put_piece(bench_t *b, const char *group_id, int file, uint64_t total, const char *data)
+{
+    bench_request_value(b, 8, "blob_put", piece_of(b, group_id, file, total, data));
+    bench_settle(b);
+    return bench_reply(b, 8);
+}
+
+/* Uploads are bounded in number and in idleness: one group cannot keep another from uploading, and the refusal says how long it can last. */
 static void uploads_are_bounded(void **state)
 {
     (void)state;
     bench_t *b = team_new(1);
-    for (int i = 0; i < CCCC_BLOB_UPLOADS_MAX; i++)
-        bench_do(b, "blob_put", "{'group_id':'%s','sha256':'%064d','total_bytes':5,'data':'aGVs'}", TEAM, i);
-    assert_string_equal(bench_code(put(b, 5, 0, "hel")), "busy");
+    for (int i = 0; i < CCCC_BLOB_UPLOADS_PER_GROUP_MAX; i++)
+        assert_string_equal(bench_code(put_piece(b, TEAM, i, 5, "hel")), "ok");
+    const cccc_value_t *refused = put(b, 5, 0, "hel");
+    assert_string_equal(bench_code(refused), "busy");
+    assert_non_null(strstr(bench_str_at(b, refused, "error.message"), "dropped after 600 seconds"));
+    assert_string_equal(bench_code(put_piece(b, OTHER, 1, 5, "hel")), "ok");
     bench_pass(b, CCCC_BLOB_UPLOAD_IDLE_S + 1);
     bench_settle(b);
     assert_string_equal(bench_code(put(b, 5, 0, "hel")), "ok");
+    team_end(&b);
+}
+
+/* What is refused, or only asks how far an upload is, begins none: neither does it take a place, nor does its size hold against the true one. */
+static void refused_piece_begins_no_upload(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    for (int i = 0; i <= CCCC_BLOB_UPLOADS_MAX; i++) {
+        assert_string_equal(bench_code(put_piece(b, TEAM, i, 3, "hello")), "blob_conflict");
+        assert_string_equal(bench_code(put_piece(b, TEAM, i, 3, "")), "ok");
+    }
+    assert_string_equal(bench_code(put(b, 3, 0, "hello")), "blob_conflict");
+    assert_json(b, bench_at(put(b, 5, 0, "hello"), "result.done"), "true");
+    team_end(&b);
+}
+
+/* A first piece that the disk refused, or whose connection went, leaves nothing that another size could not replace. */
+static void nothing_received_is_announced_anew(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    bench_request_value(b, 1, "blob_put", put_args(b, 9, 0, "hel"));
+    bench_finish_store(b);
+    bench_fail_store(b, CCCC_E_STORAGE);
+    assert_string_equal(bench_code(bench_reply(b, 1)), "storage_failed");
+    bench_settle(b);
+    bench_request_value(b, 1, "blob_put", put_args(b, 10, 0, "hel"));
+    bench_finish_store(b);
+    bench_request_value(b, 3, "blob_put", put_args(b, 11, 0, "hello"));
+    assert_string_equal(bench_code(bench_reply(b, 3)), "blob_conflict");
+    bench_settle(b);
+    assert_string_equal(bench_code(bench_reply(b, 1)), "ok");
+    bench_request_value(b, 2, "blob_put", piece_of(b, TEAM, 1, 10, "hel"));
+    bench_finish_store(b);
+    bench_gone(b, 2);
+    bench_settle(b);
+    assert_json(b, bench_at(put_piece(b, TEAM, 1, 5, "hello"), "result.done"), "true");
     team_end(&b);
 }
 
@@ -286,6 +347,8 @@ int main(void)
         cmocka_unit_test(failing_store_is_answered),
         cmocka_unit_test(concurrent_pieces_are_busy),
         cmocka_unit_test(uploads_are_bounded),
+        cmocka_unit_test(refused_piece_begins_no_upload),
+        cmocka_unit_test(nothing_received_is_announced_anew),
         cmocka_unit_test(names_are_cleaned),
         cmocka_unit_test(blob_paths_cannot_leave_the_folder),
         cmocka_unit_test(attachments_are_looked_up),

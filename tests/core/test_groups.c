@@ -304,7 +304,7 @@ static void title_and_topic_change(void **state)
     EXPECT(b, "invalid_patch", "group_update", "{'group_id': '%s', 'patch': {}}", id);
     EXPECT(b, "invalid_patch", "group_update", "{'group_id': '%s', 'patch': {'title': ' '}}", id);
     EXPECT(b, "invalid_patch", "group_update", "{'group_id': '%s', 'patch': {'title': null}}", id);
-    EXPECT(b, "invalid_patch", "group_update", "{'group_id': '%s', 'patch': {'title': 7}}", id);
+    EXPECT(b, "invalid_patch", "group_update", "{'group_id': '%s', 'patch': {'title': [7]}}", id);
     EXPECT(b, "invalid_patch", "group_update", "{'group_id': '%s', 'patch': {'title': 'x', 'topic': []}}", id);
     EXPECT(b, "invalid_patch", "group_update", "{'group_id': '%s'}", id);
     char longer[CCCC_TITLE_BYTES_MAX + 2];

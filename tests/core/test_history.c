@@ -165,8 +165,8 @@ static void do_recall(struct world *w)
 
 static void do_expiring(struct world *w)
 {
-    bench_request(w->b, conn(w), "send", "{'group_id':'%s','text':'e','to':%s,'reply_required':true,'expires_seconds':%llu}", any_group(w),
-                  lists[roll(w, 9)], (unsigned long long)(1 + roll(w, 20)));
+    bench_request(w->b, conn(w), "send", "{'group_id':'%s','text':'e','to':%s,'reply_required':true,'expires_seconds':%u}", any_group(w),
+                  lists[roll(w, 9)], 1 + (unsigned)roll(w, 20));
 }
 
 static void do_notify(struct world *w)

@@ -449,6 +449,90 @@ static void unknown_filter_is_refused(void **state)
     team_end(&b);
 }
 
+/* ---- what cannot be read ---- */
+
+static void lose(bench_t *b, uint64_t from, uint64_t to)
+{
+    cccc_slot_t slot;
+    assert_true(cccc_core_slot(bench_core(b), CCCC_STR(TEAM), &slot));
+    cccc_core_fold_gap(bench_core(b), slot, &(struct cccc_gap){.from_seq = from, .to_seq = to, .reason = "damaged"});
+}
+
+static const cccc_value_t *listed_gaps(bench_t *b, const char *reader, const char *more)
+{
+    return cccc_get(bench_do(b, "inbox_list", "{'group_id':'%s','actor_id':'%s'%s}", TEAM, reader, more), "gaps");
+}
+
+/* A line that the fold could not read is named to every reader, until its cursor is behind it; and whoever marks over it is told. */
+static void lost_event_is_named_until_it_is_passed(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    for (int i = 0; i < 2; i++)
+        say(b, "user", "['peer-1']", "normal");
+    lose(b, 2, 2);
+    say(b, "user", "['peer-1']", "normal");
+    static const char one[] = "[{'from_seq':2,'to_seq':2,'reason':'damaged'}]";
+    assert_json(b, listed_gaps(b, "peer-1", ""), one);
+    assert_json(b, listed_gaps(b, "peer-1", ",'limit':3"), one);
+    assert_null(listed_gaps(b, "peer-1", ",'limit':1"));
+    assert_json(b, listed_gaps(b, "peer-1", ",'kind_filter':'notify'"), one);
+    assert_json(b, listed_gaps(b, "peer-2", ""), one);
+    assert_json(b, cccc_get(mark_all(b, "peer-1", "chat"), "gaps"), one);
+    assert_null(listed_gaps(b, "peer-1", ""));
+    assert_null(cccc_get(mark_all(b, "peer-1", "chat"), "gaps"));
+    assert_json(b, listed_gaps(b, "peer-2", ""), one);
+    lose(b, 4, 0);
+    assert_json(b, listed_gaps(b, "peer-1", ""), "[{'from_seq':4,'to_seq':0,'reason':'damaged'}]");
+    team_end(&b);
+}
+
+/* A snapshot has the gaps below it, which no later fold meets; what is lost behind the head is found anew each time. */
+static void a_snapshot_keeps_the_gaps(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    cccc_slot_t slot;
+    for (int i = 0; i < 3; i++)
+        say(b, "user", "['peer-1']", "normal");
+    lose(b, 2, 2);
+    lose(b, 4, 9);
+    assert_true(cccc_core_slot(bench_core(b), CCCC_STR(TEAM), &slot));
+    cccc_buf_t first, second;
+    cccc_buf_init(&first);
+    cccc_buf_init(&second);
+    cccc_core_snapshot(bench_core(b), slot, &first);
+    cccc_core_t *core = cccc_core_new();
+    cccc_value_t none = cccc_nil();
+    slot = cccc_core_fold_begin(core, CCCC_STR(TEAM), &none, false);
+    assert_true(cccc_core_fold_snapshot(core, slot, 3, first.data, first.size));
+    cccc_core_snapshot(core, slot, &second);
+    assert_true(first.size == second.size && memcmp(first.data, second.data, first.size) == 0);
+    static const char row[] = "\xa4gaps\x91\x93\x02\x02\xa7"
+                              "damaged";
+    assert_non_null(memmem(second.data, second.size, row, sizeof row - 1));
+    cccc_core_destroy(&core);
+    cccc_buf_fini(&first);
+    cccc_buf_fini(&second);
+    team_end(&b);
+}
+
+/* More gaps than are kept: the last row reaches over the rest and says so. */
+static void too_many_gaps_become_one_row(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    for (uint64_t i = 1; i <= CCCC_GROUP_GAPS_MAX + 3; i++)
+        lose(b, 2 * i, 2 * i);
+    const cccc_value_t *gaps = listed_gaps(b, "peer-1", "");
+    assert_int_equal(gaps->via.array.size, CCCC_GROUP_GAPS_MAX);
+    const cccc_value_t *last = &gaps->via.array.ptr[CCCC_GROUP_GAPS_MAX - 1];
+    assert_int_equal(cccc_get_uint(last, "from_seq", 0), 2 * CCCC_GROUP_GAPS_MAX);
+    assert_int_equal(cccc_get_uint(last, "to_seq", 0), 2 * (CCCC_GROUP_GAPS_MAX + 3));
+    assert_string_equal(bench_str_at(b, last, "reason"), "damaged in parts");
+    team_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +542,9 @@ int main(void)
         cmocka_unit_test(unknown_filter_is_refused),
         cmocka_unit_test(only_readers_have_an_inbox_and_only_some_may_look),
         cmocka_unit_test(damaged_ledger_is_said),
+        cmocka_unit_test(lost_event_is_named_until_it_is_passed),
+        cmocka_unit_test(too_many_gaps_become_one_row),
+        cmocka_unit_test(a_snapshot_keeps_the_gaps),
         cmocka_unit_test(mark_read_moves_forward_only_and_writes_once),
         cmocka_unit_test(mark_read_checks_the_event),
         cmocka_unit_test(lanes_are_read_apart),

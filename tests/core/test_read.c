@@ -29,7 +29,7 @@ static const struct {
     {",'after_seq':0", "1 2 3 4 5 6 7 8", 8, false},
     {",'after_seq':6", "7 8", 8, false},
     {",'after_seq':8", "", 8, false},
-    {",'after_seq':99", "", 99, false},
+    {",'after_seq':99", "", 8, false},
     {",'after_seq':2,'limit':3", "3 4 5", 5, true},
     {",'before_seq':0,'limit':2", "7 8", 7, true},
     {",'before_seq':4,'limit':2", "2 3", 2, true},
@@ -64,6 +64,7 @@ static void ranges_and_filters(void **state)
         assert_int_equal(bench_uint_at(result, "first_seq"), 1);
     }
     assert_string_equal(bench_code(bench_ask(b, "ledger_read", "{'group_id':'%s','after_seq':1,'before_seq':2}", TEAM)), "invalid_request");
+    assert_string_equal(bench_code(bench_ask(b, "ledger_read", "{'group_id':'%s','after_id':'%s'}", TEAM, id_of(b, 1))), "invalid_request");
     team_end(&b);
 }
 

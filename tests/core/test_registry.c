@@ -316,7 +316,7 @@ static void status_shows_figures_and_groups(void **state)
                                       .pid = 5,
                                       .started_mono_us = 5000000,
                                       .requests = 7,
-                                      .acked = 6,
+                                      .durable = 6,
                                       .syncs = 4,
                                       .rss_bytes = 1 << 20,
                                       .groups_degraded = &degraded,
@@ -326,7 +326,8 @@ static void status_shows_figures_and_groups(void **state)
     const cccc_value_t *result = bench_do(b, "status", "{}");
     expect_text(b, result, "home", "/h");
     expect_json(b, result, "requests", "7");
-    expect_json(b, result, "acked", "6");
+    expect_json(b, result, "durable", "6");
+    assert_int_equal(bench_uint_at(result, "acked"), bench_durable(b, id));
     expect_json(b, result, "rss_bytes", "1048576");
     expect_json(b, result, "pending_events", "0");
     expect_json(b, result, "group_count", "1");

@@ -126,6 +126,68 @@ static void full_disk_is_not_stored_and_passes(void **state)
     team_end(&b);
 }
 
+#define ONE_A "{'group_id':'%s','text':'one','to':['peer-1'],'client_id':'a'}"
+
+/* A client_id of an event that was sealed is looked for in the segments, and nowhere when their filters say no; what is not sealed is found as ever. */
+static void sealed_client_id_is_read_from_its_segment(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    bench_do(b, "send", ONE_A, TEAM);
+    bench_do(b, "send", "{'group_id':'%s','text':'two','to':['peer-1'],'client_id':'b'}", TEAM);
+    bench_do(b, "send", "{'group_id':'%s','text':'three','to':['peer-1'],'client_id':'c'}", TEAM);
+    bench_seal(b, TEAM, 2, NULL);
+    bench_trace(b);
+    bench_request(b, 1, "send", ONE_A, TEAM);
+    bench_settle(b);
+    assert_trace(b, "> 1 send\n"
+                    "read a client id in 1 segments\n"
+                    "read done: 1 events\n"
+                    "reply 1 ok\n");
+    assert_int_equal(bench_uint_at(bench_reply(b, 1), "result.event.seq"), 1);
+    assert_string_equal(bench_code(bench_ask(b, "send", "{'group_id':'%s','text':'other','to':['peer-1'],'client_id':'b'}", TEAM)),
+                        "client_id_conflict");
+    const cccc_value_t *third = bench_do(b, "send", "{'group_id':'%s','text':'three','to':['peer-1'],'client_id':'c'}", TEAM);
+    assert_int_equal(bench_uint_at(third, "event.seq"), 3);
+    assert_int_equal(
+        bench_uint_at(bench_do(b, "send", "{'group_id':'%s','text':'four','to':['peer-1'],'client_id':'d'}", TEAM), "event.seq"), 4);
+    team_end(&b);
+}
+
+static void filter_that_says_no_asks_nobody(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    struct cccc_id_filter *empty = calloc(1, sizeof *empty + CCCC_ID_BLOCK_WORDS * sizeof empty->words[0]);
+    assert_non_null(empty);
+    *empty = (struct cccc_id_filter){.first = 1, .last = 1, .blocks = 1};
+    bench_do(b, "send", "{'group_id':'%s','text':'one','to':['peer-1']}", TEAM);
+    bench_do(b, "send", "{'group_id':'%s','text':'two','to':['peer-1']}", TEAM);
+    bench_seal(b, TEAM, 1, empty);
+    bench_trace(b);
+    bench_request(b, 1, "send", "{'group_id':'%s','text':'three','to':['peer-1'],'client_id':'a'}", TEAM);
+    assert_trace(b, "> 1 send\n"
+                    "append A #3 chat.message by user\n");
+    bench_settle(b);
+    team_end(&b);
+}
+
+/* While a segment is asked, the same client_id comes again: both are the one event. */
+static void two_that_wait_for_a_segment_become_one_event(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    bench_do(b, "send", "{'group_id':'%s','text':'zero','to':['peer-1']}", TEAM);
+    bench_do(b, "send", "{'group_id':'%s','text':'zero','to':['peer-1']}", TEAM);
+    bench_seal(b, TEAM, 1, NULL);
+    bench_request(b, 1, "send", ONE_A, TEAM);
+    bench_request(b, 2, "send", ONE_A, TEAM);
+    bench_settle(b);
+    assert_int_equal(bench_uint_at(bench_reply(b, 1), "result.event.seq"), 3);
+    assert_int_equal(bench_uint_at(bench_reply(b, 2), "result.event.seq"), 3);
+    team_end(&b);
+}
+
 /* A batch of the disk may end between two events of one call: the answer waits for the last. */
 static void answer_waits_for_every_event_of_the_call(void **state)
 {
@@ -441,6 +503,24 @@ static void refused_message_wakes_nobody(void **state)
     team_end(&b);
 }
 
+/* A priority that is none is what is said first, whatever else is wrong (reference 3.9). */
+static void priority_is_looked_at_first(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    static const char *const ops[] = {"send", "reply", "send_cross_group"};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        assert_string_equal(bench_code(bench_ask(b, ops[i], "{'text':'x','priority':'loud'}")), "invalid_priority");
+        assert_string_equal(bench_code(bench_ask(b, ops[i], "{'text':'x','priority':'normal'}")), "missing_group_id");
+        assert_string_equal(
+            bench_code(bench_ask(b, ops[i],
+                                 "{'group_id':'g_00000000ffff','dst_group_id':'" OTHER "','reply_to':'x','text':'x','priority':'loud'}")),
+            "invalid_priority");
+    }
+    assert_string_equal(bench_code(bench_ask(b, "send", "{'group_id':'%s','to':['lead'],'text':'x','priority':' '}", TEAM)), "ok");
+    team_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +529,9 @@ int main(void)
         cmocka_unit_test(append_failure_answers_everything_unknown),
         cmocka_unit_test(folding_group_is_busy),
         cmocka_unit_test(full_disk_is_not_stored_and_passes),
+        cmocka_unit_test(sealed_client_id_is_read_from_its_segment),
+        cmocka_unit_test(filter_that_says_no_asks_nobody),
+        cmocka_unit_test(two_that_wait_for_a_segment_become_one_event),
         cmocka_unit_test(answer_waits_for_every_event_of_the_call),
         cmocka_unit_test(parked_request_holds_back_its_own_connection_only),
         cmocka_unit_test(too_many_waiting_requests_are_busy),
@@ -464,6 +547,7 @@ int main(void)
         cmocka_unit_test(audience_is_resolved_when_it_is_sent),
         cmocka_unit_test(message_wakes_an_idle_group),
         cmocka_unit_test(refused_message_wakes_nobody),
+        cmocka_unit_test(priority_is_looked_at_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,7 @@ class Home:
         env.update(extra_env or {})
         self.process = subprocess.Popen([*prefix, str(program)], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 30 * int(os.environ.get("CCCC_SLOW_BUILD", "1"))
         while wait and self.stamp() == before:
             if self.process.poll() is not None:
                 raise AssertionError(f"ccccd ended with {self.process.returncode}: {self.process.stdout.read().decode()}")

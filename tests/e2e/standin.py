@@ -1,11 +1,17 @@
-"""A stand-in for an agent's terminal program: alternate screen, bracketed paste, a composer line, and a word for every message it got.
+"""A stand-in for an agent's terminal program: bracketed paste, a composer line, a word for every message it got; by options the manners of real ones.
 
-Shows `got N: <the text, line feeds as |>` for the N-th submitted text, and appends the same line to the file it was given. Not a test; tests start it."""
+Shows `got N: <the text, line feeds as |>` for the N-th submitted text, and appends the same line to each file it was given.
+--alternate: on the alternate screen. --slow S: says it is loading, and throws away what comes before it is ready. --busy S: shows a busy indicator that long
+after each text. --dialog S: after a text that holds `please-ask` asks a question, and takes any key as the answer; the question stands for S seconds
+at least, and `answered by a key` is shown when a key came. Not a test; tests start it."""
 
+import argparse
 import os
 import re
+import select
 import sys
 import termios
+import time
 import tty
 
 MARKS = re.compile(rb"\x1b\[20[01]~")
@@ -15,11 +21,48 @@ def show(text):
     os.write(1, text.encode())
 
 
+def quietly(seconds):
+    """Wait that long; True when a key came meanwhile."""
+    return bool(select.select([0], [], [], seconds)[0])
+
+
+def busy(seconds):
+    end = time.monotonic() + seconds
+    turn = 0
+    while time.monotonic() < end:
+        show(f"\r\x1b[K{'|/-'[turn % 3]} Working... (esc to interrupt)")
+        turn += 1
+        time.sleep(0.1)
+    show("\r\x1b[K")
+
+
+def ask(seconds):
+    show("\r\n\x1b[K+--------------------------+\r\n| Do you want to proceed?  |\r\n| 1. Yes   2. No           |\r\n+--------------------------+\r\n")
+    if quietly(seconds):
+        os.read(0, 65536)
+        show("answered by a key\r\n")
+    show("\x1b[2J\x1b[H> ")
+
+
 def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("files", nargs="*")
+    options.add_argument("--alternate", action="store_true")
+    for name in ("slow", "busy", "dialog"):
+        options.add_argument(f"--{name}", type=float, default=0)
+    options = options.parse_args()
     saved = termios.tcgetattr(0)
     tty.setraw(0)
+    if options.slow:
+        show("loading\r\n")
+        end = time.monotonic() + options.slow
+        while time.monotonic() < end:
+            show(".")
+            time.sleep(0.1)
+        termios.tcflush(0, termios.TCIFLUSH)
+    show("\x1b[?1049h\x1b[H" if options.alternate else "")
     show("\x1b[?2004hstand-in ready\r\n> ")
-    composer, pasting, got = b"", False, 0
+    composer, got = b"", 0
     try:
         while data := os.read(0, 65536):
             composer += data
@@ -32,10 +75,14 @@ def main():
             composer = rest
             got += 1
             words = MARKS.sub(b"", text).decode(errors="replace").replace("\n", "|")
-            for path in sys.argv[1:]:
+            for path in options.files:
                 with open(path, "a") as file:
                     file.write(f"got {got}: {words}\n")
             show(f"\r\x1b[Kgot {got}: {words}\r\n> ")
+            if options.busy:
+                busy(options.busy)
+            if options.dialog and "please-ask" in words:
+                ask(options.dialog)
     finally:
         termios.tcsetattr(0, termios.TCSANOW, saved)
 

@@ -10,77 +10,16 @@ import time
 
 import pytest
 
+from actorutil import Team, is_alive, standin
 from home import BIN
 from busclient import BusError
-
-AGENT = pathlib.Path(__file__).with_name("standin.py")
-
-
-class Team:
-    """A served home with one group that has a directory."""
-
-    def __init__(self, home, project):
-        self.home = home
-        self.bus = home.bus()
-        self.group = self.bus.ask("attach", path=str(project))["group_id"]
-
-    def ask(self, op, **args):
-        return self.bus.ask(op, group_id=self.group, **args)
-
-    def add(self, actor_id, *command, **more):
-        self.ask("actor_add", actor_id=actor_id, runtime="custom", command=list(command), **more)
-
-    def start(self, actor_id, *command, **more):
-        self.add(actor_id, *command, **more)
-        return self.ask("actor_start", actor_id=actor_id)
-
-    def actor(self, actor_id):
-        return next(a for a in self.ask("actor_list")["actors"] if a["id"] == actor_id)
-
-    def until(self, condition, seconds=30):
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < deadline, (self.ask("actor_list"), self.events("runtime."))
-            time.sleep(0.02)
-        return found
-
-    def screen(self, actor_id):
-        return self.ask("terminal_tail", actor_id=actor_id, max_chars=100000)["text"]
-
-    def events(self, beginning=""):
-        return [e for e in self.home.ledger(self.group) if e["kind"].startswith(beginning)]
-
-    def deliveries(self, actor_id, state):
-        return [e for e in self.events("runtime.delivery") if e["data"]["actor_id"] == actor_id and e["data"]["state"] == state]
-
-    def again(self):
-        """The daemon was restarted."""
-        self.bus.close()
-        self.bus = self.home.bus()
 
 
 @pytest.fixture
 def team(served, tmp_path):
     made = Team(served, tmp_path)
     yield made
-    if made.home.process and made.home.process.poll() is not None:
-        made.home.start()
-    made.again()
-    for actor in made.ask("actor_list")["actors"]:
-        if actor["running"]:
-            made.ask("actor_stop", actor_id=actor["id"])
-    made.bus.close()
-
-
-def is_alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def standin(*options):
-    return [sys.executable, "-B", str(AGENT), *options]
+    made.end()
 
 
 # What is started runs, and its start is an event; what is stopped does not, and nothing of it is left.
@@ -112,30 +51,6 @@ def test_typing_marks_nothing_read(team):
     team.ask("send", text="hello", to=["lead"])
     team.until(lambda: team.deliveries("lead", "accepted"))
     assert team.ask("inbox_list", actor_id="lead")["unread_total"] == 1
-
-
-# kill -9 of the daemon, again and again, under way with messages: same process, each message typed exactly once, none ambiguous.
-def test_programs_outlive_the_daemon(team, tmp_path):
-    rounds = int(os.environ.get("CCCC_DAEMON_KILLS", "3"))
-    pids = {name: team.start(name, *standin(str(tmp_path / name)))["pid"] for name in ("one", "two")}
-    team.until(lambda: all(team.actor(name).get("ready") for name in pids))
-    sent = 0
-    for _ in range(rounds):
-        for name in pids:
-            for _ in range(3):
-                team.ask("send", text=f"message-{sent:03}.", to=[name])
-                sent += 1
-        os.kill(team.home.process.pid, signal.SIGKILL)
-        team.home.process.wait()
-        team.home.start()
-        team.again()
-    team.until(lambda: all(team.actor(name)["running"] and team.actor(name)["queued"] == 0 for name in pids), 60)
-    team.until(lambda: all(team.actor(name)["delivery"]["state"] == "accepted" for name in pids), 60)
-    assert {name: team.actor(name)["pid"] for name in pids} == pids
-    assert not [e for e in team.events("runtime.delivery") if e["data"]["state"] == "ambiguous"]
-    typed = "".join((tmp_path / name).read_text() for name in pids)
-    assert {n: typed.count(f"message-{n:03}.") for n in range(sent)} == dict.fromkeys(range(sent), 1)
-    assert len(team.events("runtime.started")) == 2
 
 
 # A holder that is killed takes its program with it; the daemon knows at once, and what was being typed is ambiguous, not typed again.

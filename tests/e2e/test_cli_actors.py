@@ -80,6 +80,8 @@ def test_what_cannot_start_says_why_and_what_to_do(team):
     done = team.cli("actor", "start", "lead", check=False)
     assert done.returncode == 1 and done.stdout == "" and "no-such-program" in done.stderr and "next: `cccc actor show" in done.stderr
     assert state(team, "lead") == "failed" and "no-such-program" in shown(team, "lead")["start_error"]
+    status = team.cli("status")
+    assert "\nactor\tlead of g_" in status.stdout and "no-such-program" in status.stdout and "next: cccc actor show lead --group g_" in status.stderr
     assert answer(team, "actor", "start", "laed", status=3)["code"] == "actor_not_found"
 
 
@@ -290,12 +292,14 @@ def test_in_tmux_one_types_follows_the_size_detaches_and_it_goes_on(team, tmp_pa
 def test_runtimes_are_listed_and_found_in_path(home, tmp_path):
     program = tmp_path / "bin/codex"
     program.parent.mkdir()
-    program.write_text("#!/bin/sh\n")
+    program.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo codex 1.2.3")
     program.chmod(0o755)
     env = {"PATH": f"{program.parent}:/usr/bin:/bin"}
     primary = rows(home.cli("runtime", "list", env=env).stdout)
     assert [row[0] for row in primary] == ["claude", "codex", "droid", "amp", "auggie", "neovate", "gemini"]
     assert primary[1][:4] == ["codex", "Codex CLI", "codex", str(program)] and primary[1][4].startswith("codex -c ")
     every = json.loads(home.cli("runtime", "list", "--all", "--json", env=env).stdout)["result"]["runtimes"]
-    assert len(every) == 12 and [r["name"] for r in every if r["available"]] == ["codex"]
+    assert len(every) == 19 and [r["name"] for r in every if r["available"]] == ["codex"]
+    assert ["runtimes", "ok", "codex (codex 1.2.3)"] in rows(home.cli("doctor", env=env).stdout)
+    program.write_text("#!/bin/sh\nsleep 1000")
     assert ["runtimes", "ok", "codex"] in rows(home.cli("doctor", env=env).stdout)

@@ -101,20 +101,43 @@ def test_a_killed_daemon_is_noticed_and_replaced(home):
     assert [line["data"].get("text") for line in home.ledger(group)][-1] == "after the crash"
 
 
-def test_a_daemon_that_hangs_is_told_apart_and_stop_says_what_is_left_to_do(home):
+def test_a_daemon_that_hangs_is_told_apart_and_stop_ends_it_all_the_same(home):
     home.cli("daemon", "start")
     pid = pid_of(home)
     os.kill(pid, signal.SIGSTOP)
     try:
-        assert answer(home, "status", "--timeout", "1", status=5)["code"] == "daemon_unreachable"
+        for command in (["status"], ["daemon", "status"]):
+            error = answer(home, *command, "--timeout", "1", status=5)
+            assert error["code"] == "daemon_unreachable" and "cccc daemon restart" in error["hint"], command
         done = home.cli("doctor", "--timeout", "1", check=False)
         assert done.returncode == 1 and "does not answer" in done.stdout
-        done = home.cli("daemon", "stop", "--timeout", "1", check=False)
-        assert done.returncode == 7 and f"kill -9 {pid}" in done.stderr
+        home.cli("daemon", "stop", "--timeout", "1")
+        assert not lives(pid)
     finally:
-        os.kill(pid, signal.SIGCONT)
-    home.cli("daemon", "stop")
-    assert not lives(pid)
+        if lives(pid):
+            os.kill(pid, signal.SIGCONT)
+
+
+# Somebody removed the socket: every way to ask says that the daemon lives and what makes it reachable again, and that does.
+def test_a_daemon_whose_socket_is_gone_is_restarted(home):
+    group_with(home, "lead")
+    (home.path / "daemon" / "ccccd.bus").unlink()
+    for command in (["status"], ["daemon", "status"], ["groups"], ["tail"]):
+        error = answer(home, *command, status=5)
+        assert error["code"] == "daemon_unreachable" and f"(pid {pid_of(home)}) lives" in error["message"], command
+        assert "cccc daemon restart" in error["hint"]
+    done = home.cli("doctor", check=False)
+    assert done.returncode == 1 and "cccc daemon start`" not in done.stdout
+    assert home.cli("daemon", "restart").returncode == home.cli("status").returncode == 0
+
+
+# A home that is a plain file is refused for what it is, by each command that would write into it.
+def test_a_home_that_is_a_file_is_said_to_be_one(home, tmp_path):
+    file = tmp_path / "home"
+    file.write_text("x")
+    for verb in ("start", "stop", "restart"):
+        done = home.cli("daemon", verb, "--home", str(file), check=False)
+        assert done.returncode == 2 and f"{file} is not a directory" in done.stderr, (verb, done)
 
 
 def test_many_commands_at_once_start_one_daemon(home):

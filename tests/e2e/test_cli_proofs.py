@@ -189,7 +189,7 @@ def test_a_registered_group_without_its_folder_is_named_until_it_is_forgotten(ho
     home.cli("daemon", "stop")
     (home.path / "groups" / gone).rename(home.path / "elsewhere")
     done = home.cli("doctor", check=False)
-    assert done.returncode == 1 and f"registry\tfailed\tgroup {gone} (Gone) is registered, but " in done.stdout and "--forget-missing" in done.stdout
+    assert done.returncode == 9 and f"registry\tdamaged\tgroup {gone} (Gone) is registered, but " in done.stdout and "--forget-missing" in done.stdout
     home.cli("daemon", "start")
     for command in ("groups", "status"):
         done = home.cli(command)

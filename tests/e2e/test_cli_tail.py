@@ -190,3 +190,14 @@ def test_inbox_follow_goes_on_across_a_restart(home, group):
         home.cli("daemon", "restart")
         home.cli("send", "again", "--to", "peer-2", "--by", "lead")
         assert json.loads(follower.line())["data"]["text"] == "again"
+
+
+# A reader that has gone ends the stream, also when nothing more is ever written to it.
+@pytest.mark.parametrize("words", [["tail", "-f", "-n", "1"], ["inbox", "--actor-id", "lead", "--follow"], ["daemon", "logs", "-f", "-n", "1"]], ids=" ".join)
+def test_a_stream_ends_with_its_reader(home, words):
+    group_with(home, "lead")
+    home.cli("send", "hello", "--to", "lead")
+    stream = subprocess.Popen([CCCC, *words], env=home.environment(), stdout=subprocess.PIPE)
+    assert stream.stdout.readline()
+    stream.stdout.close()
+    assert stream.wait(20) in (0, -signal.SIGPIPE)

@@ -146,7 +146,13 @@ def test_every_counter_moves(served):
         after = counters(bus)
         assert after["events_published"] == published["events_published"] + 1
         assert after["group_count"] == before["group_count"] + 1
-        assert after["acked"] == before["acked"] + 2
+        assert after["acked"] == before["acked"] + 2 and after["durable"] == before["durable"] + 2
+        other = bus.ask("group_create", title="other")["group_id"]
+        bus.ask("actor_add", group_id=other, actor_id="lead")
+        before_relay = counters(bus)
+        bus.ask("send_cross_group", group_id=group_id, dst_group_id=other, to=["lead"], text="over there")
+        relayed = wait_for(bus, lambda now: now["durable"] == before_relay["durable"] + 3)
+        assert relayed["acked"] < before_relay["acked"] + 3, "chat.relayed is on the disk, and nobody had asked for it"
         assert after["requests"] >= before["requests"] + 5
         assert before["syncs"] + 1 <= after["syncs"] <= before["syncs"] + 2
         sub.close()

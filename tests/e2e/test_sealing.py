@@ -171,3 +171,31 @@ def test_a_plain_copy_that_straddled_a_seal_names_the_missing_events():
             gaps = bus.ask("ledger_read", group_id=group, after_seq=before, limit=1)["gaps"]
             assert [(g["from_seq"], g["to_seq"], g["reason"]) for g in gaps] == [(before + 1, after, "missing")]
             assert bus.ask("send", group_id=group, text="goes on", to=["rev"])["event"]["seq"] > after
+
+
+def test_compact_and_snapshot_on_demand():
+    """`cccc ledger compact --force` seals at once and says what; nothing is hidden by it. `cccc ledger snapshot` writes the file that it names. Peers may do neither."""
+    with Home() as home:
+        home.start()
+        ids = []
+        with home.bus() as bus:
+            group = make_group(bus)
+            for _ in range(3):
+                ids += send_batch(bus, group, len(ids))
+        skipped = json.loads(home.cli("ledger", "compact", "--group", group, "--json").stdout)["result"]
+        assert skipped["skipped"] and skipped["reason"] == "below_threshold" and skipped["total_lines"] == 304
+        done = json.loads(home.cli("ledger", "compact", "--group", group, "--force", "--json").stdout)["result"]
+        assert not done["skipped"] and done["result"]["from_seq"] == 1 and done["result"]["reason"] == "manual"
+        assert sealed_last(home, group) == done["result"]["to_seq"] == 304 - done["result"]["kept_lines"]
+        assert "nothing_to_archive" in home.cli("ledger", "compact", "--group", group, "--force", "--json").stdout
+        saved = json.loads(home.cli("ledger", "snapshot", "--group", group, "--json").stdout)["result"]["snapshot"]
+        file = home.path / "groups" / group / "state/ledger/snapshot"
+        assert str(file) == saved["snapshot_path"] and file.stat().st_size == saved["size_bytes"]
+        assert saved["last_event"]["seq"] == 304 and saved["last_event"]["kind"] == "chat.message"
+        assert home.cli("ledger", "snapshot", "--group", group, "--by", "rev", check=False).returncode == 1
+        with home.bus() as bus:
+            check_everything(home, bus, group, ids)
+        home.kill()
+        home.start()
+        with home.bus() as bus:
+            check_everything(home, bus, group, ids)

@@ -22,6 +22,7 @@ MISTYPED = {
     "GROUP_ID": [["x"], {"a": 1}, "../groups/g_0123456789ab", "g_0123456789AB", "g_", "g_0123456789abc"],
     "ACTOR_ID": [["x"], {"a": 1}, "../x", "a/b", ".."],
     "EVENT_ID": [["x"], {"a": 1}, "x" * 65, "a\nb"],
+    "PRIORITY": [["x"], {"a": 1}, "loud"],
     "BOOL": ["perhaps"],
     "UINT": [-1, "x", 1.5, ["x"]],
     "INT": ["x", 1.5, ["x"]],

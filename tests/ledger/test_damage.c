@@ -563,7 +563,7 @@ static void foreign_bytes_stop_the_next_batch(void **state)
     assert_int_equal(result.err, CCCC_E_DAMAGED);
     assert_false(result.outcome_unknown);
     assert_int_equal(cccc_ledger_health(w.ledger), CCCC_LEDGER_FAILED);
-    assert_non_null(strstr(cccc_ledger_note(w.ledger), "9 foreign bytes"));
+    assert_non_null(strstr(cccc_ledger_note(w.ledger), "wrote 9 bytes"));
     assert_true(kept_aside(&w, "foreign.", "{\"v\": 1}\n", 9));
     assert_null(cccc_ledger_take(w.ledger));
     world_close(&w);

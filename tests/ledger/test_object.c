@@ -1,7 +1,7 @@
 /* test_object.c - the ledger object: batches, the chain, full disks, marks, the older format, verification.
  *
  * usage: test_ledger_object [--seed N] */
-#include "broker/ledger/engine.h"
+#include "broker/ledger/ledger.h"
 #include "broker/ledger/ledger_private.h"
 #include "tests/ledger/world.h"
 
@@ -462,26 +462,6 @@ static void the_index_finds_and_forgets(void **state)
     cccc_index_fini(&index);
 }
 
-/* The file engine is the ledger, whole. */
-static void the_file_engine_is_the_ledger(void **state)
-{
-    (void)state;
-    struct world w;
-    world_init(&w, arguments.seed);
-    cccc_ledger_t *ledger;
-    struct cccc_ledger_options options = {.vfs = w.vfs, .group_dir = WORLD_GROUP, .epoch = 1, .create = true};
-    assert_int_equal(cccc_engine_file.lead(&options, &ledger, &w.report, &w.message), CCCC_OK);
-    assert_null(cccc_engine_file.take(ledger));
-    cccc_read_t *read = cccc_engine_file.plan_read(ledger, &(struct cccc_read_query){.limit = 1, .bytes_max = 100});
-    cccc_engine_file.run_read(read);
-    cccc_read_destroy(&read);
-    cccc_engine_file.resign(&ledger);
-    assert_null(ledger);
-    assert_true(cccc_engine_file.append == cccc_ledger_append && cccc_engine_file.commit == cccc_batch_commit);
-    assert_string_equal(cccc_engine_file.name, "file");
-    world_fini(&w);
-}
-
 int main(int argc, char **argv)
 {
     arguments = world_arguments(argc, argv);
@@ -499,7 +479,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(verification_names_the_head),
         cmocka_unit_test(recovery_reports_the_highest_epoch),
         cmocka_unit_test(the_index_finds_and_forgets),
-        cmocka_unit_test(the_file_engine_is_the_ledger),
     };
     return cmocka_run_group_tests_name("ledger object", tests, NULL, NULL);
 }

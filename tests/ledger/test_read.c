@@ -161,7 +161,7 @@ static bool expect_event(const struct shelf *shelf, const struct cccc_read_query
 
 static void expect_after(const struct shelf *shelf, const struct cccc_read_query *q, struct expected *e)
 {
-    e->checked = q->seq;
+    e->checked = q->seq < shelf->head ? q->seq : shelf->head;
     for (uint64_t seq = q->seq + 1; seq <= shelf->head && e->count < q->limit; seq++) {
         if (is_match(shelf, q, seq) && !expect_event(shelf, q, e, seq))
             return;
@@ -475,7 +475,6 @@ static void an_empty_ledger_reads_as_empty(void **state)
         assert_false(cccc_read_result(read)->more);
         cccc_read_destroy(&read);
     }
-    assert_int_equal(cccc_ledger_first(w.ledger), 1);
     world_fini(&w);
 }
 

@@ -323,6 +323,9 @@ static void audit_group(oracle_t *oracle, struct known_group *group, cccc_core_t
     a.fold = cccc_core_new();
     cccc_value_t none = cccc_nil();
     a.slot = cccc_core_fold_begin(a.fold, cccc_str(group->id), &none, false);
+    cccc_slot_t slot;
+    if (live && cccc_core_slot(live, cccc_str(group->id), &slot)) /* client ids of sealed events are not in the state */
+        cccc_core_fold_sealed(a.fold, a.slot, cccc_core_sealed_last(live, slot));
     audit_lines(&a, bytes, len);
     audit_settled(&a, bytes, len);
     for (size_t i = 0; i < group->delivery_count; i++)

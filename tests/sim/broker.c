@@ -158,6 +158,12 @@ void broker_gone(broker_t *self, uint64_t conn)
     cccc_bus_carry_out(&self->bus);
 }
 
+void broker_holder_gone(broker_t *self, cccc_slot_t slot, cccc_str_t actor_id, uint64_t generation)
+{
+    cccc_core_holder_gone(self->bus.core, cccc_bus_moment(&self->bus), slot, actor_id, generation);
+    cccc_bus_carry_out(&self->bus);
+}
+
 /* ---- threads and turns ---- */
 
 static unsigned choices(const struct cccc_pool *pool)
@@ -341,6 +347,14 @@ void cccc_peers_reply(cccc_peers_t *peers, uint64_t conn, cccc_bytes_t *bytes, b
     cccc_bytes_release(bytes);
 }
 
+/* No client of the simulation speaks lines. */
+void cccc_gate_reply(struct cccc_gate *self, uint64_t conn, cccc_bytes_t *bytes)
+{
+    (void)self;
+    CCCC_ASSERT(false, "a reply for the gateway's connection %llu", (unsigned long long)conn);
+    cccc_bytes_release(bytes);
+}
+
 bool cccc_peers_next_gone(cccc_peers_t *self, uint64_t *conn)
 {
     (void)self;
@@ -382,6 +396,11 @@ void cccc_log(int level, const char *id, const char *fmt, ...)
     sim_tell(running->sim, "  log %s %s", id, text);
 }
 
+void cccc_log_set_level(int level)
+{
+    (void)level;
+}
+
 void cccc_log_rendered(int level, const char *id, const char *fmt, const char *text)
 {
     (void)fmt;
@@ -396,12 +415,4 @@ cccc_err_t cccc_store_git(const struct cccc_store_call *call)
     cccc_map_add(&found, "git_remote", cccc_text(""));
     *call->value = found.value;
     return CCCC_OK;
-}
-
-/* No programs are started in here: there is no cccc-hold, so a start fails and says so. */
-void cccc_bus_watch_holder(struct cccc_bus *bus, cccc_slot_t slot, cccc_str_t group_id, cccc_str_t actor_id, uint64_t generation,
-                           const cccc_value_t *record)
-{
-    (void)bus, (void)slot, (void)group_id, (void)actor_id, (void)generation, (void)record;
-    CCCC_ASSERT(false, "(a holder in the simulation)");
 }

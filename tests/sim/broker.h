@@ -28,6 +28,9 @@ cccc_core_t *broker_core(broker_t *self);
 void broker_request(broker_t *self, uint64_t conn, const struct cccc_peer *peer, const char *bytes, size_t len);
 void broker_gone(broker_t *self, uint64_t conn);
 
+/* A holder it watches has ended. */
+void broker_holder_gone(broker_t *self, cccc_slot_t slot, cccc_str_t actor_id, uint64_t generation);
+
 /* A thread does one piece of work, if there is any: true. */
 bool broker_work(broker_t *self);
 /* One turn of the loop: some of the finished work, the tick when it is due, batches and marks to the threads. */

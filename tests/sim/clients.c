@@ -429,7 +429,8 @@ static void ask_ledger(clients_t *self, struct client *client, struct known_grou
 static void ask_actor_add(clients_t *self, struct client *client, struct known_group *group)
 {
     struct call call = about(self, ABOUT_OTHER, group);
-    say(self, "{'group_id':'%s','actor_id':'%s','title':'T%u','runner':'headless'}", group->id, some_actor(self), self->titles++);
+    say(self, "{'group_id':'%s','actor_id':'%s','title':'T%u','runtime':'custom','command':['cat'],'runner':'%s'}", group->id,
+        some_actor(self), self->titles++, sim_once_in(self->sim, 2) ? "pty" : "headless");
     ask(self, client, "actor_add", &call);
 }
 
@@ -485,6 +486,14 @@ static void ask_start_stop(clients_t *self, struct client *client, struct known_
     ask(self, client, sim_once_in(self->sim, 2) ? "group_start" : "group_stop", &call);
 }
 
+static void ask_session(clients_t *self, struct client *client, struct known_group *group)
+{
+    static const char *const ops[] = {"actor_start", "actor_start", "actor_stop", "actor_restart"};
+    struct call call = about(self, ABOUT_OTHER, group);
+    say(self, "{'group_id':'%s','actor_id':'%s'}", group->id, some_actor(self));
+    ask(self, client, ops[roll(self, 4)], &call);
+}
+
 static void ask_create(clients_t *self, struct client *client, struct known_group *group)
 {
     struct call call = about(self, ABOUT_OTHER, NULL);
@@ -522,14 +531,22 @@ static void ask_show(clients_t *self, struct client *client, struct known_group 
     ask(self, client, ops[n], &call);
 }
 
+static void ask_housekeeping(clients_t *self, struct client *client, struct known_group *group)
+{
+    struct call call = about(self, ABOUT_OTHER, group);
+    bool seal = sim_once_in(self->sim, 2);
+    say(self, seal ? "{'group_id':'%s','force':true}" : "{'group_id':'%s'}", group->id);
+    ask(self, client, seal ? "ledger_compact" : "ledger_snapshot", &call);
+}
+
 static const struct {
     unsigned weight;
     void (*ask)(clients_t *self, struct client *client, struct known_group *group);
 } wishes[] = {
     {40, ask_send},        {10, ask_again},   {8, ask_reply},  {5, ask_batch},     {7, ask_cross},        {9, ask_mark_read},
     {3, ask_mark_all},     {7, ask_inbox},    {6, ask_ledger}, {4, ask_actor_add}, {2, ask_actor_update}, {1, ask_actor_remove},
-    {2, ask_group_update}, {1, ask_settings}, {2, ask_state},  {1, ask_attach},    {1, ask_start_stop},   {1, ask_create},
-    {1, ask_delete},       {1, ask_active},   {2, ask_show},
+    {2, ask_group_update}, {1, ask_settings}, {2, ask_state},  {1, ask_attach},    {1, ask_start_stop},   {3, ask_session},
+    {1, ask_create},       {1, ask_delete},   {1, ask_active}, {2, ask_show},   {2, ask_housekeeping},
 };
 
 void clients_ask(clients_t *self)
@@ -558,11 +575,17 @@ void clients_set_up(clients_t *self)
     }
     broker_settle(self->broker);
     for (unsigned i = 0; i < self->oracle->group_count; i++) {
+        say_anew(self);
+        ask_attach(self, client, &self->oracle->groups[i]);
         for (unsigned n = (unsigned)roll(self, 3) + 1; n > 0; n--) {
             say_anew(self);
             ask_actor_add(self, client, &self->oracle->groups[i]);
         }
         broker_settle(self->broker);
+        if (sim_once_in(self->sim, 3))
+            continue; /* nothing runs in it */
+        say_anew(self);
+        ask_start_stop(self, client, &self->oracle->groups[i]);
     }
 }
 

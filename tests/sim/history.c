@@ -5,7 +5,9 @@
  * starts on a sound disk, and everything is audited. */
 #include "tests/sim/history.h"
 
+#include "tests/sim/agents.h"
 #include "tests/sim/clients.h"
+#include "tests/sim/deliveries.h"
 #include "tests/support/ledger_bytes.h"
 
 #include <errno.h>
@@ -18,10 +20,33 @@ struct history {
     struct sim sim;
     oracle_t *oracle;
     clients_t *clients;
+    agents_t *agents;
     broker_t *broker;
     struct history_counts *counts;
     unsigned edits;
 };
+
+/* Everybody talks to this daemon from now on; NULL: to none. */
+static void meet(struct history *h, broker_t *broker)
+{
+    clients_meet(h->clients, broker);
+    agents_meet(h->agents, broker);
+}
+
+static void hear_reply(void *arg, uint64_t conn, const char *bytes, size_t len)
+{
+    struct history *h = arg;
+    struct broker_ears clients = clients_ears(h->clients);
+    if (!agents_hear(h->agents, conn, bytes, len))
+        clients.reply(clients.arg, conn, bytes, len);
+}
+
+static void hear_publication(void *arg, const char *topic, size_t topic_len, const char *bytes, size_t len)
+{
+    struct history *h = arg;
+    struct broker_ears clients = clients_ears(h->clients);
+    clients.publication(clients.arg, topic, topic_len, bytes, len);
+}
 
 /* ---- faults ---- */
 
@@ -60,6 +85,7 @@ static void power_or_kill(struct history *h)
     if (how < 5) {
         sim_tell(&h->sim, "the power goes%s", losses[how] == SIMDISK_LOSE_ALL ? ", nothing unsynced stays" : "");
         simdisk_power_cut(h->sim.disk, losses[how]);
+        agents_power_cut(h->agents);
     } else {
         sim_tell(&h->sim, "kill -9");
         simdisk_kill(h->sim.disk);
@@ -68,7 +94,7 @@ static void power_or_kill(struct history *h)
 
 static void die(struct history *h)
 {
-    clients_meet(h->clients, NULL);
+    meet(h, NULL);
     broker_kill(&h->broker);
     power_or_kill(h);
 }
@@ -178,6 +204,55 @@ static void flip_a_bit(struct history *h, struct known_group *group)
     group->settled_crc = 0;
 }
 
+/* Caches beside the ledger: some are removed, of others a bit flips. Nobody may notice. */
+struct cache_hunt {
+    struct history *h;
+    char dir[96];
+    char paths[32][160];
+    unsigned count;
+};
+
+static void note_cache(void *arg, const char *name)
+{
+    struct cache_hunt *hunt = arg;
+    size_t len = strlen(name);
+    bool ids = len > 4 && strcmp(name + len - 4, ".ids") == 0;
+    if ((ids || strcmp(name, "snapshot") == 0) && hunt->count < sizeof hunt->paths / sizeof *hunt->paths)
+        snprintf(hunt->paths[hunt->count++], sizeof hunt->paths[0], "%s/%s", hunt->dir, name);
+}
+
+static void hurt_cache(struct history *h, const char *path)
+{
+    const struct cccc_vfs *vfs = simdisk_vfs(h->sim.disk);
+    const char *bytes;
+    size_t len;
+    if (sim_once_in(&h->sim, 2)) {
+        sim_tell(&h->sim, "somebody removes %s", path);
+        vfs->unlink(vfs->ctx, path);
+        return;
+    }
+    if (!simdisk_peek(h->sim.disk, path, &bytes, &len) || len == 0)
+        return;
+    char *hurt = malloc(len);
+    CCCC_ASSERT(hurt, "out of memory");
+    memcpy(hurt, bytes, len);
+    hurt[sim_roll(&h->sim, len)] ^= (char)(1 << sim_roll(&h->sim, 8));
+    sim_tell(&h->sim, "a bit of %s flips", path);
+    simdisk_poke(h->sim.disk, path, hurt, len);
+    free(hurt);
+}
+
+static void hurt_caches(struct history *h, const struct known_group *group)
+{
+    const struct cccc_vfs *vfs = simdisk_vfs(h->sim.disk);
+    struct cache_hunt hunt = {.h = h};
+    snprintf(hunt.dir, sizeof hunt.dir, "/home/groups/%s/state/ledger", group->id);
+    vfs->list(vfs->ctx, hunt.dir, note_cache, &hunt);
+    for (unsigned i = 0; i < hunt.count; i++)
+        if (sim_once_in(&h->sim, 2))
+            hurt_cache(h, hunt.paths[i]);
+}
+
 static void while_down(struct history *h)
 {
     struct known_group *group = h->oracle->group_count ? &h->oracle->groups[sim_roll(&h->sim, h->oracle->group_count)] : NULL;
@@ -185,6 +260,8 @@ static void while_down(struct history *h)
         edit_by_hand(h, group);
     if (group && sim_once_in(&h->sim, 8))
         flip_a_bit(h, group);
+    if (group && sim_once_in(&h->sim, 4))
+        hurt_caches(h, group);
     sim_pass(&h->sim, sim_roll(&h->sim, 10000000));
     if (sim_once_in(&h->sim, 8)) {
         sim_tell(&h->sim, "the wall clock jumps");
@@ -196,12 +273,12 @@ static void while_down(struct history *h)
 
 static bool start(struct history *h)
 {
-    struct broker_ears ears = clients_ears(h->clients);
+    struct broker_ears ears = {h, hear_reply, hear_publication};
     h->broker = broker_start(&h->sim, &ears);
     if (!h->broker)
         return false;
     oracle_started(h->oracle, broker_epoch(h->broker));
-    clients_meet(h->clients, h->broker);
+    meet(h, h->broker);
     return true;
 }
 
@@ -229,8 +306,12 @@ static void step(struct history *h)
         break;
     case 7:
     case 8:
-    case 9:
         broker_turn(h->broker);
+        break;
+    case 9:
+    case 10:
+        for (uint64_t n = 1 + sim_roll(&h->sim, 6); n > 0 && !simdisk_is_down(h->sim.disk); n--)
+            agents_step(h->agents);
         break;
     default:
         for (uint64_t n = 1 + sim_roll(&h->sim, 4); n > 0; n--) {
@@ -244,8 +325,12 @@ static void step(struct history *h)
 static void check(struct history *h, unsigned idle_s)
 {
     broker_settle(h->broker);
-    broker_idle(h->broker, idle_s);
+    for (unsigned s = 0; s < idle_s; s += 10) {
+        agents_work(h->agents);
+        broker_idle(h->broker, idle_s - s < 10 ? idle_s - s : 10);
+    }
     oracle_audit(h->oracle, broker_core(h->broker), idle_s >= PEACE_S);
+    deliveries_audit(h->oracle, h->agents);
     clients_read_all(h->clients);
 }
 
@@ -275,7 +360,7 @@ static void end_life(struct history *h)
         sim_tell(&h->sim, "an orderly stop");
         disarm(h);
         broker_stop(&h->broker);
-        clients_meet(h->clients, NULL);
+        meet(h, NULL);
         if (!sim_once_in(&h->sim, 3))
             power_or_kill(h);
         else
@@ -320,6 +405,7 @@ void history_run(uint64_t seed, bool traced, struct history_counts *counts)
     sim_own_the_clock(&h.sim);
     h.oracle = oracle_new(&h.sim);
     h.clients = clients_new(&h.sim, h.oracle);
+    h.agents = agents_new(&h.sim, h.oracle);
     make_home(&h);
     if (!start(&h))
         sim_broken(&h.sim, "I6", "the daemon does not start on an empty home");
@@ -335,6 +421,7 @@ void history_run(uint64_t seed, bool traced, struct history_counts *counts)
     if (simdisk_open_files(h.sim.disk) > 0)
         sim_broken(&h.sim, "I7", "%u descriptors are open after the end", simdisk_open_files(h.sim.disk));
     counts->events += h.oracle->events_audited;
+    agents_destroy(&h.agents);
     clients_destroy(&h.clients);
     oracle_destroy(&h.oracle);
     sim_own_the_clock(NULL);

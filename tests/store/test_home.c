@@ -353,8 +353,13 @@ static void the_descriptor_says_where_everything_is(void **state)
     assert_string_equal(
         scratch_read(&s, "daemon/ccccd.addr.json"),
         "{\n  \"v\": 1,\n  \"transport\": \"unix\",\n  \"path\": \"/h/daemon/ccccd.sock\",\n  \"host\": \"\",\n  \"port\": 0,\n"
-        "  \"pid\": 77,\n  \"version\": \"0.1.0\",\n  \"ts\": \"2026-11-23T16:14:40.339670Z\",\n  \"bus\": \"ipc:///h/bus\",\n"
+        "  \"pid\": 77,\n  \"version\": \"0.4.0\",\n  \"ts\": \"2026-11-23T16:14:40.339670Z\",\n"
+        "  \"implementation\": {\n    \"name\": \"cccc\",\n    \"version\": \"0.1.0\"\n  },\n  \"bus\": \"ipc:///h/bus\",\n"
         "  \"events\": \"ipc:///h/events\",\n  \"protocol\": 1,\n  \"epoch\": 9\n}\n");
+    d.port = 4711;
+    assert_int_equal(cccc_descriptor_write(&cccc_vfs_posix, &s.home, &d, "2026-11-23T16:14:40.339670Z", &s.m), CCCC_OK);
+    assert_non_null(strstr(scratch_read(&s, "daemon/ccccd.addr.json"),
+                           "\"transport\": \"tcp\",\n  \"path\": \"\",\n  \"host\": \"127.0.0.1\",\n  \"port\": 4711,\n"));
     cccc_descriptor_remove(&cccc_vfs_posix, &s.home);
     assert_false(scratch_exists(&s, "daemon/ccccd.addr.json"));
     assert_false(scratch_exists(&s, "daemon/ccccd.pid"));

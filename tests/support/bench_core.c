@@ -4,6 +4,7 @@
  * Thread: one. */
 #include "tests/support/bench_core.h"
 
+#include "proto/hash.h"
 #include "proto/json.h"
 
 #include <setjmp.h>
@@ -54,6 +55,15 @@ struct blob {
     size_t len;
 };
 
+/* state/runners/pty/<actor>.json of a group, and whether its process lives. */
+struct holder {
+    struct holder *next;
+    char group_id[16];
+    char actor_id[64];
+    uint64_t generation;
+    bool alive;
+};
+
 struct bench {
     cccc_core_t *core;
     cccc_arena_t *arena;
@@ -63,11 +73,15 @@ struct bench {
     struct cccc_peer peer;
     struct ledger *ledgers[64];
     uint32_t ledger_count;
+    cccc_ticket_t kept; /* of the last KEEP */
     struct queue reads, stores;
     cccc_slot_t refolds[64];
     uint32_t refold_count;
     struct answer *answers, **answers_end;
     struct blob *blobs;
+    struct holder *holders;
+    bool holds;
+    const char *prompt;
     uint64_t next_conn;
     struct cccc_daemon_facts facts;
     cccc_value_t stored[CCCC_STORE_SECRETS + 1]; /* of one-file kinds; in the arena */
@@ -381,6 +395,7 @@ static const char *const store_words[] = {
     [CCCC_STORE_HOLDER_START] = "holder_start",
     [CCCC_STORE_HOLDER_FORGET] = "holder_forget",
     [CCCC_STORE_HOLDER_KILL] = "holder_kill",
+    [CCCC_STORE_PROMPT] = "prompt",
     [CCCC_STORE_SECRETS] = "secrets",
 };
 
@@ -389,6 +404,8 @@ static void take_read(bench_t *self, const struct cccc_effect *effect)
     const struct cccc_read_query *query = &effect->read.query;
     if (query->mode == CCCC_READ_SEQS)
         narrate(self, "read %u seqs from #%llu", query->seq_count, (unsigned long long)query->seqs[0]);
+    else if (query->mode == CCCC_READ_ID)
+        narrate(self, "read a client id in %u segments", query->seq_count);
     else
         narrate(self, "read %s #%llu limit %u", query->mode == CCCC_READ_AFTER ? "after" : "before", (unsigned long long)query->seq,
                 query->limit);
@@ -416,6 +433,10 @@ static void take_effect(bench_t *self, const struct cccc_effect *effect)
                 CCCC_STR_FMT(effect->store.name));
         queue_put(&self->stores, effect);
         break;
+    case CCCC_DO_KEEP:
+        narrate(self, "%s%s", effect->keep.what == CCCC_KEEP_SEAL ? "seal" : "snapshot", effect->keep.force ? " by force" : "");
+        self->kept = effect->ticket;
+        break;
     case CCCC_DO_REFOLD:
         narrate(self, "refold");
         assert_true(self->refold_count < 64);
@@ -438,6 +459,70 @@ static void take_effects(bench_t *self)
         take_effect(self, &effects[i]);
 }
 
+/* ---- holders ---- */
+
+static struct holder **holder_find(bench_t *self, cccc_str_t group_id, cccc_str_t actor_id)
+{
+    struct holder **at = &self->holders;
+    while (*at && !(cccc_str_is(group_id, (*at)->group_id) && cccc_str_is(actor_id, (*at)->actor_id)))
+        at = &(*at)->next;
+    return at;
+}
+
+static void holder_drop(struct holder **at)
+{
+    struct holder *holder = *at;
+    *at = holder->next;
+    free(holder);
+}
+
+static cccc_value_t holder_record(cccc_arena_t *arena, const struct holder *holder)
+{
+    cccc_builder_t map = cccc_map_builder(arena, 6);
+    cccc_map_add(&map, "actor_id", cccc_text(holder->actor_id));
+    cccc_map_add(&map, "generation", cccc_uint(holder->generation));
+    cccc_map_add(&map, "hold_pid", cccc_uint(holder->generation % 100000 + 1));
+    cccc_map_add(&map, "hold_started", cccc_uint(holder->generation));
+    return map.value;
+}
+
+static cccc_err_t holder_start(bench_t *self, const struct cccc_store *store, cccc_value_t *value)
+{
+    struct holder **known = holder_find(self, store->group_id, store->name);
+    if (!self->holds)
+        return CCCC_E_NOT_FOUND;
+    if (*known && (*known)->alive)
+        return CCCC_E_LOCKED;
+    if (*known)
+        holder_drop(known);
+    struct holder *holder = calloc(1, sizeof *holder);
+    assert_non_null(holder);
+    *holder = (struct holder){.next = self->holders, .generation = cccc_get_uint(&store->document, "generation", 0), .alive = true};
+    snprintf(holder->group_id, sizeof holder->group_id, "%.*s", CCCC_STR_FMT(store->group_id));
+    snprintf(holder->actor_id, sizeof holder->actor_id, "%.*s", CCCC_STR_FMT(store->name));
+    self->holders = holder;
+    self->stored[store->kind] = cccc_value_copy(self->arena, &store->document);
+    *value = holder_record(self->arena, holder);
+    return CCCC_OK;
+}
+
+static cccc_err_t holder_forget(bench_t *self, const struct cccc_store *store)
+{
+    struct holder **known = holder_find(self, store->group_id, store->name);
+    if (*known && (*known)->generation == store->total)
+        holder_drop(known);
+    return CCCC_OK;
+}
+
+static void fold_holders(bench_t *self, const struct ledger *ledger)
+{
+    for (const struct holder *holder = self->holders; holder; holder = holder->next) {
+        cccc_value_t record = holder_record(self->arena, holder);
+        if (strcmp(holder->group_id, ledger->id) == 0)
+            cccc_core_fold_holder(self->core, ledger->slot, &record, holder->alive);
+    }
+}
+
 /* ---- life ---- */
 
 bench_t *bench_new(uint64_t seed)
@@ -453,7 +538,7 @@ bench_t *bench_new(uint64_t seed)
     self->stores.end = &self->stores.first;
     self->answers_end = &self->answers;
     self->next_conn = 1000;
-    self->root = self->remote = "";
+    self->root = self->remote = self->prompt = "";
     for (size_t i = 0; i < sizeof self->stored / sizeof *self->stored; i++)
         self->stored[i] = cccc_nil();
     self->facts = (struct cccc_daemon_facts){.version = "0.1.0", .pid = 1, .started_mono_us = self->mono_us, .epoch = 7};
@@ -492,6 +577,8 @@ void bench_free(bench_t **self)
         free(blob->bytes);
         free(blob);
     }
+    while (b->holders)
+        holder_drop(&b->holders);
     cccc_arena_destroy(&b->arena);
     cccc_buf_fini(&b->trace);
     cccc_buf_fini(&b->shown);
@@ -514,6 +601,7 @@ static void fold_ledger_as(bench_t *self, struct ledger *ledger, const char *off
     ledger->edited = false;
     ledger->has_slot = true;
     ledger_fold(self->core, ledger->slot, ledger);
+    fold_holders(self, ledger);
     cccc_core_fold_end(self->core, moment(self), ledger->slot, offline, read_only);
     take_effects(self);
 }
@@ -578,6 +666,7 @@ cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents)
     cccc_core_t *core = cccc_core_new();
     cccc_value_t none = cccc_nil();
     cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), documents ? &ledger->document : &none, false);
+    cccc_core_fold_sealed(core, slot, cccc_core_sealed_last(self->core, ledger->slot));
     ledger_fold(core, slot, ledger);
     cccc_core_fold_end(core, moment(self), slot, NULL, NULL);
     cccc_value_t dump = cccc_core_dump_group(core, slot, self->arena);
@@ -605,6 +694,7 @@ cccc_value_t bench_reloaded(bench_t *self, const char *group_id, uint32_t lines,
     state_after(ledger, lines, &saved);
     cccc_slot_t slot = cccc_core_fold_begin(core, cccc_str(ledger->id), documents ? &ledger->document : &none, false);
     assert_true(cccc_core_fold_snapshot(core, slot, lines, saved.data, saved.size));
+    assert_true(cccc_core_fold_sealed(core, slot, cccc_core_sealed_last(self->core, ledger->slot)));
     fold_lines(core, slot, ledger, lines, ledger->durable);
     cccc_core_fold_end(core, moment(self), slot, NULL, NULL);
     cccc_value_t dump = cccc_core_dump_group(core, slot, self->arena);
@@ -682,6 +772,39 @@ void bench_as_actor(bench_t *self, const char *group_id, const char *actor_id)
                                     .pid = 43,
                                     .group_id = cccc_arena_str(self->arena, cccc_str(group_id)),
                                     .actor_id = cccc_arena_str(self->arena, cccc_str(actor_id))};
+}
+
+void bench_can_hold(bench_t *self)
+{
+    self->holds = true;
+}
+
+uint64_t bench_generation(bench_t *self, const char *group_id, const char *actor_id)
+{
+    const struct holder *holder = *holder_find(self, cccc_str(group_id), cccc_str(actor_id));
+    return holder ? holder->generation : 0;
+}
+
+void bench_as_holder(bench_t *self, const char *group_id, const char *actor_id)
+{
+    bench_as_actor(self, group_id, actor_id);
+    self->peer.standing = CCCC_PEER_HOLDER;
+    self->peer.generation = bench_generation(self, group_id, actor_id);
+}
+
+void bench_kill_holder(bench_t *self, const char *group_id, const char *actor_id)
+{
+    struct holder *holder = *holder_find(self, cccc_str(group_id), cccc_str(actor_id));
+    assert_non_null(holder);
+    holder->alive = false;
+    narrate(self, "holder of %s killed", actor_id);
+    cccc_core_holder_gone(self->core, moment(self), ledger_need(self, group_id)->slot, cccc_str(actor_id), holder->generation);
+    take_effects(self);
+}
+
+void bench_prompt(bench_t *self, const char *text)
+{
+    self->prompt = text;
 }
 
 void bench_as_unknown(bench_t *self)
@@ -884,6 +1007,8 @@ static bool reading_try(struct reading *reading, const struct ledger *ledger, co
 
 static bool read_after(struct reading *reading, const struct ledger *ledger, const struct cccc_read_query *query, uint64_t *checked)
 {
+    if (*checked > ledger->durable)
+        *checked = ledger->durable;
     for (uint64_t seq = query->seq + 1; seq <= ledger->durable; seq++) {
         if (!reading_try(reading, ledger, query, seq))
             return true;
@@ -922,6 +1047,38 @@ static bool read_seqs(struct reading *reading, const struct ledger *ledger, cons
         *checked = seq;
     }
     return false;
+}
+
+/* The events with that client id in the segments that begin with query->seqs; of bench_seal's there is one, from event 1. */
+static bool read_id(struct reading *reading, const struct ledger *ledger, const struct cccc_read_query *query, uint64_t *checked)
+{
+    for (uint64_t seq = 1; seq <= ledger->durable; seq++) {
+        cccc_arena_t *arena = cccc_arena_new(4096);
+        struct cccc_event event;
+        line_event(&ledger->lines[seq - 1], arena, &event);
+        cccc_str_t client_id = cccc_get_str(&event.data, "client_id");
+        bool hit = client_id.len > 0 && cccc_hash64_pair(event.by, client_id) == query->hash;
+        if (hit)
+            reading_add(reading, &ledger->lines[seq - 1], seq);
+        if (hit && query->behind && seq < ledger->durable)
+            reading_add(reading, &ledger->lines[seq], seq + 1);
+        cccc_arena_destroy(&arena);
+    }
+    *checked = ledger->durable;
+    return false;
+}
+
+void bench_seal(bench_t *self, const char *group_id, uint64_t through, struct cccc_id_filter *filter)
+{
+    cccc_core_sealed(self->core, ledger_need(self, group_id)->slot, &(struct cccc_sealed_ids){1, through, filter}, 1);
+}
+
+void bench_keep(bench_t *self, cccc_err_t err, const char *value)
+{
+    cccc_value_t v = value ? bench_json(self, "%s", value) : cccc_nil();
+    narrate(self, "kept");
+    cccc_core_store_done(self->core, moment(self), self->kept, err, err ? "the disk refused" : NULL, &v);
+    take_effects(self);
 }
 
 static void end_read(bench_t *self, struct job *job, const struct cccc_read_result *result)
@@ -976,6 +1133,7 @@ bool bench_finish_read(bench_t *self)
     uint64_t checked = query->seq;
     bool more = query->mode == CCCC_READ_AFTER    ? read_after(&reading, ledger, query, &checked)
                 : query->mode == CCCC_READ_BEFORE ? read_before(&reading, ledger, query, &checked)
+                : query->mode == CCCC_READ_ID     ? read_id(&reading, ledger, query, &checked)
                                                   : read_seqs(&reading, ledger, query, &checked);
     struct cccc_read_result result = {.events = reading.events.data,
                                       .events_len = reading.events.size,
@@ -1109,6 +1267,13 @@ static cccc_value_t run_scan(bench_t *self)
     return map.value;
 }
 
+static cccc_value_t text_value(cccc_arena_t *arena, const char *text)
+{
+    cccc_builder_t map = cccc_map_builder(arena, 1);
+    cccc_map_add(&map, "text", cccc_text(text));
+    return map.value;
+}
+
 static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_value_t *value)
 {
     struct ledger *ledger = ledger_find(self, store->group_id);
@@ -1137,6 +1302,15 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
     case CCCC_STORE_ACTIVE:
     case CCCC_STORE_CURSORS:
         self->stored[store->kind] = cccc_value_copy(self->arena, &store->document);
+        return CCCC_OK;
+    case CCCC_STORE_HOLDER_START:
+        return holder_start(self, store, value);
+    case CCCC_STORE_HOLDER_FORGET:
+        return holder_forget(self, store);
+    case CCCC_STORE_HOLDER_KILL:
+        return CCCC_OK;
+    case CCCC_STORE_PROMPT:
+        *value = text_value(self->arena, self->prompt);
         return CCCC_OK;
     default:
         return run_blob(self, store, value);

@@ -23,6 +23,10 @@ void bench_group(bench_t *self, const char *group_id, const char *alias, const c
 void bench_line(bench_t *self, const char *group_id, const char *event);
 /* Stop as by kill -9 and start again: what is durable, and the documents as last stored, are folded by a new core. */
 void bench_restart(bench_t *self);
+/* Its events up to `through` are sealed now, with that filter (taken; NULL: none is known). */
+void bench_seal(bench_t *self, const char *group_id, uint64_t through, struct cccc_id_filter *filter);
+/* The last KEEP has come to this (JSON, or NULL). */
+void bench_keep(bench_t *self, cccc_err_t err, const char *value);
 /* Fold the group again as offline or read-only (NULL: not). */
 void bench_reopen(bench_t *self, const char *group_id, const char *offline, const char *read_only);
 /* What the fold of the durable ledger gives in a core of its own, from nothing but the lines (`documents`: and the stored group.yaml). */
@@ -53,6 +57,16 @@ void bench_lose_folder(bench_t *self, const char *group_id);
 void bench_as_operator(bench_t *self);
 void bench_as_actor(bench_t *self, const char *group_id, const char *actor_id);
 void bench_as_unknown(bench_t *self);
+/* From now on there is a cccc-hold, so programs can be started. */
+void bench_can_hold(bench_t *self);
+/* The holder that was started last for the actor; a start that the core asked for is one as soon as the file work is finished. */
+void bench_as_holder(bench_t *self, const char *group_id, const char *actor_id);
+/* Its generation; 0: there is no record of one. */
+uint64_t bench_generation(bench_t *self, const char *group_id, const char *actor_id);
+/* It is killed: the core hears of it now, or when it is restarted. */
+void bench_kill_holder(bench_t *self, const char *group_id, const char *actor_id);
+/* What a group's own preamble says from now on. Borrowed. */
+void bench_prompt(bench_t *self, const char *text);
 /* Put a request to the core; effects are collected, nothing is carried out but replies, publications and log records. */
 void bench_request(bench_t *self, uint64_t conn, const char *op, const char *args_format, ...) __attribute__((format(printf, 4, 5)));
 void bench_request_value(bench_t *self, uint64_t conn, const char *op, cccc_value_t args);

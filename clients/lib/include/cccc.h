@@ -27,6 +27,7 @@ struct cccc_error {
     char message[1024]; /* what, why, what next */
     char outcome[16];   /* "not_stored", "unknown", or "" */
     int exit_status;    /* what the command line would exit with */
+    char cause[64];     /* where `code` stands for several things ("actor_add_failed"): the code of the one it was; else "" */
 };
 
 struct cccc_options {
@@ -46,6 +47,7 @@ const char *cccc_home(const cccc_t *self);
 
 /* ---- arguments: a map built member by member ---- */
 
+/* Empty; a request takes it. What no request took is freed by cccc_args_free, which nulls. Keys and texts are copied. */
 cccc_args_t *cccc_args_new(void);
 void cccc_args_free(cccc_args_t **self);
 void cccc_args_str(cccc_args_t *self, const char *key, const char *text); /* NULL text: nothing is added */
@@ -125,6 +127,7 @@ struct cccc_follow_stats {
     uint64_t restarts;                     /* times the daemon was found anew */
 };
 
+/* Begin to follow. `filter` is copied. The follower belongs to the client, whose thread it shares, and is closed before it. */
 int cccc_follow_open(cccc_t *self, const struct cccc_filter *filter, cccc_follow_t **out, struct cccc_error *err);
 /* The next item: 1 and *item, 0 after timeout_ms without one (-1: wait for ever), -1 on an error that ends the follower (the group was
  * deleted, ...). A daemon that is away is waited for. A signal handler that ran ends the waiting early: 0. */
@@ -140,6 +143,7 @@ void cccc_set_follow_hwm(cccc_t *self, int messages);
 
 /* Store a file of the group; path_out (512 bytes) gets state/blobs/... */
 int cccc_blob_put_file(cccc_t *self, const char *group_id, const char *file, char *path_out, struct cccc_error *err);
+/* Fetch it into `file`, which appears whole or not at all, with the mode of the one it replaces. A link is followed; a device or a pipe is written through. */
 int cccc_blob_get_file(cccc_t *self, const char *group_id, const char *path, const char *file, struct cccc_error *err);
 
 /* ---- reading values ---- */

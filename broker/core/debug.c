@@ -1,0 +1,94 @@
+/* debug.c - what the daemon shows to developers (reference 3.6), and only in developer mode.
+ *
+ * Thread: the core's. */
+#include "broker/core/change.h"
+#include "broker/core/runtime.h"
+
+static cccc_value_t daemon_value(call_t *call)
+{
+    const struct cccc_daemon_facts *facts = call->core->facts;
+    cccc_builder_t map = cccc_map_builder(call->arena, 4);
+    char ts[28];
+    core_ts(call->core, ts);
+    cccc_map_add(&map, "pid", cccc_int(facts ? facts->pid : 0));
+    cccc_map_add(&map, "version", cccc_text(call->gateway || !facts ? CCCC_IPC_VERSION : facts->version));
+    cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(call->arena, cccc_str(ts))));
+    return map.value;
+}
+
+static cccc_value_t actor_row(call_t *call, const struct cccc_actor *actor)
+{
+    cccc_builder_t row = cccc_map_builder(call->arena, 10);
+    const struct cccc_runtime *runtime = runtime_find(call->group, actor->id);
+    cccc_map_add(&row, "id", cccc_string(actor->id));
+    cccc_map_add(&row, "role", cccc_text(actor->foreman ? "foreman" : "peer"));
+    cccc_map_add(&row, "runtime", cccc_string(actor->runtime));
+    cccc_map_add(&row, "runner", cccc_string(actor->runner));
+    cccc_map_add(&row, "runner_effective", cccc_string(actor->runner));
+    cccc_map_add(&row, "enabled", cccc_bool(actor->enabled));
+    cccc_map_add(&row, "running", cccc_bool(runtime && runtime_lives(runtime)));
+    cccc_map_add(&row, "unread_count", cccc_uint(reader_unread(call->group, actor->id)));
+    return row.value;
+}
+
+static cccc_value_t delivery_row(cccc_arena_t *arena, const struct cccc_runtime *runtime, uint64_t pending)
+{
+    cccc_builder_t row = cccc_map_builder(arena, 4);
+    cccc_map_add(&row, "pending", cccc_uint(pending));
+    cccc_map_add(&row, "last_delivery_at", cccc_text(runtime->delivery.ts));
+    cccc_map_add(&row, "reason", cccc_text(runtime->delivery.reason));
+    return row.value;
+}
+
+static cccc_value_t delivery_value(call_t *call)
+{
+    cccc_builder_t delivery = cccc_map_builder(call->arena, 3), actors = cccc_map_builder(call->arena, 16);
+    uint64_t total = 0;
+    for (const struct cccc_runtime *runtime = call->group->runtimes; runtime; runtime = runtime->hh.next) {
+        uint64_t pending = runtime->queue[CCCC_LANE_CHAT].count + runtime->queue[CCCC_LANE_NOTIFY].count;
+        total += pending;
+        cccc_map_add(&actors, runtime->id, delivery_row(call->arena, runtime, pending));
+    }
+    cccc_map_add(&delivery, "group_id", cccc_text(call->group->id));
+    cccc_map_add(&delivery, "actors", actors.value);
+    cccc_map_add(&delivery, "pending_total", cccc_uint(total));
+    return delivery.value;
+}
+
+static void add_group(call_t *call, cccc_builder_t *result)
+{
+    static const char *const states[] = {[CCCC_GROUP_ACTIVE] = "active", [CCCC_GROUP_IDLE] = "idle", [CCCC_GROUP_PAUSED] = "paused"};
+    const struct cccc_config *config = &call->group->config;
+    cccc_builder_t group = cccc_map_builder(call->arena, 4), actors = cccc_array_builder(call->arena, config->actor_count);
+    cccc_map_add(&group, "group_id", cccc_text(call->group->id));
+    cccc_map_add(&group, "state", cccc_text(states[config->state]));
+    cccc_map_add(&group, "active_scope_key", cccc_string(config->active_scope_key));
+    cccc_map_add(&group, "title", cccc_string(config->title));
+    for (uint32_t i = 0; i < config->actor_count; i++)
+        cccc_array_add(&actors, actor_row(call, &config->actors[i]));
+    cccc_map_add(result, "group", group.value);
+    cccc_map_add(result, "actors", actors.value);
+    cccc_map_add(result, "delivery", delivery_value(call));
+    cccc_map_add(result, "as_of_seq", cccc_uint(call->group->head_seq));
+}
+
+void op_debug_snapshot(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    bool of_group = cccc_arg_given(args, CCCC_A_debug_snapshot_group_id);
+    struct cccc_errmsg why;
+    if (!observability_developer(call) || (of_group && !call_group(call, CCCC_A_debug_snapshot_group_id)) ||
+        !permit_by(call, call->group, cccc_arg_str(args, CCCC_A_debug_snapshot_by), "user"))
+        return;
+    if (of_group && !permit_action(call, CCCC_MAY_MANAGE_GROUP, CCCC_STR(""), &why)) {
+        call_fail(call, CCCC_E_PERMISSION_DENIED, "%s", why.text);
+        return;
+    }
+    cccc_builder_t result = cccc_map_builder(call->arena, 8);
+    cccc_map_add(&result, "developer_mode", cccc_bool(true));
+    cccc_map_add(&result, "observability", observability_effective(call->arena, call->core));
+    cccc_map_add(&result, "daemon", daemon_value(call));
+    if (of_group)
+        add_group(call, &result);
+    call_reply(call, &result.value);
+}
