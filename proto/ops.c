@@ -83,6 +83,7 @@ const char *cccc_arg_type_name(cccc_arg_type_t type)
         [CCCC_ARG_INT] = "an integer",
         [CCCC_ARG_STRS] = "a list of strings",
         [CCCC_ARG_MAP] = "a map",
+        [CCCC_ARG_ANY] = "a value",
         [CCCC_ARG_MAPS] = "a list of maps",
         [CCCC_ARG_BIN] = "bytes",
     };
@@ -221,6 +222,22 @@ static bool as_text(struct check *c, const cccc_value_t *v, cccc_str_t *text, co
     return true;
 }
 
+/* The value as text: NULL where that is refused, or where nothing is left of it, which counts as absent. */
+static const cccc_value_t *some_text(struct check *c, const cccc_value_t *v, cccc_str_t *text)
+{
+    const cccc_value_t *as;
+    if (!as_text(c, v, text, &as))
+        return refuse_type(c, v);
+    return text->len > 0 ? as : NULL;
+}
+
+/* The same of no more bytes than the argument may have. */
+static const cccc_value_t *some_short_text(struct check *c, const cccc_value_t *v, cccc_str_t *text)
+{
+    const cccc_value_t *as = some_text(c, v, text);
+    return !as || text->len <= c->arg->max ? as : refuse_size(c, text->len, "bytes");
+}
+
 static const cccc_value_t *check_str(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
@@ -253,24 +270,17 @@ static bool is_group_id(cccc_str_t s)
 static const cccc_value_t *check_group_id(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    const cccc_value_t *as;
-    if (!as_text(c, v, &s, &as))
-        return refuse_type(c, v);
-    if (s.len == 0)
-        return NULL;
-    return is_group_id(s) ? as : refuse_content(c, CCCC_E_INVALID_GROUP_ID, "g_ and 12 lower-case hex digits", s);
+    const cccc_value_t *as = some_text(c, v, &s);
+    return !as || is_group_id(s) ? as : refuse_content(c, CCCC_E_INVALID_GROUP_ID, "g_ and 12 lower-case hex digits", s);
 }
 
 static const cccc_value_t *check_priority(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    const cccc_value_t *as;
-    if (!as_text(c, v, &s, &as))
-        return refuse_type(c, v);
-    if (s.len == 0)
-        return NULL;
-    bool known = cccc_str_is(s, "normal") || cccc_str_is(s, "attention");
-    return known ? as : refuse_content(c, CCCC_E_INVALID_PRIORITY, "normal or attention", s);
+    const cccc_value_t *as = some_text(c, v, &s);
+    return !as || cccc_str_is(s, "normal") || cccc_str_is(s, "attention")
+               ? as
+               : refuse_content(c, CCCC_E_INVALID_PRIORITY, "normal or attention", s);
 }
 
 /* No path could be made of it, and nothing invisible is in it. */
@@ -289,14 +299,8 @@ static bool is_harmless_id(cccc_str_t s)
 static const cccc_value_t *check_actor_id(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    const cccc_value_t *as;
-    if (!as_text(c, v, &s, &as))
-        return refuse_type(c, v);
-    if (s.len == 0)
-        return NULL;
-    if (s.len > c->arg->max)
-        return refuse_size(c, s.len, "bytes");
-    return is_harmless_id(s)
+    const cccc_value_t *as = some_short_text(c, v, &s);
+    return !as || is_harmless_id(s)
                ? as
                : refuse_content(c, CCCC_E_INVALID_ACTOR_ID, "an actor id (no slash, no control character, no leading dot)", s);
 }
@@ -304,14 +308,8 @@ static const cccc_value_t *check_actor_id(struct check *c, const cccc_value_t *v
 static const cccc_value_t *check_event_id(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    const cccc_value_t *as;
-    if (!as_text(c, v, &s, &as))
-        return refuse_type(c, v);
-    if (s.len == 0)
-        return NULL;
-    if (s.len > c->arg->max)
-        return refuse_size(c, s.len, "bytes");
-    for (size_t i = 0; i < s.len; i++)
+    const cccc_value_t *as = some_short_text(c, v, &s);
+    for (size_t i = 0; as && i < s.len; i++)
         if (s.ptr[i] <= ' ' || s.ptr[i] > '~')
             return refuse_content(c, CCCC_E_INVALID_REQUEST, "an event id (printable ASCII without spaces)", s);
     return as;
@@ -425,6 +423,12 @@ static const cccc_value_t *check_maps(struct check *c, const cccc_value_t *v)
     return v;
 }
 
+static const cccc_value_t *check_any(struct check *c, const cccc_value_t *v)
+{
+    (void)c;
+    return v;
+}
+
 static int base64_digit(char ch)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -479,8 +483,8 @@ static const check_fn checks[] = {
     [CCCC_ARG_STR] = check_str,           [CCCC_ARG_TEXT] = check_text,         [CCCC_ARG_GROUP_ID] = check_group_id,
     [CCCC_ARG_ACTOR_ID] = check_actor_id, [CCCC_ARG_EVENT_ID] = check_event_id, [CCCC_ARG_PRIORITY] = check_priority,
     [CCCC_ARG_BOOL] = check_bool,         [CCCC_ARG_UINT] = check_number,       [CCCC_ARG_INT] = check_number,
-    [CCCC_ARG_STRS] = check_strs,         [CCCC_ARG_MAP] = check_map,           [CCCC_ARG_MAPS] = check_maps,
-    [CCCC_ARG_BIN] = check_bin,
+    [CCCC_ARG_STRS] = check_strs,         [CCCC_ARG_ANY] = check_any,           [CCCC_ARG_MAP] = check_map,
+    [CCCC_ARG_MAPS] = check_maps,         [CCCC_ARG_BIN] = check_bin,
 };
 
 /* ---- the whole map ---- */

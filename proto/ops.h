@@ -22,6 +22,7 @@ typedef enum cccc_arg_type {
     CCCC_ARG_STRS,     /* array of STR, blank items kept; one string counts as a list of one, a blank one as an empty list */
     CCCC_ARG_MAP,      /* map */
     CCCC_ARG_MAPS,     /* array of maps */
+    CCCC_ARG_ANY,      /* any value: the operation checks it */
     CCCC_ARG_BIN       /* bytes; base64 text on JSON transports */
 } cccc_arg_type_t;
 

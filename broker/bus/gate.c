@@ -61,8 +61,12 @@ cccc_err_t cccc_gate_open(struct cccc_gate *self, const char *path, int tcp_port
         return err;
     }
     self->ours = zsock_resolve(self->ours_sock);
-    struct cccc_gateway_options options = {
-        .local = &self->local, .tcp = &self->tcp, .pair = zsock_resolve(self->theirs_sock), .events = zsock_resolve(self->events_sock)};
+    struct cccc_gateway_options options = {.local = &self->local,
+                                           .tcp = &self->tcp,
+                                           .pair = zsock_resolve(self->theirs_sock),
+                                           .events = zsock_resolve(self->events_sock),
+                                           .to_loop = &self->to_loop,
+                                           .to_gateway = &self->to_gateway};
     self->gateway = cccc_gateway_start(&options);
     return CCCC_OK;
 }
@@ -70,6 +74,7 @@ cccc_err_t cccc_gate_open(struct cccc_gate *self, const char *path, int tcp_port
 static void tell(struct cccc_gate *self, uint64_t conn, enum cccc_gateway_what what, int flags)
 {
     struct cccc_gateway_envelope envelope = {.conn = conn, .what = what};
+    cccc_gateway_before_send(&self->to_gateway);
     int rc = zmq_send(self->ours, &envelope, sizeof envelope, ZMQ_DONTWAIT | flags);
     CCCC_ASSERT(rc >= 0, "zmq_send: %s", zmq_strerror(errno)); /* the pair has no high-water mark: requests are bounded */
 }
@@ -91,10 +96,10 @@ void cccc_gate_close(struct cccc_gate *self)
 
 void cccc_gate_forget_identities(struct cccc_gate *self)
 {
-    struct identity *one, *next;
-    HASH_ITER(hh, self->identities, one, next)
-    {
-        HASH_DELETE(hh, self->identities, one); /* NOLINT(clang-analyzer-core.NullDereference): it is in the table */
+    struct identity *one = self->identities;
+    HASH_CLEAR(hh, self->identities);
+    for (struct identity *next; one; one = next) {
+        next = one->hh.next;
         free(one);
     }
 }
@@ -137,6 +142,7 @@ static void place(struct cccc_bus *bus, const struct cccc_gateway_caller *caller
 static void take_request(struct cccc_bus *bus, const struct cccc_gateway_envelope *envelope, zmq_msg_t *body)
 {
     struct cccc_call_input input = {.conn = envelope->conn, .gateway = true};
+    cccc_gateway_after_receive(&bus->gate.to_loop);
     struct cccc_errmsg stranger;
     cccc_err_t err = cccc_identify_process(envelope->caller.uid, envelope->caller.gid, envelope->caller.pid, &input.peer, &stranger);
     if (err == CCCC_OK)

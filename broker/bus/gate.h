@@ -18,6 +18,7 @@ struct cccc_gate {
     void *ours;
     struct cccc_listener local, tcp;
     cccc_gateway_t *gateway;
+    cccc_gateway_order_t to_loop, to_gateway;
     struct identity *identities; /* by pid */
     atomic_size_t lent;          /* bytes of replies the gateway has not taken */
     uint64_t dropped;            /* connections, since the start, whose replies were too much */

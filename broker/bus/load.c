@@ -20,6 +20,7 @@ struct cccc_folding {
     cccc_slot_t slot;  /* in it */
     cccc_arena_t *arena;
     struct cccc_group_files files;
+    cccc_value_t context; /* the files under context/ */
     struct cccc_snapshot known; /* the state that was loaded instead of folded; seq 0: none was */
     uint64_t known_bytes;
     const char *unknown; /* why a saved state is of no use; NULL: there is none, or it is */
@@ -48,6 +49,7 @@ static void begin_fold(struct cccc_folding *self)
     cccc_core_destroy(&self->core);
     self->core = cccc_core_new();
     self->slot = cccc_core_fold_begin(self->core, cccc_str(self->group_id), &self->files.document, self->files.edited);
+    cccc_core_fold_context(self->core, self->slot, &self->context);
     if (self->files.refused)
         cccc_core_fold_rewrite(self->core, self->slot);
 }
@@ -197,6 +199,7 @@ void cccc_folding_run(struct cccc_folding *self)
 {
     self->arena = cccc_arena_new(4096);
     cccc_group_files_read(self->vfs, self->home, cccc_str(self->group_id), self->arena, &self->files);
+    self->context = cccc_context_read(self->vfs, self->home, cccc_str(self->group_id), self->arena);
     begin_fold(self);
     load_snapshot(self);
     self->read_only = begin_legacy(self);
@@ -295,6 +298,7 @@ cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m)
         if (cccc_as_str(&groups.via.array.ptr[i], &id))
             fold_group(bus, id);
     }
+    cccc_core_loaded(bus->core, cccc_bus_moment(bus));
     cccc_arena_destroy(&arena);
     return err;
 }

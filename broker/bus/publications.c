@@ -29,6 +29,7 @@ static void send_frame(struct cccc_bus *bus, zmq_msg_t *frame, int flags)
 
 void cccc_bus_send_publications(struct cccc_bus *bus)
 {
+    cccc_gateway_before_send(&bus->gate.to_gateway); /* its streams read what is sent here */
     struct cccc_outgoing *self = &bus->outgoing;
     for (unsigned i = 0; i < self->count; i++) {
         send_frame(bus, &self->frames[i].topic, ZMQ_SNDMORE);

@@ -5,6 +5,8 @@
  * Invariants: I9 (a cursor only moves forward), I11 (applying a ledger from its start gives the live state). Nothing here depends on
  * time, chance or what is pending.
  * Thread: the core's. */
+#include "broker/core/context.h"
+#include "broker/core/headless.h"
 #include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
 #include "broker/core/snapshot.h"
@@ -343,6 +345,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_RUNTIME_STARTED] = runtime_apply,
     [CCCC_KIND_RUNTIME_EXITED] = runtime_apply,
     [CCCC_KIND_RUNTIME_DELIVERY] = runtime_apply,
+    [CCCC_KIND_CONTEXT_SYNC] = context_apply,
     [CCCC_KIND_CHAT_MESSAGE] = apply_message,
     [CCCC_KIND_CHAT_READ] = apply_read,
     [CCCC_KIND_CHAT_ACK] = apply_ack,
@@ -397,6 +400,8 @@ void group_fini(struct cccc_group *group)
     runtimes_forget_ledger(group);
     relays_fini(group);
     legacy_fini(group);
+    context_fini(group);
+    headless_fini(group);
     gaps_fini(group);
     cccc_arena_destroy(&group->document_arena);
     cccc_arena_destroy(&group->config_arena);
@@ -559,7 +564,7 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
 cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena)
 {
     const struct cccc_group *group = self->groups[slot];
-    cccc_builder_t map = cccc_map_builder(arena, 10);
+    cccc_builder_t map = cccc_map_builder(arena, 12);
     cccc_map_add(&map, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(group->id))));
     cccc_map_add(&map, "head_seq", cccc_uint(group->head_seq));
     cccc_map_add(&map, "head_id", cccc_string(cccc_arena_str(arena, cccc_str(group->head_id))));
@@ -571,5 +576,6 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "expiring", expiries_dump(group, arena));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
     cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
+    cccc_map_add(&map, "context", group->context ? cccc_value_copy(arena, &group->context->state) : cccc_nil());
     return map.value;
 }

@@ -6,6 +6,7 @@
  * by being applied or by being answered as failed, never both.
  * Thread: the loop's. */
 #include "broker/core/call.h"
+#include "broker/core/context.h"
 #include "broker/core/runtime.h"
 #include "broker/mutant.h"
 #include "proto/prefetch.h"
@@ -286,7 +287,7 @@ call_t *core_call(struct cccc_core *core)
 /* Every input ends with what it made possible: programs to start or stop, and requests that waited. */
 void core_end_input(struct cccc_core *core)
 {
-    while (core->to_reconcile) {
+    while (core->to_reconcile && !core->loading) {
         core->to_reconcile = false;
         for (uint32_t i = 0; i < core->group_count; i++)
             if (core->groups[i]->reconcile)
@@ -529,6 +530,7 @@ void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, c
     if (refold)
         group->folding = true;
     core_fail_pending(self, group, err, outcome_unknown, message);
+    context_drop_ahead(group);
     if (group->head_seq == 0)
         group->created = false;
     if (refold && !group->deleted)
@@ -602,6 +604,7 @@ void core_group_drop(struct cccc_core *core, struct cccc_group *group)
 
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active)
 {
+    self->loading = true;
     registry_load(self, registry);
     active_load(self, active);
 }
@@ -700,14 +703,23 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     /* A document that is taken over by a group.edit brings its readers with that event. */
     if (offline || read_only || !config_is_unrecorded(group))
         readers_sync(group);
-    if (!offline && !read_only)
+    if (!offline && !read_only) {
         config_resume(self, group);
-    else
+        context_resume(self, group);
+    } else {
         legacy_fini(group);
+    }
     runtimes_sync(group);
     runtimes_boot(group);
     runtimes_changed(self, group);
     group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
+    core_end_input(self);
+}
+
+void cccc_core_loaded(cccc_core_t *self, const struct cccc_moment *now)
+{
+    core_begin_input(self, now);
+    self->loading = false;
     core_end_input(self);
 }
 

@@ -123,7 +123,7 @@ void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct c
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 
-/* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
+/* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). No program is started until cccc_core_loaded. */
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
 /* settings.yaml as read from disk (a map, or nil), before the first request. */
 void cccc_core_load_settings(cccc_core_t *self, const cccc_value_t *settings);
@@ -137,6 +137,8 @@ void cccc_core_load_deleted(cccc_core_t *self, cccc_str_t group_id);
 cccc_slot_t cccc_core_fold_begin(cccc_core_t *self, cccc_str_t group_id, const cccc_value_t *document, bool edited);
 /* Of a group as CCCC 0.4.0 left it (a document without ledger_seq): the map of its state/read_cursors.json, or nil. Between begin and the first event. */
 void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *cursors);
+/* Its files under context/ (cccc_context_read). Between begin and the first event. */
+void cccc_core_fold_context(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *files);
 /* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 /* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there. Before fold_end. False: it is about nothing new, as
@@ -159,6 +161,8 @@ cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from);
 /* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash
  * interrupted (second step of send_cross_group, group.yaml older than the ledger). */
 void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only);
+/* Every group of the home has been folded, so every holder that lives is known: from now on programs are started. */
+void cccc_core_loaded(cccc_core_t *self, const struct cccc_moment *now);
 
 /* ---- effects ---- */
 
@@ -210,7 +214,9 @@ enum cccc_store_kind {
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
     CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
-    CCCC_STORE_SETTINGS,      /* settings.yaml <- document; the executor's log level <- total (as syslog) */
+    CCCC_STORE_CONTEXT,       /* files under context/ <- document {context, tasks?, presence?} */
+    CCCC_STORE_LOG_TAIL, /* yields {path, lines} of daemon/ccccd.log, the last `total`; with a document {clear: true} it is emptied instead */
+    CCCC_STORE_SETTINGS, /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */
 };

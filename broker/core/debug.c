@@ -72,23 +72,87 @@ static void add_group(call_t *call, cccc_builder_t *result)
     cccc_map_add(result, "as_of_seq", cccc_uint(call->group->head_seq));
 }
 
-void op_debug_snapshot(call_t *call)
+/* Developer mode, the group if one is named, and that the user or the foreman asks. False: the call was failed. */
+static bool permitted(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg_slot by)
 {
     const struct cccc_args *args = &call->request.args;
-    bool of_group = cccc_arg_given(args, CCCC_A_debug_snapshot_group_id);
     struct cccc_errmsg why;
-    if (!observability_developer(call) || (of_group && !call_group(call, CCCC_A_debug_snapshot_group_id)) ||
-        !permit_by(call, call->group, cccc_arg_str(args, CCCC_A_debug_snapshot_by), "user"))
+    if (!observability_developer(call) || (cccc_arg_given(args, group_id) && !call_group(call, group_id)) ||
+        !permit_by(call, call->group, cccc_arg_str(args, by), "user"))
+        return false;
+    if (!call->group || permit_action(call, CCCC_MAY_MANAGE_GROUP, CCCC_STR(""), &why))
+        return true;
+    call_fail(call, CCCC_E_PERMISSION_DENIED, "%s", why.text);
+    return false;
+}
+
+void op_debug_snapshot(call_t *call)
+{
+    if (!permitted(call, CCCC_A_debug_snapshot_group_id, CCCC_A_debug_snapshot_by))
         return;
-    if (of_group && !permit_action(call, CCCC_MAY_MANAGE_GROUP, CCCC_STR(""), &why)) {
-        call_fail(call, CCCC_E_PERMISSION_DENIED, "%s", why.text);
-        return;
-    }
     cccc_builder_t result = cccc_map_builder(call->arena, 8);
     cccc_map_add(&result, "developer_mode", cccc_bool(true));
     cccc_map_add(&result, "observability", observability_effective(call->arena, call->core));
     cccc_map_add(&result, "daemon", daemon_value(call));
-    if (of_group)
+    if (call->group)
         add_group(call, &result);
     call_reply(call, &result.value);
+}
+
+/* ---- logs ---- */
+
+enum { LINES_DEFAULT = 200, LINES_MAX = 2000 };
+
+static void log_answer(call_t *call)
+{
+    cccc_builder_t result = cccc_map_builder(call->arena, 6);
+    const cccc_value_t *path = cccc_get(call->stored.value, "path"), *lines = cccc_get(call->stored.value, "lines");
+    if (call->stored.err != CCCC_OK) {
+        call_fail(call, call->stored.err, "the log could not be used: %s", call->stored.message);
+        return;
+    }
+    cccc_map_add(&result, "component", cccc_text("daemon"));
+    cccc_map_add(&result, "group_id", cccc_text(call->group ? call->group->id : ""));
+    cccc_map_add(&result, "path", path ? cccc_value_copy(call->arena, path) : cccc_text(""));
+    if (call->request.op == CCCC_OP_debug_tail_logs)
+        cccc_map_add(&result, "lines", lines ? cccc_value_copy(call->arena, lines) : cccc_array_builder(call->arena, 0).value);
+    else
+        cccc_map_add(&result, "cleared", cccc_bool(true));
+    call_reply(call, &result.value);
+}
+
+/* There is one log; 0.4.0's others are of programs that are not ours. False: the call was failed. */
+static bool is_log(call_t *call, cccc_str_t component)
+{
+    cccc_builder_t details = cccc_map_builder(call->arena, 1);
+    if (cccc_str_is(component, "daemon") || cccc_str_is(component, "ccccd"))
+        return true;
+    cccc_map_add(&details, "component", cccc_string(component));
+    call_fail_details(call, CCCC_E_INVALID_COMPONENT, details.value, "there is no log of \"%.*s\" here; use daemon",
+                      CCCC_STR_FMT(cccc_str_cut(component, 32)));
+    return false;
+}
+
+void op_debug_tail_logs(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    if (!permitted(call, CCCC_A_debug_tail_logs_group_id, CCCC_A_debug_tail_logs_by) ||
+        !is_log(call, cccc_arg_str(args, CCCC_A_debug_tail_logs_component)))
+        return;
+    int64_t lines = cccc_arg_int(args, CCCC_A_debug_tail_logs_lines, LINES_DEFAULT);
+    struct cccc_store store = {.kind = CCCC_STORE_LOG_TAIL, .arena = cccc_arena_new(256), .document = cccc_nil()};
+    store.total = lines <= 0 ? LINES_DEFAULT : lines < LINES_MAX ? (uint64_t)lines : LINES_MAX;
+    call_store(call, &store, log_answer);
+}
+
+void op_debug_clear_logs(call_t *call)
+{
+    if (!permitted(call, CCCC_A_debug_clear_logs_group_id, CCCC_A_debug_clear_logs_by) ||
+        !is_log(call, cccc_arg_str(&call->request.args, CCCC_A_debug_clear_logs_component)))
+        return;
+    struct cccc_store store = {.kind = CCCC_STORE_LOG_TAIL, .arena = cccc_arena_new(256)};
+    cccc_builder_t document = cccc_map_builder(store.arena, 1);
+    cccc_map_add(&document, "clear", cccc_bool(true));
+    store.document = document.value;
+    call_store(call, &store, log_answer);
 }

@@ -14,17 +14,32 @@ static uint64_t gap_end(const struct cccc_gap *gap)
     return gap->to_seq ? gap->to_seq : UINT64_MAX;
 }
 
+/* Opening a ledger tells of gaps that a saved state knows already, and of damage to events that were whole when it was saved. */
+static bool is_known(const struct cccc_group *group, const struct cccc_gap *gap)
+{
+    for (uint32_t i = 0; i < group->gap_count; i++)
+        if (group->gaps[i].from_seq <= gap->from_seq && gap_end(gap) <= gap_end(&group->gaps[i]))
+            return true;
+    return false;
+}
+
 void gaps_add(struct cccc_group *group, const struct cccc_gap *gap)
 {
+    if (is_known(group, gap))
+        return;
     if (group->gap_count == CCCC_GROUP_GAPS_MAX) {
         struct cccc_gap *last = &group->gaps[group->gap_count - 1];
-        last->to_seq = gap->to_seq;
+        if (gap_end(gap) > gap_end(last))
+            last->to_seq = gap->to_seq;
         last->reason = in_parts;
         return;
     }
     group->gaps = realloc(group->gaps, (group->gap_count + 1) * sizeof *group->gaps);
     CCCC_ASSERT(group->gaps, "(out of memory)");
-    group->gaps[group->gap_count++] = *gap;
+    uint32_t at = group->gap_count++;
+    for (; at > 0 && group->gaps[at - 1].from_seq > gap->from_seq; at--)
+        group->gaps[at] = group->gaps[at - 1];
+    group->gaps[at] = *gap;
 }
 
 void gaps_fini(struct cccc_group *group)

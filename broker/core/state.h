@@ -144,6 +144,9 @@ struct cccc_group {
     int64_t resumed_us, resumed_mono_us; /* when it was last started, or became active again; as in struct cccc_reminders */
     struct cccc_dedupe *foreign_ids;     /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_runtime *runtimes;       /* of every actor; runtime.c */
+    struct cccc_context *context;        /* what it works on; NULL: nothing yet; context_state.c */
+    struct cccc_context *context_ahead;  /* the same with what is decided and not durable; NULL: nothing is */
+    struct cccc_headless *headless;      /* uthash by actor id; headless.c */
     struct cccc_relay *relays;           /* cross-group sends whose second step is not recorded yet; cross.c */
     struct cccc_gap *gaps;               /* what the fold could not read, by seq; gaps.c */
     uint32_t gap_count;
@@ -196,6 +199,7 @@ struct cccc_core {
     bool stopping;
     uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
+    bool loading;                           /* groups are still to come, and with them holders that live */
     uint64_t pending_count, pending_bytes;  /* of all groups */
     uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */
     bool events_followed, inboxes_followed; /* cccc_core_followed */

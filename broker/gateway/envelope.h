@@ -5,6 +5,7 @@
  * Thread: none. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +31,20 @@ struct cccc_gateway_envelope {
     enum cccc_gateway_what what;
     struct cccc_gateway_caller caller;
 };
+
+/* libzmq orders what one thread did before it sent and the other does after it received; this says so to whoever cannot see into libzmq (the thread
+ * sanitizer). One for each direction. */
+typedef atomic_uint cccc_gateway_order_t;
+
+static inline void cccc_gateway_before_send(cccc_gateway_order_t *order)
+{
+    atomic_fetch_add_explicit(order, 1, memory_order_release);
+}
+
+static inline void cccc_gateway_after_receive(cccc_gateway_order_t *order)
+{
+    (void)atomic_load_explicit(order, memory_order_acquire);
+}
 
 static inline bool cccc_gateway_owns(uint64_t conn)
 {

@@ -52,6 +52,7 @@ void gateway_unwatch(struct cccc_gateway *self, struct watch *watch)
 static void send_envelope(struct cccc_gateway *self, const struct connection *c, enum cccc_gateway_what what, int flags)
 {
     struct cccc_gateway_envelope envelope = {.conn = c->id, .what = what, .caller = c->caller};
+    cccc_gateway_before_send(self->options.to_loop);
     int rc = zmq_send(self->options.pair, &envelope, sizeof envelope, ZMQ_DONTWAIT | flags);
     CCCC_ASSERT(rc >= 0, "zmq_send: %s", zmq_strerror(errno)); /* the pair has no high-water mark: GATEWAY_REQUESTS_MAX bounds it */
 }
@@ -104,6 +105,7 @@ static int take_messages(struct cccc_gateway *self)
         zmq_msg_init(&body);
         if (envelope.what == CCCC_GATEWAY_REPLY)
             zmq_msg_recv(&body, self->options.pair, ZMQ_DONTWAIT);
+        cccc_gateway_after_receive(self->options.to_gateway);
         take_message(self, &envelope, &body);
         zmq_msg_close(&body);
     }

@@ -16,6 +16,7 @@ struct cccc_gateway_options {
     struct cccc_listener *tcp;   /* NULL or fd -1: none */
     void *pair;                  /* PAIR, connected to the loop's; the thread's own until the end */
     void *events;                /* SUB, connected to the XPUB; the same */
+    cccc_gateway_order_t *to_loop, *to_gateway;
 };
 
 struct cccc_gateway_counters {

@@ -349,8 +349,10 @@ bool streams_take_events(struct cccc_gateway *gateway)
     zmq_msg_init(&topic);
     zmq_msg_init(&body);
     for (int i = 0; i < EVENTS_PER_ROUND && zmq_msg_recv(&topic, gateway->options.events, ZMQ_DONTWAIT) >= 0; i++, any = true)
-        if (zmq_msg_recv(&body, gateway->options.events, ZMQ_DONTWAIT) >= 0)
+        if (zmq_msg_recv(&body, gateway->options.events, ZMQ_DONTWAIT) >= 0) {
+            cccc_gateway_after_receive(gateway->options.to_gateway);
             take_publication(gateway, &topic, &body);
+        }
     zmq_msg_close(&topic);
     zmq_msg_close(&body);
     return any;

@@ -61,6 +61,8 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call);
 cccc_err_t cccc_store_prompt(const struct cccc_store_call *call);
+cccc_err_t cccc_store_context(const struct cccc_store_call *call);
+cccc_err_t cccc_store_log_tail(const struct cccc_store_call *call);
 cccc_err_t cccc_store_settings(const struct cccc_store_call *call);
 cccc_err_t cccc_store_secrets(const struct cccc_store_call *call);
 

@@ -47,6 +47,8 @@ void cccc_descriptor_remove(const struct cccc_vfs *vfs, const struct cccc_home *
 /* YAML text <-> value, block style, insertion order. CCCC_E_BAD_YAML says what and where (line, column). */
 cccc_err_t cccc_yaml_read(const char *text, size_t len, cccc_arena_t *arena, cccc_value_t *out, struct cccc_errmsg *m);
 void cccc_yaml_write(const cccc_value_t *v, cccc_buf_t *out);
+/* A group's files under context/: {context?, tasks? {id: document}, presence?}, each as found. context.c */
+cccc_value_t cccc_context_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena);
 /* settings.yaml of the home; nil when there is none, or none that can be read: *m then says so. settings.c */
 cccc_value_t cccc_settings_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena, struct cccc_errmsg *m);
 /* The line, from 1, on which the value stands that `path` leads to in a text that cccc_yaml_read takes. 0: it is not there. */

@@ -546,7 +546,7 @@ static const struct {
     {40, ask_send},        {10, ask_again},   {8, ask_reply},  {5, ask_batch},     {7, ask_cross},        {9, ask_mark_read},
     {3, ask_mark_all},     {7, ask_inbox},    {6, ask_ledger}, {4, ask_actor_add}, {2, ask_actor_update}, {1, ask_actor_remove},
     {2, ask_group_update}, {1, ask_settings}, {2, ask_state},  {1, ask_attach},    {1, ask_start_stop},   {3, ask_session},
-    {1, ask_create},       {1, ask_delete},   {1, ask_active}, {2, ask_show},   {2, ask_housekeeping},
+    {1, ask_create},       {1, ask_delete},   {1, ask_active}, {2, ask_show},      {2, ask_housekeeping},
 };
 
 void clients_ask(clients_t *self)

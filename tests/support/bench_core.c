@@ -396,6 +396,9 @@ static const char *const store_words[] = {
     [CCCC_STORE_HOLDER_FORGET] = "holder_forget",
     [CCCC_STORE_HOLDER_KILL] = "holder_kill",
     [CCCC_STORE_PROMPT] = "prompt",
+    [CCCC_STORE_CONTEXT] = "context",
+    [CCCC_STORE_LOG_TAIL] = "log_tail",
+    [CCCC_STORE_SETTINGS] = "settings",
     [CCCC_STORE_SECRETS] = "secrets",
 };
 
@@ -658,6 +661,8 @@ void bench_restart(bench_t *self)
         if (!ledger->trashed && (ledger->count > 0 || !cccc_is_nil(&ledger->document)))
             fold_ledger(self, ledger);
     }
+    cccc_core_loaded(self->core, moment(self));
+    take_effects(self);
 }
 
 cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents)
@@ -725,6 +730,7 @@ void bench_home(bench_t *self, const char *registry, const char *active)
     self->stored[CCCC_STORE_REGISTRY] = registry ? bench_json(self, "%s", registry) : cccc_nil();
     self->stored[CCCC_STORE_ACTIVE] = active ? bench_json(self, "%s", active) : cccc_nil();
     cccc_core_load_home(self->core, &self->stored[CCCC_STORE_REGISTRY], &self->stored[CCCC_STORE_ACTIVE]);
+    cccc_core_loaded(self->core, moment(self));
 }
 
 cccc_value_t bench_stored(bench_t *self, enum cccc_store_kind kind)
@@ -1301,6 +1307,8 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
     case CCCC_STORE_REGISTRY:
     case CCCC_STORE_ACTIVE:
     case CCCC_STORE_CURSORS:
+    case CCCC_STORE_CONTEXT:
+    case CCCC_STORE_SETTINGS:
         self->stored[store->kind] = cccc_value_copy(self->arena, &store->document);
         return CCCC_OK;
     case CCCC_STORE_HOLDER_START:
