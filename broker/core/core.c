@@ -287,7 +287,7 @@ call_t *core_call(struct cccc_core *core)
 /* Every input ends with what it made possible: programs to start or stop, and requests that waited. */
 void core_end_input(struct cccc_core *core)
 {
-    while (core->to_reconcile) {
+    while (core->to_reconcile && !core->loading) {
         core->to_reconcile = false;
         for (uint32_t i = 0; i < core->group_count; i++)
             if (core->groups[i]->reconcile)
@@ -604,6 +604,7 @@ void core_group_drop(struct cccc_core *core, struct cccc_group *group)
 
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active)
 {
+    self->loading = true;
     registry_load(self, registry);
     active_load(self, active);
 }
@@ -712,6 +713,13 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     runtimes_boot(group);
     runtimes_changed(self, group);
     group->cursors_dirty = false; /* the export is as old as the last stop or kill; the next move of a cursor renews it */
+    core_end_input(self);
+}
+
+void cccc_core_loaded(cccc_core_t *self, const struct cccc_moment *now)
+{
+    core_begin_input(self, now);
+    self->loading = false;
     core_end_input(self);
 }
 

@@ -7,6 +7,7 @@
 
 #include "broker/core/change.h"
 #include "broker/core/snapshot.h"
+#include "broker/mutant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,8 @@ void runtime_reset(struct cccc_group *group, cccc_str_t id)
     struct cccc_runtime *runtime = runtime_entry(group, id);
     if (!runtime)
         return;
-    forget_ledger(runtime);
+    if (!CCCC_MUTANT_IS(QUEUE_INHERITED) || !runtime_lives(runtime))
+        forget_ledger(runtime);
     runtime->orphan = runtime_lives(runtime);
 }
 

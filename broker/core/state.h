@@ -179,6 +179,7 @@ struct cccc_core {
     bool stopping;
     uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
+    bool loading;                           /* groups are still to come, and with them holders that live */
     uint64_t pending_count, pending_bytes;  /* of all groups */
     uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */
     bool events_followed, inboxes_followed; /* cccc_core_followed */
