@@ -163,16 +163,23 @@ static enum cccc_message_step find_sealed_repeat(call_t *call, struct cccc_messa
     return CCCC_MESSAGE_PARKED;
 }
 
+void message_expect(struct cccc_message *m)
+{
+    if (m->client_id.len == 0)
+        return;
+    m->client_hash = dedupe_hash(m->by, m->client_id);
+    dedupe_prepare(m->group->dedupe, m->client_hash);
+}
+
 /* Look for the client_id among what is decided. A candidate that is durable has to be read to be sure. */
 static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, call_next_fn next)
 {
     if (m->client_id.len == 0)
         return CCCC_MESSAGE_READY;
-    if (m->client_hash == 0) {
-        m->client_hash = dedupe_hash(m->by, m->client_id);
-        dedupe_prepare(m->group->dedupe, m->client_hash);
+    if (m->client_hash == 0)
+        message_expect(m);
+    if (m->digest[0] == '\0')
         digest_make(call, m);
-    }
     uint64_t seqs[REPEAT_CANDIDATES_MAX];
     uint32_t count = dedupe_find(m->group->dedupe, m->client_hash, seqs, REPEAT_CANDIDATES_MAX), to_read = 0;
     uint64_t *rising = NULL, through = m->repeats_read_through;
@@ -517,6 +524,13 @@ static void take_result(call_t *call, struct cccc_message *m)
     m->awaits = CCCC_AWAITS_NOTHING;
     if (awaited != CCCC_AWAITS_NOTHING)
         takers[awaited](call, m);
+}
+
+bool message_is_repeat(call_t *call, struct cccc_message *m)
+{
+    enum cccc_message_step step = find_repeat(call, m, NULL);
+    CCCC_ASSERT(step != CCCC_MESSAGE_PARKED, "client_id %.*s was looked up in this input", CCCC_STR_FMT(m->client_id));
+    return step == CCCC_MESSAGE_ENDED;
 }
 
 enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, call_next_fn next)

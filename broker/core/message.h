@@ -160,6 +160,10 @@ enum cccc_message_step {
 /* Check everything, and look up what has to be read first. To be called again after each park, and again when time has passed: nothing checked
  * before counts then. */
 enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, call_next_fn next);
+/* The message will be prepared soon: ask for the memory its client_id is looked up in. */
+void message_expect(struct cccc_message *m);
+/* A message that was prepared in this input and READY: has it become a repeat of one decided meanwhile? Then duplicate or refusal is set. */
+bool message_is_repeat(call_t *call, struct cccc_message *m);
 /* Decide the event (and the wake, and the acknowledgement). False: refusal is set, nothing was decided. `next` as in call_append. */
 bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next);
 void message_refuse(call_t *call, struct cccc_message *m, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 4, 5)));

@@ -198,9 +198,7 @@ static void batch_decide(call_t *call)
     struct batch *batch = call->state;
     for (uint32_t i = 0; i < batch->count; i++) {
         struct cccc_message *m = batch->messages[i];
-        enum cccc_message_step step = message_prepare(call, m, NULL);
-        CCCC_ASSERT(step != CCCC_MESSAGE_PARKED, "(item %u was looked up in this input)", i);
-        if (step == CCCC_MESSAGE_READY)
+        if (!m->refusal && !m->duplicate && !message_is_repeat(call, m))
             message_decide(call, m, batch_answer);
         else if (m->duplicate && m->pending)
             call_wait(call, m->pending, batch_answer);
@@ -250,6 +248,7 @@ static struct cccc_message *batch_item(call_t *call, const cccc_value_t *item)
             message_refuse(call, m, CCCC_E_INVALID_REQUEST, "`by` is given once, for the whole batch");
         else if (!is_of_group(call, item))
             message_refuse(call, m, CCCC_E_INVALID_REQUEST, "`group_id` is given once, for the whole batch");
+        message_expect(m);
         return m;
     }
     struct cccc_message *m = message_new(call, "send");
