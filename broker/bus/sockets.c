@@ -8,7 +8,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-enum { HANDSHAKE_MS = 3000, BACKLOG = 1024, ROUTER_LINGER_MS = 1000, SUBSCRIPTION_FRAME_BYTES_MAX = 64 * 1024, SOCKETS_MAX = 128 };
+enum { HANDSHAKE_MS = 3000, BACKLOG = 1024, ROUTER_LINGER_MS = 400, SUBSCRIPTION_FRAME_BYTES_MAX = 64 * 1024, SOCKETS_MAX = 128 };
 
 void cccc_zmq_start(void)
 {

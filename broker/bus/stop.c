@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DRAIN_US = 600000, MARK_US = 800000, ALARM_S = 2 };
+/* Together with what the gateway (FINISH_US) and the sockets (ROUTER_LINGER_MS) wait at most, 1.7 seconds: the rest is for closing files. */
+enum { DRAIN_US = 500000, MARK_US = 500000, ALARM_S = 2 };
 
 static void give_up(int signal_number)
 {

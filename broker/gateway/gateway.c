@@ -297,7 +297,8 @@ static bool has_output(const struct cccc_gateway *self)
 
 static void serve(struct cccc_gateway *self)
 {
-    for (bool more = false; !self->finishing;) {
+    /* Behind no look yet, the first turn does not sleep: what comes before somebody has looked for it is announced to nobody. */
+    for (bool more = true; !self->finishing;) {
         one_turn(self, more ? 0 : LOOK_US / 1000);
         more = exchange(self);
         bury(self);

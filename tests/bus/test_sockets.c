@@ -26,7 +26,7 @@ static void options_are_those_of_a_broker(void **state)
     assert_int_equal(option(bus.sockets.router, ZMQ_RCVHWM), CCCC_ROUTER_RECEIVE_HWM);
     assert_int_equal(option(bus.sockets.router, ZMQ_SNDHWM), CCCC_ROUTER_SEND_HWM);
     assert_int_equal(option(bus.sockets.router, ZMQ_SNDTIMEO), 0);
-    assert_int_equal(option(bus.sockets.router, ZMQ_LINGER), 1000);
+    assert_int_equal(option(bus.sockets.router, ZMQ_LINGER), 400);
     assert_int_equal(option(bus.sockets.router, ZMQ_HANDSHAKE_IVL), 3000);
     assert_int_equal(option(bus.sockets.router, ZMQ_BACKLOG), 1024);
     assert_int_equal(option(bus.sockets.xpub, ZMQ_SNDHWM), CCCC_XPUB_SEND_HWM);
