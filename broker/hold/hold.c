@@ -19,8 +19,9 @@ enum {
     TURN_MAX = 1000,
     WINDOW = 100
 };
-/* Reading is bounded, so a program that prints without end waits for its terminal instead of taking a core of ours: 4 MiB a second. */
-enum { READ_BYTES = 64 * 1024, WINDOW_BYTES = 400 * 1024, KEYS_BYTES_MAX = 1024 * 1024 };
+/* Reading is bounded, so a program that prints without end waits for its terminal instead of taking a core of ours: in each window so many bytes, and so much
+ * processor time, since three bytes that scroll the mirror can cost as much as a screenful. What is read at once is over them at most once. */
+enum { READ_BYTES = 64 * 1024, WINDOW_BYTES = 400 * 1024, WINDOW_CPU_US = 30000, KEYS_BYTES_MAX = 1024 * 1024 };
 enum { FD_SIGNALS, FD_AGENT, FD_TERMINAL, FD_COUNT = FD_TERMINAL + 1 + CCCC_TERMINAL_CLIENTS_MAX };
 
 static int64_t monotonic_ms(void)
@@ -28,6 +29,14 @@ static int64_t monotonic_ms(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Processor time of this thread. */
+static int64_t used_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 bool hold_agent_is_gone(const struct hold *self)
@@ -69,8 +78,9 @@ static bool may_read(struct hold *self)
     if (self->now_ms - self->read_window_ms >= WINDOW) {
         self->read_window_ms = self->now_ms;
         self->read_in_window = 0;
+        self->read_window_cpu_us = used_us();
     }
-    return self->read_in_window < WINDOW_BYTES;
+    return self->read_in_window < WINDOW_BYTES && used_us() - self->read_window_cpu_us < WINDOW_CPU_US;
 }
 
 static void note_readiness(struct hold *self)

@@ -53,6 +53,7 @@ struct hold {
 
     int64_t read_window_ms; /* reading is bounded per window */
     size_t read_in_window;
+    int64_t read_window_cpu_us; /* what the thread had used when it began */
 
     bool stopping;          /* the agent is to end */
     bool stop_asked;        /* ... because somebody wanted it */
