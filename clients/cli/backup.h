@@ -50,6 +50,8 @@ void backup_progress_end(struct backup_progress *self);
 
 /* Copy at most `bytes` of from_root/path to to_root/path, making folders (0700) and the file (0600), and sync it. 0 or -errno. */
 int backup_copy_file(const char *from_root, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress);
+/* The same of a file that is open: what was opened, whatever has that name by now. */
+int backup_copy_open(int from, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress);
 /* BLAKE2b-256 of a file in hex, and its size. 0 or -errno. */
 int backup_sum_file(const char *root, const char *path, char out[BACKUP_SUM_HEX + 1], uint64_t *bytes, struct backup_progress *progress);
 /* Sync every directory of `files` below `root`, and root. 0 or -errno. */

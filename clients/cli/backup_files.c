@@ -231,19 +231,28 @@ static int copy_bytes(int from, int to, uint64_t bytes, struct backup_progress *
     return rc < 0 ? rc : cccc_vfs_posix.sync(NULL, to);
 }
 
-int backup_copy_file(const char *from_root, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress)
+int backup_copy_open(int from, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress)
 {
-    char from_path[PATH_ROOM], to_path[PATH_ROOM];
-    if (!join(from_path, from_root, path) || !join(to_path, to_root, path))
+    char to_path[PATH_ROOM];
+    if (!join(to_path, to_root, path))
         return -ENAMETOOLONG;
-    int from = cccc_vfs_posix.open(NULL, from_path, CCCC_O_READ);
-    if (from < 0)
-        return from;
     int rc = make_parent(to_path);
     int to = rc < 0 ? rc : cccc_vfs_posix.open(NULL, to_path, CCCC_O_WRITE | CCCC_O_APPEND | CCCC_O_CREATE | CCCC_O_TRUNC);
     rc = to < 0 ? to : copy_bytes(from, to, bytes, progress);
     if (to >= 0)
         cccc_vfs_posix.close(NULL, to);
+    return rc;
+}
+
+int backup_copy_file(const char *from_root, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress)
+{
+    char from_path[PATH_ROOM];
+    if (!join(from_path, from_root, path))
+        return -ENAMETOOLONG;
+    int from = cccc_vfs_posix.open(NULL, from_path, CCCC_O_READ);
+    if (from < 0)
+        return from;
+    int rc = backup_copy_open(from, to_root, path, bytes, progress);
     cccc_vfs_posix.close(NULL, from);
     return rc;
 }

@@ -8,8 +8,10 @@
  *      group.sum has to fit group.yaml: both are copied again until group.sum was the same before and after.
  *   3. A blob is durable before the event that names it, and nothing removes blobs. So they are copied after the ledger: each that an event of the
  *      copy names was there by then.
- *   4. Sealed segments and their manifest come after ledger.jsonl. A seal that has not replaced that file yet leaves all its lines in it, and the copy's lines
- *      count for more than segments that have them too; if it was replaced or got shorter meanwhile, the group is copied anew.
+ *   4. Sealed segments and their manifest come after ledger.jsonl was opened. Those with lines below its first one were durable before that file was made. A
+ *      seal that replaces it later takes nothing from the open one, which is copied; segments that begin at or behind its first line do not count
+ *      (FORMAT.md), whether they are in the copy or only named by the manifest. So seals may go on all the time. A file that was replaced
+ *      between the look and the opening is looked at anew, as opened; only one that was cut meanwhile is copied again.
  * All ledgers are looked at in one go, so groups differ by an instant, not by the time it takes to copy; of a message between groups it is still possible
  * that the copy has only one side.
  * The folder gets its name once all of it is synced: a folder without ".partial" is a whole backup. Thread: the program's one. */
@@ -31,7 +33,7 @@ enum { CONFIG_TRIES = 20, GROUP_TRIES = 5, NAMES_MAX = 100 };
 struct pin {
     const char *group;
     bool there;
-    uint64_t inode, bytes;
+    uint64_t inode, birth_ns, bytes; /* an inode's number is given to the next file soon */
 };
 
 struct making {
@@ -99,19 +101,44 @@ static int copy_stage(struct making *self, const struct backup_files *files, enu
     return rc;
 }
 
+static const char *ledger_path(struct making *self, const struct pin *pin)
+{
+    return cli_printf(self->cli, "%s/groups/%s/ledger.jsonl", self->cli->home.root, pin->group);
+}
+
+static void note_pin(struct pin *pin, bool there, const struct cccc_stat *st)
+{
+    pin->there = there;
+    pin->inode = there ? st->inode : 0;
+    pin->birth_ns = there ? st->birth_ns : 0;
+    pin->bytes = there ? st->size : 0;
+}
+
 static void look_at(struct making *self, struct pin *pin)
 {
     struct cccc_stat st;
-    pin->there = cccc_vfs_posix.stat(NULL, cli_printf(self->cli, "%s/groups/%s/ledger.jsonl", self->cli->home.root, pin->group), &st) == 0;
-    pin->inode = pin->there ? st.inode : 0;
-    pin->bytes = pin->there ? st.size : 0;
+    int rc = cccc_vfs_posix.stat(NULL, ledger_path(self, pin), &st);
+    note_pin(pin, rc == 0, &st);
 }
 
-static int copy_ledger(struct making *self, const struct pin *pin)
+/* True when what is open is what was looked at, and no shorter. -ENOENT is no ledger. */
+static bool is_as_pinned(const struct pin *pin, int ledger)
+{
+    struct cccc_stat st;
+    if (ledger < 0)
+        return !pin->there;
+    bool same = pin->there && cccc_vfs_posix.fstat(NULL, ledger, &st) == 0 && st.inode == pin->inode && st.birth_ns == pin->birth_ns;
+    return same && st.size >= pin->bytes;
+}
+
+static int copy_ledger(struct making *self, const struct pin *pin, int ledger)
 {
     struct backup_files files = {0};
     const char *dir = cli_printf(self->cli, "groups/%s", pin->group);
-    int rc = pin->there ? copy(self, group_file(self, pin->group, "ledger.jsonl"), pin->bytes) : 0;
+    self->at = group_file(self, pin->group, "ledger.jsonl");
+    int rc = cli_signal() ? -EINTR : 0;
+    if (rc == 0 && ledger >= 0)
+        rc = backup_copy_open(ledger, self->partial, self->at, pin->bytes, &self->progress);
     if (rc == 0)
         rc = backup_list(self->cli, self->cli->home.root, dir, &files);
     return rc < 0 ? rc : copy_stage(self, &files, BACKUP_LAST);
@@ -126,16 +153,11 @@ static bool forget_if_gone(struct making *self, const char *group)
     return true;
 }
 
-static bool is_as_pinned(struct making *self, const struct pin *pin)
-{
-    struct pin now = {.group = pin->group};
-    look_at(self, &now);
-    return now.there == pin->there && now.inode == pin->inode && now.bytes >= pin->bytes;
-}
-
-static int copy_group_again(struct making *self, struct pin *pin)
+/* What comes before the ledger once more, and the ledger as it is then. */
+static int begin_group_again(struct making *self, struct pin *pin, int *ledger)
 {
     struct backup_files files = {0};
+    struct cccc_stat st;
     const char *dir = cli_printf(self->cli, "groups/%s", pin->group);
     cli_remove_tree(cli_printf(self->cli, "%s/%s", self->partial, dir));
     int rc = backup_list(self->cli, self->cli->home.root, dir, &files);
@@ -143,21 +165,33 @@ static int copy_group_again(struct making *self, struct pin *pin)
         rc = copy_stage(self, &files, BACKUP_FIRST);
     if (rc == 0)
         rc = copy_config(self, pin->group);
-    look_at(self, pin);
+    if (*ledger >= 0)
+        cccc_vfs_posix.close(NULL, *ledger);
+    *ledger = cccc_vfs_posix.open(NULL, ledger_path(self, pin), CCCC_O_READ);
+    note_pin(pin, *ledger >= 0 && cccc_vfs_posix.fstat(NULL, *ledger, &st) == 0, &st);
     return rc;
 }
 
 static int copy_group(struct making *self, struct pin *pin)
 {
-    int rc = copy_ledger(self, pin);
-    for (int i = 0; i < GROUP_TRIES && rc == 0 && !is_as_pinned(self, pin); i++) {
-        rc = copy_group_again(self, pin);
+    int ledger = cccc_vfs_posix.open(NULL, ledger_path(self, pin), CCCC_O_READ), rc = 0;
+    bool whole = false;
+    for (int i = 0; i < GROUP_TRIES && rc == 0 && !whole; i++) {
+        if (!is_as_pinned(pin, ledger))
+            rc = begin_group_again(self, pin, &ledger);
+        if (rc == 0 && ledger < 0 && ledger != -ENOENT)
+            rc = ledger;
         if (rc == 0)
-            rc = copy_ledger(self, pin);
+            rc = copy_ledger(self, pin, ledger);
+        whole = is_as_pinned(pin, ledger);
     }
+    if (ledger >= 0)
+        cccc_vfs_posix.close(NULL, ledger);
     if (forget_if_gone(self, pin->group))
         return 0;
-    return rc == 0 && !is_as_pinned(self, pin) ? -EBUSY : rc;
+    if (rc == 0 && !whole)
+        self->at = group_file(self, pin->group, "ledger.jsonl");
+    return rc == 0 && !whole ? -EBUSY : rc;
 }
 
 static int copy_home(struct making *self)
@@ -293,7 +327,7 @@ static int give_up(struct making *self, int rc)
         return cli_fail(cli, CCCC_E_TOO_LARGE, "`cp -a` of the home is a backup too", "the home has more than %d files (BACKUP_FILES_MAX)",
                         CCCC_BACKUP_FILES_MAX);
     if (rc == -EBUSY)
-        return cli_fail(cli, CCCC_E_BUSY, "try again in a moment", "%s was replaced again and again while it was copied", self->at);
+        return cli_fail(cli, CCCC_E_BUSY, "try again in a moment", "%s was cut again and again while it was copied", self->at);
     return cli_fail(cli, rc == -ENOSPC || rc == -EDQUOT ? CCCC_E_NO_SPACE : CCCC_E_STORAGE,
                     "nothing was left behind; try again, or elsewhere", "cannot back up %s: %s", self->at, strerror(-rc));
 }
