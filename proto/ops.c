@@ -537,6 +537,8 @@ cccc_err_t cccc_args_check(cccc_op_t op, const cccc_value_t *map, cccc_arena_t *
     for (uint32_t i = 0; i < def->arg_count; i++) {
         c.arg = &def->args[i];
         const cccc_value_t *v = out->values[i];
+        if (v == NULL && c.arg->need != CCCC_REQUIRED)
+            continue; /* most of them, in most requests */
         out->values[i] = v == NULL || cccc_is_nil(v) ? NULL : checks[c.arg->type](&c, v);
         if (refusal->err != CCCC_OK)
             return refusal->err;

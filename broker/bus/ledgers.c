@@ -382,6 +382,7 @@ static void hold_read(struct cccc_shelf *shelf, struct read_job *job)
         job->arena = cccc_arena_new(512);
     query->by = cccc_arena_str(job->arena, query->by);
     query->recipient = cccc_arena_str(job->arena, query->recipient);
+    query->about = cccc_arena_str(job->arena, query->about);
     if (query->seq_count > 0) {
         size_t bytes = query->seq_count * sizeof *query->seqs;
         query->seqs = memcpy(cccc_arena_alloc(job->arena, bytes), query->seqs, bytes);

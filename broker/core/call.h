@@ -171,6 +171,8 @@ enum cccc_action {
 /* Who speaks: checks the claimed `by` ("" = default, `otherwise`) against the peer and the group, sets call->by. An operator may name user, an actor of the
  * group or svc:<name>; an actor only itself; an unknown peer nothing. False: the call was failed (permission_denied, sender_unknown, unknown_actor). */
 bool permit_by(call_t *call, struct cccc_group *group, cccc_str_t claimed, const char *otherwise);
+/* Can this only be an actor: is it neither user nor a service, nor one of the broker's own names? */
+bool principal_is_actor(cccc_str_t name);
 /* May call->by do it (to actor `target`, "" = none)? On false *why is a sentence; the caller fails with the op's own code. */
 bool permit_action(const call_t *call, enum cccc_action action, cccc_str_t target, struct cccc_errmsg *why);
 /* `attest` of the events this call decides. */
@@ -184,6 +186,9 @@ cccc_err_t recipients_resolve(call_t *call, struct cccc_group *group, const cccc
 void unread_push(struct cccc_unread *u, uint64_t seq);                           /* seq > u->last */
 void unread_drop_through(struct cccc_unread *u, uint64_t seq);                   /* forget all <= seq */
 uint32_t unread_peek(const struct cccc_unread *u, uint64_t *seqs, uint32_t max); /* the oldest, in order; how many */
+bool unread_has(const struct cccc_unread *u, uint64_t seq);
+/* Forget one of them, wherever it is. Costs the length of the list. */
+void unread_remove(struct cccc_unread *u, uint64_t seq);
 void unread_fini(struct cccc_unread *u);
 
 /* ---- dedupe.c: (group, by, client_id) -> seq, for as long as the event is in the ledger ---- */

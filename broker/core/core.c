@@ -614,6 +614,8 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     cursors_tick(self);
     uploads_tick(self);
     relays_tick(self);
+    expiries_tick(self);
+    reminders_tick(self);
     runtimes_tick(self);
     registry_tick(self, false);
     daemon_tick(self);

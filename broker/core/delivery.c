@@ -247,10 +247,14 @@ static void read_for_handover(call_t *call)
         while (h->count > 0 && h->seqs[h->count - 1] > last)
             h->count--;
     }
-    if (runtime->delivery.state == DELIVERY_CLAIMED || pending_step(call->group, runtime->claim_seq))
+    if (!h->again && recall_holds(call->core, call->group, runtime->queue, h->seqs, h->count)) {
+        runtime->handover_us = 0; /* what is left is chosen anew */
         call_finish(call);
-    else
+    } else if (runtime->delivery.state == DELIVERY_CLAIMED || pending_step(call->group, runtime->claim_seq)) {
+        call_finish(call);
+    } else {
         claim(call, runtime);
+    }
 }
 
 static void read_seqs(call_t *call, call_next_fn next)
