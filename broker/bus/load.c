@@ -20,7 +20,7 @@ struct cccc_folding {
     cccc_slot_t slot;  /* in it */
     cccc_arena_t *arena;
     struct cccc_group_files files;
-    cccc_value_t context; /* the files under context/ */
+    cccc_value_t context;       /* the files under context/ */
     struct cccc_snapshot known; /* the state that was loaded instead of folded; seq 0: none was */
     uint64_t known_bytes;
     const char *unknown; /* why a saved state is of no use; NULL: there is none, or it is */
