@@ -115,8 +115,10 @@ void runtimes_sync(struct cccc_group *group)
             reader->runtime = actor ? runtime : NULL;
         if (!actor)
             runtime_reset(group, cccc_str(runtime->id));
-        if (!actor && !runtime_lives(runtime) && !runtime->waiters)
+        if (!actor && !runtime_lives(runtime) && !runtime->waiters) {
+            holder_end(runtime);
             drop(group, runtime);
+        }
     }
 }
 

@@ -165,6 +165,8 @@ bool holder_order(struct cccc_core *core, struct cccc_runtime *runtime, const ch
                   call_t *waiting);
 /* Forget all orders; who waits is told that the actor does not run. */
 void holder_forget_orders(struct cccc_runtime *runtime);
+/* The same, and a holder that waits for orders gets none: the entry is about to go. */
+void holder_end(struct cccc_runtime *runtime);
 /* Answer the parked wait now, with or without orders. */
 void holder_answer(struct cccc_core *core, struct cccc_runtime *runtime);
 /* Ask the executor to end the holder's process. */
