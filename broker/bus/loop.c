@@ -118,6 +118,7 @@ static void tick(struct cccc_bus *bus)
     if (bus->phase == CCCC_SERVING) {
         cccc_ledgers_retry_offline(bus);
         cccc_ledgers_look_for_folders(bus);
+        cccc_retention_tick(bus);
     }
     cccc_stats_gather(bus);
     cccc_core_tick(bus->core, cccc_bus_moment(bus), &bus->stats.facts);

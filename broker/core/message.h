@@ -241,4 +241,6 @@ void relay_apply(struct cccc_group *group, const struct cccc_event *event, cccc_
 /* Once a second: repeat the second step of what a crash, or a full disk, has left open. */
 void relays_tick(struct cccc_core *core);
 cccc_value_t relays_dump(const struct cccc_group *group, cccc_arena_t *arena);
+/* The source event of the oldest open one; UINT64_MAX when there is none. */
+uint64_t relays_oldest(const struct cccc_group *group);
 void relays_fini(struct cccc_group *group);

@@ -79,6 +79,7 @@ static int look_at_segments(struct absent *a)
     if (rc < 0)
         return rc;
     uint64_t last = cccc_archive_last(archive);
+    last = last + 1 < archive->base.seq ? archive->base.seq - 1 : last;
     if (last > 0 && a->mark.value.seq <= last) {
         a->mark.value.seq = last + 1;
         a->mark.value.offset = 0;
