@@ -499,7 +499,8 @@ void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
     bool leaves = shelf->leaving == TO_REFOLD || shelf->leaving == TO_TRASH;
     cccc_sealing_go_on(bus, shelf);
     cccc_retention_go_on(bus, shelf);
-    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement && !shelf->snapshot.out && shelf->reads_out == 0)
+    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement &&
+        !shelf->snapshot.out && shelf->reads_out == 0)
         leave(bus, shelf);
 }
 
@@ -611,7 +612,8 @@ void cccc_ledgers_close_all(struct cccc_ledgers *self)
         struct cccc_shelf *shelf = self->shelves[i];
         if (!shelf)
             continue;
-        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement && shelf->reads_out == 0)
+        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement &&
+            shelf->reads_out == 0)
             cccc_ledger_close(&shelf->ledger);
         free(shelf);
     }

@@ -20,10 +20,10 @@ struct cccc_folding {
     cccc_slot_t slot;  /* in it */
     cccc_arena_t *arena;
     struct cccc_group_files files;
-    cccc_value_t context; /* the files under context/ */
+    cccc_value_t context;       /* the files under context/ */
     struct cccc_snapshot known; /* the state that was loaded instead of folded; seq 0: none was */
     uint64_t known_bytes;
-    bool edit_lost;             /* group.yaml was edited, and is older than events that were retired */
+    bool edit_lost;      /* group.yaml was edited, and is older than events that were retired */
     const char *unknown; /* why a saved state is of no use; NULL: there is none, or it is */
     cccc_ledger_t *ledger;
     struct cccc_recovery report;
@@ -244,7 +244,8 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
                  self->unknown, self->group_id);
     if (self->edit_lost)
         cccc_log(LOG_WARNING, "GROUP-EDIT-REFUSED",
-                 "group.yaml was changed, and is older than events that were retired: it does not count, and is kept as group.yaml.edited group=%s",
+                 "group.yaml was changed, and is older than events that were retired: it does not count, and is kept as group.yaml.edited "
+                 "group=%s",
                  self->group_id);
     cccc_slot_t slot = cccc_core_fold_adopt(bus->core, &self->core);
     struct cccc_shelf *shelf =

@@ -3,6 +3,7 @@
  * It never blocks but in wait_for_something, and does a bounded amount of each kind of work per turn, so that no socket starves another. */
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/retention.h"
 
 #include <errno.h>
 #include <signal.h>

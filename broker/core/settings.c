@@ -88,8 +88,18 @@ static const struct setting settings[] = {
      .otherwise = 2000,
      .min = 1,
      .max = 1000000},
-    {.name = "retention_max_age_s", .section = "ledger", .key = "retention_max_age_s", .type = SETTING_INT, .max = 1ll << 40, .removes = true},
-    {.name = "retention_max_bytes", .section = "ledger", .key = "retention_max_bytes", .type = SETTING_INT, .max = 1ll << 60, .removes = true},
+    {.name = "retention_max_age_s",
+     .section = "ledger",
+     .key = "retention_max_age_s",
+     .type = SETTING_INT,
+     .max = 1ll << 40,
+     .removes = true},
+    {.name = "retention_max_bytes",
+     .section = "ledger",
+     .key = "retention_max_bytes",
+     .type = SETTING_INT,
+     .max = 1ll << 60,
+     .removes = true},
 };
 #define SETTING_COUNT (sizeof settings / sizeof *settings)
 

@@ -412,10 +412,10 @@ int cccc_archive_write(const struct cccc_archive *self)
 
 /* ---- what is needed no more ---- */
 
+/* Names of files, one behind the other with their NULs: a folder is not changed while it is being listed. */
 struct sweep {
     const struct cccc_archive *archive;
-    bool found;
-    int err;
+    cccc_buf_t names;
 };
 
 static bool is_retired(const struct cccc_archive *self, const struct cccc_part *named)
@@ -434,34 +434,40 @@ static bool is_needless(const struct cccc_archive *self, const char *name)
     return is_base_name(name) && strcmp(name, base) != 0;
 }
 
-static void sweep_one(void *arg, const char *name)
-{
-    struct sweep *sweep = arg;
-    const struct cccc_archive *self = sweep->archive;
-    if (!is_needless(self, name))
-        return;
-    char *path = cccc_path_join(self->dir, name);
-    int rc = self->vfs->unlink(self->vfs->ctx, path);
-    if (rc < 0 && rc != -ENOENT)
-        sweep->err = rc;
-    free(path);
-}
-
 static void note_needless(void *arg, const char *name)
 {
     struct sweep *sweep = arg;
-    sweep->found = sweep->found || is_needless(sweep->archive, name);
+    if (is_needless(sweep->archive, name))
+        cccc_buf_put(&sweep->names, name, strlen(name) + 1);
+}
+
+/* 0 or -errno; the caller ends `sweep` with cccc_buf_fini(&sweep->names). */
+static int find_needless(const struct cccc_archive *self, struct sweep *sweep)
+{
+    *sweep = (struct sweep){.archive = self};
+    cccc_buf_init(&sweep->names);
+    return self->vfs->list(self->vfs->ctx, self->dir, note_needless, sweep);
 }
 
 bool cccc_archive_has_needless(const struct cccc_archive *self)
 {
-    struct sweep sweep = {.archive = self};
-    return self->vfs->list(self->vfs->ctx, self->dir, note_needless, &sweep) == 0 && sweep.found;
+    struct sweep sweep;
+    bool has = find_needless(self, &sweep) == 0 && sweep.names.size > 0;
+    cccc_buf_fini(&sweep.names);
+    return has;
 }
 
 int cccc_archive_sweep(const struct cccc_archive *self)
 {
-    struct sweep sweep = {.archive = self};
-    int rc = self->vfs->list(self->vfs->ctx, self->dir, sweep_one, &sweep);
-    return rc < 0 ? rc : sweep.err;
+    struct sweep sweep;
+    int err = find_needless(self, &sweep);
+    const char *end = sweep.names.data + sweep.names.size;
+    for (const char *name = sweep.names.data; err == 0 && name < end; name += strlen(name) + 1) {
+        char *path = cccc_path_join(self->dir, name);
+        int rc = self->vfs->unlink(self->vfs->ctx, path);
+        err = rc == -ENOENT ? 0 : rc;
+        free(path);
+    }
+    cccc_buf_fini(&sweep.names);
+    return err;
 }

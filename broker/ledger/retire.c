@@ -6,8 +6,8 @@
 #include "broker/ledger/retire.h"
 
 #include "broker/ledger/ledger_private.h"
-#include "broker/ledger/source.h"
 #include "broker/ledger/scan.h"
+#include "broker/ledger/source.h"
 #include "broker/mutant.h"
 
 #include <errno.h>

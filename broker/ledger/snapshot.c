@@ -145,7 +145,8 @@ static int read_from(const struct cccc_vfs *vfs, const char *path, const char *g
     struct cccc_snapshot found = {.seq = 0};
     cccc_str_t inside;
     int rc = cccc_vfs_slurp(vfs, path, CCCC_SNAPSHOT_BYTES_MAX, &bytes, &len);
-    if (rc == 0 && !(parse_head(bytes, len, &found, &inside) && is_whole(bytes, len) && (!group_id || is_of(&found, group_id)) && found.seq > 0))
+    if (rc == 0 &&
+        !(parse_head(bytes, len, &found, &inside) && is_whole(bytes, len) && (!group_id || is_of(&found, group_id)) && found.seq > 0))
         rc = -EBADMSG;
     if (rc < 0) {
         free(bytes);

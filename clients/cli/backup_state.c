@@ -101,13 +101,8 @@ cccc_err_t backup_state_of(struct cli *cli, const char *dir, const char *group, 
     cccc_core_load_home(fold.core, &nothing, &nothing);
     fold.slot = cccc_core_fold_begin(fold.core, cccc_str(group), &files.document, files.edited);
     const char *group_dir = cli_printf(cli, "%s/groups/%s", dir, group);
-    struct cccc_ledger_options options = {.vfs = &cccc_vfs_posix,
-                                          .group_dir = group_dir,
-                                          .group_id = group,
-                                          .epoch = 1,
-                                          .fold = fold_event,
-                                          .base = fold_base,
-                                          .arg = &fold};
+    struct cccc_ledger_options options = {
+        .vfs = &cccc_vfs_posix, .group_dir = group_dir, .group_id = group, .epoch = 1, .fold = fold_event, .base = fold_base, .arg = &fold};
     struct cccc_verify_report lines = {0};
     cccc_err_t err = cut_tail(cli, group_dir, &lines, m);
     if (err == CCCC_OK)
