@@ -110,7 +110,7 @@ class Daemon(Process):
         return run_json([self.bench.binary("bench_load"), command, *words({"home": self.home} | values)], timeout)
 
     def groups(self, count=1, actors=1):
-        return self.ask("groups", count=count, actors=actors)["ids"]
+        return self.ask("groups", count=count, actors=actors, timeout=900)["ids"]
 
     def load(self, groups, **values):
         """A measured load; events are followed by libcccc unless followers says otherwise."""
@@ -256,9 +256,9 @@ class Bench:
         return path
 
     @contextlib.contextmanager
-    def daemon(self):
-        """A daemon in a fresh home, which is gone afterwards."""
-        home = self.folder("h")
+    def daemon(self, where=None):
+        """A daemon in a fresh home, which is gone afterwards. `where`: on another disk than the one that is measured."""
+        home = tempfile.mkdtemp(prefix="cb-", dir=where) if where else self.folder("h")
         daemon = Daemon(self, home)
         try:
             yield daemon

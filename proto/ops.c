@@ -222,6 +222,22 @@ static bool as_text(struct check *c, const cccc_value_t *v, cccc_str_t *text, co
     return true;
 }
 
+/* The value as text: NULL where that is refused, or where nothing is left of it, which counts as absent. */
+static const cccc_value_t *some_text(struct check *c, const cccc_value_t *v, cccc_str_t *text)
+{
+    const cccc_value_t *as;
+    if (!as_text(c, v, text, &as))
+        return refuse_type(c, v);
+    return text->len > 0 ? as : NULL;
+}
+
+/* The same of no more bytes than the argument may have. */
+static const cccc_value_t *some_short_text(struct check *c, const cccc_value_t *v, cccc_str_t *text)
+{
+    const cccc_value_t *as = some_text(c, v, text);
+    return !as || text->len <= c->arg->max ? as : refuse_size(c, text->len, "bytes");
+}
+
 static const cccc_value_t *check_str(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
@@ -254,24 +270,17 @@ static bool is_group_id(cccc_str_t s)
 static const cccc_value_t *check_group_id(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    const cccc_value_t *as;
-    if (!as_text(c, v, &s, &as))
-        return refuse_type(c, v);
-    if (s.len == 0)
-        return NULL;
-    return is_group_id(s) ? as : refuse_content(c, CCCC_E_INVALID_GROUP_ID, "g_ and 12 lower-case hex digits", s);
+    const cccc_value_t *as = some_text(c, v, &s);
+    return !as || is_group_id(s) ? as : refuse_content(c, CCCC_E_INVALID_GROUP_ID, "g_ and 12 lower-case hex digits", s);
 }
 
 static const cccc_value_t *check_priority(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    const cccc_value_t *as;
-    if (!as_text(c, v, &s, &as))
-        return refuse_type(c, v);
-    if (s.len == 0)
-        return NULL;
-    bool known = cccc_str_is(s, "normal") || cccc_str_is(s, "attention");
-    return known ? as : refuse_content(c, CCCC_E_INVALID_PRIORITY, "normal or attention", s);
+    const cccc_value_t *as = some_text(c, v, &s);
+    return !as || cccc_str_is(s, "normal") || cccc_str_is(s, "attention")
+               ? as
+               : refuse_content(c, CCCC_E_INVALID_PRIORITY, "normal or attention", s);
 }
 
 /* No path could be made of it, and nothing invisible is in it. */
@@ -290,14 +299,8 @@ static bool is_harmless_id(cccc_str_t s)
 static const cccc_value_t *check_actor_id(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    const cccc_value_t *as;
-    if (!as_text(c, v, &s, &as))
-        return refuse_type(c, v);
-    if (s.len == 0)
-        return NULL;
-    if (s.len > c->arg->max)
-        return refuse_size(c, s.len, "bytes");
-    return is_harmless_id(s)
+    const cccc_value_t *as = some_short_text(c, v, &s);
+    return !as || is_harmless_id(s)
                ? as
                : refuse_content(c, CCCC_E_INVALID_ACTOR_ID, "an actor id (no slash, no control character, no leading dot)", s);
 }
@@ -305,14 +308,8 @@ static const cccc_value_t *check_actor_id(struct check *c, const cccc_value_t *v
 static const cccc_value_t *check_event_id(struct check *c, const cccc_value_t *v)
 {
     cccc_str_t s;
-    const cccc_value_t *as;
-    if (!as_text(c, v, &s, &as))
-        return refuse_type(c, v);
-    if (s.len == 0)
-        return NULL;
-    if (s.len > c->arg->max)
-        return refuse_size(c, s.len, "bytes");
-    for (size_t i = 0; i < s.len; i++)
+    const cccc_value_t *as = some_short_text(c, v, &s);
+    for (size_t i = 0; as && i < s.len; i++)
         if (s.ptr[i] <= ' ' || s.ptr[i] > '~')
             return refuse_content(c, CCCC_E_INVALID_REQUEST, "an event id (printable ASCII without spaces)", s);
     return as;
@@ -540,6 +537,8 @@ cccc_err_t cccc_args_check(cccc_op_t op, const cccc_value_t *map, cccc_arena_t *
     for (uint32_t i = 0; i < def->arg_count; i++) {
         c.arg = &def->args[i];
         const cccc_value_t *v = out->values[i];
+        if (v == NULL && c.arg->need != CCCC_REQUIRED)
+            continue; /* most of them, in most requests */
         out->values[i] = v == NULL || cccc_is_nil(v) ? NULL : checks[c.arg->type](&c, v);
         if (refusal->err != CCCC_OK)
             return refusal->err;

@@ -96,10 +96,10 @@ void cccc_gate_close(struct cccc_gate *self)
 
 void cccc_gate_forget_identities(struct cccc_gate *self)
 {
-    struct identity *one, *next;
-    HASH_ITER(hh, self->identities, one, next)
-    {
-        HASH_DELETE(hh, self->identities, one); /* NOLINT(clang-analyzer-core.NullDereference): it is in the table */
+    struct identity *one = self->identities;
+    HASH_CLEAR(hh, self->identities);
+    for (struct identity *next; one; one = next) {
+        next = one->hh.next;
         free(one);
     }
 }

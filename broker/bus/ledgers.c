@@ -113,10 +113,32 @@ cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t
 
 /* ---- append and commit ---- */
 
-void cccc_shelf_become_dirty(struct cccc_ledgers *self, struct cccc_shelf *shelf)
+/* Between two commits of a busy ledger there is less, also when a thousand of them share the disk. */
+enum { RESTED_US = 100000 };
+
+void cccc_shelf_become_dirty(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
-    if (!shelf->dirty.in_list && !shelf->commit.batch)
-        cccc_list_append(&self->dirty, &shelf->dirty);
+    if (shelf->dirty.in_list || shelf->commit.batch)
+        return;
+    bool rested = bus->now.mono_us - shelf->quiet_since_us >= RESTED_US;
+    shelf->dirty_in = rested ? &bus->ledgers.rested : &bus->ledgers.dirty;
+    cccc_list_append(shelf->dirty_in, &shelf->dirty);
+}
+
+static void become_clean(struct cccc_shelf *shelf)
+{
+    if (shelf->dirty.in_list)
+        cccc_list_remove(shelf->dirty_in, &shelf->dirty);
+}
+
+/* The next one to commit, which is clean from now on; NULL when none is dirty. */
+static struct cccc_shelf *take_dirty(struct cccc_ledgers *self)
+{
+    self->rested_turn = self->rested.first && (!self->rested_turn || !self->dirty.first);
+    struct cccc_shelf *shelf = CCCC_FIRST(self->rested_turn ? &self->rested : &self->dirty, struct cccc_shelf, dirty);
+    if (shelf)
+        become_clean(shelf);
+    return shelf;
 }
 
 static void open_new(struct cccc_bus *bus, struct cccc_shelf *shelf)
@@ -148,7 +170,7 @@ void cccc_ledgers_append(struct cccc_bus *bus, cccc_slot_t slot, const struct cc
         return;
     }
     cccc_ledger_append(shelf->ledger, event);
-    cccc_shelf_become_dirty(&bus->ledgers, shelf);
+    cccc_shelf_become_dirty(bus, shelf);
 }
 
 void cccc_ledgers_report_broken(struct cccc_bus *bus)
@@ -179,7 +201,7 @@ static void take_failure(struct cccc_bus *bus, struct cccc_shelf *shelf, const s
     cccc_log(LOG_ERR, "COMMIT-FAILED", "%s group=%s outcome=%s", result->message.text, shelf->group_id,
              result->outcome_unknown ? "unknown" : "not_stored");
     bus->stats.commits_failed++;
-    cccc_list_remove(&bus->ledgers.dirty, &shelf->dirty);
+    become_clean(shelf);
     cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, result->err, result->outcome_unknown, result->message.text,
                             refold);
 }
@@ -209,9 +231,9 @@ static void finish_commit(struct cccc_work *work, void *loop)
     if (result.err == CCCC_OK) {
         bus->stats.durable += lines;
         shelf->unborn = false;
-        if (cccc_ledger_backlog(shelf->ledger) > 0)
-            cccc_shelf_become_dirty(&bus->ledgers, shelf);
         become_quiet(bus, shelf);
+        if (cccc_ledger_backlog(shelf->ledger) > 0)
+            cccc_shelf_become_dirty(bus, shelf);
         cccc_sealing_look(bus, shelf);
         tell_durable(bus, shelf->slot, result.durable, lines);
         cccc_snapshots_look(bus, shelf);
@@ -224,9 +246,7 @@ static void finish_commit(struct cccc_work *work, void *loop)
 void cccc_ledgers_commit(struct cccc_bus *bus)
 {
     struct cccc_ledgers *self = &bus->ledgers;
-    while (self->dirty.first && self->commits_out < CCCC_POOL_THREADS_MAX) {
-        struct cccc_shelf *shelf = CCCC_FIRST(&self->dirty, struct cccc_shelf, dirty);
-        cccc_list_remove(&self->dirty, &shelf->dirty);
+    for (struct cccc_shelf *shelf; self->commits_out < CCCC_POOL_THREADS_MAX && (shelf = take_dirty(self));) {
         shelf->commit.batch = cccc_ledger_take(shelf->ledger);
         if (!shelf->commit.batch)
             continue;
@@ -363,6 +383,7 @@ static void hold_read(struct cccc_shelf *shelf, struct read_job *job)
         job->arena = cccc_arena_new(512);
     query->by = cccc_arena_str(job->arena, query->by);
     query->recipient = cccc_arena_str(job->arena, query->recipient);
+    query->about = cccc_arena_str(job->arena, query->about);
     if (query->seq_count > 0) {
         size_t bytes = query->seq_count * sizeof *query->seqs;
         query->seqs = memcpy(cccc_arena_alloc(job->arena, bytes), query->seqs, bytes);
@@ -482,7 +503,7 @@ static void begin_open(struct cccc_bus *bus, struct cccc_shelf *shelf)
 static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     enum leaving how = shelf->leaving;
-    cccc_list_remove(&bus->ledgers.dirty, &shelf->dirty);
+    become_clean(shelf);
     cccc_list_remove(&bus->ledgers.quiet, &shelf->quiet);
     cccc_ledger_close(&shelf->ledger);
     if (how == TO_REFOLD) {
@@ -602,8 +623,8 @@ void cccc_ledgers_look_for_folders(struct cccc_bus *bus)
 
 bool cccc_ledgers_are_settled(const struct cccc_ledgers *self)
 {
-    return !self->dirty.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 && self->opens_out == 0 &&
-           self->seals_out == 0 && self->snapshots_out == 0;
+    return !self->dirty.first && !self->rested.first && self->commits_out == 0 && self->reads_out == 0 && self->marks_out == 0 &&
+           self->opens_out == 0 && self->seals_out == 0 && self->snapshots_out == 0;
 }
 
 void cccc_ledgers_close_all(struct cccc_ledgers *self)

@@ -1,7 +1,8 @@
 /* ledgers.h - the open ledgers by slot, and what of them is away: a batch, a mark, reads.
  *
  * Owns every cccc_ledger_t. A ledger is dirty from the first appended line until its batch is taken; dirty ledgers are served oldest first, at most
- * as many at once as there are commit threads, so that a busy disk fills batches instead of queues (group commit without a timer).
+ * as many at once as there are commit threads, so that a busy disk fills batches instead of queues (group commit without a timer). Those that come from a
+ * rest take turns with the others: a message now and then does not wait behind a thousand busy groups.
  * A ledger that is to be closed (refold, trash) is closed when everything of it that is away has come back; reads wanted meanwhile wait.
  * Thread: the loop's; runs in between are pool.h work. */
 #pragma once
@@ -18,6 +19,8 @@ struct cccc_ledgers {
     struct cccc_shelf **shelves; /* by slot; NULL where the core has no ledger */
     uint32_t count, capacity;
     struct cccc_list dirty;  /* oldest first */
+    struct cccc_list rested; /* the same, of those that had no commit for RESTED_US */
+    bool rested_turn;        /* the last one taken was one of them */
     struct cccc_list quiet;  /* committed and not marked yet, longest quiet first */
     struct cccc_list broken; /* could not be opened: the core is told once its effects are carried out */
     uint32_t commits_out, marks_out, reads_out, opens_out, seals_out, snapshots_out;

@@ -315,6 +315,7 @@ cccc_err_t cccc_bus_load(struct cccc_bus *bus, struct cccc_errmsg *m)
         if (cccc_as_str(&groups.via.array.ptr[i], &id))
             fold_group(bus, id);
     }
+    cccc_core_loaded(bus->core, cccc_bus_moment(bus));
     cccc_arena_destroy(&arena);
     return err;
 }

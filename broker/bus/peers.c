@@ -248,11 +248,14 @@ void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd)
         p->fd = fd;
 }
 
-void cccc_peers_opened(cccc_peers_t *self, uint64_t conn)
+bool cccc_peers_open(cccc_peers_t *self, uint64_t conn)
 {
     struct peer *p = peer_of(self, conn);
+    if (p && p->open >= CCCC_OPEN_REQUESTS_MAX)
+        return false;
     if (p)
         p->open++;
+    return true;
 }
 
 /* ---- replies ---- */

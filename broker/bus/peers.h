@@ -44,8 +44,9 @@ void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd);
 void cccc_peers_set_identity(cccc_peers_t *self, uint64_t conn, const struct cccc_peer *identity);
 /* A holder has ended: nobody is its actor any more. */
 void cccc_peers_end_generation(cccc_peers_t *self, uint64_t generation);
-/* A request of `conn` went to the core: its entry stays until the reply. */
-void cccc_peers_opened(cccc_peers_t *self, uint64_t conn);
+/* A request of `conn` goes to the core: its entry stays until the reply. False: OPEN_REQUESTS_MAX of it wait for theirs, and this one may not; so one that
+ * floods cannot use up what all share. */
+bool cccc_peers_open(cccc_peers_t *self, uint64_t conn);
 /* Queue `bytes` (takes them) for `conn`; `answers` when they end a request that was opened. A queue that would go over its bound is sent at once. */
 void cccc_peers_reply(cccc_peers_t *self, uint64_t conn, cccc_bytes_t *bytes, bool answers);
 /* Answer a request that found no room in the table, if that goes at once. Takes `bytes`. */

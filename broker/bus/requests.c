@@ -92,10 +92,10 @@ cccc_bytes_t *cccc_bus_request(struct cccc_bus *bus, struct cccc_call_input *inp
     return answer;
 }
 
-static void refuse(struct cccc_bus *bus, struct incoming *in, bool delimited, uint64_t conn, cccc_bytes_t *bytes)
+static void refuse(struct cccc_bus *bus, struct incoming *in, bool delimited, uint64_t conn, bool open, cccc_bytes_t *bytes)
 {
     if (conn)
-        cccc_peers_reply(bus->peers, conn, bytes, false);
+        cccc_peers_reply(bus->peers, conn, bytes, open);
     else
         cccc_peers_turn_away(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited, bytes);
 }
@@ -126,12 +126,14 @@ static void take_in(struct cccc_bus *bus, struct incoming *in)
     if (err == CCCC_OK && in->frames != allowed)
         err = cccc_fail(&why, CCCC_E_INVALID_REQUEST, "a request is one optional empty frame and one body, this one has %u frames",
                         in->frames);
+    bool open = err == CCCC_OK && cccc_peers_open(bus->peers, from.conn);
+    if (err == CCCC_OK && !open)
+        err = cccc_fail(&why, CCCC_E_BUSY, "%d requests of this connection wait for their answers already; take some in before asking more",
+                        CCCC_OPEN_REQUESTS_MAX);
     struct cccc_call_input input = {.conn = from.conn, .peer = from.peer};
     cccc_bytes_t *refusal = cccc_bus_request(bus, &input, zmq_msg_data(body), zmq_msg_size(body), err, &why);
     if (refusal)
-        refuse(bus, in, delimited, from.conn, refusal);
-    else
-        cccc_peers_opened(bus->peers, from.conn);
+        refuse(bus, in, delimited, from.conn, open, refusal);
 }
 
 void cccc_bus_take_requests(struct cccc_bus *bus)

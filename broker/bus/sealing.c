@@ -119,7 +119,7 @@ static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
     if (cccc_ledger_health(shelf->ledger) == CCCC_LEDGER_FAILED && shelf->leaving == STAYS)
         cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, true, result.message.text, true);
     else if (cccc_ledger_backlog(shelf->ledger) > 0)
-        cccc_shelf_become_dirty(&bus->ledgers, shelf);
+        cccc_shelf_become_dirty(bus, shelf);
     cccc_retention_look(bus, shelf);
 }
 

@@ -85,6 +85,7 @@ struct cccc_shelf {
     enum leaving leaving;
     struct cccc_work *then;
     struct cccc_link dirty, quiet, broken;
+    struct cccc_list *dirty_in; /* the list `dirty` is in, or was in last */
     uint64_t quiet_since_us;
     struct cccc_errmsg why_broken;
     char offline[256]; /* "" or why the ledger is not open */
@@ -95,7 +96,7 @@ struct cccc_shelf {
 };
 
 /* It has lines to commit. */
-void cccc_shelf_become_dirty(struct cccc_ledgers *self, struct cccc_shelf *shelf);
+void cccc_shelf_become_dirty(struct cccc_bus *bus, struct cccc_shelf *shelf);
 /* Something of it has come back: whatever waited for that happens now. */
 void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf);
 

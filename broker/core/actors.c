@@ -196,8 +196,10 @@ void op_actor_list(call_t *call)
         const struct cccc_actor *actor = &group->config.actors[i];
         cccc_value_t v = actor_shown(call->arena, actor);
         v = with_runtime(call, v, runtime_find(group, actor->id));
-        if (unread)
+        if (unread) {
             v = cccc_map_with(call->arena, &v, CCCC_STR("unread_count"), cccc_uint(reader_unread(group, actor->id)));
+            v = cccc_map_with(call->arena, &v, CCCC_STR("owes"), cccc_uint(reader_owes(group, actor->id)));
+        }
         cccc_array_add(&list, v);
     }
     cccc_map_add(&result, "actors", list.value);

@@ -1,12 +1,13 @@
 /* apply.c - the only way visible state changes: one durable event at a time, in order, live and in the fold alike.
  *
- * Owns the readers (cursors, unread, published), the table of client ids, the open acknowledgements and the head of each group. Configuration is
- * config.c's, relays are cross.c's.
+ * Owns the readers (cursors, unread, published), the table of client ids and the head of each group. Configuration is config.c's, relays are
+ * cross.c's, what is owed is obligations.c's.
  * Invariants: I9 (a cursor only moves forward), I11 (applying a ledger from its start gives the live state). Nothing here depends on
  * time, chance or what is pending.
  * Thread: the core's. */
 #include "broker/core/context.h"
 #include "broker/core/headless.h"
+#include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
 #include "broker/core/snapshot.h"
 #include "broker/mutant.h"
@@ -59,13 +60,14 @@ static void reader_free(struct cccc_reader *reader)
 
 static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
 {
+    obligations_forget_debtor(group, reader);
     runtime_reset(group, cccc_str(reader->id));
     HASH_DELETE(hh, group->readers, reader); /* NOLINT(clang-analyzer-unix.Malloc): the table goes with its last entry only */
     reader_free(reader);
 }
 
-static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_t seq, cccc_str_t event_id, cccc_str_t ts,
-                        cccc_str_t updated_at)
+static void cursor_move(struct cccc_group *group, struct cccc_reader *reader, enum cccc_lane lane, uint64_t seq, cccc_str_t event_id,
+                        cccc_str_t ts, cccc_str_t updated_at)
 {
     struct cccc_cursor *cursor = &reader->cursor[lane];
     if (seq <= cursor->seq && !CCCC_MUTANT_IS(CURSOR_BACK))
@@ -75,6 +77,10 @@ static void cursor_move(struct cccc_reader *reader, enum cccc_lane lane, uint64_
     copy_text(cursor->ts, sizeof cursor->ts, ts);
     copy_text(cursor->updated_at, sizeof cursor->updated_at, updated_at);
     unread_drop_through(&reader->unread[lane], seq);
+    if (lane == CCCC_LANE_CHAT)
+        reminders_unread(group, reader, updated_at);
+    if (CCCC_MUTANT_IS(READING_CLOSES))
+        obligations_forget_debtor(group, reader);
     if (reader->runtime)
         unread_drop_through(&reader->runtime->queue[lane], seq); /* what was read need not be typed */
 }
@@ -91,7 +97,7 @@ static void reader_join(struct cccc_group *group, cccc_str_t id, const struct cc
      * something may have been before. */
     reader->published = event->seq;
     for (int lane = 0; lane < CCCC_LANES; lane++)
-        cursor_move(reader, (enum cccc_lane)lane, event->seq, event->id, event->ts, event->ts);
+        cursor_move(group, reader, (enum cccc_lane)lane, event->seq, event->id, event->ts, event->ts);
     group->cursors_dirty = true;
 }
 
@@ -113,6 +119,7 @@ static void readers_become(struct cccc_group *group, const cccc_value_t *actors,
         if (strcmp(reader->id, "user") != 0 && !actors_name(actors, cccc_str(reader->id)))
             reader_drop(group, reader);
     }
+    obligations_keep_askers(group, actors);
     for (uint32_t i = 0; cccc_is_array(actors) && i < actors->via.array.size; i++) {
         cccc_str_t id = cccc_get_str(&actors->via.array.ptr[i], "id");
         if (id.len == 0 || reader_find(group, id))
@@ -141,26 +148,19 @@ uint64_t group_event_seq(const struct cccc_group *group, cccc_str_t event_id)
     return cccc_event_id_seq(event_id);
 }
 
-uint64_t ack_hash(cccc_str_t reader, cccc_str_t event_id)
-{
-    return dedupe_hash(reader, event_id);
-}
-
-bool ack_is_open(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id)
-{
-    uint64_t seq;
-    return event_id.len <= 64 && dedupe_find(group->open_acks, ack_hash(reader, event_id), &seq, 1) == 1;
-}
-
 /* ---- one function per kind ---- */
 
 typedef void (*apply_fn)(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
 
 static void apply_config(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
-    (void)kind;
+    bool started = kind == CCCC_KIND_GROUP_START;
+    bool resumed = kind == CCCC_KIND_GROUP_SET_STATE && cccc_str_is(cccc_get_str(&event->data, "new_state"), "active") &&
+                   !cccc_str_is(cccc_get_str(&event->data, "old_state"), "active");
     config_apply(group, event);
     runtimes_sync(group);
+    if (started || resumed)
+        reminders_resume(group, event);
     group->reconcile = true;
 }
 
@@ -175,9 +175,11 @@ static void apply_actor_add(struct cccc_group *group, const struct cccc_event *e
 static void apply_actor_remove(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
     apply_config(group, event, kind);
-    struct cccc_reader *reader = reader_find(group, cccc_get_str(&event->data, "actor_id"));
+    cccc_str_t id = cccc_get_str(&event->data, "actor_id");
+    struct cccc_reader *reader = reader_find(group, id);
     if (reader && strcmp(reader->id, "user") != 0)
         reader_drop(group, reader);
+    obligations_forget_asker(group, id);
     group->cursors_dirty = true;
 }
 
@@ -187,22 +189,29 @@ static void apply_group_edit(struct cccc_group *group, const struct cccc_event *
     apply_config(group, event, kind);
     group->edited = group->edited && !recorded;
     readers_become(group, cccc_get(cccc_get(&event->data, "document"), "actors"), event);
+    reminders_resume(group, event); /* what a home of CCCC 0.4.0 brought along is not reminded of at once */
 }
 
-static void unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane lane, uint64_t seq)
+/* `typed`: it is for a terminal, too, when the reader has one. */
+static struct cccc_reader *unread_add(struct cccc_group *group, cccc_str_t id, enum cccc_lane lane, const struct cccc_event *event,
+                                      bool typed)
 {
     /* A reader that nothing introduced belongs to a ledger whose beginning is gone: it sees what is left. */
     struct cccc_reader *reader = reader_make(group, id);
+    uint64_t seq = event->seq;
     if (seq > reader->cursor[lane].seq && seq > reader->unread[lane].last) {
+        if (lane == CCCC_LANE_CHAT && reader->unread[lane].count == 0)
+            reminders_unread(group, reader, event->ts);
         unread_push(&reader->unread[lane], seq);
-        if (reader->runtime && seq > reader->runtime->queue[lane].last)
+        if (typed && reader->runtime && seq > reader->runtime->queue[lane].last)
             unread_push(&reader->runtime->queue[lane], seq);
     }
     if (group->folding)
         reader->published = seq;
+    return reader;
 }
 
-static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool asks_ack)
+static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool typed, unsigned owes)
 {
     const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
     cccc_arena_t *arena = NULL;
@@ -212,16 +221,19 @@ static void apply_to_audience(struct cccc_group *group, const struct cccc_event 
         made = recipients_legacy_audience(arena, group, event);
         audience = &made;
     }
+    struct cccc_ask *ask = owes ? obligations_begin(event, audience->via.array.size) : NULL;
     for (uint32_t i = 0; i < audience->via.array.size; i++) {
         cccc_str_t id;
         if (!cccc_as_str(&audience->via.array.ptr[i], &id) || id.len == 0 || id.len > CCCC_PRINCIPAL_BYTES_MAX)
             continue;
-        unread_add(group, id, lane, event->seq);
+        struct cccc_reader *reader = unread_add(group, id, lane, event, typed);
         if (group->legacy)
             legacy_event_for(group, id, event);
-        if (asks_ack)
-            dedupe_add(group->open_acks, ack_hash(id, event->id), event->seq);
+        if (ask && obligations_asks(event, id))
+            obligations_owe(group, ask, reader, owes);
     }
+    if (ask)
+        obligations_end(group, ask);
     cccc_arena_destroy(&arena);
 }
 
@@ -241,16 +253,25 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
         event->by.len <= CCCC_PRINCIPAL_BYTES_MAX)
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
     bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;
-    bool attention = cccc_str_is(field_str(event, MESSAGE_PRIORITY), "attention");
-    apply_to_audience(group, event, CCCC_LANE_CHAT, attention && !source_record);
+    cccc_str_t reply_to = field_str(event, MESSAGE_REPLY_TO);
+    apply_to_audience(group, event, CCCC_LANE_CHAT, true, obligations_asked(event, kind));
+    if (reply_to.len > 0)
+        obligations_replied(group, event->by, reply_to);
+    /* Behind the audience most have at most a digest. */
+    if (event->data.via.map.size > MESSAGE_AUDIENCE + 1 && message_extra(&event->data, MESSAGE_EXPIRES_TS))
+        expiry_apply(group, event);
     if (source_record && !(CCCC_MUTANT_IS(RELAY_FORGOTTEN) && group->folding))
         relay_apply(group, event, kind);
 }
 
 static void apply_notify(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
-    (void)kind;
-    apply_to_audience(group, event, CCCC_LANE_NOTIFY, false);
+    cccc_str_t priority = cccc_get_str(&event->data, "priority");
+    /* What somebody only wants to be known waits in the inbox; what the broker reminds of is typed (reference 3.10, 7.1). */
+    bool typed = cccc_str_is(event->by, "system") || cccc_str_is(priority, "high") || cccc_str_is(priority, "urgent");
+    apply_to_audience(group, event, CCCC_LANE_NOTIFY, typed, obligations_asked(event, kind));
+    if (cccc_str_is(event->by, "system") && cccc_str_is(cccc_get_str(&event->data, "kind"), "nudge"))
+        reminder_apply(group, event);
 }
 
 static bool lane_named(const cccc_value_t *lanes, const char *word)
@@ -280,17 +301,28 @@ static void apply_read(struct cccc_group *group, const struct cccc_event *event,
         return;
     for (int lane = 0; lane < CCCC_LANES; lane++) {
         if (lane_named(cccc_get(&event->data, "lanes"), lane_words[lane]))
-            cursor_move(reader, (enum cccc_lane)lane, seq, event_id, ts.len ? ts : event->ts, event->ts);
+            cursor_move(group, reader, (enum cccc_lane)lane, seq, event_id, ts.len ? ts : event->ts, event->ts);
     }
     group->cursors_dirty = true;
 }
 
 static void apply_ack(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
 {
+    bool notice = kind == CCCC_KIND_SYSTEM_NOTIFY_ACK;
+    cccc_str_t event_id = cccc_get_str(&event->data, notice ? "notify_event_id" : "event_id");
+    obligations_acked(group, cccc_get_str(&event->data, "actor_id"), event_id, notice ? CCCC_OWED_NOTICE : CCCC_OWED_ACK);
+}
+
+static void apply_recall(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
     (void)kind;
-    cccc_str_t actor_id = cccc_get_str(&event->data, "actor_id"), event_id = cccc_get_str(&event->data, "event_id");
-    if (actor_id.len <= CCCC_PRINCIPAL_BYTES_MAX && event_id.len <= 64)
-        dedupe_remove(group->open_acks, ack_hash(actor_id, event_id), group_event_seq(group, event_id));
+    recall_apply(group, event);
+}
+
+static void apply_cancel(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    (void)kind;
+    obligations_cancelled(group, &event->data);
 }
 
 static const apply_fn appliers[CCCC_KIND_COUNT] = {
@@ -317,9 +349,12 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_CHAT_MESSAGE] = apply_message,
     [CCCC_KIND_CHAT_READ] = apply_read,
     [CCCC_KIND_CHAT_ACK] = apply_ack,
+    [CCCC_KIND_CHAT_RECALL] = apply_recall,
+    [CCCC_KIND_CHAT_CANCEL] = apply_cancel,
     [CCCC_KIND_CHAT_RELAY_REFUSED] = relay_apply,
     [CCCC_KIND_CHAT_RELAYED] = relay_apply,
     [CCCC_KIND_SYSTEM_NOTIFY] = apply_notify,
+    [CCCC_KIND_SYSTEM_NOTIFY_ACK] = apply_ack,
 };
 
 bool kind_is_config(cccc_kind_t kind)
@@ -358,7 +393,8 @@ void group_fini(struct cccc_group *group)
         reader = next;
     }
     dedupe_destroy(&group->dedupe);
-    dedupe_destroy(&group->open_acks);
+    obligations_destroy(&group->obligations);
+    expiries_fini(group);
     dedupe_destroy(&group->foreign_ids);
     sealed_fini(&group->sealed);
     runtimes_forget_ledger(group);
@@ -381,10 +417,11 @@ void group_reset(struct cccc_group *group)
     group->document_seq = 0;
     memset(&group->config, 0, sizeof group->config);
     group->first_seq = group->head_seq = 0;
+    group->resumed_us = group->resumed_mono_us = 0;
     group->head_id[0] = group->head_ts[0] = group->created_ts[0] = '\0';
     group->edited = group->missing = false;
     group->dedupe = dedupe_new();
-    group->open_acks = dedupe_new();
+    group->obligations = obligations_new();
     group->foreign_ids = dedupe_new();
     reader_make(group, CCCC_STR("user"));
 }
@@ -464,19 +501,17 @@ bool readers_load(struct cccc_group *group, const cccc_value_t *v)
 
 void tables_save(const struct cccc_group *group, cccc_buf_t *out)
 {
-    cccc_pack_array(out, 4);
+    cccc_pack_array(out, 3);
     cccc_pack_uint(out, group->sealed.last);
     dedupe_save(group->dedupe, group->head_seq, out);
-    dedupe_save(group->open_acks, group->head_seq, out);
     dedupe_save(group->foreign_ids, group->head_seq, out);
 }
 
 bool tables_load(struct cccc_group *group, const cccc_value_t *v)
 {
-    const cccc_value_t *row = snapshot_row(v, 4);
+    const cccc_value_t *row = snapshot_row(v, 3);
     return row && cccc_as_uint(&row[0], &group->sealed.last) && group->sealed.last < group->head_seq &&
-           dedupe_load(group->dedupe, &row[1], group->head_seq) && dedupe_load(group->open_acks, &row[2], group->head_seq) &&
-           dedupe_load(group->foreign_ids, &row[3], group->head_seq);
+           dedupe_load(group->dedupe, &row[1], group->head_seq) && dedupe_load(group->foreign_ids, &row[2], group->head_seq);
 }
 
 /* ---- the whole as a value ---- */
@@ -516,10 +551,11 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
     }
     cccc_builder_t map = cccc_map_builder(arena, n);
     for (uint32_t i = 0; i < n; i++) {
-        cccc_builder_t lanes = cccc_map_builder(arena, 3);
+        cccc_builder_t lanes = cccc_map_builder(arena, 4);
         for (int lane = 0; lane < CCCC_LANES; lane++)
             cccc_map_add(&lanes, lane_words[lane], dump_lane(arena, sorted[i], (enum cccc_lane)lane));
         cccc_map_add(&lanes, "published", cccc_uint(sorted[i]->published));
+        cccc_map_add(&lanes, "reminders", reminder_dump(sorted[i], arena));
         cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(sorted[i]->id)), lanes.value);
     }
     return map.value;
@@ -536,7 +572,8 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "document", cccc_value_copy(arena, &group->document));
     cccc_map_add(&map, "readers", dump_readers(group, arena));
     cccc_map_add(&map, "client_ids", cccc_uint(dedupe_count(group->dedupe)));
-    cccc_map_add(&map, "open_acks", cccc_uint(dedupe_count(group->open_acks)));
+    cccc_map_add(&map, "obligations", obligations_dump(group, arena));
+    cccc_map_add(&map, "expiring", expiries_dump(group, arena));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
     cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
     cccc_map_add(&map, "context", group->context ? cccc_value_copy(arena, &group->context->state) : cccc_nil());

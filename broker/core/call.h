@@ -172,6 +172,8 @@ enum cccc_action {
 /* Who speaks: checks the claimed `by` ("" = default, `otherwise`) against the peer and the group, sets call->by. An operator may name user, an actor of the
  * group or svc:<name>; an actor only itself; an unknown peer nothing. False: the call was failed (permission_denied, sender_unknown, unknown_actor). */
 bool permit_by(call_t *call, struct cccc_group *group, cccc_str_t claimed, const char *otherwise);
+/* Can this only be an actor: is it neither user nor a service, nor one of the broker's own names? */
+bool principal_is_actor(cccc_str_t name);
 /* May call->by do it (to actor `target`, "" = none)? On false *why is a sentence; the caller fails with the op's own code. */
 bool permit_action(const call_t *call, enum cccc_action action, cccc_str_t target, struct cccc_errmsg *why);
 /* `attest` of the events this call decides. */
@@ -185,6 +187,9 @@ cccc_err_t recipients_resolve(call_t *call, struct cccc_group *group, const cccc
 void unread_push(struct cccc_unread *u, uint64_t seq);                           /* seq > u->last */
 void unread_drop_through(struct cccc_unread *u, uint64_t seq);                   /* forget all <= seq */
 uint32_t unread_peek(const struct cccc_unread *u, uint64_t *seqs, uint32_t max); /* the oldest, in order; how many */
+bool unread_has(const struct cccc_unread *u, uint64_t seq);
+/* Forget one of them, wherever it is. Costs the length of the list. */
+void unread_remove(struct cccc_unread *u, uint64_t seq);
 void unread_fini(struct cccc_unread *u);
 
 /* ---- dedupe.c: (group, by, client_id) -> seq, for as long as the event is in the ledger ---- */
@@ -196,8 +201,6 @@ void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
 /* Forget the pair; a missing one is fine. */
 void dedupe_remove(struct cccc_dedupe *self, uint64_t hash, uint64_t seq);
 uint64_t dedupe_count(const struct cccc_dedupe *self);
-/* The lowest seq; UINT64_MAX when there is none. Looks at all of them. */
-uint64_t dedupe_oldest(const struct cccc_dedupe *self);
 /* `hash` will be asked for soon: begins to load where it is. The table of a large ledger is in no cache. */
 void dedupe_prepare(const struct cccc_dedupe *self, uint64_t hash);
 /* Candidates for `hash` (a hit must be confirmed on the line); returns how many were written to `seqs`. */
@@ -207,7 +210,7 @@ uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *se
 void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq);
 
 /* ---- retention.c ---- */
-/* This event and all behind it are needed: unread by a present reader, owed an acknowledgement, on their way to another group or into a terminal. Whoever adds something that
+/* This event and all behind it are needed: unread by a present reader, or owed something for by one, still to expire, on their way to another group or into a terminal. Whoever adds something that
  * stays open until somebody has acted adds it here. */
 uint64_t group_safe_seq(const struct cccc_group *group);
 

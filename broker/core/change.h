@@ -85,6 +85,8 @@ cccc_str_t scopes_said(cccc_arena_t *arena, const struct cccc_group *group);
 void group_row(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group);
 /* Unread events of a reader: both lanes; 0 when nobody reads under that id. */
 uint64_t reader_unread(const struct cccc_group *group, cccc_str_t id);
+/* What a reader owes: open obligations. */
+uint64_t reader_owes(const struct cccc_group *group, cccc_str_t id);
 /* All groups that are neither deleted nor still being created, newest activity first; *count of them, in the call's arena. */
 struct cccc_group **groups_sorted(call_t *call, uint32_t *count);
 /* An array of what `make` says of each group, cut where the reply would grow too large; *more then. */

@@ -47,6 +47,7 @@ static void derive_actors(struct cccc_config *config, const cccc_value_t *list, 
             continue;
         a.title = cccc_get_str(entry, "title");
         a.runner = cccc_str_is(cccc_get_str(entry, "runner"), "headless") ? CCCC_STR("headless") : CCCC_STR("pty");
+        config->terminals |= cccc_str_is(a.runner, "pty");
         a.runtime = str_or(entry, "runtime", "codex");
         a.enabled = cccc_coerce_bool(cccc_get(entry, "enabled"), true);
         a.foreman = a.enabled && !have_foreman;

@@ -239,7 +239,8 @@ static bool sync_all(call_t *call, struct sync *s, const cccc_value_t *ops, stru
     cccc_value_t state = state_after(s);
     out->changes = changes.value;
     out->version = context_version(call->arena, &state);
-    out->after = after_of(s);
+    cccc_value_t after = after_of(s);
+    out->after = cccc_value_copy(call->arena, &after); /* what it borrows from may be replaced before the event is durable */
     return true;
 }
 

@@ -190,7 +190,7 @@ static void put_item(struct sync *s, const char *name, const cccc_value_t *list,
 static bool milestone_update(struct sync *s, const cccc_value_t *op)
 {
     cccc_value_t list;
-    cccc_str_t status;
+    cccc_str_t status = CCCC_STR("");
     int64_t at;
     if (!named(s, op, "milestone_id", "milestones", &list, &at))
         return false;

@@ -129,7 +129,7 @@ void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct c
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 
-/* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). */
+/* `registry` and `active` as read from disk (maps, or nil when missing or unreadable). No program is started until cccc_core_loaded. */
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active);
 /* settings.yaml as read from disk (a map, or nil), before the first request. */
 void cccc_core_load_settings(cccc_core_t *self, const cccc_value_t *settings);
@@ -170,6 +170,8 @@ cccc_slot_t cccc_core_fold_adopt(cccc_core_t *self, cccc_core_t **from);
 /* Ends the fold. `offline` (NULL = none) says why the group cannot be served; `read_only` why it takes no appends. Resumes what a crash
  * interrupted (second step of send_cross_group, group.yaml older than the ledger). */
 void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_slot_t slot, const char *offline, const char *read_only);
+/* Every group of the home has been folded, so every holder that lives is known: from now on programs are started. */
+void cccc_core_loaded(cccc_core_t *self, const struct cccc_moment *now);
 
 /* ---- effects ---- */
 

@@ -100,11 +100,12 @@ static cccc_value_t readers_value(cccc_arena_t *arena, const struct cccc_group *
 {
     cccc_builder_t list = cccc_array_builder(arena, group->config.actor_count + 1);
     for (const struct cccc_reader *reader = group->readers; reader != NULL; reader = reader->hh.next) {
-        cccc_builder_t row = cccc_map_builder(arena, 4);
+        cccc_builder_t row = cccc_map_builder(arena, 5);
         cccc_map_add(&row, "actor_id", cccc_text(reader->id));
         cccc_map_add(&row, "unread_count", cccc_uint(reader_unread(group, cccc_str(reader->id))));
         cccc_map_add(&row, "chat", cccc_uint(reader->unread[CCCC_LANE_CHAT].count));
         cccc_map_add(&row, "notify", cccc_uint(reader->unread[CCCC_LANE_NOTIFY].count));
+        cccc_map_add(&row, "owes", cccc_uint(reader->owes.count));
         cccc_array_add(&list, row.value);
     }
     return list.value;

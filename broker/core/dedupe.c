@@ -187,16 +187,6 @@ uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *se
     return n;
 }
 
-uint64_t dedupe_oldest(const struct cccc_dedupe *self)
-{
-    uint64_t oldest = UINT64_MAX;
-    for (uint32_t i = 0; i < self->slots; i++) {
-        uint64_t seq = entry_seq(&self->entries[i]);
-        oldest = seq > 0 && seq < oldest ? seq : oldest;
-    }
-    return oldest;
-}
-
 uint64_t dedupe_count(const struct cccc_dedupe *self)
 {
     return self->used;

@@ -6,6 +6,7 @@
 #include "broker/core/change.h"
 #include "broker/core/runtime.h"
 #include "broker/core/snapshot.h"
+#include "broker/mutant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,10 +119,16 @@ static struct cccc_pending *pending_step(const struct cccc_group *group, uint64_
     return p && p->kind == CCCC_KIND_RUNTIME_DELIVERY ? p : NULL;
 }
 
+/* May what was claimed be claimed again? */
+static bool is_owed(const struct cccc_delivery *d)
+{
+    return d->state == DELIVERY_FAILED || (CCCC_MUTANT_IS(AMBIGUOUS_RETRIED) && d->state == DELIVERY_AMBIGUOUS);
+}
+
 static bool is_due(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
 {
     const struct cccc_delivery *d = &runtime->delivery;
-    bool waiting = d->state == DELIVERY_FAILED || runtime->queue[CCCC_LANE_CHAT].count > 0 ||
+    bool waiting = is_owed(d) || runtime->queue[CCCC_LANE_CHAT].count > 0 ||
                    (runtime->queue[CCCC_LANE_NOTIFY].count > 0 && group->config.state == CCCC_GROUP_ACTIVE);
     return waiting && runtime->phase == RUNTIME_RUNNING && runtime->ready && d->state != DELIVERY_CLAIMED && group->config.running &&
            group->config.state != CCCC_GROUP_PAUSED && !group->read_only && !core->stopping && core->now->mono_us >= runtime->handover_us &&
@@ -202,7 +209,12 @@ static void claim(call_t *call, struct cccc_runtime *runtime)
     cccc_err_t err = call_append(call, call->group, CCCC_KIND_RUNTIME_DELIVERY, CCCC_STR("system"), CCCC_STR(""), data.value, claimed, &m);
     if (err == CCCC_OK)
         runtime->claim_seq = call->appended->event.seq;
-    else
+    if (err == CCCC_OK && CCCC_MUTANT_IS(CLAIM_TOLD_EARLY)) {
+        char id[33];
+        snprintf(id, sizeof id, "%.*s", CCCC_STR_FMT(call->appended->event.id));
+        order_typing(call, runtime, id, CCCC_STR("early"), CCCC_STR(""));
+    }
+    if (err != CCCC_OK)
         call_finish(call); /* the tick tries again */
 }
 
@@ -235,10 +247,14 @@ static void read_for_handover(call_t *call)
         while (h->count > 0 && h->seqs[h->count - 1] > last)
             h->count--;
     }
-    if (runtime->delivery.state == DELIVERY_CLAIMED || pending_step(call->group, runtime->claim_seq))
+    if (!h->again && recall_holds(call->core, call->group, runtime->queue, h->seqs, h->count)) {
+        runtime->handover_us = 0; /* what is left is chosen anew */
         call_finish(call);
-    else
+    } else if (runtime->delivery.state == DELIVERY_CLAIMED || pending_step(call->group, runtime->claim_seq)) {
+        call_finish(call);
+    } else {
         claim(call, runtime);
+    }
 }
 
 static void read_seqs(call_t *call, call_next_fn next)
@@ -344,7 +360,7 @@ void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc
         return;
     call_t *call = handover_call(core, group, runtime);
     struct handover *h = call->state;
-    if (runtime->delivery.state == DELIVERY_FAILED) {
+    if (is_owed(&runtime->delivery)) {
         h->again = true;
         h->count = runtime->delivery.count;
         memcpy(h->seqs, runtime->delivery.seqs, h->count * sizeof *h->seqs);

@@ -5,6 +5,7 @@
  * Thread: the core's. */
 #include "broker/core/change.h"
 #include "broker/core/message.h"
+#include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
 
 #include <ctype.h>
@@ -36,6 +37,12 @@ uint64_t reader_unread(const struct cccc_group *group, cccc_str_t id)
 {
     const struct cccc_reader *reader = reader_find(group, id);
     return reader != NULL ? reader->unread[CCCC_LANE_CHAT].count + reader->unread[CCCC_LANE_NOTIFY].count : 0;
+}
+
+uint64_t reader_owes(const struct cccc_group *group, cccc_str_t id)
+{
+    const struct cccc_reader *reader = reader_find(group, id);
+    return reader != NULL ? reader->owes.count : 0;
 }
 
 static const char *state_word(enum cccc_group_state state)
@@ -595,6 +602,8 @@ void group_row(const struct cccc_core *core, cccc_builder_t *row, const struct c
     cccc_map_add(row, "actor_count", cccc_uint(group->config.actor_count));
     runtimes_show(core, row, group);
     cccc_map_add(row, "unread_count", cccc_uint(reader_unread(group, CCCC_STR("user"))));
+    cccc_map_add(row, "owed_by_user", cccc_uint(reader_owes(group, CCCC_STR("user"))));
+    cccc_map_add(row, "obligation_count", cccc_uint(group->obligations->open));
     if (group->offline != NULL)
         cccc_map_add(row, "offline", cccc_text(group->offline));
     if (group->read_only != NULL)

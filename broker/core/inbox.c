@@ -4,6 +4,7 @@
  * memory (unread.c), the events are read by seq.
  * Thread: the core's. */
 #include "broker/core/message.h"
+#include "broker/core/obligations.h"
 #include "broker/mutant.h"
 
 #define LIST_DEFAULT 50
@@ -124,16 +125,38 @@ static void pack_gaps_member(const struct cccc_gap *gaps, uint32_t count, cccc_b
 
 /* ---- inbox_list ---- */
 
+/* What the reader still owes for the messages listed. */
+static cccc_value_t listed_duties(call_t *call, const struct cccc_reader *reader)
+{
+    cccc_builder_t rows = cccc_array_builder(call->arena, 0);
+    uint32_t count = call->read ? call->read->event_count : 0;
+    const struct cccc_duty *duty = reader->owes.first;
+    struct cccc_patience patience = {0};
+    if (count > 0 && duty)
+        patience = obligations_patience(call->arena, call->group);
+    for (uint32_t i = 0; i < count && duty;) {
+        uint64_t seq = call->read->event_seqs[i];
+        if (duty->ask->seq == seq)
+            cccc_array_add(&rows, obligation_row(call->arena, duty, obligation_is_overdue(duty, &patience, call->core->now->unix_us)));
+        if (duty->ask->seq <= seq)
+            duty = duty->after;
+        else
+            i++;
+    }
+    return rows.value;
+}
+
 static void list_answer(call_t *call, uint32_t count, const char *events, size_t len)
 {
     const struct inbox *inbox = call->state;
     const struct cccc_reader *reader = inbox_reader(call);
     uint64_t total = unread_total(inbox, reader);
+    cccc_value_t duties = listed_duties(call, reader);
     bool more = total > count;
     uint32_t gap_count;
     uint64_t before = more && count > 0 ? call->read->event_seqs[count - 1] : UINT64_MAX;
     const struct cccc_gap *gaps = gaps_between(call, read_through(inbox, reader), before, &gap_count);
-    cccc_buf_t *out = call_reply_begin(call, gap_count > 0 ? 6 : 5);
+    cccc_buf_t *out = call_reply_begin(call, gap_count > 0 ? 8 : 7);
     cccc_pack_text(out, "messages");
     cccc_pack_array(out, count);
     cccc_buf_put(out, events, len);
@@ -141,6 +164,10 @@ static void list_answer(call_t *call, uint32_t count, const char *events, size_t
     pack_cursor(&reader->cursor[inbox->cursor_lane], out);
     cccc_pack_text(out, "unread_total");
     cccc_pack_uint(out, total);
+    cccc_pack_text(out, "obligations");
+    cccc_pack_value(out, &duties);
+    cccc_pack_text(out, "owes");
+    cccc_pack_uint(out, reader->owes.count);
     cccc_pack_text(out, "more");
     cccc_pack_bool(out, more);
     pack_gaps_member(gaps, gap_count, out);
@@ -255,22 +282,6 @@ static bool read_decide(call_t *call, const bool lanes[CCCC_LANES])
 
 /* ---- inbox_mark_read ---- */
 
-static bool is_for(call_t *call, const struct cccc_event *event, cccc_str_t reader)
-{
-    const cccc_value_t *audience = cccc_get(&event->data, "audience");
-    cccc_value_t made;
-    if (!cccc_is_array(audience)) {
-        made = recipients_legacy_audience(call->arena, call->group, event);
-        audience = &made;
-    }
-    for (uint32_t i = 0; i < audience->via.array.size; i++) {
-        cccc_str_t id;
-        if (cccc_as_str(&audience->via.array.ptr[i], &id) && cccc_str_eq(id, reader))
-            return true;
-    }
-    return false;
-}
-
 /* The event is read: may its reader mark it? False: the call was failed. */
 static bool mark_allowed(call_t *call, cccc_str_t id)
 {
@@ -285,7 +296,7 @@ static bool mark_allowed(call_t *call, cccc_str_t id)
                   CCCC_STR_FMT(id), CCCC_STR_FMT(inbox->event.kind));
         return false;
     }
-    if (!is_for(call, &inbox->event, inbox->reader_id)) {
+    if (!event_is_for(call, &inbox->event, inbox->reader_id)) {
         call_fail(call, CCCC_E_EVENT_NOT_FOR_ACTOR, "event %.*s is not addressed to %.*s", CCCC_STR_FMT(id),
                   CCCC_STR_FMT(inbox->reader_id));
         return false;

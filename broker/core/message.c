@@ -7,6 +7,7 @@
 #include "broker/core/message.h"
 
 #include "broker/core/change.h"
+#include "broker/core/obligations.h"
 #include "broker/mutant.h"
 #include "proto/keys.h"
 
@@ -67,7 +68,7 @@ static void digest_make(call_t *call, struct cccc_message *m)
     const cccc_str_t texts[] = {cccc_str(m->verb), m->text,         m->priority,     m->path,
                                 m->reply_to,       m->src_group_id, m->src_event_id, m->dst_group_id};
     const cccc_value_t *const lists[] = {m->to, m->attachments, m->dst_to};
-    uint64_t digest = m->reply_required, place = 0;
+    uint64_t digest = m->reply_required + 2 * m->due_seconds + (m->expires_seconds << 32), place = 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++, place += 2)
         if (texts[i].len > 0)
             digest = cccc_hash64(digest + place, texts[i]);
@@ -163,16 +164,23 @@ static enum cccc_message_step find_sealed_repeat(call_t *call, struct cccc_messa
     return CCCC_MESSAGE_PARKED;
 }
 
+void message_expect(struct cccc_message *m)
+{
+    if (m->client_id.len == 0)
+        return;
+    m->client_hash = dedupe_hash(m->by, m->client_id);
+    dedupe_prepare(m->group->dedupe, m->client_hash);
+}
+
 /* Look for the client_id among what is decided. A candidate that is durable has to be read to be sure. */
 static enum cccc_message_step find_repeat(call_t *call, struct cccc_message *m, call_next_fn next)
 {
     if (m->client_id.len == 0)
         return CCCC_MESSAGE_READY;
-    if (m->client_hash == 0) {
-        m->client_hash = dedupe_hash(m->by, m->client_id);
-        dedupe_prepare(m->group->dedupe, m->client_hash);
+    if (m->client_hash == 0)
+        message_expect(m);
+    if (m->digest[0] == '\0')
         digest_make(call, m);
-    }
     uint64_t seqs[REPEAT_CANDIDATES_MAX];
     uint32_t count = dedupe_find(m->group->dedupe, m->client_hash, seqs, REPEAT_CANDIDATES_MAX), to_read = 0;
     uint64_t *rising = NULL, through = m->repeats_read_through;
@@ -348,15 +356,14 @@ static bool check_recipients(call_t *call, struct cccc_message *m, struct cccc_g
     return true;
 }
 
-/* The group as it will be when what is decided is durable. */
-static struct cccc_group *view_of(call_t *call, struct cccc_group *group)
+struct cccc_group *group_view(call_t *call, struct cccc_group *group)
 {
     return group->pending_config > 0 ? config_ahead(call, group) : group;
 }
 
 bool message_check_recipients(call_t *call, struct cccc_message *m)
 {
-    return check_recipients(call, m, view_of(call, m->group));
+    return check_recipients(call, m, group_view(call, m->group));
 }
 
 /* ---- scope, attachments, text ---- */
@@ -425,9 +432,37 @@ static bool check_priority(call_t *call, struct cccc_message *m)
 {
     if (m->priority.len == 0)
         m->priority = CCCC_STR("normal");
-    if (cccc_str_is(m->priority, "normal") || cccc_str_is(m->priority, "attention"))
+    if (cccc_str_eq(m->priority, CCCC_STR("normal")) || cccc_str_eq(m->priority, CCCC_STR("attention")))
         return true;
     message_refuse(call, m, CCCC_E_INVALID_PRIORITY, "priority is normal or attention, not \"%.*s\"", CCCC_STR_FMT(m->priority));
+    return false;
+}
+
+/* What the message asks of its recipients, and whether that may be asked. */
+static bool check_asking(call_t *call, struct cccc_message *m)
+{
+    bool asks = m->reply_required || cccc_str_eq(m->priority, CCCC_STR("attention"));
+    if (m->due_seconds > 0 && !asks)
+        message_refuse(call, m, CCCC_E_INVALID_REQUEST,
+                       "a deadline (due_seconds) is for a message with reply_required or priority attention; this one asks for nothing");
+    else if (asks && m->group->obligations->open + m->audience.via.array.size > CCCC_OBLIGATIONS_PER_GROUP_MAX)
+        message_refuse(call, m, CCCC_E_BUSY,
+                       "%llu obligations of group %s are open already (OBLIGATIONS_PER_GROUP_MAX is %d); answer or cancel some: `cccc "
+                       "obligations` lists them",
+                       (unsigned long long)m->group->obligations->open, m->group->id, CCCC_OBLIGATIONS_PER_GROUP_MAX);
+    else if (m->expires_seconds > 0 && m->group->expiry_count >= CCCC_EXPIRING_PER_GROUP_MAX)
+        message_refuse(call, m, CCCC_E_BUSY, "%u messages of group %s expire already (EXPIRING_PER_GROUP_MAX); send this one without",
+                       m->group->expiry_count, m->group->id);
+    return m->refusal == NULL;
+}
+
+/* Who spoke when the request came may have left since; nobody could ever answer it. */
+static bool check_speaker(call_t *call, struct cccc_message *m, const struct cccc_group *view)
+{
+    bool changed = m->parked || view != m->group;
+    if (!changed || !principal_is_actor(m->by) || config_actor(view, m->by))
+        return true;
+    message_refuse(call, m, CCCC_E_UNKNOWN_ACTOR, "actor %.*s is no longer in group %s", CCCC_STR_FMT(m->by), view->id);
     return false;
 }
 
@@ -515,8 +550,16 @@ static void take_result(call_t *call, struct cccc_message *m)
     };
     int awaited = (int)m->awaits;
     m->awaits = CCCC_AWAITS_NOTHING;
+    m->parked |= awaited != CCCC_AWAITS_NOTHING;
     if (awaited != CCCC_AWAITS_NOTHING)
         takers[awaited](call, m);
+}
+
+bool message_is_repeat(call_t *call, struct cccc_message *m)
+{
+    enum cccc_message_step step = find_repeat(call, m, NULL);
+    CCCC_ASSERT(step != CCCC_MESSAGE_PARKED, "client_id %.*s was looked up in this input", CCCC_STR_FMT(m->client_id));
+    return step == CCCC_MESSAGE_ENDED;
 }
 
 enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, call_next_fn next)
@@ -529,9 +572,9 @@ enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, cal
         step = find_original(call, m, next);
     if (step != CCCC_MESSAGE_READY)
         return step;
-    struct cccc_group *view = view_of(call, m->group);
-    if (!check_recipients(call, m, view) || !check_scope(call, m, view) || !check_attachments(call, m) || !check_text(call, m) ||
-        !check_source(call, m))
+    struct cccc_group *view = group_view(call, m->group);
+    if (!check_speaker(call, m, view) || !check_recipients(call, m, view) || !check_asking(call, m) || !check_scope(call, m, view) ||
+        !check_attachments(call, m) || !check_text(call, m) || !check_source(call, m))
         return CCCC_MESSAGE_ENDED;
     step = find_files(call, m, next);
     return step == CCCC_MESSAGE_READY ? keep_text(call, m, next) : step;
@@ -585,6 +628,8 @@ static const msgpack_object_kv message_template[] = {
     [MESSAGE_AUDIENCE] = {.key = CCCC_KEY_VALUE(audience)},
     [MESSAGE_CLIENT_DIGEST] = {.key = CCCC_KEY_VALUE(client_digest)},
     [MESSAGE_RELAY] = {.key = CCCC_KEY_VALUE(relay), .val = {.type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = true}},
+    [MESSAGE_DUE_TS] = {.key = CCCC_KEY_VALUE(due_ts)},
+    [MESSAGE_EXPIRES_TS] = {.key = CCCC_KEY_VALUE(expires_ts)},
 };
 
 const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field)
@@ -592,10 +637,30 @@ const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_fi
     const msgpack_object *key = &message_template[field].key;
     if (cccc_is_map(data) && field < data->via.map.size) {
         const msgpack_object_kv *kv = &data->via.map.ptr[field];
+        if (kv->key.via.str.ptr == key->via.str.ptr) /* decided here */
+            return &kv->val;
         if (kv->key.via.str.size == key->via.str.size && memcmp(kv->key.via.str.ptr, key->via.str.ptr, key->via.str.size) == 0)
             return &kv->val;
     }
     return cccc_get_key(data, (cccc_str_t){key->via.str.ptr, key->via.str.size});
+}
+
+const cccc_value_t *message_extra(const cccc_value_t *data, enum cccc_message_field field)
+{
+    const msgpack_object *key = &message_template[field].key;
+    for (uint32_t i = MESSAGE_AUDIENCE + 1; cccc_is_map(data) && i < data->via.map.size; i++) {
+        const msgpack_object_kv *kv = &data->via.map.ptr[i];
+        if (kv->key.via.str.size == key->via.str.size && memcmp(kv->key.via.str.ptr, key->via.str.ptr, key->via.str.size) == 0)
+            return &kv->val;
+    }
+    return NULL;
+}
+
+static cccc_value_t seconds_from_now(call_t *call, uint64_t seconds)
+{
+    char ts[28];
+    cccc_ts_format(ts, call->core->now->unix_us + (int64_t)seconds * 1000000);
+    return cccc_string(cccc_arena_str(call->arena, cccc_str(ts)));
 }
 
 static cccc_value_t message_data(call_t *call, const struct cccc_message *m)
@@ -622,6 +687,14 @@ static cccc_value_t message_data(call_t *call, const struct cccc_message *m)
         kv[size++].val = cccc_text(m->digest);
     if (m->relays)
         kv[size++] = message_template[MESSAGE_RELAY];
+    if (m->due_seconds) {
+        kv[size] = message_template[MESSAGE_DUE_TS];
+        kv[size++].val = seconds_from_now(call, m->due_seconds);
+    }
+    if (m->expires_seconds) {
+        kv[size] = message_template[MESSAGE_EXPIRES_TS];
+        kv[size++].val = seconds_from_now(call, m->expires_seconds);
+    }
     return (cccc_value_t){.type = MSGPACK_OBJECT_MAP, .via.map = {size, kv}};
 }
 
@@ -648,7 +721,7 @@ static bool wakes_actor(const struct cccc_message *m, const struct cccc_group *v
 /* What the message wakes is decided before it: a message that is stored has woken whom it names, so its repeat need not. */
 static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, struct cccc_errmsg *why)
 {
-    const struct cccc_group *view = view_of(call, m->group);
+    const struct cccc_group *view = group_view(call, m->group);
     const struct cccc_config *config = &view->config;
     bool group = wakes(m, view);
     uint32_t count = group;
@@ -666,19 +739,19 @@ static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, 
     return err;
 }
 
-static bool ack_is_pending(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id)
+struct cccc_pending *ack_pending(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id)
 {
-    for (const struct cccc_pending *p = group->pending; p; p = p->next) {
+    for (struct cccc_pending *p = group->pending; p; p = p->next) {
         if (p->kind == CCCC_KIND_CHAT_ACK && cccc_str_eq(cccc_get_str(&p->event.data, "actor_id"), reader) &&
             cccc_str_eq(cccc_get_str(&p->event.data, "event_id"), event_id))
-            return true;
+            return p;
     }
-    return false;
+    return NULL;
 }
 
 struct cccc_pending *ack_decide(call_t *call, struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id, call_next_fn next)
 {
-    if (!ack_is_open(group, reader, event_id) || ack_is_pending(group, reader, event_id))
+    if (!(obligations_owed(group, reader, event_id) & CCCC_OWED_ACK) || ack_pending(group, reader, event_id))
         return NULL;
     cccc_builder_t data = cccc_map_builder(call->arena, 2);
     cccc_map_add(&data, "actor_id", cccc_string(reader));

@@ -45,10 +45,6 @@ void readers_sync(struct cccc_group *group);
 struct cccc_reader *reader_find(const struct cccc_group *group, cccc_str_t id);
 /* The seq an event id of this group names; 0 when it cannot be known without reading. Compare the event's id. */
 uint64_t group_event_seq(const struct cccc_group *group, cccc_str_t event_id);
-/* The hash under which `reader` owes an acknowledgement of the event. */
-uint64_t ack_hash(cccc_str_t reader, cccc_str_t event_id);
-/* True when `reader` was asked to acknowledge the event and has not. */
-bool ack_is_open(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id);
 
 /* ---- registry.c ---- */
 
@@ -83,6 +79,8 @@ bool recipients_name(const cccc_value_t *to, cccc_str_t id);
 /* Ids of actors and selectors the text mentions as @name: outside code, at the start of a word, not inside an address. */
 cccc_value_t recipients_mentioned(call_t *call, const struct cccc_group *group, cccc_str_t text);
 
+/* Every actor of the group: the audience of a notice without a target. */
+cccc_value_t recipients_everyone(cccc_arena_t *arena, const struct cccc_group *group);
 /* The audience of a line that has none (CCCC 0.4.0), by its recipients and the roles at this point of the fold. */
 cccc_value_t recipients_legacy_audience(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_event *event);
 
@@ -107,10 +105,14 @@ enum cccc_message_field {
     MESSAGE_CLIENT_ID,
     MESSAGE_AUDIENCE,
     MESSAGE_CLIENT_DIGEST,
-    MESSAGE_RELAY
+    MESSAGE_RELAY,
+    MESSAGE_DUE_TS,
+    MESSAGE_EXPIRES_TS
 };
 /* A member of data by where it usually is; searched for when it is elsewhere. NULL when missing. */
 const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field);
+/* The same for those behind the audience, which most messages do not have. */
+const cccc_value_t *message_extra(const cccc_value_t *data, enum cccc_message_field field);
 
 enum cccc_message_wait { CCCC_AWAITS_NOTHING, CCCC_AWAITS_REPEAT, CCCC_AWAITS_ORIGINAL, CCCC_AWAITS_FILE, CCCC_AWAITS_TEXT };
 
@@ -124,7 +126,9 @@ struct cccc_message {
     const cccc_value_t *to, *dst_to, *attachments;
     cccc_value_t ignored; /* names of arguments nobody knows, of an item of a batch; nil when there are none */
     bool reply_required;
-    bool relays; /* the source record of send_cross_group */
+    uint64_t due_seconds;     /* 0: no deadline */
+    uint64_t expires_seconds; /* 0: never */
+    bool relays;              /* the source record of send_cross_group */
 
     /* What was found; message.c's. */
     bool text_stored;     /* the long text is a blob, the last of `files` */
@@ -148,6 +152,7 @@ struct cccc_message {
     cccc_str_t repeated_wire;
     cccc_str_t repeated_ack; /* the wire form of the acknowledgement that the repeated reply implied; "" = none */
     bool duplicate;
+    bool parked;     /* once: what was checked before may have changed */
     bool woke;       /* the group, or actors of it */
     char digest[17]; /* of what was asked */
 };
@@ -160,6 +165,10 @@ enum cccc_message_step {
 /* Check everything, and look up what has to be read first. To be called again after each park, and again when time has passed: nothing checked
  * before counts then. */
 enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, call_next_fn next);
+/* The message will be prepared soon: ask for the memory its client_id is looked up in. */
+void message_expect(struct cccc_message *m);
+/* A message that was prepared in this input and READY: has it become a repeat of one decided meanwhile? Then duplicate or refusal is set. */
+bool message_is_repeat(call_t *call, struct cccc_message *m);
 /* Decide the event (and the wake, and the acknowledgement). False: refusal is set, nothing was decided. `next` as in call_append. */
 bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next);
 void message_refuse(call_t *call, struct cccc_message *m, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -171,8 +180,52 @@ bool message_check_recipients(call_t *call, struct cccc_message *m);
 void message_pack_event(const struct cccc_message *m, cccc_buf_t *out);
 /* Acknowledge an attention message that asked `reader` for it and is still open; NULL when it did not, or no event can be taken now. */
 struct cccc_pending *ack_decide(call_t *call, struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id, call_next_fn next);
+/* The acknowledgement of the event by `reader` that is decided and not durable yet, or NULL. */
+struct cccc_pending *ack_pending(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id);
 /* After durability: what a wake leaves to do. */
 void message_settle(call_t *call, struct cccc_message *m);
+
+/* The group as it will be when what is decided is durable: what recipients and speakers are checked against. */
+struct cccc_group *group_view(call_t *call, struct cccc_group *group);
+
+/* ---- recall.c ---- */
+
+/* A message that expires; a chat.recall. */
+void expiry_apply(struct cccc_group *group, const struct cccc_event *event);
+void recall_apply(struct cccc_group *group, const struct cccc_event *event);
+void expiries_fini(struct cccc_group *group);
+/* The oldest message that is still to expire; UINT64_MAX when there is none. */
+uint64_t expiries_oldest(const struct cccc_group *group);
+cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena);
+/* Once a second: withdraw what has expired. */
+void expiries_tick(struct cccc_core *core);
+/* Must a claim of these events wait? One of them was read or recalled meanwhile, has expired, or a recall is on its way to the disk. */
+bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_unread *queue, const uint64_t *seqs,
+                  uint32_t count);
+
+/* ---- reminders.c ---- */
+
+/* A reminder; the group runs again. */
+void reminder_apply(struct cccc_group *group, const struct cccc_event *event);
+void reminders_resume(struct cccc_group *group, const struct cccc_event *event);
+/* Messages are unread since `ts`: the first one came, or a cursor moved. */
+void reminders_unread(const struct cccc_group *group, struct cccc_reader *reader, cccc_str_t ts);
+/* Once a second. */
+void reminders_tick(struct cccc_core *core);
+cccc_value_t reminder_dump(const struct cccc_reader *reader, cccc_arena_t *arena);
+
+/* ---- notify.c ---- */
+
+/* Texts borrowed; "" where there is none. */
+struct cccc_notice {
+    cccc_str_t kind, priority, title, message;
+    cccc_str_t target;           /* "": every actor */
+    cccc_str_t related;          /* the event it is about */
+    const cccc_value_t *context; /* a map, or NULL */
+    bool requires_ack;
+};
+/* The data of its system.notify, in the arena. */
+cccc_value_t notice_data(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_notice *notice);
 
 /* ---- sessions.c ---- */
 
@@ -218,6 +271,8 @@ void pack_gaps(const struct cccc_gap *gaps, uint32_t count, cccc_buf_t *out);
 
 /* True: the read failed and the call with it. */
 bool read_failed(call_t *call);
+/* Is the event addressed to the reader? Lines of CCCC 0.4.0 by the roles there are now. */
+bool event_is_for(call_t *call, const struct cccc_event *event, cccc_str_t reader);
 /* Read the event with this id out of call->group: `next` has it as its only event, to be confirmed there. Fails the call when there is none. */
 void event_find(call_t *call, cccc_str_t id, call_next_fn next);
 

@@ -20,6 +20,15 @@ static bool is_service(cccc_str_t name)
     return true;
 }
 
+bool principal_is_actor(cccc_str_t name)
+{
+    static const char *const others[] = {"user", "system", "cli"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (cccc_str_is(name, others[i]))
+            return false;
+    return name.len < 4 || memcmp(name.ptr, "svc:", 4) != 0;
+}
+
 static bool by_of_actor(call_t *call, const struct cccc_group *group, cccc_str_t claimed)
 {
     cccc_str_t self = call->peer.actor_id;

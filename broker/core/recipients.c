@@ -266,6 +266,23 @@ bool recipients_address_agents(const cccc_value_t *to)
     return count == 0;
 }
 
+cccc_value_t recipients_everyone(cccc_arena_t *arena, const struct cccc_group *group)
+{
+    struct cccc_reach reach = {0};
+    return audience(arena, group, NULL, CCCC_STR("user"), &reach);
+}
+
+bool event_is_for(call_t *call, const struct cccc_event *event, cccc_str_t reader)
+{
+    const cccc_value_t *audience = cccc_get(&event->data, "audience");
+    cccc_value_t made;
+    if (!cccc_is_array(audience)) {
+        made = recipients_legacy_audience(call->arena, call->group, event);
+        audience = &made;
+    }
+    return has_item(audience, reader);
+}
+
 bool recipients_name(const cccc_value_t *to, cccc_str_t id)
 {
     return has_item(to, id);
@@ -278,7 +295,7 @@ cccc_value_t recipients_legacy_audience(cccc_arena_t *arena, const struct cccc_g
         return audience(arena, group, cccc_get(&event->data, "to"), event->by, &reach);
     cccc_str_t target = cccc_get_str(&event->data, "target_actor_id");
     if (target.len == 0)
-        return audience(arena, group, NULL, CCCC_STR("user"), &reach);
+        return recipients_everyone(arena, group);
     cccc_builder_t one = cccc_array_builder(arena, 1);
     cccc_array_add(&one, cccc_string(target));
     return one.value;

@@ -7,6 +7,7 @@
 
 #include "broker/core/change.h"
 #include "broker/core/snapshot.h"
+#include "broker/mutant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,8 @@ void runtime_reset(struct cccc_group *group, cccc_str_t id)
     struct cccc_runtime *runtime = runtime_entry(group, id);
     if (!runtime)
         return;
-    forget_ledger(runtime);
+    if (!CCCC_MUTANT_IS(QUEUE_INHERITED) || !runtime_lives(runtime))
+        forget_ledger(runtime);
     runtime->orphan = runtime_lives(runtime);
 }
 
@@ -323,7 +325,7 @@ bool runtimes_load(struct cccc_group *group, const cccc_value_t *v)
 
 /* ---- what is wanted ---- */
 
-static bool is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime)
+bool runtime_is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime)
 {
     const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
     return !group->deleted && !group->offline && group->config.running && actor && actor->enabled && runtime_has_terminal(actor);
@@ -388,6 +390,11 @@ void runtime_tell(struct cccc_runtime *runtime)
 
 static const char *const why_words[] = {
     [RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot", [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken"};
+
+const char *runtime_why_word(enum runtime_why why)
+{
+    return why_words[why];
+}
 
 static void forget_record(struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
 {
@@ -619,7 +626,7 @@ void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
         return;
     HASH_ITER(hh, group->runtimes, runtime, next)
     {
-        bool wanted = is_wanted(group, runtime);
+        bool wanted = runtime_is_wanted(group, runtime);
         if (runtime->phase_us == 0)
             runtime->phase_us = core->now->mono_us; /* found by a fold, which has no time */
         if (runtime->lost)
@@ -704,148 +711,4 @@ bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value
     runtime_set_phase(self, runtime, RUNTIME_UNREGISTERED);
     runtime->lost = !alive;
     return true;
-}
-
-/* ---- showing ---- */
-
-static const char *phase_word(const struct cccc_core *core, const struct cccc_runtime *runtime)
-{
-    bool long_ago = core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
-    switch (runtime->phase) {
-    case RUNTIME_SPAWNING:
-    case RUNTIME_STARTING:
-        return "starting";
-    case RUNTIME_RUNNING:
-        return "running";
-    case RUNTIME_STOPPING:
-        return "stopping";
-    case RUNTIME_UNREGISTERED:
-        return long_ago ? "unreachable" : "reconnecting";
-    case RUNTIME_ABSENT:
-        break;
-    }
-    return runtime->exit.known ? "exited" : runtime->failure[0] ? "failed" : "never started";
-}
-
-static cccc_value_t exit_value(cccc_arena_t *arena, const struct runtime_exit *e)
-{
-    cccc_builder_t map = cccc_map_builder(arena, 6);
-    if (e->signal >= 0)
-        cccc_map_add(&map, "signal", cccc_int(e->signal));
-    else if (e->code >= 0)
-        cccc_map_add(&map, "code", cccc_int(e->code));
-    cccc_map_add(&map, "asked", cccc_bool(e->asked));
-    if (e->holder_lost)
-        cccc_map_add(&map, "holder_lost", cccc_bool(true));
-    cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(e->ts))));
-    if (e->screen)
-        cccc_map_add(&map, "screen", cccc_string(cccc_arena_str(arena, cccc_str(e->screen))));
-    return map.value;
-}
-
-static cccc_value_t delivery_value(cccc_arena_t *arena, const struct cccc_delivery *d)
-{
-    static const char *const words[] = {
-        [DELIVERY_CLAIMED] = "claimed", [DELIVERY_ACCEPTED] = "accepted", [DELIVERY_FAILED] = "failed", [DELIVERY_AMBIGUOUS] = "ambiguous"};
-    cccc_builder_t map = cccc_map_builder(arena, 5), seqs = cccc_array_builder(arena, d->count);
-    for (uint32_t i = 0; i < d->count; i++)
-        cccc_array_add(&seqs, cccc_uint(d->seqs[i]));
-    cccc_map_add(&map, "delivery_id", cccc_string(cccc_arena_str(arena, cccc_str(d->id))));
-    cccc_map_add(&map, "state", cccc_text(words[d->state]));
-    cccc_map_add(&map, "seqs", seqs.value);
-    cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(d->ts))));
-    if (d->reason[0])
-        cccc_map_add(&map, "reason", cccc_string(cccc_arena_str(arena, cccc_str(d->reason))));
-    return map.value;
-}
-
-void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime)
-{
-    cccc_arena_t *arena = row->arena;
-    bool running = runtime->phase == RUNTIME_RUNNING;
-    cccc_map_add(row, "runtime_state", cccc_text(phase_word(core, runtime)));
-    if (running && runtime->pid)
-        cccc_map_add(row, "pid", cccc_int(runtime->pid));
-    if (running && runtime->output_us)
-        cccc_map_add(row, "idle_seconds", cccc_uint((core->now->mono_us - runtime->output_us) / SECOND));
-    if (running)
-        cccc_map_add(row, "ready", cccc_bool(runtime->ready));
-    if (runtime->started_ts[0])
-        cccc_map_add(row, "started_at", cccc_string(cccc_arena_str(arena, cccc_str(runtime->started_ts))));
-    if (!running && runtime->exit.known)
-        cccc_map_add(row, "exit", exit_value(arena, &runtime->exit));
-    if (runtime->failure[0])
-        cccc_map_add(row, "start_error", cccc_string(cccc_arena_str(arena, cccc_str(runtime->failure))));
-    uint64_t queued = runtime->queue[CCCC_LANE_CHAT].count + runtime->queue[CCCC_LANE_NOTIFY].count;
-    cccc_map_add(row, "queued", cccc_uint(queued));
-    if (runtime->delivery.state != DELIVERY_NONE)
-        cccc_map_add(row, "delivery", delivery_value(arena, &runtime->delivery));
-}
-
-/* Why somebody should look at it; NULL: nobody needs to. */
-static const char *trouble(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
-{
-    bool unregistered_long = core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
-    if (runtime->phase == RUNTIME_UNREGISTERED && unregistered_long)
-        return "its holder lives and does not answer";
-    if (runtime->phase == RUNTIME_ABSENT && runtime->given_up && is_wanted(group, runtime))
-        return runtime->failure;
-    return runtime->delivery.state == DELIVERY_AMBIGUOUS ? "its last delivery may not have arrived, and is not repeated" : NULL;
-}
-
-void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group)
-{
-    cccc_builder_t troubles = cccc_array_builder(row->arena, 0);
-    uint64_t running = 0;
-    for (uint32_t i = 0; i < group->config.actor_count; i++) {
-        const struct cccc_runtime *runtime = runtime_find(group, group->config.actors[i].id);
-        const char *why = runtime ? trouble(core, group, runtime) : NULL;
-        running += runtime && runtime->phase == RUNTIME_RUNNING;
-        if (!why)
-            continue;
-        cccc_builder_t one = cccc_map_builder(row->arena, 2);
-        cccc_map_add(&one, "actor_id", cccc_string(cccc_arena_str(row->arena, cccc_str(runtime->id))));
-        cccc_map_add(&one, "reason", cccc_string(cccc_arena_str(row->arena, cccc_str(why))));
-        cccc_array_add(&troubles, one.value);
-    }
-    cccc_map_add(row, "actors_running", cccc_uint(running));
-    if (troubles.value.via.array.size > 0)
-        cccc_map_add(row, "actors_troubled", troubles.value);
-}
-
-const char *runtime_why_word(enum runtime_why why)
-{
-    return why_words[why];
-}
-
-/* ---- the whole as a value ---- */
-
-static cccc_value_t queue_value(cccc_arena_t *arena, const struct cccc_unread *queue)
-{
-    uint64_t *seqs = cccc_arena_alloc(arena, (queue->count + 1) * sizeof *seqs);
-    uint32_t n = unread_peek(queue, seqs, (uint32_t)queue->count);
-    cccc_builder_t list = cccc_array_builder(arena, n);
-    for (uint32_t i = 0; i < n; i++)
-        cccc_array_add(&list, cccc_uint(seqs[i]));
-    return list.value;
-}
-
-cccc_value_t runtimes_dump(const struct cccc_group *group, cccc_arena_t *arena)
-{
-    cccc_builder_t map = cccc_map_builder(arena, HASH_COUNT(group->runtimes) + 1);
-    for (uint32_t i = 0; i < group->config.actor_count; i++) {
-        const struct cccc_runtime *runtime = runtime_entry(group, group->config.actors[i].id);
-        if (!runtime)
-            continue;
-        cccc_builder_t one = cccc_map_builder(arena, 6);
-        cccc_map_add(&one, "generation", cccc_uint(runtime->generation));
-        for (int lane = 0; lane < CCCC_LANES; lane++)
-            cccc_map_add(&one, lane_words[lane], queue_value(arena, &runtime->queue[lane]));
-        if (runtime->exit.known)
-            cccc_map_add(&one, "exit", exit_value(arena, &runtime->exit));
-        if (runtime->delivery.state != DELIVERY_NONE)
-            cccc_map_add(&one, "delivery", delivery_value(arena, &runtime->delivery));
-        cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(runtime->id)), one.value);
-    }
-    return map.value;
 }

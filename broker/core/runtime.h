@@ -123,7 +123,6 @@ void runtimes_carry(struct cccc_group *group, struct cccc_group *folded);
 void runtimes_fini(struct cccc_group *group);
 /* The oldest event that is to be handed to an actor of now, or may have to be again; UINT64_MAX when there is none. */
 uint64_t runtimes_oldest(const struct cccc_group *group);
-cccc_value_t runtimes_dump(const struct cccc_group *group, cccc_arena_t *arena);
 /* Start and stop what the configuration wants started and stopped. */
 void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group);
 /* Do so at the end of this input. */
@@ -144,15 +143,22 @@ void runtime_start_failed(struct cccc_core *core, struct cccc_group *group, stru
 /* Tell those who wait for this phase. */
 void runtime_tell(struct cccc_runtime *runtime);
 bool runtime_has_terminal(const struct cccc_actor *actor);
-/* What lists and status say of it; added to `row`. */
-void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime);
-/* What a list of groups and status say of all of them: how many run, and who needs somebody to look. */
-void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group);
+/* The configuration wants it to run. */
+bool runtime_is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime);
 /* Is anything of it alive? */
 bool runtime_lives(const struct cccc_runtime *runtime);
 /* It has been on its way longer than anybody should wait. */
 bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime *runtime);
 const char *runtime_why_word(enum runtime_why why);
+
+/* ---- runtime_show.c ---- */
+
+/* What lists and status say of it; added to `row`. */
+void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime);
+/* What a list of groups and status say of all of them: how many run, and who needs somebody to look. */
+void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_group *group);
+/* All that a fold must come to again, as a value. */
+cccc_value_t runtimes_dump(const struct cccc_group *group, cccc_arena_t *arena);
 
 /* ---- holders.c ---- */
 

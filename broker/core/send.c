@@ -3,7 +3,7 @@
  * All three are answered when what they stored is durable. A repeat of a client_id is answered with the event it repeats; while that one is pending, the
  * answer waits for the same durability.
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/ladder.h"
 
 static struct cccc_message *message_new(call_t *call, const char *verb)
 {
@@ -30,37 +30,35 @@ static struct cccc_message *message_of_send(call_t *call, const struct cccc_args
     m->dst_to = cccc_arg(args, CCCC_A_send_dst_to);
     m->attachments = cccc_arg(args, CCCC_A_send_attachments);
     m->reply_required = cccc_arg_bool(args, CCCC_A_send_reply_required, false);
+    m->due_seconds = cccc_arg_uint(args, CCCC_A_send_due_seconds, 0);
+    m->expires_seconds = cccc_arg_uint(args, CCCC_A_send_expires_seconds, 0);
     m->ignored = args->ignored;
     return m;
 }
 
 /* ---- one message ---- */
 
-/* Who of the audience is there: said when somebody is not, because that copy waits in an inbox nobody may be watching. */
-static void pack_recipients(call_t *call, const struct cccc_message *m, cccc_buf_t *out)
+/* What will happen per recipient: said when asked for, or when a copy waits for something. False: nothing is to be said. */
+static bool outlook(call_t *call, const struct cccc_message *m, cccc_value_t *rows)
 {
-    const cccc_value_t *audience = &m->audience;
-    cccc_pack_text(out, "recipients");
-    cccc_pack_array(out, audience->via.array.size);
-    for (uint32_t i = 0; i < audience->via.array.size; i++) {
-        cccc_str_t id = CCCC_STR("");
-        cccc_as_str(&audience->via.array.ptr[i], &id);
-        const struct cccc_actor *actor = config_actor(call->group, id);
-        cccc_pack_map(out, 2);
-        cccc_pack_text(out, "id");
-        cccc_pack_str(out, id);
-        cccc_pack_text(out, "enabled");
-        cccc_pack_bool(out, actor ? actor->enabled : cccc_str_is(id, "user"));
-    }
+    const struct cccc_group *group = call->group;
+    bool reply = call->request.op == CCCC_OP_reply, waits;
+    bool asked = cccc_arg_bool(&call->request.args, reply ? CCCC_A_reply_outlook : CCCC_A_send_outlook, false);
+    /* The usual case costs next to nothing: programs of their own, enabled. */
+    if (m->duplicate || (!asked && !group->config.terminals && m->reach.disabled + m->reach.disabled_by_id == 0))
+        return false;
+    *rows = outlook_rows(call, group, &m->audience, &waits);
+    return asked || waits;
 }
 
 static void send_answer(call_t *call)
 {
     struct cccc_message *m = call->state;
     bool is_reply = call->request.op == CCCC_OP_reply;
-    bool absent = !m->duplicate && m->reach.disabled + m->reach.disabled_by_id > 0;
+    cccc_value_t rows;
     message_settle(call, m);
-    cccc_buf_t *out = call_reply_begin(call, 1u + is_reply + m->duplicate + absent);
+    bool said = outlook(call, m, &rows);
+    cccc_buf_t *out = call_reply_begin(call, 1u + is_reply + m->duplicate + said);
     cccc_pack_text(out, "event");
     message_pack_event(m, out);
     if (is_reply) {
@@ -76,8 +74,10 @@ static void send_answer(call_t *call)
         cccc_pack_text(out, "duplicate");
         cccc_pack_bool(out, true);
     }
-    if (absent)
-        pack_recipients(call, m, out);
+    if (said) {
+        cccc_pack_text(out, "recipients");
+        cccc_pack_value(out, &rows);
+    }
     call_reply_end(call, out);
 }
 
@@ -123,6 +123,8 @@ void op_reply(call_t *call)
     m->to = cccc_arg(args, CCCC_A_reply_to);
     m->attachments = cccc_arg(args, CCCC_A_reply_attachments);
     m->reply_required = cccc_arg_bool(args, CCCC_A_reply_reply_required, false);
+    m->due_seconds = cccc_arg_uint(args, CCCC_A_reply_due_seconds, 0);
+    m->expires_seconds = cccc_arg_uint(args, CCCC_A_reply_expires_seconds, 0);
     call->state = m;
     send_step(call);
 }
@@ -198,9 +200,7 @@ static void batch_decide(call_t *call)
     struct batch *batch = call->state;
     for (uint32_t i = 0; i < batch->count; i++) {
         struct cccc_message *m = batch->messages[i];
-        enum cccc_message_step step = message_prepare(call, m, NULL);
-        CCCC_ASSERT(step != CCCC_MESSAGE_PARKED, "(item %u was looked up in this input)", i);
-        if (step == CCCC_MESSAGE_READY)
+        if (!m->refusal && !m->duplicate && !message_is_repeat(call, m))
             message_decide(call, m, batch_answer);
         else if (m->duplicate && m->pending)
             call_wait(call, m->pending, batch_answer);
@@ -250,6 +250,7 @@ static struct cccc_message *batch_item(call_t *call, const cccc_value_t *item)
             message_refuse(call, m, CCCC_E_INVALID_REQUEST, "`by` is given once, for the whole batch");
         else if (!is_of_group(call, item))
             message_refuse(call, m, CCCC_E_INVALID_REQUEST, "`group_id` is given once, for the whole batch");
+        message_expect(m);
         return m;
     }
     struct cccc_message *m = message_new(call, "send");

@@ -15,9 +15,17 @@ static const struct part {
     void (*save)(const struct cccc_group *group, cccc_buf_t *out);
     bool (*load)(struct cccc_group *group, const cccc_value_t *v);
 } parts[] = {
-    {"head", head_save, head_load},          {"document", document_save, document_load}, {"runtimes", runtimes_save, runtimes_load},
-    {"readers", readers_save, readers_load}, {"tables", tables_save, tables_load},       {"relays", relays_save, relays_load},
-    {"gaps", gaps_save, gaps_load},          {"context", context_save, context_load},
+    {"head", head_save, head_load},
+    {"document", document_save, document_load},
+    {"runtimes", runtimes_save, runtimes_load},
+    {"readers", readers_save, readers_load},
+    {"tables", tables_save, tables_load},
+    {"relays", relays_save, relays_load},
+    {"obligations", obligations_save, obligations_load},
+    {"expiring", expiries_save, expiries_load},
+    {"reminders", reminders_save, reminders_load},
+    {"gaps", gaps_save, gaps_load},
+    {"context", context_save, context_load},
 };
 enum { PART_COUNT = sizeof parts / sizeof *parts };
 

@@ -36,6 +36,13 @@ bool relays_load(struct cccc_group *group, const cccc_value_t *v);
 /* ---- context_state.c ---- */
 void context_save(const struct cccc_group *group, cccc_buf_t *out);
 bool context_load(struct cccc_group *group, const cccc_value_t *v);
+/* ---- obligations.c, recall.c, reminders.c; behind the readers, who are the debtors ---- */
+void obligations_save(const struct cccc_group *group, cccc_buf_t *out);
+bool obligations_load(struct cccc_group *group, const cccc_value_t *v);
+void reminders_save(const struct cccc_group *group, cccc_buf_t *out);
+bool reminders_load(struct cccc_group *group, const cccc_value_t *v);
+void expiries_save(const struct cccc_group *group, cccc_buf_t *out);
+bool expiries_load(struct cccc_group *group, const cccc_value_t *v);
 
 /* ---- gaps.c ---- */
 /* Those up to the head: what is lost behind it, recovery finds again. */

@@ -28,6 +28,7 @@ struct cccc_config {
     cccc_str_t title, topic, created_at, updated_at;
     enum cccc_group_state state;
     bool running;
+    bool terminals;            /* some actor has one */
     bool broadcast_by_default; /* messaging.default_send_to */
     cccc_str_t active_scope_key;
     struct cccc_actor *actors;
@@ -55,11 +56,27 @@ struct cccc_cursor {
     char updated_at[28];
 };
 
+/* What a reader owes, oldest first (obligations.h). */
+struct cccc_duties {
+    struct cccc_duty *first, *last;
+    uint32_t count;
+};
+
+/* What a reader was reminded of (reminders.c). Times of the fold are wall time; the monotonic ones are of the moment, 0: not known yet. */
+struct cccc_reminders {
+    int64_t last_us, last_mono_us;     /* the last reminder; 0: none */
+    int64_t unread_us, unread_mono_us; /* since when messages are unread: since the first of them came, or the cursor last moved */
+    uint32_t unread_count;             /* reminders of them */
+    int64_t look_us;                   /* not before, monotonic */
+};
+
 /* A principal that reads: an actor, or user. Kept by id. */
 struct cccc_reader {
     char *id; /* key; heap */
     struct cccc_cursor cursor[CCCC_LANES];
     struct cccc_unread unread[CCCC_LANES];
+    struct cccc_duties owes;
+    struct cccc_reminders reminders;
     uint64_t published;           /* last seq published under i/<gid>/<id>/ */
     struct cccc_runtime *runtime; /* of an actor: what is for it is to be typed, if it has a terminal */
     UT_hash_handle hh;
@@ -119,16 +136,19 @@ struct cccc_group {
     uint32_t pending_count;
     uint32_t pending_config; /* of them, events that change the document */
     uint64_t pending_bytes;
-    struct cccc_dedupe *dedupe;         /* (by, client_id) -> seq, of events that are not sealed */
-    struct cccc_sealed sealed;          /* where to look for those of events that are */
-    struct cccc_dedupe *open_acks;      /* (reader, event id) -> seq: attention messages not acknowledged yet */
-    struct cccc_dedupe *foreign_ids;    /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;      /* of every actor; runtime.c */
-    struct cccc_context *context;       /* what it works on; NULL: nothing yet; context_state.c */
-    struct cccc_context *context_ahead; /* the same with what is decided and not durable; NULL: nothing is */
-    struct cccc_headless *headless;     /* uthash by actor id; headless.c */
-    struct cccc_relay *relays;          /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_gap *gaps;              /* what the fold could not read, by seq; gaps.c */
+    struct cccc_dedupe *dedupe; /* (by, client_id) -> seq, of events that are not sealed */
+    struct cccc_sealed sealed;  /* where to look for those of events that are */
+    struct cccc_obligations *obligations;
+    struct cccc_expiry *expiries; /* messages that expire, newest first; recall.c */
+    uint32_t expiry_count;
+    int64_t resumed_us, resumed_mono_us; /* when it was last started, or became active again; as in struct cccc_reminders */
+    struct cccc_dedupe *foreign_ids;     /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
+    struct cccc_runtime *runtimes;       /* of every actor; runtime.c */
+    struct cccc_context *context;        /* what it works on; NULL: nothing yet; context_state.c */
+    struct cccc_context *context_ahead;  /* the same with what is decided and not durable; NULL: nothing is */
+    struct cccc_headless *headless;      /* uthash by actor id; headless.c */
+    struct cccc_relay *relays;           /* cross-group sends whose second step is not recorded yet; cross.c */
+    struct cccc_gap *gaps;               /* what the fold could not read, by seq; gaps.c */
     uint32_t gap_count;
     struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;         /* read_cursors.json is older than the cursors */
@@ -180,6 +200,7 @@ struct cccc_core {
     bool stopping;
     uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
+    bool loading;                           /* groups are still to come, and with them holders that live */
     uint64_t pending_count, pending_bytes;  /* of all groups */
     uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */
     bool events_followed, inboxes_followed; /* cccc_core_followed */

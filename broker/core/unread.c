@@ -1,6 +1,6 @@
 /* unread.c - the unread seqs of one lane of one reader: a posting list of varint differences.
  *
- * Pushed at the end, dropped from the front only: a cursor never moves back. About one byte an event, so that an inbox nobody reads costs
+ * Pushed at the end, dropped from the front: a cursor never moves back. Only a recall takes one out of the middle. About one byte an event, so that an inbox nobody reads costs
  * little, and counting and listing do not depend on the ledger's length.
  * Thread: the core's. */
 #include "broker/core/snapshot.h"
@@ -81,6 +81,34 @@ uint32_t unread_peek(const struct cccc_unread *u, uint64_t *seqs, uint32_t max)
             seq += varint_read(u->bytes, &at);
     }
     return n;
+}
+
+bool unread_has(const struct cccc_unread *u, uint64_t seq)
+{
+    uint64_t each = u->first;
+    uint32_t at = u->start;
+    if (u->count == 0 || seq < u->first || seq > u->last)
+        return false;
+    while (each < seq)
+        each += varint_read(u->bytes, &at);
+    return each == seq;
+}
+
+void unread_remove(struct cccc_unread *u, uint64_t seq)
+{
+    struct cccc_unread without = {0};
+    uint64_t each = u->first;
+    uint32_t at = u->start;
+    if (!unread_has(u, seq))
+        return;
+    for (uint64_t i = 0; i < u->count; i++) {
+        if (each != seq)
+            unread_push(&without, each);
+        if (i + 1 < u->count)
+            each += varint_read(u->bytes, &at);
+    }
+    unread_fini(u);
+    *u = without;
 }
 
 void unread_fini(struct cccc_unread *u)

@@ -39,6 +39,7 @@ void buffer_add(struct buffer *b, size_t *sum, const void *bytes, size_t len)
         size_t wanted = buffer_size(b) + len;
         resize(b, sum, wanted > b->capacity ? wanted + wanted / 2 : b->capacity);
     }
+    CCCC_ASSERT(b->data && b->capacity - b->end >= len, "no room for %zu bytes", len);
     memcpy(b->data + b->end, bytes, len);
     b->end += len;
 }

@@ -19,20 +19,37 @@ struct cccc_gateway_caller cccc_caller_local(int fd)
 
 /* ---- TCP ---- */
 
+/* Does a field of /proc/net/tcp, ADDRESS:PORT in hex, name this end? */
+static bool is_end(const char *field, const struct sockaddr_in *end)
+{
+    char *colon;
+    unsigned long address = strtoul(field, &colon, 16);
+    return *colon == ':' && address == end->sin_addr.s_addr && strtoul(colon + 1, NULL, 16) == ntohs(end->sin_port);
+}
+
+/* The columns of a line of /proc/net/tcp that matter (proc(5)): local_address, rem_address, uid, inode. */
+enum { LOCAL = 1, REMOTE = 2, UID = 7, INODE = 9, COLUMNS = 10 };
+
+static bool split(char *line, char *columns[COLUMNS])
+{
+    int count = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(line, " ", &rest); word && count < COLUMNS; word = strtok_r(NULL, " ", &rest))
+        columns[count++] = word;
+    return count == COLUMNS;
+}
+
 /* The inode of the socket that is bound to `from` and connected to `to`, and whose it is. 0: the kernel lists none. */
 static unsigned long tcp_inode(const struct sockaddr_in *from, const struct sockaddr_in *to, uint32_t *uid)
 {
     FILE *table = fopen("/proc/net/tcp", "re");
-    char line[256];
+    char line[256], *columns[COLUMNS];
     unsigned long found = 0;
     while (table && !found && fgets(line, sizeof line, table)) {
-        unsigned local, local_port, remote, remote_port;
-        unsigned long inode;
-        if (sscanf(line, " %*u: %8X:%4X %8X:%4X %*2X %*8X:%*8X %*2X:%*8X %*8X %u %*u %lu", &local, &local_port, &remote, &remote_port, uid,
-                   &inode) == 6 &&
-            local == from->sin_addr.s_addr && local_port == ntohs(from->sin_port) && remote == to->sin_addr.s_addr &&
-            remote_port == ntohs(to->sin_port))
-            found = inode;
+        if (!split(line, columns) || !is_end(columns[LOCAL], from) || !is_end(columns[REMOTE], to))
+            continue;
+        *uid = (uint32_t)strtoul(columns[UID], NULL, 10);
+        found = strtoul(columns[INODE], NULL, 10);
     }
     if (table)
         fclose(table);

@@ -254,9 +254,11 @@ static void look_at_all(struct cccc_gateway *self)
 
 static void bury(struct cccc_gateway *self)
 {
-    for (struct connection *c; (c = CCCC_FIRST(&self->graves, struct connection, grave));) {
-        cccc_list_remove(&self->graves, &c->grave);
-        free(c);
+    struct cccc_link *link = self->graves.first;
+    self->graves = (struct cccc_list){0};
+    for (struct cccc_link *next; link; link = next) {
+        next = link->next;
+        free(CCCC_MEMBER(link, struct connection, grave));
     }
     terminals_bury(self);
 }

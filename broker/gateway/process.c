@@ -95,9 +95,13 @@ void processes_sweep(struct cccc_processes *self)
 
 void processes_fini(struct cccc_processes *self)
 {
-    struct process *p, *next;
-    HASH_ITER(hh, self->by_pid, p, next)
-    {
-        forget(self, p);
+    struct process *p = self->by_pid;
+    HASH_CLEAR(hh, self->by_pid);
+    for (struct process *next; p; p = next) {
+        next = p->hh.next;
+        if (p->pidfd >= 0)
+            close(p->pidfd);
+        free(p);
     }
+    *self = (struct cccc_processes){0};
 }

@@ -200,8 +200,10 @@ void terminal_end(struct cccc_gateway *gateway, struct connection *c)
 
 void terminals_bury(struct cccc_gateway *gateway)
 {
-    for (struct terminal *self; (self = CCCC_FIRST(&gateway->terminal_graves, struct terminal, grave));) {
-        cccc_list_remove(&gateway->terminal_graves, &self->grave);
-        free(self);
+    struct cccc_link *link = gateway->terminal_graves.first;
+    gateway->terminal_graves = (struct cccc_list){0};
+    for (struct cccc_link *next; link; link = next) {
+        next = link->next;
+        free(CCCC_MEMBER(link, struct terminal, grave));
     }
 }

@@ -70,7 +70,7 @@ static struct cccc_index_entry way_to(const cccc_read_t *read, const struct cccc
 
 static bool is_filtered(const struct cccc_read_query *q)
 {
-    return q->kinds || q->by.len > 0 || q->recipient.len > 0;
+    return q->kinds || q->by.len > 0 || q->recipient.len > 0 || q->about.len > 0;
 }
 
 /* The entries that a run may walk back over, newest last. */
@@ -132,6 +132,7 @@ static void own_query(cccc_read_t *read, const struct cccc_read_query *query)
     read->arena = cccc_arena_new(1024);
     read->query.by = cccc_arena_str(read->arena, query->by);
     read->query.recipient = cccc_arena_str(read->arena, query->recipient);
+    read->query.about = cccc_arena_str(read->arena, query->about);
     read->query.kinds = NULL;
     if (query->kinds) {
         cccc_value_t *kinds = cccc_arena_alloc(read->arena, sizeof *kinds);
@@ -221,8 +222,28 @@ static bool is_for(const cccc_value_t *data, cccc_str_t recipient)
     return cccc_is_array(to) && (to->via.array.size == 0 || contains(to, CCCC_STR("@all")) || contains(to, recipient));
 }
 
+static bool is_about(const struct cccc_event *event, const struct cccc_read_query *q)
+{
+    const cccc_value_t *data = &event->data;
+    static const char *const names[] = {"reply_to", "event_id", "notify_event_id"};
+    cccc_str_t id;
+    uint64_t seq;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (cccc_as_str(cccc_get(data, names[i]), &id) && cccc_str_eq(id, q->about))
+            return true;
+    const cccc_value_t *seqs = cccc_get(data, "seqs");
+    for (uint32_t i = 0; cccc_is_array(seqs) && i < seqs->via.array.size; i++)
+        if (cccc_as_uint(&seqs->via.array.ptr[i], &seq) && seq == q->about_seq)
+            return true;
+    if (cccc_str_is(event->kind, "chat.read")) /* in lines of the older format without a seq */
+        return cccc_get_uint(data, "seq", UINT64_MAX) >= q->about_seq;
+    return cccc_get(data, "delivery_id") != NULL;
+}
+
 static bool matches(const struct cccc_read_query *q, const struct cccc_event *event)
 {
+    if (q->about.len > 0 && !is_about(event, q))
+        return false;
     return (!q->kinds || contains(q->kinds, event->kind)) && (q->by.len == 0 || cccc_str_eq(q->by, event->by)) &&
            (q->recipient.len == 0 || is_for(&event->data, q->recipient));
 }

@@ -506,7 +506,7 @@ static cccc_err_t make_durable(struct recovery *r)
     int rc = known || CCCC_MUTANT_IS(NO_RECOVERY_SYNC) ? 0 : sync_lines(r);
     if (rc == 0 && !r->same_file && !CCCC_MUTANT_IS(NO_RECOVERY_SYNC))
         rc = cccc_sync_place(l->vfs, l->group_dir, l->state_dir);
-    else if (rc == 0 && r->same_file && cccc_mark_names_two(l->vfs, l->mark_path))
+    else if (rc == 0 && r->same_file && !CCCC_MUTANT_IS(NAME_NOT_SYNCED) && cccc_mark_names_two(l->vfs, l->mark_path))
         rc = cccc_vfs_sync_dir(l->vfs, l->group_dir);
     return rc < 0 ? storage(r, rc, "cannot make durable") : CCCC_OK;
 }

@@ -13,7 +13,7 @@
 #include <zstd.h>
 
 /* A frame is at most FRAME_RAW_MAX bytes, whatever its lines are like. */
-enum { LEVEL = 3, FRAME_RAW_MAX = CCCC_LINE_BYTES_MAX + 512 * 1024, HEAD_WORDS = 8, ROW_WORDS = 3, FOOTER_BYTES = 16, SKIP_BYTES = 8 };
+enum { LEVEL = 1, FRAME_RAW_MAX = CCCC_LINE_BYTES_MAX + 512 * 1024, HEAD_WORDS = 8, ROW_WORDS = 3, FOOTER_BYTES = 16, SKIP_BYTES = 8 };
 enum { TABLE_FRAMES_MAX = 1024 * 1024, HASH_BLOCK = 256 * 1024 };
 #define TABLE_MAGIC 0x184D2A5Eu
 static const char footer_magic[8] = {'c', 'c', 'c', 'c', 't', 'a', 'b', '1'};

@@ -23,6 +23,8 @@ struct cli;
 #define CLI_EXIT_NOT_RUNNING 3
 /* Some of it was done, and the answer says what was not. */
 #define CLI_EXIT_PARTLY 8
+/* The message is stored; no reply came within the time that was given. */
+#define CLI_EXIT_NO_REPLY 10
 
 /* ---- the command table (commands.c) ---- */
 
@@ -128,6 +130,8 @@ uint64_t cli_number(const struct cli *cli, const char *name, uint64_t otherwise)
 size_t cli_values(const struct cli *cli, const char *name, const char *const **items);
 /* The same with comma lists split and blanks trimmed; the items live in the arena too. */
 size_t cli_list(struct cli *cli, const char *name, const char *const **items);
+/* The same for one text. */
+size_t cli_list_of(struct cli *cli, const char *text, const char *const **items);
 /* The i-th positional argument or NULL. */
 const char *cli_arg(const struct cli *cli, size_t i);
 
@@ -293,6 +297,8 @@ const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit);
 void cli_relative_time(char *out, size_t size, int64_t then_us, int64_t now_us);
 /* "90s", "10m", "2h", "3d", "1w", "today", "yesterday", a date, or RFC 3339, as microseconds since 1970. */
 bool cli_since(const char *text, int64_t now_us, int64_t *out_us);
+/* "90s", "10m", "1h30m": a length of time. */
+bool cli_duration(const char *text, int64_t *seconds);
 /* "4.2 MiB". */
 void cli_size(char *out, size_t size, uint64_t bytes);
 
@@ -367,6 +373,12 @@ void cli_defer_signals(void);
 int cli_signal(void);
 char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- waiting for replies (wait_reply.c) ---- */
+
+/* Wait until every recipient of the message in `result` (an answer of send) has replied, or need not, printing replies as they come; with --json the whole at
+ * the end. 0, CLI_EXIT_NO_REPLY after `seconds`, or the exit status of the failure reported. */
+int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds);
+
 /* ---- the commands (cmd_*.c) ---- */
 
 /* Each carries out one row of the table, named like it (cmd_home: `cccc` alone), and returns the exit status; what went wrong has been said. */
@@ -409,6 +421,12 @@ int cmd_send(struct cli *cli);
 int cmd_reply(struct cli *cli);
 int cmd_inbox(struct cli *cli);
 int cmd_read(struct cli *cli);
+int cmd_ask(struct cli *cli);
+int cmd_why(struct cli *cli);
+int cmd_recall(struct cli *cli);
+int cmd_obligations(struct cli *cli);
+int cmd_ack(struct cli *cli);
+int cmd_cancel_reply(struct cli *cli);
 int cmd_tail(struct cli *cli);
 int cmd_blob_put(struct cli *cli);
 int cmd_blob_get(struct cli *cli);

@@ -46,14 +46,15 @@ static void idle_cell(cli_table_t *table, const cccc_value_t *actor)
 
 static void print_actors(struct cli *cli, const cccc_value_t *actors)
 {
-    static const char *const headings[] = {"ACTOR", "ROLE", "STATE", "UNREAD", "QUEUED", "IDLE", "DELIVERY", "TITLE"};
-    cli_table_t *table = cli_table_new(cli, headings, 8);
+    static const char *const headings[] = {"ACTOR", "ROLE", "STATE", "UNREAD", "OWES", "QUEUED", "IDLE", "DELIVERY", "TITLE"};
+    cli_table_t *table = cli_table_new(cli, headings, 9);
     for (uint32_t i = 0; i < cli_count(actors); i++) {
         const cccc_value_t *actor = cli_item(actors, i);
         cli_cell_of(table, actor, "id", cli_style_of(cccc_get_str(actor, "id")));
         cli_cell_of(table, actor, "role", STYLE_NONE);
         cli_cell(table, cccc_str(cli_actor_state(cli, actor)), cli_actor_state_style(actor));
         count_cell(table, actor, "unread_count");
+        count_cell(table, actor, "owes");
         count_cell(table, actor, "queued");
         idle_cell(table, actor);
         delivery_cell(table, actor);

@@ -71,6 +71,21 @@ static void print_messages(struct cli *cli, const cccc_value_t *result)
     print_gaps_before(cli, gaps, gap, UINT64_MAX);
 }
 
+/* What of the messages shown wants an answer. */
+static void say_owed(struct cli *cli, const cccc_value_t *result)
+{
+    const cccc_value_t *rows = cccc_get(result, "obligations");
+    for (uint32_t i = 0; i < cli_count(rows); i++) {
+        const cccc_value_t *row = cli_item(rows, i), *owes = cccc_get(row, "owes");
+        cccc_str_t first = CCCC_STR(""), to = cccc_get_str(row, "to");
+        if (cli_count(owes) > 0)
+            cccc_as_str(cli_item(owes, 0), &first);
+        bool reply = cccc_str_is(first, "reply");
+        cli_say(cli, "next: cccc %s %" PRIu64 "%s  # %.*s asked for %s", reply ? "reply" : "ack", cccc_get_uint(row, "seq", 0),
+                reply ? " TEXT" : "", CCCC_STR_FMT(to), reply ? "a reply" : "an acknowledgement");
+    }
+}
+
 static void say_what_next(struct cli *cli, const char *actor, const cccc_value_t *result, bool marked)
 {
     const cccc_value_t *messages = cccc_get(result, "messages"), *last = last_of(messages);
@@ -79,6 +94,7 @@ static void say_what_next(struct cli *cli, const char *actor, const cccc_value_t
         cli_say(cli, "%s has no unread messages%s", actor, cccc_get(result, "gaps") ? " that can be read" : "");
         return;
     }
+    say_owed(cli, result);
     if (total > cli_count(messages))
         cli_say(cli, "%" PRIu32 " of %" PRIu64 " shown; --limit 0 shows as many as fit", cli_count(messages), total);
     if (marked)

@@ -1,4 +1,4 @@
-/* cmd_send.c - `cccc send` and `cccc reply`.
+/* cmd_send.c - `cccc send`, `cccc ask` and `cccc reply`.
  *
  * Every send carries a client_id, so that libcccc may repeat it when the answer is lost; the one in use is told when the outcome is unknown.
  * Thread: the program's one. */
@@ -64,26 +64,67 @@ static int add_attachments(struct cli *cli, const char *group, cccc_args_t *args
     return 0;
 }
 
-/* What send, reply and relay have in common. */
-static int add_message(struct cli *cli, const char *group, const char *word, const char *id, cccc_args_t *args)
+/* A length of time as an option, as seconds. */
+static int add_seconds(struct cli *cli, const char *option, const char *argument, cccc_args_t *args)
 {
+    int64_t seconds;
+    const char *text = cli_option(cli, option);
+    if (!text)
+        return 0;
+    if (!cli_duration(text, &seconds) || seconds <= 0)
+        return cli_fail(cli, CCCC_E_USAGE, "write it as 90s, 10m, 2h, 3d", "--%s %s is no length of time", option, text);
+    cccc_args_int(args, argument, seconds);
+    return 0;
+}
+
+/* What is sent, and how. */
+struct outgoing {
+    const char *op, *group, *path, *word;
     const char *const *to;
+    size_t to_count;
+    bool reply_required;
+    int64_t wait_seconds; /* for replies; 0: not */
+};
+
+/* What all of them have in common. */
+static int add_message(struct cli *cli, const struct outgoing *out, const char *id, cccc_args_t *args)
+{
     const char *const *files;
     cccc_str_t text;
-    size_t recipients = cli_list(cli, "to", &to);
-    int status = message_text(cli, word, cli_values(cli, "file", &files) > 0, &text);
+    int status = message_text(cli, out->word, cli_values(cli, "file", &files) > 0, &text);
     if (status == 0)
-        status = add_attachments(cli, group, args);
+        status = add_attachments(cli, out->group, args);
+    if (status == 0)
+        status = add_seconds(cli, "due", "due_seconds", args);
+    if (status == 0)
+        status = add_seconds(cli, "expires", "expires_seconds", args);
     if (status)
         return status;
     cccc_args_strn(args, "text", text.ptr, text.len);
-    if (recipients > 0)
-        cccc_args_strs(args, "to", to, recipients);
+    if (out->to_count > 0)
+        cccc_args_strs(args, "to", out->to, out->to_count);
     cccc_args_str(args, "priority", cli_option(cli, "priority"));
-    if (cli_flag(cli, "reply-required"))
+    if (out->reply_required)
         cccc_args_bool(args, "reply_required", true);
+    if (strcmp(out->op, "send_cross_group") != 0)
+        cccc_args_bool(args, "outlook", true);
     cccc_args_str(args, "client_id", id);
     return 0;
+}
+
+/* What will happen to each copy that is not simply there. */
+static void print_outlook(struct cli *cli, const cccc_value_t *result)
+{
+    const cccc_value_t *rows = cccc_get(result, "recipients");
+    for (uint32_t i = 0; i < cli_count(rows); i++) {
+        const cccc_value_t *row = cli_item(rows, i);
+        cccc_str_t id = cccc_get_str(row, "id"), next = cccc_get_str(row, "next");
+        bool waits = cccc_str_is(cccc_get_str(row, "will"), "waits");
+        cli_say(cli, "%.*s (%.*s): %s%.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(row, "state")), waits ? "it waits: " : "",
+                CCCC_STR_FMT(cccc_get_str(row, "why")));
+        if (waits && next.len > 0)
+            cli_say(cli, "next: %.*s", CCCC_STR_FMT(next));
+    }
 }
 
 static void print_sent(struct cli *cli, const cccc_value_t *result)
@@ -102,6 +143,7 @@ static void print_sent(struct cli *cli, const cccc_value_t *result)
         printf("stored\t%" PRIu64 "\t%.*s\t%.*s\n", seq, CCCC_STR_FMT(id), CCCC_STR_FMT(names));
     if (cccc_get_bool(result, "duplicate", false))
         cli_say(cli, "it was there already: the same client id stored it before");
+    print_outlook(cli, result);
     cccc_buf_fini(&to);
 }
 
@@ -118,50 +160,100 @@ static int send_failed(struct cli *cli, const char *group, const char *path, con
     return status;
 }
 
-/* `path` (may be NULL) is the scope asked for. Takes args. */
-static int finish_message(struct cli *cli, const char *op, const char *group, const char *path, const char *word, cccc_args_t *args)
+/* Takes args. */
+static int finish_message(struct cli *cli, const struct outgoing *out, cccc_args_t *args)
 {
     struct cccc_error error;
     const cccc_value_t *result;
     const char *id = client_id(cli);
-    int status = add_message(cli, group, word, id, args);
+    int status = add_message(cli, out, id, args);
     if (status) {
         cccc_args_free(&args);
         return status;
     }
-    if (!cli_try(cli, op, &args, &result, &error))
-        return send_failed(cli, group, path, &error, id);
-    if (cli->json)
-        return cli_result(cli, result);
-    print_sent(cli, result);
+    if (!cli_try(cli, out->op, &args, &result, &error))
+        return send_failed(cli, out->group, out->path, &error, id);
+    if (!cli->json)
+        print_sent(cli, result);
+    if (out->wait_seconds > 0)
+        return cli_wait_for_replies(cli, out->group, result, out->wait_seconds);
+    return cli->json ? cli_result(cli, result) : 0;
+}
+
+/* --wait, or `otherwise` without it; NULL: not at all. False: the failure was reported and *status says how to exit. */
+static bool wait_time(struct cli *cli, const char *otherwise, int64_t *seconds, int *status)
+{
+    const char *text = cli_option(cli, "wait");
+    text = text ? text : otherwise;
+    *seconds = 0;
+    if (!text || (cli_duration(text, seconds) && *seconds > 0))
+        return true;
+    *status = cli_fail(cli, CCCC_E_USAGE, "write it as 90s, 10m, 2h", "--wait %s is no length of time", text);
+    return false;
+}
+
+/* Options that mean nothing to a message for another group. */
+static int refuse_across(struct cli *cli)
+{
+    static const char *const options[] = {"wait", "due", "expires"};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (cli_option(cli, options[i]))
+            return cli_fail(cli, CCCC_E_USAGE, "leave it out, or send in the other group itself: --group GROUP",
+                            "--%s and --dst-group exclude each other", options[i]);
     return 0;
 }
 
 int cmd_send(struct cli *cli)
 {
-    const char *group, *destination = NULL, *path = cli_option(cli, "path");
-    int status = path ? cli_path(cli, path, &path) : 0;
+    const char *destination = NULL;
+    struct outgoing out = {.op = "send", .path = cli_option(cli, "path"), .word = cli_arg(cli, 0)};
+    int status = 0;
+    if (!wait_time(cli, NULL, &out.wait_seconds, &status))
+        return status;
+    if (cli_option(cli, "dst-group"))
+        status = refuse_across(cli);
+    if (status == 0 && out.path)
+        status = cli_path(cli, out.path, &out.path);
     if (status == 0)
-        status = cli_group(cli, &group);
+        status = cli_group(cli, &out.group);
     if (status == 0 && cli_option(cli, "dst-group"))
         status = cli_group_named(cli, cli_option(cli, "dst-group"), &destination);
     if (status)
         return status;
-    cccc_args_t *args = cli_args(cli, group);
+    if (destination)
+        out.op = "send_cross_group";
+    out.to_count = cli_list(cli, "to", &out.to);
+    out.reply_required = cli_flag(cli, "reply-required") || out.wait_seconds > 0;
+    cccc_args_t *args = cli_args(cli, out.group);
     cccc_args_str(args, "dst_group_id", destination);
-    cccc_args_str(args, "path", path);
-    return finish_message(cli, destination ? "send_cross_group" : "send", group, path, cli_arg(cli, 0), args);
+    cccc_args_str(args, "path", out.path);
+    return finish_message(cli, &out, args);
+}
+
+/* One question to some: each owes a reply, and is waited for. */
+int cmd_ask(struct cli *cli)
+{
+    struct outgoing out = {.op = "send", .word = cli_arg(cli, 1), .reply_required = true};
+    int status = 0;
+    if (!wait_time(cli, "10m", &out.wait_seconds, &status))
+        return status;
+    if ((status = cli_group(cli, &out.group)))
+        return status;
+    out.to_count = cli_list_of(cli, cli_arg(cli, 0), &out.to);
+    return finish_message(cli, &out, cli_args(cli, out.group));
 }
 
 int cmd_reply(struct cli *cli)
 {
-    const char *group, *event_id;
-    int status = cli_group(cli, &group);
+    const char *event_id;
+    struct outgoing out = {.op = "reply", .word = cli_arg(cli, 1), .reply_required = cli_flag(cli, "reply-required")};
+    int status = cli_group(cli, &out.group);
     if (status == 0)
-        status = cli_event(cli, group, cli_arg(cli, 0), &event_id);
+        status = cli_event(cli, out.group, cli_arg(cli, 0), &event_id);
     if (status)
         return status;
-    cccc_args_t *args = cli_args(cli, group);
+    out.to_count = cli_list(cli, "to", &out.to);
+    cccc_args_t *args = cli_args(cli, out.group);
     cccc_args_str(args, "reply_to", event_id);
-    return finish_message(cli, "reply", group, NULL, cli_arg(cli, 1), args);
+    return finish_message(cli, &out, args);
 }

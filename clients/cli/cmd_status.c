@@ -19,8 +19,8 @@ const char *cli_group_state(struct cli *cli, const cccc_value_t *health, const c
 
 void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active)
 {
-    static const char *const headings[] = {"GROUP", "TITLE", "STATE", "ACTIVE", "UPDATED"};
-    cli_table_t *table = cli_table_new(cli, headings, 5);
+    static const char *const headings[] = {"GROUP", "TITLE", "STATE", "UNREAD", "OPEN", "ACTIVE", "UPDATED"};
+    cli_table_t *table = cli_table_new(cli, headings, 7);
     for (uint32_t i = 0; i < cli_count(groups); i++) {
         const cccc_value_t *group = cli_item(groups, i);
         cccc_str_t id = cccc_get_str(group, "group_id"), state = cccc_str(cli_group_state(cli, group, group));
@@ -28,6 +28,8 @@ void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t ac
         cli_cell(table, id, STYLE_NONE);
         cli_cell_of(table, group, "title", STYLE_NONE);
         cli_cell(table, state, cccc_str_is(state, "active") ? STYLE_GREEN : STYLE_YELLOW);
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, cccc_get_uint(group, "unread_count", 0));
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64, cccc_get_uint(group, "obligation_count", 0));
         cli_cell(table, is_active ? CCCC_STR("*") : CCCC_STR("-"), STYLE_NONE);
         cli_cell_time(table, cccc_get_str(group, "updated_at"));
     }

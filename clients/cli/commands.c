@@ -44,6 +44,14 @@
     {                                                                                                                                      \
         .name = "actor-id", .letter = 'a', .arg = "ID", .help = "whose inbox; user has one too (default: CCCC_ACTOR_ID)"                   \
     }
+#define OPT_DUE                                                                                                                            \
+    {                                                                                                                                      \
+        .name = "due", .arg = "TIME", .help = "deadline of the reply or acknowledgement asked for, from now: 90s, 10m, 2h"                 \
+    }
+#define OPT_EXPIRES                                                                                                                        \
+    {                                                                                                                                      \
+        .name = "expires", .arg = "TIME", .help = "withdraw it by itself after this time from whoever has not taken it: 10m, 2h, 3d"       \
+    }
 #define OPT_TO                                                                                                                             \
     {                                                                                                                                      \
         .name = "to", .letter = 't', .arg = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; lists with commas",       \
@@ -162,17 +170,31 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc send \"Review src/api\" --to peer-1,peer-2 --reply-required  # each of them owes a reply",
                           "cccc send --to @all - <notes.md  # the text comes from a file",
                           "cccc send \"The trace\" --to lead --file trace.log  # with an attachment"),
-     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
+     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_EXPIRES, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
+                        {.name = "wait",
+                         .arg = "TIME",
+                         .help = "wait so long for every recipient's reply, and print it: 90s, 10m; implies --reply-required"},
                         {.name = "path", .arg = "PATH", .help = "the attached directory the message is about", .place = CLI_DIRECTORY},
                         {.name = "dst-group", .arg = "GROUP", .help = "send to actors of another group; recorded in both"}),
      .args = ARGS(ARG_TEXT),
      .run = cmd_send},
+    {.name = "ask",
+     .summary = "send a question and wait for the replies",
+     .about = "Each one asked owes a reply, which is printed when it comes. Ends when all have replied, or need not any more. Exits 10 "
+              "when one of them has "
+              "not in time: the question stays, and the reply may still come.",
+     .examples = EXAMPLES("cccc ask peer-1 \"Is the schema frozen?\"", "cccc ask peer-1,peer-2 \"Ready?\" --wait 90s --json"),
+     .options = OPTIONS(OPT_GROUP, {.name = "wait", .arg = "TIME", .help = "how long: 90s, 10m, 2h (default: 10m)"}, OPT_PRIORITY, OPT_DUE,
+                        OPT_EXPIRES, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
+     .args = ARGS({.name = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; a list with commas", .required = true},
+                  ARG_TEXT),
+     .run = cmd_ask},
     {.name = "reply",
      .summary = "reply to a message",
      .about = "Without --to it goes to whoever sent the message. A reply by a recipient is what closes a reply-required message.",
      .examples = EXAMPLES("cccc reply 1042 \"Yes, it is frozen\"  # 1042 is the number tail and inbox show",
                           "cccc reply 1042 - --by peer-1 <answer.md"),
-     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
+     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_EXPIRES, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}, ARG_TEXT),
      .run = cmd_reply},
     {.name = "inbox",
@@ -196,6 +218,54 @@ const struct cli_command cli_commands[] = {
      .options = OPTIONS(OPT_GROUP, OPT_ACTOR, {.name = "all", .help = "up to the newest; acknowledges nothing"}, OPT_KIND_FILTER, OPT_BY),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one"}),
      .run = cmd_read},
+    {.name = "why",
+     .summary = "what became of a message, for each recipient, and what to do next",
+     .about = "One sentence per recipient: what is known of it and by which event, what it waits for, what is still owed. Typed into a "
+              "terminal is not read, and "
+              "marked as read is not understood; it says no more than it knows. The steps are stored, queued, claimed, handed (or failed, "
+              "ambiguous), read, "
+              "acknowledged, replied, and cancelled or recalled.",
+     .examples = EXAMPLES("cccc why 1042", "cccc why 1042 peer-2  # only what became of peer-2's copy"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true},
+                  {.name = "ACTOR", .help = "only this recipient"}),
+     .run = cmd_why},
+    {.name = "recall",
+     .summary = "withdraw a message from those who have not taken it",
+     .about = "It wins over a recipient if and only if no delivery to its terminal was claimed, and it has not read, acknowledged or "
+              "answered the message, before. For "
+              "those it is unread no more, is not typed, and asks for nothing. The sender may, and the user. Exits 8 when it came too late "
+              "for somebody.",
+     .examples = EXAMPLES("cccc recall 1042", "cccc recall 1042 --reason \"superseded by 1050\""),
+     .options = OPTIONS(OPT_GROUP, {.name = "reason", .arg = "TEXT", .help = "why"}, OPT_BY),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
+     .run = cmd_recall},
+    {.name = "obligations",
+     .summary = "who owes whom a reply or an acknowledgement, oldest first",
+     .about = "A message with --reply-required is owed a reply by each of its recipients, one with --priority attention an "
+              "acknowledgement. Reading closes "
+              "neither. Without a deadline it is overdue after the group's reminder delay (cccc group settings).",
+     .examples = EXAMPLES("cccc obligations", "cccc obligations --actor peer-1  # what peer-1 owes", "cccc obligations --overdue --json"),
+     .options =
+         OPTIONS(OPT_GROUP, {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what this one owes; user owes too"},
+                 {.name = "to", .arg = "WHO", .help = "only what is owed to this one"}, {.name = "overdue", .help = "only what is late"},
+                 {.name = "limit", .letter = 'n', .arg = "COUNT", .help = "at most this many (default: 100)", .type = CLI_NUMBER}),
+     .run = cmd_obligations},
+    {.name = "ack",
+     .summary = "acknowledge an attention message or a notice, for oneself",
+     .about = "Doing it again does nothing. It does not mark anything as read.",
+     .examples = EXAMPLES("cccc ack 1042 --actor-id peer-1  # peer-1 has taken note of 1042"),
+     .options = OPTIONS(OPT_GROUP, {.name = "actor-id", .letter = 'a', .arg = "ID", .help = "who acknowledges (default: CCCC_ACTOR_ID)"}),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
+     .run = cmd_ack},
+    {.name = "cancel-reply",
+     .summary = "what is still owed for a message is not owed any more",
+     .about = "The sender of the message may, and the user. Whoever answered already is not concerned.",
+     .examples = EXAMPLES("cccc cancel-reply 1042", "cccc cancel-reply 1042 --actor peer-2 --reason \"peer-1 answered for both\""),
+     .options = OPTIONS(OPT_GROUP, {.name = "actor", .arg = "ID", .help = "only what these owe; lists with commas", .repeat = true},
+                        {.name = "reason", .arg = "TEXT", .help = "why"}, OPT_BY),
+     .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
+     .run = cmd_cancel_reply},
     {.name = "tail",
      .summary = "show the ledger's last events, and follow it",
      .about = "Every event comes once and in order. What cannot be had is a row that says what is missing and why. With -f it waits out "
@@ -228,7 +298,8 @@ const struct cli_command cli_commands[] = {
     /* ---- state ---- */
     {.name = "status",
      .summary = "the daemon and the groups at a glance",
-     .about = "Starts nothing. Exits 3 when no daemon runs, 5 when there is one that cannot be reached.",
+     .about = "UNREAD is what you (user) have not read, OPEN the replies and acknowledgements owed in the group. Starts nothing. Exits 3 "
+              "when no daemon runs, 5 when there is one that cannot be reached.",
      .examples = EXAMPLES("cccc status", "cccc status --json  # for programs"),
      .run = cmd_status},
     {.name = "groups",
@@ -406,7 +477,8 @@ const struct cli_command cli_commands[] = {
               "started), never started, "
               "reconnecting or unreachable (its holder does not speak with the daemon) for programs in a terminal, else enabled or "
               "disabled. UNREAD is what "
-              "it has not read, QUEUED what is still to be typed into its terminal, IDLE how long that has shown nothing new. DELIVERY is "
+              "it has not read, OWES the replies and acknowledgements asked of it (cccc obligations), QUEUED what is still to be typed "
+              "into its terminal, IDLE how long that has shown nothing new. DELIVERY is "
               "there when the "
               "last messages were not simply typed: claimed (under way), failed (nothing was typed; tried again) or ambiguous (some of it "
               "may have been "

@@ -33,8 +33,7 @@ void cli_relative_time(char *out, size_t size, int64_t then_us, int64_t now_us)
         }
 }
 
-/* "1h30m": numbers with units, largest first or not. */
-static bool parse_duration(const char *text, int64_t *seconds)
+bool cli_duration(const char *text, int64_t *seconds)
 {
     int64_t sum = 0;
     if (!*text)
@@ -84,7 +83,7 @@ bool cli_since(const char *text, int64_t now_us, int64_t *out_us)
         return local_midnight(now_us, 0, NULL, out_us);
     if (strcmp(text, "yesterday") == 0)
         return local_midnight(now_us, 1, NULL, out_us);
-    if (parse_duration(text, &seconds)) {
+    if (cli_duration(text, &seconds)) {
         *out_us = now_us - seconds * SECOND_US;
         return true;
     }

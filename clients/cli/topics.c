@@ -17,6 +17,7 @@ const struct cli_exit cli_exits[] = {
     {"7", "time-out: the outcome is unknown"},
     {"8", "partly done"},
     {"9", "stored data is damaged"},
+    {"10", "the message is stored, but no reply came in time (ask, send --wait)"},
     {"130", "interrupted (as a shell says it)"},
     {"143", "terminated (likewise)"},
     {NULL, NULL},

@@ -89,6 +89,13 @@ size_t cli_list(struct cli *cli, const char *name, const char *const **items)
     return count;
 }
 
+size_t cli_list_of(struct cli *cli, const char *text, const char *const **items)
+{
+    const char **list = cccc_arena_alloc(cli->arena, (count_commas(text) + 2) * sizeof *list);
+    *items = list;
+    return split_commas(cli, text, list, 0);
+}
+
 const char *cli_arg(const struct cli *cli, size_t i)
 {
     return i < cli->line.arg_count ? cli->line.args[i] : NULL;

@@ -113,11 +113,14 @@ static void open_loop(struct sender *self)
     double step_ns = 1e9 * load->senders * load->batch / load->rate,
            begin = (double)worker_now_ns() + step_ns * self->lane->index / load->senders;
     struct pollfd timer = {.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), .events = POLLIN};
-    for (uint64_t due = (uint64_t)begin; !self->board->stop && self->lane->failed == 0;) {
-        while (self->free && due <= worker_now_ns() && !self->board->stop) {
+    uint64_t due = (uint64_t)begin,
+             end = UINT64_MAX; /* what was due before the end is sent, however late: a stall at the end counts, too */
+    while (due < end && self->lane->failed == 0) {
+        uint64_t now = worker_now_ns();
+        if (self->board->stop && end == UINT64_MAX)
+            end = now;
+        for (; self->free && due <= now && due < end; due = (uint64_t)(begin + step_ns * (double)self->asked))
             ask(self, due);
-            due = (uint64_t)(begin + step_ns * (double)self->asked);
-        }
         arm(timer.fd, due);
         if (self->free)
             cccc_poll(self->client, &timer, 1, 1000, NULL);

@@ -289,15 +289,15 @@ static void full_table_makes_room_or_says_so(void **state)
     for (unsigned i = 1; i < CCCC_PEERS_MAX; i++) {
         assert_int_equal(find(f, i, own_address(), 10 + i, &ref), CCCC_OK);
         if (i > 1)
-            cccc_peers_opened(f->peers, ref.conn);
+            assert_true(cccc_peers_open(f->peers, ref.conn));
         else
             oldest = ref;
     }
-    cccc_peers_opened(f->peers, f->ref.conn);
+    assert_true(cccc_peers_open(f->peers, f->ref.conn));
     assert_int_equal(cccc_peers_counters(f->peers)->known, CCCC_PEERS_MAX);
     assert_int_equal(find(f, CCCC_PEERS_MAX, own_address(), 9, &ref), CCCC_OK);
     is_reported_gone(f, oldest.conn);
-    cccc_peers_opened(f->peers, ref.conn);
+    assert_true(cccc_peers_open(f->peers, ref.conn));
     assert_int_equal(find(f, CCCC_PEERS_MAX + 1, own_address(), 9, &ref), CCCC_E_BUSY);
     assert_int_equal(ref.conn, 0);
     assert_false(cccc_peers_next_gone(f->peers, &conn));
@@ -315,13 +315,30 @@ static void sweep_forgets_the_silent(void **state)
     struct cccc_peer_ref silent, busy;
     assert_int_equal(find(f, 1, own_address(), 1, &silent), CCCC_OK);
     assert_int_equal(find(f, 2, own_address(), 1, &busy), CCCC_OK);
-    cccc_peers_opened(f->peers, f->ref.conn);
-    cccc_peers_opened(f->peers, busy.conn);
+    assert_true(cccc_peers_open(f->peers, f->ref.conn));
+    assert_true(cccc_peers_open(f->peers, busy.conn));
     cccc_peers_sweep(f->peers, CCCC_PEER_IDLE_S * 1000000ull);
     assert_int_equal(cccc_peers_counters(f->peers)->known, 3);
     cccc_peers_sweep(f->peers, CCCC_PEER_IDLE_S * 1000000ull + 2);
     assert_int_equal(cccc_peers_counters(f->peers)->known, 2);
     is_reported_gone(f, silent.conn);
+}
+
+/* What one connection may leave open is bounded, so that it cannot use up what all share; each answer makes room for one more, and others are as free as before. */
+static void open_requests_of_one_connection_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct cccc_peer_ref other;
+    for (unsigned i = 0; i < CCCC_OPEN_REQUESTS_MAX; i++)
+        assert_true(cccc_peers_open(f->peers, f->ref.conn));
+    assert_false(cccc_peers_open(f->peers, f->ref.conn));
+    assert_int_equal(find(f, 1, own_address(), 1, &other), CCCC_OK);
+    assert_true(cccc_peers_open(f->peers, other.conn));
+    cccc_peers_reply(f->peers, f->ref.conn, bytes_of(1), false);
+    assert_false(cccc_peers_open(f->peers, f->ref.conn));
+    cccc_peers_reply(f->peers, f->ref.conn, bytes_of(1), true);
+    assert_true(cccc_peers_open(f->peers, f->ref.conn));
+    assert_false(cccc_peers_open(f->peers, f->ref.conn));
 }
 
 int main(void)
@@ -336,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(routing_id_does_not_carry_an_identity, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_table_makes_room_or_says_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sweep_forgets_the_silent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(open_requests_of_one_connection_are_bounded, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

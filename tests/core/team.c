@@ -46,6 +46,18 @@ void assert_trace(bench_t *b, const char *expected)
         fail_msg("expected trace:\n%s\nhave:\n%s", expected, trace);
 }
 
+const char *dumps_differ(bench_t *b, const cccc_value_t *live, const cccc_value_t *folded)
+{
+    for (uint32_t i = 0; i < live->via.map.size; i++) {
+        const cccc_value_t *mine = &live->via.map.ptr[i].val, *other = &folded->via.map.ptr[i].val;
+        if (!cccc_value_eq(mine, other))
+            return cccc_arena_printf(bench_arena(b), "%.*s\nlive   %s\nfolded %s", (int)live->via.map.ptr[i].key.via.str.size,
+                                     live->via.map.ptr[i].key.via.str.ptr, bench_text(b, mine), bench_text(b, other))
+                .ptr;
+    }
+    return NULL;
+}
+
 void assert_saved_state_is_live(bench_t *b, const char *group_id, bool documents)
 {
     uint32_t all = (uint32_t)bench_durable(b, group_id);
@@ -61,8 +73,9 @@ void assert_saved_state_is_live(bench_t *b, const char *group_id, bool documents
 void assert_fold_is_live(bench_t *b, const char *group_id)
 {
     cccc_value_t live = bench_dump(b, group_id), folded = bench_refolded(b, group_id, true);
-    if (!cccc_value_eq(&live, &folded))
-        fail_msg("%s: the fold is not the live state\nlive   %s\nfolded %s", group_id, bench_text(b, &live), bench_text(b, &folded));
+    const char *difference = dumps_differ(b, &live, &folded);
+    if (difference)
+        fail_msg("%s: the fold is not the live state: %s", group_id, difference);
     assert_saved_state_is_live(b, group_id, true);
 }
 

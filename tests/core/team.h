@@ -21,6 +21,8 @@ bench_t *team_new(uint64_t seed);
 void team_end(bench_t **b);
 /* Fail unless the fold of the group's ledger, with and without the stored document, gives its live state. */
 void assert_fold_is_live(bench_t *b, const char *group_id);
+/* What of two dumps of a group is not the same, as text; NULL when nothing is. */
+const char *dumps_differ(bench_t *b, const cccc_value_t *live, const cccc_value_t *folded);
 /* Fail unless the state saved after any half of its lines, and the fold of the rest, with or without the stored document, gives its live state. */
 void assert_saved_state_is_live(bench_t *b, const char *group_id, bool documents);
 /* Fail unless the trace since the last look is exactly `expected`. */

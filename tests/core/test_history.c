@@ -1,7 +1,7 @@
 /* test_history.c - random histories of sends, replies, reads and configuration, with lost writes, refolds and restarts in between.
  *
  * After each history: the fold of the ledger, from nothing, is the live state (I11); unread is what a naive recomputation gives; no cursor ever moved
- * back (I9); a client_id stands for one event (I5); what was acknowledged is in the ledger (I1); every request was answered once.
+ * back (I9); what is owed is what a naive recomputation gives; a recall wins over nobody who had taken the message; a client_id stands for one event (I5); what was acknowledged is in the ledger (I1); every request was answered once.
  * `test_core_history --seed N [--histories N] [--steps N]` repeats or extends. */
 #include "tests/core/team.h"
 
@@ -25,7 +25,7 @@ struct acked {
 
 struct world {
     bench_t *b;
-    uint64_t random;
+    uint64_t seed, random;
     const char *groups[GROUPS];
     struct acked acked[ACKED_MAX];
     uint32_t acked_count;
@@ -108,8 +108,8 @@ static const char *client_id(struct world *w)
 static void do_send(struct world *w)
 {
     const char *group = any_group(w), *by = speakers[roll(w, 5)], *to = lists[roll(w, 9)];
-    bench_request(w->b, conn(w), "send", "{'group_id':'%s','text':'t%llu','by':'%s','to':%s,'priority':'%s'%s}", group,
-                  (unsigned long long)roll(w, 2), by, to, roll(w, 2) ? "normal" : "attention", client_id(w));
+    bench_request(w->b, conn(w), "send", "{'group_id':'%s','text':'t%llu','by':'%s','to':%s,'priority':'%s','reply_required':%s%s}", group,
+                  (unsigned long long)roll(w, 2), by, to, roll(w, 2) ? "normal" : "attention", roll(w, 2) ? "true" : "false", client_id(w));
 }
 
 static void do_batch(struct world *w)
@@ -140,6 +140,46 @@ static void do_reply(struct world *w)
     const char *group = any_group(w);
     bench_request(w->b, conn(w), "reply", "{'group_id':'%s','reply_to':'%s','text':'r','by':'%s'%s}", group, any_event(w, group),
                   speakers[roll(w, 5)], client_id(w));
+}
+
+static void do_ack(struct world *w)
+{
+    const char *group = any_group(w);
+    bench_request(w->b, conn(w), "chat_ack", "{'group_id':'%s','actor_id':'%s','event_id':'%s'}", group, speakers[roll(w, 4)],
+                  any_event(w, group));
+}
+
+static void do_cancel(struct world *w)
+{
+    const char *group = any_group(w);
+    bench_request(w->b, conn(w), "reply_cancel", "{'group_id':'%s','event_id':'%s','by':'%s'%s}", group, any_event(w, group),
+                  speakers[roll(w, 4)], roll(w, 2) ? "" : ",'actor_ids':['ann','user']");
+}
+
+static void do_recall(struct world *w)
+{
+    const char *group = any_group(w);
+    bench_request(w->b, conn(w), "recall", "{'group_id':'%s','event_id':'%s','by':'%s'}", group, any_event(w, group),
+                  roll(w, 2) ? "user" : speakers[roll(w, 4)]);
+}
+
+static void do_expiring(struct world *w)
+{
+    bench_request(w->b, conn(w), "send", "{'group_id':'%s','text':'e','to':%s,'reply_required':true,'expires_seconds':%u}", any_group(w),
+                  lists[roll(w, 9)], 1 + (unsigned)roll(w, 20));
+}
+
+static void do_notify(struct world *w)
+{
+    bench_request(w->b, conn(w), "system_notify", "{'group_id':'%s','title':'n','requires_ack':%s,'target_actor_id':'%s'}", any_group(w),
+                  roll(w, 2) ? "true" : "false", roll(w, 2) ? "" : actors[roll(w, ACTORS)]);
+}
+
+static void do_notify_ack(struct world *w)
+{
+    const char *group = any_group(w);
+    bench_request(w->b, conn(w), "notify_ack", "{'group_id':'%s','actor_id':'%s','notify_event_id':'%s'}", group, actors[roll(w, ACTORS)],
+                  any_event(w, group));
 }
 
 static void do_mark(struct world *w)
@@ -226,11 +266,126 @@ static void do_pass(struct world *w)
 }
 
 typedef void (*happening)(struct world *w);
-static const happening happenings[] = {do_send, do_send, do_send,     do_send,  do_batch, do_cross,   do_reply, do_reply,
-                                       do_mark, do_mark, do_mark_all, do_actor, do_state, do_sync,    do_sync,  do_sync,
-                                       do_work, do_work, do_work,     do_fail,  do_gone,  do_restart, do_pass};
+static const happening happenings[] = {
+    do_send,  do_send,   do_send,   do_send,     do_batch, do_cross, do_reply, do_reply,  do_mark,   do_mark,       do_mark_all,
+    do_actor, do_state,  do_sync,   do_sync,     do_sync,  do_work,  do_work,  do_work,   do_fail,   do_gone,       do_restart,
+    do_pass,  do_recall, do_recall, do_expiring, do_ack,   do_ack,   do_ack,   do_cancel, do_notify, do_notify_ack, do_reply};
 
 /* ---- what must hold ---- */
+
+static bool names(const cccc_value_t *array, const char *word)
+{
+    for (uint32_t i = 0; cccc_is_array(array) && i < array->via.array.size; i++) {
+        cccc_str_t s;
+        if (cccc_as_str(&array->via.array.ptr[i], &s) && cccc_str_is(s, word))
+            return true;
+    }
+    return false;
+}
+
+#define OWED_MAX 8192
+
+/* What is owed, computed anew and naively: every (event, debtor) that was ever opened, and whether it is still. */
+struct owed {
+    const char *event_id, *asker, *debtor;
+    bool reply, ack, notice;
+};
+
+struct owing {
+    struct world *w;
+    struct owed *owed;
+    uint32_t count;
+};
+
+static const char *kept(struct owing *o, cccc_str_t s)
+{
+    return cccc_arena_str(bench_arena(o->w->b), s).ptr;
+}
+
+static void owing_open(struct owing *o, const struct cccc_event *event)
+{
+    const cccc_value_t *data = &event->data, *audience = cccc_get(data, "audience");
+    bool notice = cccc_get_bool(data, "requires_ack", false), reply = cccc_get_bool(data, "reply_required", false);
+    bool ack = cccc_str_is(cccc_get_str(data, "priority"), "attention") && !cccc_str_is(event->kind, "system.notify");
+    if (cccc_get_str(data, "dst_group_id").len > 0 || !(notice || reply || ack))
+        return;
+    for (uint32_t i = 0; i < audience->via.array.size && o->count < OWED_MAX; i++) {
+        cccc_str_t id = CCCC_STR("");
+        cccc_as_str(&audience->via.array.ptr[i], &id);
+        if (!cccc_str_is(id, "user") || names(cccc_get(data, "to"), "user"))
+            o->owed[o->count++] = (struct owed){kept(o, event->id), kept(o, event->by), kept(o, id), reply, ack, notice};
+    }
+}
+
+static void owing_close(struct owing *o, cccc_str_t debtor, cccc_str_t event_id, bool reply, bool ack, bool notice)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct owed *owed = &o->owed[i];
+        if (!cccc_str_is(debtor, owed->debtor) || !cccc_str_is(event_id, owed->event_id))
+            continue;
+        owed->reply &= !reply;
+        owed->ack &= !ack;
+        owed->notice &= !notice;
+    }
+}
+
+static void owing_leave(struct owing *o, cccc_str_t id)
+{
+    for (uint32_t i = 0; i < o->count; i++)
+        if (cccc_str_is(id, o->owed[i].debtor) || cccc_str_is(id, o->owed[i].asker))
+            o->owed[i].reply = o->owed[i].ack = o->owed[i].notice = false;
+}
+
+static void owing_apply(struct owing *o, const struct cccc_event *event)
+{
+    const cccc_value_t *data = &event->data, *ids = cccc_get(data, "actor_ids");
+    cccc_str_t actor = cccc_get_str(data, "actor_id"), id = cccc_get_str(data, "event_id");
+    if (cccc_str_is(event->kind, "chat.message") || cccc_str_is(event->kind, "system.notify"))
+        owing_open(o, event);
+    if (cccc_str_is(event->kind, "chat.message"))
+        owing_close(o, event->by, cccc_get_str(data, "reply_to"), true, true, true);
+    if (cccc_str_is(event->kind, "chat.ack"))
+        owing_close(o, actor, id, false, true, false);
+    if (cccc_str_is(event->kind, "system.notify_ack"))
+        owing_close(o, actor, cccc_get_str(data, "notify_event_id"), false, false, true);
+    if (cccc_str_is(event->kind, "actor.remove"))
+        owing_leave(o, actor);
+    bool ends = cccc_str_is(event->kind, "chat.cancel") || cccc_str_is(event->kind, "chat.recall");
+    for (uint32_t i = 0; ends && i < ids->via.array.size; i++)
+        if (cccc_as_str(&ids->via.array.ptr[i], &actor))
+            owing_close(o, actor, id, true, true, true);
+}
+
+static bool owing_has(const struct owing *o, const cccc_value_t *row)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        const struct owed *owed = &o->owed[i];
+        const cccc_value_t *owes = cccc_get(row, "owes");
+        if (cccc_str_is(cccc_get_str(row, "event_id"), owed->event_id) && cccc_str_is(cccc_get_str(row, "actor_id"), owed->debtor))
+            return names(owes, "reply") == owed->reply && names(owes, "ack") == (owed->ack || owed->notice);
+    }
+    return false;
+}
+
+/* Obligations are opened and closed by events alone, as the naive count says: none is closed by reading, none opens again, none stays behind. */
+static void check_owed(struct world *w, const char *group, const cccc_value_t *dump)
+{
+    struct owing o = {.w = w, .owed = calloc(OWED_MAX, sizeof *o.owed)};
+    const cccc_value_t *rows = cccc_get(dump, "obligations");
+    struct cccc_event event;
+    uint32_t open = 0;
+    assert_non_null(o.owed);
+    for (uint64_t seq = 1; bench_event(w->b, group, seq, &event); seq++)
+        owing_apply(&o, &event);
+    for (uint32_t i = 0; i < o.count; i++)
+        open += o.owed[i].reply || o.owed[i].ack || o.owed[i].notice;
+    if (open != rows->via.array.size)
+        fail_msg("%s: %u obligations are open, the naive count is %u", group, rows->via.array.size, open);
+    for (uint32_t i = 0; i < rows->via.array.size; i++)
+        if (!owing_has(&o, &rows->via.array.ptr[i]))
+            fail_msg("%s: not owed by the naive count: %s", group, bench_text(w->b, &rows->via.array.ptr[i]));
+    free(o.owed);
+}
 
 struct naive {
     char id[32];
@@ -260,16 +415,6 @@ static void naive_join(struct naive *readers, cccc_str_t id, uint64_t seq)
     reader->cursor[0] = reader->cursor[1] = seq;
 }
 
-static bool names(const cccc_value_t *array, const char *word)
-{
-    for (uint32_t i = 0; cccc_is_array(array) && i < array->via.array.size; i++) {
-        cccc_str_t s;
-        if (cccc_as_str(&array->via.array.ptr[i], &s) && cccc_str_is(s, word))
-            return true;
-    }
-    return false;
-}
-
 static void naive_apply(struct naive *readers, const struct cccc_event *event)
 {
     const cccc_value_t *data = &event->data;
@@ -285,6 +430,53 @@ static void naive_apply(struct naive *readers, const struct cccc_event *event)
             uint64_t seq = cccc_get_uint(data, "seq", 0);
             if (names(cccc_get(data, "lanes"), lane ? "notify" : "chat") && seq > reader->cursor[lane])
                 reader->cursor[lane] = seq;
+        }
+    }
+}
+
+/* Was the message withdrawn from the reader? */
+static bool is_recalled(struct world *w, const char *group, uint64_t message, const char *reader)
+{
+    struct cccc_event event;
+    for (uint64_t seq = message + 1; bench_event(w->b, group, seq, &event); seq++)
+        if (cccc_str_is(event.kind, "chat.recall") && cccc_get_uint(&event.data, "seq", 0) == message &&
+            names(cccc_get(&event.data, "actor_ids"), reader))
+            return true;
+    return false;
+}
+
+/* Has `reader` taken the message by what this event says? */
+static bool takes(const struct cccc_event *event, const struct cccc_event *message, cccc_str_t reader)
+{
+    const cccc_value_t *data = &event->data;
+    bool own = cccc_str_eq(cccc_get_str(data, "actor_id"), reader);
+    if (cccc_str_is(event->kind, "chat.message"))
+        return cccc_str_eq(event->by, reader) && cccc_str_eq(cccc_get_str(data, "reply_to"), message->id);
+    if (cccc_str_is(event->kind, "chat.ack"))
+        return own && cccc_str_eq(cccc_get_str(data, "event_id"), message->id);
+    if (cccc_str_is(event->kind, "chat.read"))
+        return own && names(cccc_get(data, "lanes"), "chat") && cccc_get_uint(data, "seq", 0) >= message->seq;
+    return cccc_str_is(event->kind, "chat.recall") && cccc_str_eq(cccc_get_str(data, "event_id"), message->id) &&
+           names(cccc_get(data, "actor_ids"), reader.ptr);
+}
+
+/* A recall and taking have one winner: of whom a recall names, nothing stands before it in the ledger. */
+static void check_recalls(struct world *w, const char *group)
+{
+    struct cccc_event recall, message, event;
+    for (uint64_t at = 1; bench_event(w->b, group, at, &recall); at++) {
+        const cccc_value_t *ids = cccc_get(&recall.data, "actor_ids");
+        if (!cccc_str_is(recall.kind, "chat.recall"))
+            continue;
+        assert_true(bench_event(w->b, group, cccc_get_uint(&recall.data, "seq", 0), &message));
+        for (uint32_t i = 0; i < ids->via.array.size; i++) {
+            cccc_str_t id;
+            assert_true(cccc_as_str(&ids->via.array.ptr[i], &id));
+            id = cccc_arena_str(bench_arena(w->b), id);
+            for (uint64_t seq = message.seq + 1; seq < at && bench_event(w->b, group, seq, &event); seq++)
+                if (takes(&event, &message, id))
+                    fail_msg("seed %llu: event %llu took message %llu before recall %llu won over %s", (unsigned long long)w->seed,
+                             (unsigned long long)seq, (unsigned long long)message.seq, (unsigned long long)at, id.ptr);
         }
     }
 }
@@ -305,7 +497,8 @@ static void check_unread(struct world *w, const char *group, const cccc_value_t 
         const cccc_value_t *unread = cccc_get(lane, "unread");
         uint32_t n = 0;
         for (uint64_t seq = readers[i].cursor[0] + 1; bench_event(w->b, group, seq, &event); seq++) {
-            if (!cccc_str_is(event.kind, "chat.message") || !names(cccc_get(&event.data, "audience"), readers[i].id))
+            if (!cccc_str_is(event.kind, "chat.message") || !names(cccc_get(&event.data, "audience"), readers[i].id) ||
+                is_recalled(w, group, seq, readers[i].id))
                 continue;
             if (n >= unread->via.array.size || unread->via.array.ptr[n++].via.u64 != seq)
                 fail_msg("%s: %s does not have event %llu: %s", group, readers[i].id, (unsigned long long)seq, bench_text(w->b, lane));
@@ -370,11 +563,14 @@ static void check(struct world *w)
     come_to_rest(w);
     for (uint32_t i = 0; i < GROUPS; i++) {
         cccc_value_t dump = bench_dump(w->b, w->groups[i]), anew = bench_refolded(w->b, w->groups[i], false);
-        if (!cccc_value_eq(&dump, &anew))
-            fail_msg("the fold is not the live state\nlive   %s\nfolded %s", bench_text(w->b, &dump), bench_text(w->b, &anew));
+        const char *difference = dumps_differ(w->b, &dump, &anew);
+        if (difference)
+            fail_msg("seed %llu: the fold is not the live state: %s", (unsigned long long)w->seed, difference);
         assert_fold_is_live(w->b, w->groups[i]);
         assert_saved_state_is_live(w->b, w->groups[i], false);
         check_unread(w, w->groups[i], &dump);
+        check_owed(w, w->groups[i], &dump);
+        check_recalls(w, w->groups[i]);
         check_cursors(w, i, &dump);
         check_client_ids(w, w->groups[i]);
         assert_json(w->b, cccc_get(&dump, "relays"), "[]");
@@ -386,7 +582,7 @@ static void begin(struct world *w, uint64_t seed)
 {
     static const char *const quiet[] = {"append", "publish", "reply", "store",  "read",    "durable",
                                         ">",      "log",     "fail",  "refold", "restart", NULL};
-    *w = (struct world){.b = bench_new(seed), .random = seed};
+    *w = (struct world){.b = bench_new(seed), .seed = seed, .random = seed};
     bench_quiet(w->b, quiet);
     for (int i = 0; i < GROUPS; i++) {
         const cccc_value_t *made = bench_do(w->b, "group_create", "{'title':'G%d'}", i);

@@ -400,12 +400,16 @@ static void disabled_recipient_is_kept_and_said(void **state)
     (void)state;
     bench_t *b = team_new(1);
     const cccc_value_t *result = bench_do(b, "send", "{'group_id':'%s','text':'later','to':['off']}", TEAM);
-    assert_json(b, cccc_get(result, "recipients"), "[{'id':'off','enabled':false}]");
+    assert_json(b, cccc_get(result, "recipients"),
+                "[{'id':'off','enabled':false,'state':'disabled','will':'inbox','why':'it is disabled','next':'cccc inbox --actor-id off "
+                "--group g_0000000000a1'}]");
     assert_string_equal(inbox_seqs(b, TEAM, "off", "all"), "1");
     const cccc_value_t *all = bench_do(b, "send", "{'group_id':'%s','text':'all','to':['@all'],'by':'lead'}", TEAM);
-    assert_json(
-        b, cccc_get(all, "recipients"),
-        "[{'id':'peer-1','enabled':true},{'id':'peer-2','enabled':true},{'id':'off','enabled':false},{'id':'user','enabled':true}]");
+    assert_string_equal(bench_str_at(b, all, "recipients.0.state"), "enabled");
+    assert_string_equal(bench_str_at(b, all, "recipients.2.state"), "disabled");
+    assert_string_equal(bench_str_at(b, all, "recipients.3.state"), "user");
+    assert_null(cccc_get(bench_do(b, "send", "{'group_id':'%s','text':'x','to':['peer-1']}", TEAM), "recipients"));
+    assert_non_null(cccc_get(bench_do(b, "send", "{'group_id':'%s','text':'x','to':['peer-1'],'outlook':true}", TEAM), "recipients"));
     team_end(&b);
 }
 

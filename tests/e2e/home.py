@@ -10,7 +10,7 @@ import time
 
 import busclient
 
-BIN = pathlib.Path(os.environ.get("CCCC_BIN") or pathlib.Path(__file__).resolve().parents[2] / "build/release/bin")
+BIN = pathlib.Path(os.environ.get("CCCC_BIN") or pathlib.Path(__file__).resolve().parents[2] / "build/release/bin").resolve()
 
 
 class Home:

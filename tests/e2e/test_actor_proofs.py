@@ -152,6 +152,7 @@ try {BIN}/cccc send hello --to other --group {team.group}; try {BIN}/cccc daemon
     team.home.start()
     team.again()
     team.ready("other")
+    team.until(lambda: team.actor("inside")["running"])
     os.kill(team.actor("inside")["pid"], signal.SIGKILL)
     team.until(lambda: team.events("runtime.exited"))
     assert team.actor("other")["pid"] == other and team.screen("other") == screen

@@ -115,10 +115,10 @@ def test_the_list_shows_what_waits_for_a_terminal(team):
     team.cli("group", "set-state", "paused")
     team.cli("send", "later", "--to", "lead")
     row = rows(team.cli("actor", "list").stdout)[0]
-    assert row[:5] == ["lead", "foreman", "running", "1", "1"] and re.fullmatch(r"\d+[smh]", row[5]) and row[6] == "-"
+    assert row[:6] == ["lead", "foreman", "running", "1", "0", "1"] and re.fullmatch(r"\d+[smh]", row[6]) and row[7] == "-"
     team.cli("group", "set-state", "active")
     until(lambda: shown(team, "lead").get("delivery", {}).get("state") == "accepted")
-    assert rows(team.cli("actor", "list").stdout)[0][4] == "0"
+    assert rows(team.cli("actor", "list").stdout)[0][5] == "0"
     assert "last_delivery\taccepted: event " in team.cli("actor", "show", "lead").stdout
 
 

@@ -30,7 +30,7 @@ def test_a_new_group_is_the_active_one(home):
 def test_groups_are_rows(home):
     assert home.cli("groups").stdout == ""
     group_with(home)
-    assert steady(home.cli("groups").stdout) == "GROUP\tDemo\tstopped\t*\tTIME\n"
+    assert steady(home.cli("groups").stdout) == "GROUP\tDemo\tstopped\t0\t0\t*\tTIME\n"
     assert home.cli("group", "list").stdout == home.cli("groups").stdout
     assert answer(home, "groups")["groups"][0]["title"] == "Demo"
 
@@ -133,9 +133,9 @@ def test_an_ambiguous_group_is_refused_with_the_candidates(home):
 
 
 def test_actors_are_rows(home, group):
-    assert rows(home.cli("actor", "list").stdout) == [["lead", "foreman", "enabled", "0", "-", "-", "-", "-"],
-                                                      ["peer-1", "peer", "enabled", "0", "-", "-", "-", "-"],
-                                                      ["peer-2", "peer", "enabled", "0", "-", "-", "-", "-"]]
+    assert rows(home.cli("actor", "list").stdout) == [["lead", "foreman", "enabled", "0", "0", "-", "-", "-", "-"],
+                                                      ["peer-1", "peer", "enabled", "0", "0", "-", "-", "-", "-"],
+                                                      ["peer-2", "peer", "enabled", "0", "0", "-", "-", "-", "-"]]
 
 
 def test_actors_are_added_shown_updated_and_removed(home, group, tmp_path):

@@ -29,8 +29,8 @@ def test_tables_are_aligned_with_headings_and_relative_times(home, group):
     status, text = on_terminal(home, "groups", env=PLAIN)
     assert status == 0
     heading, row = text.splitlines()
-    assert heading == "GROUP           TITLE      STATE   ACTIVE  UPDATED"
-    assert re.fullmatch(rf"{group}  \u6f22\u5b57 wide  active  \*       (now|\d+s ago)", row)
+    assert heading == "GROUP           TITLE      STATE    UNREAD  OPEN  ACTIVE  UPDATED"
+    assert re.fullmatch(rf"{group}  \u6f22\u5b57 wide  stopped  0       0     \*       (now|\d+s ago)", row)
 
 
 def test_colours_only_where_they_are_wanted(home, group):

@@ -16,6 +16,14 @@ from gateway import Line, call, path_of, team
 SEED = int(os.environ.get("CCCC_SEED", random.randrange(1 << 30)))
 
 
+# What a sanitizer keeps of freed memory says nothing about ours.
+MEASURES_MEMORY = not os.environ.get("CCCC_SLOW_BUILD")
+
+
+def grew_little(before, now, most):
+    return not MEASURES_MEMORY or now - before < most
+
+
 class Watch:
     """A client of the bus that goes on asking: the longest it had to wait for an answer, and the daemon's memory and descriptors."""
 
@@ -146,9 +154,8 @@ def test_thousands_of_half_open_connections_are_not_noticed(served):
             for i in range(200):
                 began = time.monotonic()
                 assert call(served, "send", group_id=group, text=str(i))["event"]["seq"]
-                watch.worst = max(watch.worst, 0)
                 assert time.monotonic() - began < 5
-            assert watch.bus.ask("status")["rss_bytes"] - rss < 32 << 20
+            assert grew_little(rss, watch.bus.ask("status")["rss_bytes"], 32 << 20)
             # Half lines are refused after five seconds.
             deadline = time.monotonic() + 40
             while watch.bus.ask("status")["fds"] > fds + 2100 and time.monotonic() < deadline:
@@ -186,7 +193,7 @@ def test_ten_thousand_connections_are_served_or_shed(served):
             for i in range(50):
                 assert call(served, "send", group_id=group, text=str(i))["event"]["seq"]
             grown = watch.figures()
-            assert grown[1] - rss < 100 << 20, grown
+            assert grew_little(rss, grown[1], 100 << 20), grown
             assert grown[0] - fds > 9_000 or status["shed_connections"] > 0
         assert settled_fds(watch, fds) <= fds
         assert watch.worst < 10, watch.worst
@@ -236,7 +243,7 @@ def test_a_client_that_never_reads_costs_only_itself(served):
             pass
         for i in range(100):
             assert call(served, "send", group_id=group, text=str(i))["event"]["seq"]
-        assert watch.bus.ask("status")["rss_bytes"] - rss < 64 << 20
+        assert grew_little(rss, watch.bus.ask("status")["rss_bytes"], 64 << 20)
         assert watch.worst < 5, watch.worst
 
 
@@ -251,7 +258,7 @@ def test_hundred_clients_that_never_read_are_bounded_together(served):
         with crowd(path_of(served), 200, request * 20):
             for i in range(50):
                 assert call(served, "send", group_id=group, text=str(i))["event"]["seq"]
-            assert watch.figures()[1] - rss < 256 << 20
+            assert grew_little(rss, watch.figures()[1], 256 << 20)
         assert settled_fds(watch, fds) <= fds
 
 
@@ -262,7 +269,7 @@ def test_large_lines_that_are_never_finished_are_bounded_together(served):
         fds, rss = watch.figures()
         with crowd(path_of(served), 100, b'{"op":"' + b"x" * 1_900_000, per_process=25):
             assert call(served, "send", group_id=group, text="x")["event"]["seq"]
-            assert watch.bus.ask("status")["rss_bytes"] - rss < 160 << 20
+            assert grew_little(rss, watch.bus.ask("status")["rss_bytes"], 160 << 20)
         assert settled_fds(watch, fds) <= fds
 
 

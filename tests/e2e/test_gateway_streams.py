@@ -1,6 +1,7 @@
 """events_stream over the gateway: every event once and in order, whatever the client's pace; a gap is said; terminals are carried."""
 
 import json
+import os
 import threading
 import time
 
@@ -138,7 +139,8 @@ def test_a_slow_reader_misses_nothing_and_costs_nothing(served):
         time_of_tick = bus.ask("ping")["ts"]
         while bus.ask("status")["ts"][:19] <= time_of_tick[:19]:
             pass
-        assert bus.ask("status")["rss_bytes"] - before < 24 << 20
+        if not os.environ.get("CCCC_SLOW_BUILD"):  # what a sanitizer keeps says nothing about us
+            assert bus.ask("status")["rss_bytes"] - before < 24 << 20
         seqs = [stream.take()["event"]["seq"] for _ in range(60_000)]
         assert seqs == [row["event"]["seq"] for row in taken] == list(range(seqs[0], seqs[0] + 60_000))
 

@@ -2,6 +2,7 @@
  *
  * usage: test_ledger_read [--seed N] [--histories N] */
 #include "broker/ledger/ledger_private.h"
+#include "proto/json.h"
 #include "tests/ledger/world.h"
 
 #include <setjmp.h>
@@ -568,6 +569,63 @@ static void a_failing_disk_is_an_error_of_the_read(void **state)
     world_fini(&w);
 }
 
+/* What says something about event 1, and what does not. */
+static const struct {
+    const char *kind, *data;
+    bool about;
+} remarks[] = {
+    {"chat.message", "{}", false},
+    {"chat.message", "{\"reply_to\":\"id-1\"}", true},
+    {"chat.message", "{\"reply_to\":\"id-2\"}", false},
+    {"chat.ack", "{\"actor_id\":\"a\",\"event_id\":\"id-1\"}", true},
+    {"chat.ack", "{\"actor_id\":\"a\",\"event_id\":\"id-2\"}", false},
+    {"system.notify_ack", "{\"actor_id\":\"a\",\"notify_event_id\":\"id-1\"}", true},
+    {"chat.read", "{\"actor_id\":\"a\",\"event_id\":\"id-5\",\"seq\":5,\"lanes\":[\"chat\"]}", true},
+    {"chat.read", "{\"actor_id\":\"a\",\"event_id\":\"id-5\"}", true},
+    {"runtime.delivery", "{\"actor_id\":\"a\",\"state\":\"claimed\",\"seqs\":[1,4]}", true},
+    {"runtime.delivery", "{\"actor_id\":\"a\",\"state\":\"claimed\",\"seqs\":[4]}", false},
+    {"runtime.delivery", "{\"actor_id\":\"a\",\"state\":\"accepted\",\"delivery_id\":\"x\"}", true},
+};
+
+/* A query about an event finds what names it, reaches it or holds it, and nothing else. */
+static void a_query_about_an_event_finds_what_is_about_it(void **state)
+{
+    (void)state;
+    struct world w;
+    char id[16];
+    uint64_t expected[sizeof remarks / sizeof *remarks + 1];
+    uint32_t count = 0;
+    world_init(&w, 1);
+    assert_int_equal(world_open(&w), CCCC_OK);
+    for (uint64_t i = 0; i < sizeof remarks / sizeof *remarks; i++) {
+        struct cccc_event event = {
+            .ts = CCCC_STR("2026-01-01T00:00:00.000000Z"), .group_id = CCCC_STR("g_000000000001"), .by = CCCC_STR("user")};
+        snprintf(id, sizeof id, "id-%u", (unsigned)i + 1);
+        event.id = cccc_str(id);
+        event.seq = i + 1;
+        event.kind = cccc_str(remarks[i].kind);
+        event.attest = event.extra = cccc_nil();
+        assert_int_equal(cccc_json_read(remarks[i].data, strlen(remarks[i].data), w.arena, &event.data, NULL), CCCC_OK);
+        cccc_ledger_append(w.ledger, &event);
+        if (remarks[i].about)
+            expected[count++] = i + 1;
+    }
+    cccc_batch_t *batch = cccc_ledger_take(w.ledger);
+    struct cccc_commit result;
+    cccc_batch_commit(batch);
+    cccc_ledger_done(w.ledger, &batch, &result);
+    assert_int_equal(result.err, CCCC_OK);
+    struct cccc_read_query q = {.mode = CCCC_READ_AFTER, .limit = 100, .bytes_max = 1 << 20, .about = CCCC_STR("id-1"), .about_seq = 1};
+    cccc_read_t *read = cccc_ledger_plan_read(w.ledger, &q);
+    cccc_read_run(read);
+    const struct cccc_read_result *found = cccc_read_result(read);
+    assert_int_equal(found->event_count, count);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(found->event_seqs[i], expected[i]);
+    cccc_read_destroy(&read);
+    world_fini(&w);
+}
+
 int main(int argc, char **argv)
 {
     arguments = world_arguments(argc, argv);
@@ -580,6 +638,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(damage_since_opening_is_a_gap),
         cmocka_unit_test(a_lost_head_is_told_to_readers),
         cmocka_unit_test(a_failing_disk_is_an_error_of_the_read),
+        cmocka_unit_test(a_query_about_an_event_finds_what_is_about_it),
     };
     return cmocka_run_group_tests_name("ledger read", tests, NULL, NULL);
 }

@@ -142,6 +142,28 @@ static void an_error_at_any_call_of_a_seal_loses_nothing(void **state)
     all_loops(&(struct simdisk_fault){.kind = SIMDISK_SHORT}, NULL);
 }
 
+/* A life in which something fails once; then the ledger is opened again, without a stop of the machine, and goes on. */
+static void fail_and_go_on(struct world *w)
+{
+    live(w);
+    if (is_well(w))
+        return;
+    if (w->ledger)
+        world_close(w);
+    if (world_open(w) == CCCC_OK && is_well(w))
+        write_some(w, 4, 200);
+}
+
+/* What is acknowledged after an error of a seal, in a file whose name may not be durable, survives a power cut. */
+static void what_is_acknowledged_after_a_failed_seal_stays(void **state)
+{
+    (void)state;
+    const struct loop loop = {NULL, fail_and_go_on};
+    const struct simdisk_fault fail = {.kind = SIMDISK_FAIL, .error = EIO};
+    at_every_call(&loop, &fail, &lose_all);
+    at_every_call(&loop, &fail, &dice);
+}
+
 /* Any history of appends, seals, faults, deaths and recoveries keeps every acknowledged line and invents none. */
 static void random_histories_of_seals_keep_every_line(void **state)
 {
@@ -586,6 +608,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(only_what_follows_a_snapshot_is_folded),
         cmocka_unit_test(a_stop_at_any_call_of_a_seal_loses_nothing),
         cmocka_unit_test(an_error_at_any_call_of_a_seal_loses_nothing),
+        cmocka_unit_test(what_is_acknowledged_after_a_failed_seal_stays),
         cmocka_unit_test(random_histories_of_seals_keep_every_line),
     };
     return cmocka_run_group_tests_name("ledger seal", tests, NULL, NULL);

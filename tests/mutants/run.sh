@@ -6,13 +6,14 @@
 set -u
 binaries=$1
 table=$(dirname "$0")/../../broker/mutants.def
-suites=(ledger_crash ledger_damage ledger_repair ledger_ids ledger_read ledger_retire ledger_seal ledger_snapshot store_crash damage sim)
+suites=(ledger_crash ledger_damage ledger_repair ledger_ids ledger_read ledger_retire ledger_seal ledger_snapshot store_crash core_cases core_history damage sim)
 
 # run_suite SUITE MUTANT: 0 when the suite passes.
 run_suite() {
     local arguments=()
     [ "$1" != sim ] || arguments=(--histories 6000 --jobs 1)
     case $1 in ledger_crash | ledger_seal) arguments=(--histories 2000) ;; esac
+    [ "$1" != core_history ] || arguments=(--histories 3000)
     [ "$1" != damage ] || arguments=(--flips 600 --cuts 200 --jobs 1)
     CCCC_MUTANT=$2 timeout 300 "$binaries/mutant_$1" ${arguments[@]+"${arguments[@]}"} >/dev/null 2>&1
 }

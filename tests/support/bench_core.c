@@ -661,6 +661,8 @@ void bench_restart(bench_t *self)
         if (!ledger->trashed && (ledger->count > 0 || !cccc_is_nil(&ledger->document)))
             fold_ledger(self, ledger);
     }
+    cccc_core_loaded(self->core, moment(self));
+    take_effects(self);
 }
 
 cccc_value_t bench_refolded(bench_t *self, const char *group_id, bool documents)
@@ -728,6 +730,7 @@ void bench_home(bench_t *self, const char *registry, const char *active)
     self->stored[CCCC_STORE_REGISTRY] = registry ? bench_json(self, "%s", registry) : cccc_nil();
     self->stored[CCCC_STORE_ACTIVE] = active ? bench_json(self, "%s", active) : cccc_nil();
     cccc_core_load_home(self->core, &self->stored[CCCC_STORE_REGISTRY], &self->stored[CCCC_STORE_ACTIVE]);
+    cccc_core_loaded(self->core, moment(self));
 }
 
 cccc_value_t bench_stored(bench_t *self, enum cccc_store_kind kind)
@@ -1359,6 +1362,11 @@ void bench_settle(bench_t *self)
         busy = bench_finish_read(self) || busy;
         busy = bench_finish_store(self) || busy;
     }
+}
+
+void bench_turn_clock(bench_t *self, int64_t seconds)
+{
+    self->unix_us += seconds * 1000000;
 }
 
 void bench_set_facts(bench_t *self, const struct cccc_daemon_facts *facts)

@@ -100,6 +100,8 @@ bool bench_fail_store(bench_t *self, cccc_err_t err);
 void bench_settle(bench_t *self);
 /* Let time pass and tick. */
 void bench_pass(bench_t *self, uint32_t seconds);
+/* Turn the wall clock; the monotonic one goes on. */
+void bench_turn_clock(bench_t *self, int64_t seconds);
 void bench_set_facts(bench_t *self, const struct cccc_daemon_facts *facts);
 
 /* ---- watching ---- */

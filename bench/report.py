@@ -1,4 +1,4 @@
-"""SVG charts of what bench/run measured: bars with the spread of the rounds, and a mark at what is demanded."""
+"""A table and SVG charts of what bench/run measured: bars with the spread of the rounds, and a mark at what is demanded."""
 
 import html
 import os
@@ -42,8 +42,27 @@ def chart(title, subtitle, rows):
             f'<rect width="100%" height="100%" fill="#ffffff"/>{text(16, 24, title, 16, weight="bold")}{text(16, 42, subtitle)}{axis}{body}</svg>\n')
 
 
+def amount(value, unit):
+    return "-" if value is None else f"{number(value)} {unit}".replace(" /s", "/s").strip()
+
+
+def table(out):
+    """All rows as Markdown."""
+    m, load = out["machine"], out["load"]
+    lines = [f"{m['cpus']} x {m['model']}, Linux {m['kernel']}, {m['filesystem']}; load {m['load']:.0f} when it began; median of {load['rounds']} rounds of {load['seconds']:g} s.",
+             "", "| figure | demanded | median | spread | reached | |", "|---|---|---|---|---|---|"]
+    for scenario in out["scenarios"].values():
+        for row in scenario["rows"]:
+            demanded = f">= {amount(row['least'], row['unit'])}" if row["least"] is not None else f"<= {amount(row['most'], row['unit'])}" if row["most"] is not None else ""
+            spread = f"{number(min(row['values']))} .. {number(max(row['values']))}" if len(row["values"]) > 1 else ""
+            verdict = {True: "yes", False: "**no**", None: "" if row["values"] else "not measured"}[row["reached"]]
+            lines.append(f"| {row['what']} | {demanded} | {amount(row['median'], row['unit'])} | {spread} | {verdict} | {row['note']} |")
+    lines += [f"| {name} | | failed: {why.splitlines()[0]} | | | |" for name, why in out["failed"].items()]
+    return "\n".join(lines) + "\n"
+
+
 def write_all(out, directory):
-    """A chart for the ratios, one for rates, one for latencies, and so on: one per unit."""
+    """The table, and a chart for the ratios, one for rates, one for latencies, and so on: one per unit."""
     os.makedirs(directory, exist_ok=True)
     m, load = out["machine"], out["load"]
     subtitle = f"median of {load['rounds']} rounds of {load['seconds']:g} s; line: smallest to largest; dashes: demanded; {m['cpus']} x {m['model']}, load {m['load']:.0f}"
@@ -54,6 +73,8 @@ def write_all(out, directory):
         for row in scenario["rows"]:
             if row["values"] and row["unit"] in titles:
                 by_unit.setdefault(row["unit"], []).append(row)
+    with open(os.path.join(directory, "figures.md"), "w") as f:
+        f.write(table(out))
     for unit, rows in by_unit.items():
         name, title = titles[unit]
         with open(os.path.join(directory, f"{name}.svg"), "w") as f:

@@ -1,0 +1,330 @@
+/* recall.c - op recall, and messages that expire: a message is withdrawn from those who have not taken it.
+ *
+ * The rule: it wins over a recipient iff no claimed delivery, read, acknowledgement or reply of theirs precedes it in the ledger. The chat.recall event names
+ * those it won over; for them the message is unread no more, is not typed, and asks for nothing. Over the others it changes nothing.
+ * What is decided and not durable yet counts as preceding; and while a recall is on its way to the disk, nothing is claimed (recall_holds).
+ * A message with expires_ts is recalled by the broker when that time has come: the fold knows no clock.
+ * Thread: the core's. */
+#include "broker/core/ladder.h"
+#include "broker/core/snapshot.h"
+#include "broker/mutant.h"
+
+#include <stdlib.h>
+
+/* A message that will be withdrawn by itself. */
+struct cccc_expiry {
+    uint64_t seq;
+    int64_t at_us;
+    bool asked; /* a recall of it is on its way */
+    struct cccc_expiry *next;
+    char id[65];
+};
+
+/* ---- the fold ---- */
+
+static void expiry_forget(struct cccc_group *group, uint64_t seq)
+{
+    for (struct cccc_expiry **place = &group->expiries; *place; place = &(*place)->next) {
+        if ((*place)->seq != seq)
+            continue;
+        struct cccc_expiry *over = *place;
+        *place = over->next;
+        free(over);
+        group->expiry_count--;
+        return;
+    }
+}
+
+void expiry_apply(struct cccc_group *group, const struct cccc_event *event)
+{
+    int64_t at_us;
+    if (!cccc_ts_parse(cccc_get_str(&event->data, "expires_ts"), &at_us) || event->id.len > 64)
+        return;
+    struct cccc_expiry *expiry = calloc(1, sizeof *expiry);
+    CCCC_ASSERT(expiry, "(out of memory)");
+    *expiry = (struct cccc_expiry){.seq = event->seq, .at_us = at_us, .next = group->expiries};
+    memcpy(expiry->id, event->id.ptr, event->id.len);
+    group->expiries = expiry;
+    group->expiry_count++;
+}
+
+void expiries_fini(struct cccc_group *group)
+{
+    while (group->expiries) {
+        struct cccc_expiry *next = group->expiries->next;
+        free(group->expiries);
+        group->expiries = next;
+    }
+    group->expiry_count = 0;
+}
+
+uint64_t expiries_oldest(const struct cccc_group *group)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
+        oldest = expiry->seq < oldest ? expiry->seq : oldest;
+    return oldest;
+}
+
+cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena)
+{
+    cccc_builder_t list = cccc_array_builder(arena, group->expiry_count);
+    for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
+        cccc_array_add(&list, cccc_uint(expiry->seq));
+    return list.value;
+}
+
+void expiries_save(const struct cccc_group *group, cccc_buf_t *out)
+{
+    cccc_pack_array(out, group->expiry_count);
+    for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next) {
+        cccc_pack_array(out, 3);
+        cccc_pack_uint(out, expiry->seq);
+        cccc_pack_uint(out, expiry->at_us > 0 ? (uint64_t)expiry->at_us : 0);
+        cccc_pack_text(out, expiry->id);
+    }
+}
+
+bool expiries_load(struct cccc_group *group, const cccc_value_t *v)
+{
+    struct cccc_expiry **end = &group->expiries;
+    for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++) {
+        const cccc_value_t *row = snapshot_row(&v->via.array.ptr[i], 3);
+        struct cccc_expiry *expiry = calloc(1, sizeof *expiry);
+        CCCC_ASSERT(expiry, "(out of memory)");
+        *end = expiry;
+        end = &expiry->next;
+        group->expiry_count++;
+        if (!row || !cccc_as_uint(&row[0], &expiry->seq) || expiry->seq == 0 || expiry->seq > group->head_seq ||
+            !cccc_as_int(&row[1], &expiry->at_us) || !snapshot_text(&row[2], expiry->id, sizeof expiry->id))
+            return false;
+    }
+    return cccc_is_array(v);
+}
+
+void recall_apply(struct cccc_group *group, const struct cccc_event *event)
+{
+    const cccc_value_t *ids = cccc_get(&event->data, "actor_ids");
+    cccc_str_t event_id = cccc_get_str(&event->data, "event_id"), id;
+    uint64_t seq = cccc_get_uint(&event->data, "seq", 0);
+    for (uint32_t i = 0; cccc_is_array(ids) && i < ids->via.array.size; i++) {
+        struct cccc_reader *reader = cccc_as_str(&ids->via.array.ptr[i], &id) ? reader_find(group, id) : NULL;
+        if (!reader)
+            continue;
+        unread_remove(&reader->unread[CCCC_LANE_CHAT], seq);
+        if (reader->runtime)
+            unread_remove(&reader->runtime->queue[CCCC_LANE_CHAT], seq);
+        obligations_replied(group, id, event_id);
+    }
+    expiry_forget(group, seq);
+}
+
+/* ---- deciding ---- */
+
+struct recall {
+    cccc_str_t reason;
+    bool expired;
+    cccc_builder_t won, lost;
+    struct cccc_pending *decided;
+};
+
+/* What of theirs precedes the recall; NULL: nothing. */
+static const char *taken_by(const struct cccc_ladder *l, const struct cccc_rung **rung)
+{
+    const struct {
+        const char *step;
+        const struct cccc_rung *rung;
+    } steps[] = {{"replied", &l->replied},
+                 {"acknowledged", &l->acked},
+                 {"read", &l->read},
+                 {l->delivery == DELIVERY_FAILED      ? "failed"
+                  : l->delivery == DELIVERY_AMBIGUOUS ? "ambiguous"
+                                                      : "handed",
+                  &l->claimed},
+                 {"recalled", &l->recalled}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        *rung = steps[i].rung;
+        if (steps[i].rung->seq > 0)
+            return steps[i].step;
+    }
+    return NULL;
+}
+
+static void judge(call_t *call, const struct cccc_ladders *all, struct recall *r)
+{
+    r->won = cccc_array_builder(call->arena, all->count);
+    r->lost = cccc_array_builder(call->arena, all->count);
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct cccc_rung *rung;
+        const char *step = taken_by(&all->of[i], &rung);
+        if (!step) {
+            cccc_array_add(&r->won, cccc_string(all->of[i].actor_id));
+            continue;
+        }
+        cccc_builder_t row = cccc_map_builder(call->arena, 4);
+        cccc_map_add(&row, "actor_id", cccc_string(all->of[i].actor_id));
+        cccc_map_add(&row, "step", cccc_text(step));
+        cccc_map_add(&row, "ts", cccc_string(rung->ts));
+        cccc_map_add(&row, "event_id", cccc_string(rung->event_id));
+        cccc_array_add(&r->lost, row.value);
+    }
+}
+
+static void recall_answer(call_t *call)
+{
+    const struct cccc_ladders *all = call->state;
+    const struct recall *r = all->own;
+    if (call->conn == 0) {
+        call_finish(call);
+        return;
+    }
+    cccc_buf_t *out = call_reply_begin(call, 4);
+    cccc_pack_text(out, "recalled");
+    cccc_pack_value(out, &r->won.value);
+    cccc_pack_text(out, "lost");
+    cccc_pack_value(out, &r->lost.value);
+    cccc_pack_text(out, "event");
+    if (r->decided)
+        cccc_buf_put(out, r->decided->wire->data, r->decided->wire->len);
+    else
+        cccc_pack_nil(out);
+    cccc_pack_text(out, "as_of_seq");
+    cccc_pack_uint(out, call->group->head_seq);
+    call_reply_end(call, out);
+}
+
+static void give_up(call_t *call, cccc_err_t err, const char *why)
+{
+    if (call->conn == 0)
+        call_finish(call); /* the tick tries again */
+    else
+        call_fail(call, err, "%s", why);
+}
+
+static void recall_write(call_t *call, const struct cccc_ladders *all, struct recall *r)
+{
+    struct cccc_errmsg why;
+    cccc_builder_t data = cccc_map_builder(call->arena, 5);
+    cccc_map_add(&data, "event_id", cccc_string(all->event.id));
+    cccc_map_add(&data, "seq", cccc_uint(all->event.seq));
+    cccc_map_add(&data, "actor_ids", r->won.value);
+    cccc_map_add(&data, "reason", cccc_string(r->reason));
+    cccc_map_add(&data, "expired", cccc_bool(r->expired));
+    cccc_str_t by = r->expired ? CCCC_STR("system") : call->by;
+    cccc_err_t err = call_append(call, call->group, CCCC_KIND_CHAT_RECALL, by, CCCC_STR(""), data.value, recall_answer, &why);
+    if (err)
+        give_up(call, err, why.text);
+    else
+        r->decided = call->appended;
+}
+
+/* Somebody recalled it meanwhile, or is about to. */
+static bool expiry_is_over(const struct cccc_group *group, cccc_str_t event_id)
+{
+    const struct cccc_expiry *expiry = group->expiries;
+    while (expiry && !cccc_str_is(event_id, expiry->id))
+        expiry = expiry->next;
+    for (const struct cccc_pending *p = group->pending; expiry && p; p = p->next)
+        if (p->kind == CCCC_KIND_CHAT_RECALL && cccc_str_eq(cccc_get_str(&p->event.data, "event_id"), event_id))
+            return true;
+    return expiry == NULL;
+}
+
+static void recall_climbed(call_t *call)
+{
+    struct cccc_ladders *all = call->state;
+    struct recall *r = all->own;
+    if (all->gaps || all->partial) {
+        give_up(call, CCCC_E_DAMAGED,
+                "a part of the ledger behind the message cannot be read, so nobody knows who has taken it; nothing was recalled");
+        return;
+    }
+    if (r->expired && expiry_is_over(call->group, all->event.id)) {
+        call_finish(call);
+        return;
+    }
+    if (!CCCC_MUTANT_IS(RECALL_BLIND))
+        ladders_take_pending(call, all);
+    judge(call, all, r);
+    if (r->won.value.via.array.size > 0 || r->expired)
+        recall_write(call, all, r);
+    else
+        recall_answer(call);
+}
+
+static void recall_found(call_t *call)
+{
+    const struct cccc_ladders *all = call->state;
+    if (all->kind != CCCC_KIND_CHAT_MESSAGE)
+        call_fail(call, CCCC_E_INVALID_EVENT_KIND, "event %.*s is a notice; only messages are recalled", CCCC_STR_FMT(all->event_id));
+    else if (!cccc_str_is(call->by, "user") && !cccc_str_eq(call->by, all->event.by))
+        call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: only its sender %.*s or the user recalls message %.*s",
+                  CCCC_STR_FMT(all->event.by), CCCC_STR_FMT(all->event_id));
+    else
+        recall_climbed(call);
+}
+
+void op_recall(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    if (!call_group(call, CCCC_A_recall_group_id) || !permit_by(call, call->group, cccc_arg_str(args, CCCC_A_recall_by), "user"))
+        return;
+    struct recall *r = cccc_arena_alloc(call->arena, sizeof *r);
+    *r = (struct recall){.reason = cccc_arg_str(args, CCCC_A_recall_reason)};
+    ladders_begin(call, cccc_arg_str(args, CCCC_A_recall_event_id), CCCC_STR(""), 0, recall_found, r);
+}
+
+/* ---- time ---- */
+
+static bool recall_is_pending(const struct cccc_group *group)
+{
+    for (const struct cccc_pending *p = group->pending; p; p = p->next)
+        if (p->kind == CCCC_KIND_CHAT_RECALL)
+            return true;
+    return false;
+}
+
+bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_unread *queue, const uint64_t *seqs,
+                  uint32_t count)
+{
+    if (recall_is_pending(group))
+        return true;
+    for (uint32_t i = 0; i < count; i++) {
+        bool waiting = false;
+        for (int lane = 0; lane < CCCC_LANES; lane++)
+            waiting |= unread_has(&queue[lane], seqs[i]);
+        if (!waiting)
+            return true;
+        for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
+            if (expiry->seq == seqs[i] && expiry->at_us <= core->now->unix_us)
+                return true;
+    }
+    return false;
+}
+
+static void expire(struct cccc_core *core, struct cccc_group *group, struct cccc_expiry *expiry)
+{
+    call_t *call = core_call(core);
+    struct recall *r = cccc_arena_alloc(call->arena, sizeof *r);
+    *r = (struct recall){.reason = CCCC_STR("it expired"), .expired = true};
+    call->group = group;
+    expiry->asked = true;
+    ladders_begin(call, cccc_arena_str(call->arena, cccc_str(expiry->id)), CCCC_STR(""), 0, recall_climbed, r);
+}
+
+static void expire_due(struct cccc_core *core, struct cccc_group *group)
+{
+    bool again = core->last_second % 60 == 0; /* what a disk refused, or a read */
+    for (struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
+        if (expiry->at_us <= core->now->unix_us && (!expiry->asked || again))
+            expire(core, group, expiry);
+}
+
+void expiries_tick(struct cccc_core *core)
+{
+    for (uint32_t i = 0; i < core->group_count; i++) {
+        struct cccc_group *group = core->groups[i];
+        if (group->expiries && !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping)
+            expire_due(core, group);
+    }
+}

@@ -1,0 +1,175 @@
+/* why.c - op why: per recipient of a message one sentence, its evidence, and the next command to type.
+ *
+ * It says what is known and no more: typed is not read, marked as read is not understood.
+ * Thread: the core's. */
+#include "broker/core/ladder.h"
+
+/* 64 pieces of 8 MiB; further on the answer is partial. */
+#define READS_MAX 64
+
+/* One recipient, being described. */
+struct telling {
+    call_t *call;
+    const struct cccc_ladders *all;
+    const struct cccc_ladder *ladder;
+    unsigned owes;
+    cccc_builder_t steps;
+    const char *state;
+    cccc_str_t sentence, next;
+};
+
+static void step(struct telling *t, const char *name, const struct cccc_rung *rung, cccc_str_t why)
+{
+    cccc_builder_t map = cccc_map_builder(t->call->arena, 5);
+    if (!rung || rung->seq > 0)
+        cccc_map_add(&map, "step", cccc_text(name));
+    else
+        return;
+    if (rung) {
+        cccc_map_add(&map, "ts", cccc_string(rung->ts));
+        cccc_map_add(&map, "event_id", cccc_string(rung->event_id));
+        cccc_map_add(&map, "seq", cccc_uint(rung->seq));
+    }
+    if (why.len > 0)
+        cccc_map_add(&map, "why", cccc_string(why));
+    cccc_array_add(&t->steps, map.value);
+    t->state = name;
+}
+
+static cccc_str_t command(const struct telling *t, const char *words)
+{
+    return cccc_arena_printf(t->call->arena, "cccc %s %.*s --group %s", words, CCCC_STR_FMT(t->ladder->actor_id), t->call->group->id);
+}
+
+/* Where to see what the recipient is doing. */
+static cccc_str_t look_at_it(const struct telling *t)
+{
+    const struct cccc_runtime *runtime = runtime_find(t->call->group, t->ladder->actor_id);
+    if (runtime && runtime->phase == RUNTIME_RUNNING)
+        return command(t, "actor attach");
+    const struct cccc_actor *actor = config_actor(t->call->group, t->ladder->actor_id);
+    return actor && runtime_has_terminal(actor) ? command(t, "actor start") : command(t, "obligations --actor");
+}
+
+/* What it still owes, as the end of a sentence. */
+static const char *still_owed(const struct telling *t)
+{
+    return t->owes & CCCC_OWED_REPLY ? "; the reply is still owed" : t->owes ? "; the acknowledgement is still owed" : "";
+}
+
+static void tell(struct telling *t, cccc_str_t next, const char *what, const struct cccc_rung *rung)
+{
+    t->next = next;
+    t->sentence = cccc_arena_printf(t->call->arena, "%.*s %s at %.*s (event %llu)%s.", CCCC_STR_FMT(t->ladder->actor_id), what,
+                                    CCCC_STR_FMT(rung->ts), (unsigned long long)rung->seq, still_owed(t));
+}
+
+static void tell_delivery(struct telling *t)
+{
+    const struct cccc_ladder *l = t->ladder;
+    const struct cccc_rung *rung = l->outcome.seq ? &l->outcome : &l->claimed;
+    static const char *const sentences[] = {
+        [DELIVERY_CLAIMED] = "is being typed to since it was claimed",
+        [DELIVERY_ACCEPTED] = "had it typed into its terminal, and nothing says yet that it was read,",
+        [DELIVERY_FAILED] = "did not get it typed, and it is tried again: typing failed",
+        [DELIVERY_AMBIGUOUS] = "may have got it or a part of it, and it is not typed again by itself: nobody knows since",
+    };
+    tell(t, look_at_it(t), sentences[l->delivery], rung);
+    if (l->reason.len > 0 && l->delivery != DELIVERY_ACCEPTED)
+        t->sentence = cccc_arena_printf(t->call->arena, "%.*s The reason: %.*s.", CCCC_STR_FMT(t->sentence), CCCC_STR_FMT(l->reason));
+}
+
+/* Nobody took it yet: what will happen. */
+static void tell_outlook(struct telling *t)
+{
+    call_t *call = t->call;
+    const struct cccc_event *event = &t->all->event;
+    struct cccc_outlook out;
+    bool notice = t->all->kind == CCCC_KIND_SYSTEM_NOTIFY;
+    enum cccc_lane lane = notice ? CCCC_LANE_NOTIFY : CCCC_LANE_CHAT;
+    const struct cccc_runtime *runtime = runtime_find(call->group, t->ladder->actor_id);
+    const struct cccc_actor *actor = config_actor(call->group, t->ladder->actor_id);
+    bool queued = actor && runtime && runtime_has_terminal(actor) && unread_has(&runtime->queue[lane], event->seq);
+    outlook_of(call, call->group, t->ladder->actor_id, lane, queued, &out);
+    if (queued)
+        step(t, "queued", NULL, out.why);
+    t->next = out.next;
+    t->sentence = cccc_arena_printf(call->arena, "%.*s has not read it: %.*s%s%s.", CCCC_STR_FMT(t->ladder->actor_id),
+                                    CCCC_STR_FMT(out.why), queued ? "" : " and it waits in the inbox", still_owed(t));
+}
+
+/* The highest rung decides the sentence; all that were reached are steps, in their order. */
+static void tell_all(struct telling *t)
+{
+    static const char *const outcomes[] = {
+        [DELIVERY_ACCEPTED] = "handed", [DELIVERY_FAILED] = "failed", [DELIVERY_AMBIGUOUS] = "ambiguous"};
+    const struct cccc_ladder *l = t->ladder;
+    const struct cccc_event *event = &t->all->event;
+    const struct cccc_rung stored = {event->seq, event->id, event->ts};
+    cccc_str_t none = CCCC_STR("");
+    step(t, "stored", &stored, none);
+    bool taken = l->claimed.seq || l->read.seq || l->acked.seq || l->replied.seq || l->recalled.seq;
+    if (!taken)
+        tell_outlook(t);
+    if (l->claimed.seq)
+        tell_delivery(t);
+    if (l->read.seq)
+        tell(t, t->owes ? look_at_it(t) : none, "marked it as read", &l->read);
+    if (l->cancelled.seq)
+        tell(t, none, "owes nothing for it since what it asked was cancelled", &l->cancelled);
+    if (l->recalled.seq)
+        tell(t, none, "was never handed it, and had not marked it as read, when it was withdrawn", &l->recalled);
+    if (l->acked.seq)
+        tell(t, t->owes ? look_at_it(t) : none, "acknowledged it", &l->acked);
+    if (l->replied.seq)
+        tell(t,
+             cccc_arena_printf(t->call->arena, "cccc tail --from %llu -n 1 --group %s", (unsigned long long)l->replied.seq,
+                               t->call->group->id),
+             "replied", &l->replied);
+    step(t, "claimed", &l->claimed, none);
+    step(t, outcomes[l->outcome.seq ? l->delivery : DELIVERY_ACCEPTED], &l->outcome, l->reason);
+    step(t, "read", &l->read, none);
+    step(t, "cancelled", &l->cancelled, none);
+    step(t, "recalled", &l->recalled, none);
+    step(t, "acknowledged", &l->acked, none);
+    step(t, "replied", &l->replied, none);
+}
+
+static cccc_value_t recipient_row(call_t *call, const struct cccc_ladders *all, const struct cccc_ladder *ladder)
+{
+    struct telling t = {.call = call, .all = all, .ladder = ladder, .steps = cccc_array_builder(call->arena, 6)};
+    t.owes = obligations_owed(call->group, ladder->actor_id, all->event.id);
+    tell_all(&t);
+    cccc_builder_t row = cccc_map_builder(call->arena, 6);
+    cccc_map_add(&row, "actor_id", cccc_string(ladder->actor_id));
+    cccc_map_add(&row, "state", cccc_text(t.state));
+    cccc_map_add(&row, "sentence", cccc_string(t.sentence));
+    cccc_map_add(&row, "next", cccc_string(t.next));
+    cccc_map_add(&row, "owes", obligations_words(call->arena, t.owes));
+    cccc_map_add(&row, "steps", t.steps.value);
+    return row.value;
+}
+
+static void why_answer(call_t *call)
+{
+    const struct cccc_ladders *all = call->state;
+    cccc_builder_t result = cccc_map_builder(call->arena, 8), rows = cccc_array_builder(call->arena, all->count);
+    for (uint32_t i = 0; i < all->count; i++)
+        cccc_array_add(&rows, recipient_row(call, all, &all->of[i]));
+    cccc_map_add(&result, "event_id", cccc_string(all->event.id));
+    cccc_map_add(&result, "seq", cccc_uint(all->event.seq));
+    cccc_map_add(&result, "ts", cccc_string(all->event.ts));
+    cccc_map_add(&result, "by", cccc_string(all->event.by));
+    cccc_map_add(&result, "recipients", rows.value);
+    cccc_map_add(&result, "partial", cccc_bool(all->partial || all->gaps));
+    cccc_map_add(&result, "checked_seq", cccc_uint(all->checked_seq));
+    cccc_map_add(&result, "as_of_seq", cccc_uint(call->group->head_seq));
+    call_reply(call, &result.value);
+}
+
+void op_why(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    if (call_group(call, CCCC_A_why_group_id))
+        ladders_begin(call, cccc_arg_str(args, CCCC_A_why_event_id), cccc_arg_str(args, CCCC_A_why_actor_id), READS_MAX, why_answer, NULL);
+}

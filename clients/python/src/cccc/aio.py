@@ -1,0 +1,173 @@
+"""The asynchronous client: the same names, with await. Requests of one connection are pipelined. One event loop per client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any, AsyncIterator, Optional
+
+import zmq
+import zmq.asyncio
+
+from . import _protocol as protocol
+from ._protocol import Error, Item, Timeout
+
+__all__ = ["Client", "Follow", "open"]
+
+
+def open(home: Optional[os.PathLike[str] | str] = None, timeout_s: float = 30.0) -> "Client":
+    """A client of the daemon that serves `home`: async with cccc.aio.open() as bus."""
+    return Client(home, timeout_s)
+
+
+class Client:
+    """One connection to the bus; any number of requests at a time."""
+
+    def __init__(self, home: Optional[os.PathLike[str] | str] = None, timeout_s: float = 30.0):
+        self.home, self.timeout_s = protocol.find_home(home), timeout_s
+        self._context, self._number = zmq.asyncio.Context(), 0
+        self._open: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._socket: Optional[zmq.asyncio.Socket] = None
+        self._endpoint = ""
+        self._reader: Optional[asyncio.Task[None]] = None
+
+    async def __aenter__(self) -> "Client":
+        try:
+            self._connect()
+        except Error:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        self._disconnect()
+        self._context.destroy(linger=0)
+
+    def _disconnect(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+        if self._socket is not None:
+            self._socket.close(linger=0)
+            self._socket = None
+
+    def _make(self, kind: int, endpoint: str) -> zmq.asyncio.Socket:
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        socket.connect(endpoint)
+        return socket
+
+    def _connect(self) -> None:
+        endpoint = protocol.descriptor(self.home)["bus"]
+        if self._socket is not None and endpoint == self._endpoint:
+            return
+        self._disconnect()
+        self._socket, self._endpoint = self._make(zmq.DEALER, endpoint), endpoint
+        self._reader = asyncio.ensure_future(self._read(self._socket))
+
+    async def _read(self, socket: zmq.asyncio.Socket) -> None:
+        while True:
+            reply = protocol.unpack(await socket.recv())
+            waiting = self._open.get(reply.get("id"))
+            if waiting is not None and not waiting.done():
+                waiting.set_result(reply)
+
+    async def request(self, op: str, *, timeout_s: Optional[float] = None, **args: Any) -> dict[str, Any]:
+        """The result of an operation; raises Error, or Timeout when it is not answered."""
+        self._number += 1
+        request = protocol.Request(self._number, op, args)
+        patience = self.timeout_s if timeout_s is None else timeout_s
+        waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._open[request.number] = waiting
+        try:
+            await self._send(request)
+            return protocol.result_of(await self._wait(request, waiting, patience))
+        finally:
+            del self._open[request.number]
+
+    async def _send(self, request: protocol.Request) -> None:
+        assert self._socket is not None, "the client is closed"
+        await self._socket.send(request.frame)
+
+    async def _wait(self, request: protocol.Request, waiting: "asyncio.Future[dict[str, Any]]", patience: float) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        while (left := deadline - loop.time()) > 0:
+            done, _ = await asyncio.wait([waiting], timeout=min(left, protocol.REPEAT_S))
+            if done:
+                return waiting.result()
+            if request.repeatable:
+                await self._again(request)
+        raise Timeout(request.op, patience, request.client_id)
+
+    async def _again(self, request: protocol.Request) -> None:
+        try:
+            self._connect()
+        except Error:
+            return  # no daemon at the moment
+        await self._send(request)
+
+    async def ping(self) -> dict[str, Any]:
+        return await self.request("ping")
+
+    async def send(self, **args: Any) -> dict[str, Any]:
+        """Send a message: group_id, text, to, by, ...; answered once it is durable."""
+        return await self.request("send", **args)
+
+    async def reply(self, **args: Any) -> dict[str, Any]:
+        return await self.request("reply", **args)
+
+    def follow(self, group_id: str, *, after_seq: Optional[int] = None, after_id: str = "", kinds: Optional[list[str]] = None,
+               recipient: Optional[str] = None) -> "Follow":
+        """As cccc.Client.follow: async for item in bus.follow(group)."""
+        position = protocol.Position(group_id, after_seq if after_seq is not None else 0, after_id, kinds, recipient)
+        return Follow(self, position, from_now=after_seq is None)
+
+
+class Follow(AsyncIterator[Item]):
+    """Events as they become durable. `position.seq` is where it is: give it as after_seq to go on later."""
+
+    def __init__(self, client: Client, position: protocol.Position, from_now: bool = False):
+        self.client, self.position, self._from_now = client, position, from_now
+        self._ready: list[Item] = []
+        self._socket: Optional[zmq.asyncio.Socket] = None
+
+    def _subscribe(self) -> zmq.asyncio.Socket:
+        if self._socket is None:
+            self._socket = self.client._make(zmq.SUB, protocol.descriptor(self.client.home)["events"])
+            for topic in self.position.topics():
+                self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        return self._socket
+
+    def __aiter__(self) -> "Follow":
+        return self
+
+    async def __anext__(self) -> Item:
+        socket = self._subscribe()
+        if self._from_now:
+            self._from_now = False
+            self.position.seq = (await self.client.request("ledger_read", group_id=self.position.group_id, before_seq=0, limit=1))["head_seq"]
+        while not self._ready:
+            if self.position.behind:
+                await self._read()
+            else:
+                topic, body = await socket.recv_multipart()
+                self._ready += self.position.frame(topic, body)
+        return self._ready.pop(0)
+
+    async def _read(self) -> None:
+        try:
+            self._ready += self.position.page(await self.client.request("ledger_read", **self.position.read()))
+        except Error as error:
+            if error.code != "lineage_changed":
+                raise
+            self._ready += self.position.restored(error.details["head_seq"])
+
+    async def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close(linger=0)
+            self._socket = None

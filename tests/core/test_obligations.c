@@ -1,0 +1,156 @@
+/* test_obligations.c - what is owed, beyond the table of cases: pages of the list, races, limits, and what a hundred thousand of them cost. */
+#include "tests/core/expect.h"
+
+#include <string.h>
+#include <time.h>
+
+#define TEAM_G "g_0000000000a1"
+
+/* A group of `actors` headless actors, a0 the foreman. */
+static void crowd(bench_t *b, uint32_t actors)
+{
+    cccc_str_t list = CCCC_STR("");
+    for (uint32_t i = 0; i < actors; i++)
+        list = cccc_arena_printf(bench_arena(b), "%.*s%s{'id':'a%u','title':'','enabled':true,'runner':'headless','runtime':'custom'}",
+                                 CCCC_STR_FMT(list), i ? "," : "", i);
+    bench_group(b, TEAM_G, "A",
+                cccc_arena_printf(bench_arena(b),
+                                  "{'v':1,'group_id':'" TEAM_G
+                                  "','title':'T','running':true,'state':'active','actors':[%.*s],'ledger_seq':0}",
+                                  CCCC_STR_FMT(list))
+                    .ptr);
+    bench_settle(b);
+}
+
+static const cccc_value_t *ask_all(bench_t *b)
+{
+    return bench_do(b, "send", "{'group_id':'%s','text':'well?','to':['@all'],'reply_required':true}", TEAM_G);
+}
+
+/* Pages end behind an event, name where to go on, and together have every obligation once. */
+static void pages_have_every_obligation_once(void **state)
+{
+    bench_t *b = *state;
+    crowd(b, 7);
+    for (int i = 0; i < 5; i++)
+        ask_all(b);
+    uint64_t after = 0, rows = 0, pages = 0;
+    bool more = true;
+    while (more && pages++ < 20) {
+        const cccc_value_t *result =
+            bench_do(b, "obligations_list", "{'group_id':'%s','after_seq':%llu,'limit':15}", TEAM_G, (unsigned long long)after);
+        const cccc_value_t *list = cccc_get(result, "obligations");
+        assert_int_equal(list->via.array.size % 7, 0);
+        assert_int_equal(bench_uint_at(result, "open"), 35);
+        rows += list->via.array.size;
+        after = cccc_get_uint(&list->via.array.ptr[list->via.array.size - 1], "seq", 0);
+        more = cccc_get_bool(result, "more", false);
+    }
+    assert_int_equal(rows, 35);
+    assert_int_equal(pages, 3);
+}
+
+/* Two acknowledgements on their way at once: one event, and the other one waits for the same durability. */
+static void acknowledgements_on_their_way_are_one(void **state)
+{
+    bench_t *b = *state;
+    crowd(b, 2);
+    const char *id =
+        bench_str_at(b, bench_do(b, "send", "{'group_id':'%s','text':'x','to':['a1'],'priority':'attention'}", TEAM_G), "event.id");
+    for (uint64_t conn = 1; conn <= 2; conn++)
+        bench_request(b, conn, "chat_ack", "{'group_id':'%s','actor_id':'a1','event_id':'%s'}", TEAM_G, id);
+    while (bench_finish_read(b))
+        ;
+    assert_null(bench_reply(b, 1));
+    assert_null(bench_reply(b, 2));
+    bench_settle(b);
+    expect_json(b, bench_reply(b, 1), "result.already", "false");
+    expect_json(b, bench_reply(b, 2), "result.already", "true");
+    assert_int_equal(bench_durable(b, TEAM_G), 2);
+}
+
+/* An acknowledgement that the disk refused leaves the obligation open, and may be given again. */
+static void lost_acknowledgement_closes_nothing(void **state)
+{
+    bench_t *b = *state;
+    crowd(b, 2);
+    const char *id =
+        bench_str_at(b, bench_do(b, "send", "{'group_id':'%s','text':'x','to':['a1'],'priority':'attention'}", TEAM_G), "event.id");
+    bench_request(b, 1, "chat_ack", "{'group_id':'%s','actor_id':'a1','event_id':'%s'}", TEAM_G, id);
+    bench_finish_read(b);
+    bench_fail(b, TEAM_G, CCCC_E_NO_SPACE, false, 0, false);
+    expect_code(b, bench_reply(b, 1), "no_space");
+    assert_int_equal(bench_uint_at(bench_do(b, "obligations_list", "{'group_id':'%s'}", TEAM_G), "open"), 1);
+    bench_do(b, "chat_ack", "{'group_id':'%s','actor_id':'a1','event_id':'%s'}", TEAM_G, id);
+    assert_int_equal(bench_uint_at(bench_do(b, "obligations_list", "{'group_id':'%s'}", TEAM_G), "open"), 0);
+}
+
+/* An actor that is decided to leave cannot ask any more, also when its request was there before it left. */
+static void who_leaves_asks_no_more(void **state)
+{
+    bench_t *b = *state;
+    crowd(b, 3);
+    bench_request(b, 1, "actor_remove", "{'group_id':'%s','actor_id':'a2'}", TEAM_G);
+    bench_request(b, 2, "send", "{'group_id':'%s','by':'a2','text':'x','to':['a1'],'reply_required':true}", TEAM_G);
+    bench_settle(b);
+    expect_code(b, bench_reply(b, 2), "unknown_actor");
+    assert_int_equal(bench_uint_at(bench_do(b, "obligations_list", "{'group_id':'%s'}", TEAM_G), "open"), 0);
+}
+
+/* What is owed is told where it is looked for: in the list of actors, in the inbox, in status and in the list of groups. */
+static void counts_are_where_one_looks(void **state)
+{
+    bench_t *b = *state;
+    crowd(b, 2);
+    bench_do(b, "send", "{'group_id':'%s','text':'x\\ny','to':['a1'],'reply_required':true,'priority':'attention'}", TEAM_G);
+    bench_do(b, "send", "{'group_id':'%s','text':'x','to':['user'],'by':'a1','priority':'attention'}", TEAM_G);
+    expect_json(b, bench_do(b, "actor_list", "{'group_id':'%s','include_unread':true}", TEAM_G), "actors.1.owes", "1");
+    const cccc_value_t *inbox = bench_do(b, "inbox_list", "{'group_id':'%s','actor_id':'a1'}", TEAM_G);
+    expect_json(b, inbox, "obligations.0.owes", "['reply','ack']");
+    expect_json(b, inbox, "obligations.0.subject", "'x'");
+    expect_json(b, inbox, "owes", "1");
+    expect_json(b, bench_do(b, "status", "{'group_id':'%s'}", TEAM_G), "group.obligation_count", "2");
+    expect_json(b, bench_do(b, "groups", "{}"), "groups.0.owed_by_user", "1");
+}
+
+static double cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* With 100,000 open obligations a list takes less than 20 ms of a processor and a tick less than 1 ms. */
+static void a_hundred_thousand_are_cheap(void **state)
+{
+    bench_t *b = *state;
+    static const char *const quiet[] = {"append", "publish", "reply", "durable", NULL};
+    bench_quiet(b, quiet);
+    crowd(b, 250);
+    for (int i = 0; i < 400; i++)
+        ask_all(b);
+    double begin = cpu_ms();
+    const cccc_value_t *result = bench_do(b, "obligations_list", "{'group_id':'%s','limit':1000}", TEAM_G);
+    double list = cpu_ms() - begin;
+    assert_int_equal(bench_uint_at(result, "open"), 100000);
+    begin = cpu_ms();
+    bench_do(b, "obligations_list", "{'group_id':'%s','overdue':true,'limit':1000}", TEAM_G);
+    double none = cpu_ms() - begin;
+    begin = cpu_ms();
+    for (int i = 0; i < 10; i++)
+        bench_pass(b, 1);
+    double tick = (cpu_ms() - begin) / 10;
+    print_message("list %.2f ms, all looked at and none listed %.2f ms, tick %.3f ms\n", list, none, tick);
+    assert_true(list < 20 && none < 20);
+    assert_true(tick < 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(pages_have_every_obligation_once),    T(acknowledgements_on_their_way_are_one),
+        T(lost_acknowledgement_closes_nothing), T(who_leaves_asks_no_more),
+        T(counts_are_where_one_looks),          T(a_hundred_thousand_are_cheap),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,251 @@
+/* test_reminders.c - the nudge digest: who is reminded of what, how often, and what stays silent (reference 7.2, section 13: 46). */
+#include "tests/core/team.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bench_t *begin(void)
+{
+    static const char *const quiet[] = {"append", "publish", "reply", "durable", "read", "store", "log", ">", NULL};
+    bench_t *b = team_new(1);
+    bench_quiet(b, quiet);
+    return b;
+}
+
+static const char *ask(bench_t *b, const char *to, const char *more)
+{
+    return bench_str_at(b, bench_do(b, "send", "{'group_id':'%s','text':'Ready?','to':['%s']%s}", TEAM, to, more), "event.id");
+}
+
+static void set(bench_t *b, const char *settings)
+{
+    bench_do(b, "group_settings_update", "{'group_id':'%s','patch':{%s}}", TEAM, settings);
+}
+
+static void pass(bench_t *b, uint32_t seconds)
+{
+    while (seconds > 0) {
+        uint32_t step = seconds < 5 ? seconds : 5;
+        bench_pass(b, step);
+        bench_settle(b);
+        seconds -= step;
+    }
+}
+
+/* The reminders there are: "peer-1:reply_required=1 lead:peer-1 does not answer", by whom they are for, in order. */
+static const char *reminders(bench_t *b)
+{
+    cccc_str_t text = CCCC_STR("");
+    struct cccc_event event;
+    for (uint64_t seq = 1; bench_event(b, TEAM, seq, &event); seq++) {
+        if (!cccc_str_is(event.kind, "system.notify"))
+            continue;
+        cccc_str_t title = cccc_get_str(&event.data, "title");
+        text = cccc_arena_printf(bench_arena(b), "%.*s%s%.*s:%.*s", CCCC_STR_FMT(text), text.len ? " | " : "",
+                                 CCCC_STR_FMT(cccc_get_str(&event.data, "target_actor_id")), CCCC_STR_FMT(title));
+    }
+    return text.len ? text.ptr : "-";
+}
+
+#define R1 "peer-1:Waiting for you (reply_required=1, unread>0)"
+
+/* A reply that is owed is reminded of after its delay, at most three times, the foreman hears of it from the second on, and then there is silence. */
+static void owed_reply_is_reminded_of_and_then_there_is_silence(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    set(b, "'unread_nudge_after_seconds':100000");
+    ask(b, "peer-1", ",'reply_required':true");
+    pass(b, 295);
+    assert_string_equal(reminders(b), "-");
+    pass(b, 10);
+    assert_string_equal(reminders(b), R1);
+    pass(b, 125);
+    assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer");
+    pass(b, 10000);
+    assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer | " R1 " | lead:peer-1 does not answer");
+    team_end(&b);
+}
+
+/* 46: with delays 0 and a digest interval of 120 the first check counts 1, at +30 s still 1, at +130 s 2. */
+static void digest_interval_holds_also_with_delays_of_zero(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    set(b, "'reply_required_nudge_after_seconds':0,'attention_ack_nudge_after_seconds':0,'unread_nudge_after_seconds':100000");
+    ask(b, "peer-1", ",'reply_required':true");
+    pass(b, 2);
+    assert_string_equal(reminders(b), R1);
+    pass(b, 30);
+    assert_string_equal(reminders(b), R1);
+    pass(b, 100);
+    assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer");
+    team_end(&b);
+}
+
+/* What was answered, acknowledged or cancelled in time is not reminded of. */
+static void what_ended_in_time_is_not_reminded_of(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    set(b, "'unread_nudge_after_seconds':100000");
+    const char *one = ask(b, "peer-1", ",'reply_required':true"), *two = ask(b, "peer-1", ",'priority':'attention'");
+    const char *three = ask(b, "peer-2", ",'reply_required':true");
+    pass(b, 100);
+    bench_do(b, "reply", "{'group_id':'%s','by':'peer-1','reply_to':'%s','text':'yes'}", TEAM, one);
+    bench_do(b, "chat_ack", "{'group_id':'%s','actor_id':'peer-1','event_id':'%s'}", TEAM, two);
+    bench_do(b, "reply_cancel", "{'group_id':'%s','event_id':'%s'}", TEAM, three);
+    pass(b, 3000);
+    assert_string_equal(reminders(b), "-");
+    team_end(&b);
+}
+
+/* Unread messages are one item, after their own delay; reading begins it anew. */
+static void unread_messages_are_one_item(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    const char *one = ask(b, "peer-1", "");
+    ask(b, "peer-1", "");
+    pass(b, 890);
+    assert_string_equal(reminders(b), "-");
+    pass(b, 15);
+    assert_string_equal(reminders(b), "peer-1:Waiting for you (unread>0)");
+    bench_do(b, "inbox_mark_read", "{'group_id':'%s','actor_id':'peer-1','event_id':'%s'}", TEAM, one);
+    pass(b, 890);
+    assert_string_equal(reminders(b), "peer-1:Waiting for you (unread>0)");
+    pass(b, 15);
+    assert_string_equal(reminders(b), "peer-1:Waiting for you (unread>0) | peer-1:Waiting for you (unread>0)");
+    team_end(&b);
+}
+
+/* Paused, idle and stopped groups, and disabled actors, are left alone; when the group goes on, the delay begins anew. */
+static void who_cannot_answer_is_left_alone(void **state)
+{
+    (void)state;
+    static const char *const states[] = {"paused", "idle"};
+    for (int i = 0; i < 2; i++) {
+        bench_t *b = begin();
+        set(b, "'unread_nudge_after_seconds':100000");
+        ask(b, "peer-1", ",'reply_required':true");
+        bench_do(b, "group_set_state", "{'group_id':'%s','state':'%s'}", TEAM, states[i]);
+        pass(b, 5000);
+        assert_string_equal(reminders(b), "-");
+        bench_do(b, "group_set_state", "{'group_id':'%s','state':'active'}", TEAM);
+        pass(b, 290);
+        assert_string_equal(reminders(b), "-");
+        pass(b, 20);
+        assert_string_equal(reminders(b), R1);
+        team_end(&b);
+    }
+    bench_t *b = begin();
+    ask(b, "off", ",'reply_required':true");
+    pass(b, 5000);
+    assert_string_equal(reminders(b), "-");
+    team_end(&b);
+}
+
+/* A restart in between neither repeats a reminder nor skips one. */
+static void restart_neither_repeats_nor_skips(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    set(b, "'unread_nudge_after_seconds':100000");
+    ask(b, "peer-1", ",'reply_required':true");
+    for (int i = 0; i < 6; i++) {
+        pass(b, 100);
+        bench_restart(b);
+        bench_settle(b);
+    }
+    assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer | " R1 " | lead:peer-1 does not answer");
+    pass(b, 3000);
+    assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer | " R1 " | lead:peer-1 does not answer");
+    team_end(&b);
+}
+
+/* A digest has five lines and says how many more there are; every due item counts. */
+static void digest_is_short(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    for (int i = 0; i < 8; i++)
+        ask(b, "peer-1", ",'reply_required':true");
+    pass(b, 310);
+    struct cccc_event event;
+    assert_true(bench_event(b, TEAM, 9, &event));
+    cccc_str_t message = cccc_get_str(&event.data, "message");
+    uint32_t lines = 1;
+    for (size_t i = 0; i < message.len; i++)
+        lines += message.ptr[i] == '\n';
+    assert_int_equal(lines, 6);
+    assert_non_null(strstr(cccc_arena_str(bench_arena(b), message).ptr, "and 3 more"));
+    assert_int_equal(cccc_get(cccc_get(&event.data, "context"), "items")->via.array.size, 8);
+    team_end(&b);
+}
+
+/* All delays 0: nobody is reminded of anything. */
+static void all_delays_of_zero_turn_it_off(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    set(b, "'nudge_after_seconds':0,'reply_required_nudge_after_seconds':0,'attention_ack_nudge_after_seconds':0,'unread_nudge_after_"
+           "seconds':0");
+    ask(b, "peer-1", ",'reply_required':true,'priority':'attention'");
+    pass(b, 5000);
+    assert_string_equal(reminders(b), "-");
+    team_end(&b);
+}
+
+/* A deadline that comes before the delay counts. */
+static void deadline_is_reminded_of(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    ask(b, "peer-1", ",'reply_required':true,'due_seconds':60");
+    pass(b, 55);
+    assert_string_equal(reminders(b), "-");
+    pass(b, 10);
+    assert_string_equal(reminders(b), R1);
+    team_end(&b);
+}
+
+/* Wherever the wall clock jumps, reminders come when their time has passed. */
+static void jumps_of_the_wall_clock_change_nothing(void **state)
+{
+    (void)state;
+    static const int64_t jumps[] = {3600, -3600, 10 * 365 * 86400LL, -365 * 86400LL};
+    for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
+        bench_t *b = begin();
+        set(b, "'unread_nudge_after_seconds':100000");
+        ask(b, "peer-1", ",'reply_required':true");
+        pass(b, 100);
+        bench_turn_clock(b, jumps[i]);
+        pass(b, 190);
+        assert_string_equal(reminders(b), "-");
+        pass(b, 20);
+        assert_string_equal(reminders(b), R1);
+        bench_turn_clock(b, -jumps[i]);
+        pass(b, 90);
+        assert_string_equal(reminders(b), R1);
+        pass(b, 40);
+        assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer");
+        team_end(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(owed_reply_is_reminded_of_and_then_there_is_silence),
+        cmocka_unit_test(digest_interval_holds_also_with_delays_of_zero),
+        cmocka_unit_test(what_ended_in_time_is_not_reminded_of),
+        cmocka_unit_test(unread_messages_are_one_item),
+        cmocka_unit_test(who_cannot_answer_is_left_alone),
+        cmocka_unit_test(restart_neither_repeats_nor_skips),
+        cmocka_unit_test(digest_is_short),
+        cmocka_unit_test(all_delays_of_zero_turn_it_off),
+        cmocka_unit_test(deadline_is_reminded_of),
+        cmocka_unit_test(jumps_of_the_wall_clock_change_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

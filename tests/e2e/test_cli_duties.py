@@ -1,0 +1,165 @@
+"""What is owed, what became of a message, and waiting for replies, as the command line has them, against a real daemon."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from cliutil import answer, group_with, rows
+from home import BIN
+
+
+@pytest.fixture
+def group(home):
+    return group_with(home, "lead", "peer-1", "peer-2")
+
+
+def seq(home, *args):
+    """Send by the command line; the number of the message."""
+    return rows(home.cli("send", *args).stdout)[0][1]
+
+
+def test_what_is_owed_is_listed_and_ends(home, group):
+    """From a question to its end: listed for whom it is owed by, named in the inbox, closed by ack, reply and cancel, each told in one line."""
+    one = seq(home, "Ready?", "--to", "peer-1,peer-2", "--reply-required", "--due", "1h")
+    two = seq(home, "Look at this", "--to", "peer-1", "--priority", "attention")
+    listed = rows(home.cli("obligations").stdout)
+    assert [row[:4] for row in listed] == [[one, "peer-1", "reply", "user"], [one, "peer-2", "reply", "user"], [two, "peer-1", "ack", "user"]]
+    assert listed[0][6] == "Ready?" and listed[0][5].startswith("20")
+    assert [row[0] for row in rows(home.cli("obligations", "--actor", "peer-1").stdout)] == [one, two]
+    assert "nothing is owed" in home.cli("obligations", "--overdue").stderr
+    assert f"cccc reply {one} TEXT" in home.cli("inbox", "--actor-id", "peer-1").stderr
+    assert home.cli("ack", two, "--actor-id", "peer-1").stdout.startswith("acknowledged\t")
+    assert "already" in home.cli("ack", two, "--actor-id", "peer-1").stdout
+    home.cli("reply", one, "yes", "--by", "peer-1")
+    assert [row[:3] for row in rows(home.cli("obligations").stdout)] == [[one, "peer-2", "reply"]]
+    assert "peer-2 owes nothing" in home.cli("cancel-reply", one, "--reason", "one answer is enough").stdout
+    assert "nothing was owed" in home.cli("cancel-reply", one).stderr
+
+
+def test_acknowledging_for_another_is_refused(home, group):
+    one = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
+    done = home.cli("ack", one, "--actor-id", "peer-2", check=False)
+    assert done.returncode == 2 and "not addressed" in done.stderr
+
+
+def test_why_says_one_sentence_and_what_next(home, group):
+    """Each recipient has its own, with the events that prove it."""
+    one = seq(home, "Ready?", "--to", "peer-1,peer-2", "--reply-required")
+    home.cli("reply", one, "yes", "--by", "peer-1")
+    told = rows(home.cli("why", one).stdout)
+    assert told[0][0] == "peer-1" and " replied at " in told[0][1] and "[stored " in told[0][1]
+    assert told[1][0] == "peer-2" and "waits in the inbox; the reply is still owed." in told[1][1]
+    assert [row["state"] for row in answer(home, "why", one)["recipients"]] == ["replied", "stored"]
+    assert len(rows(home.cli("why", one, "peer-2").stdout)) == 1
+    assert home.cli("why", one, "lead", check=False).returncode == 2
+
+
+def test_recall_wins_only_over_who_has_not_taken_it(home, group):
+    one = seq(home, "Stop", "--to", "peer-1,peer-2")
+    home.cli("read", one, "--actor-id", "peer-1")
+    done = home.cli("recall", one, check=False)
+    assert done.returncode == 8
+    assert rows(done.stdout)[0] == ["recalled", "peer-2: not handed, not marked read"] and rows(done.stdout)[1][0] == "too late"
+    assert home.cli("inbox", "--actor-id", "peer-2").stdout == ""
+
+
+def test_a_message_expires_by_itself(home, group):
+    """Also when the daemon was down at that time: nobody is told to do what is over."""
+    seq(home, "Right now", "--to", "peer-1", "--expires", "1s")
+    home.cli("daemon", "stop")
+    time.sleep(1.1)
+    home.cli("daemon", "start")
+    deadline = time.monotonic() + 20
+    while home.cli("inbox", "--actor-id", "peer-1").stdout and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert home.cli("inbox", "--actor-id", "peer-1").stdout == ""
+
+
+def test_ask_prints_the_reply_when_it_comes(home, group):
+    asking = subprocess.Popen([str(BIN / "cccc"), "ask", "peer-1", "Frozen?", "--wait", "60s", "--json"], env=home.environment(), stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not (owed := rows(home.cli("obligations").stdout)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    home.cli("reply", owed[0][0], "yes, since noon", "--by", "peer-1")
+    out, _ = asking.communicate(timeout=30)
+    assert asking.returncode == 0
+    result = json.loads(out)["result"]
+    assert [reply["data"]["text"] for reply in result["replies"]] == ["yes, since noon"] and result["missing"] == []
+
+
+def test_ask_has_an_exit_code_of_its_own_when_nobody_replies(home, group):
+    """10: the question is stored and stays owed, and the answer says so; a cancel ends the waiting with 0."""
+    done = home.cli("ask", "peer-1", "Anybody?", "--wait", "1s", check=False)
+    assert done.returncode == 10 and "no reply from peer-1 in time" in done.stderr
+    assert rows(home.cli("obligations").stdout)[0][1] == "peer-1"
+    assert home.cli("send", "x", "--to", "peer-1", "--wait", "soon", check=False).returncode == 2
+
+
+# ---- an actor in a terminal: what is queued, typed, withdrawn ----
+
+
+@pytest.fixture
+def terminal(served, tmp_path):
+    """A group with `dev`, whose terminal shows what is typed into it."""
+    served.cli("attach", str(tmp_path))
+    served.cli("actor", "add", "dev", "--runtime", "custom", "--command", "cat")
+    served.cli("actor", "start", "dev")
+    yield served
+    served.cli("group", "stop")
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def state(home, number):
+    return answer(home, "why", number, "dev")["recipients"][0]
+
+
+def test_the_ladder_of_a_typed_message(terminal):
+    """From the send, which says that it is typed, to handed, with the claim and its outcome as evidence; handed is not read."""
+    sent = answer(terminal, "send", "hello", "--to", "dev")
+    number = str(sent["event"]["seq"])
+    assert sent["recipients"][0]["state"] == "running" and sent["recipients"][0]["will"] in ("typed", "waits")
+    until(lambda: state(terminal, number)["state"] == "handed")
+    steps = {step["step"]: step for step in state(terminal, number)["steps"]}
+    assert list(steps) == ["stored", "claimed", "handed"] and all(step["event_id"] and step["ts"] for step in steps.values())
+    assert "nothing says yet that it was read" in state(terminal, number)["sentence"]
+    assert rows(terminal.cli("recall", number, check=False).stdout)[0][1].startswith("dev: handed at ")
+
+
+def test_what_waits_says_for_what_and_how_to_end_it(terminal):
+    """Paused group, stopped group, stopped actor: the send says so, why says so, and the command that is named ends it."""
+    terminal.cli("group", "set-state", "paused")
+    sent = answer(terminal, "send", "later", "--to", "dev")["recipients"][0]
+    assert sent["will"] == "waits" and sent["why"] == "the group is paused"
+    number = rows(terminal.cli("send", "and later", "--to", "dev").stdout)[0][1]
+    told = state(terminal, number)
+    assert told["state"] == "queued" and "the group is paused" in told["sentence"] and told["next"] == sent["next"]
+    terminal.cli(*told["next"].split()[1:])
+    until(lambda: state(terminal, number)["state"] == "handed")
+    terminal.cli("group", "stop")
+    number = rows(terminal.cli("send", "third", "--to", "dev").stdout)[0][1]
+    assert "the group is stopped" in state(terminal, number)["sentence"]
+    terminal.cli(*state(terminal, number)["next"].split()[1:])
+    until(lambda: state(terminal, number)["state"] == "handed")
+
+
+def test_what_was_recalled_or_expired_is_never_typed(terminal):
+    """Both while it waits; what stands around it is typed."""
+    terminal.cli("group", "set-state", "paused")
+    terminal.cli("send", "before", "--to", "dev")
+    number = rows(terminal.cli("send", "recalled", "--to", "dev").stdout)[0][1]
+    expiring = rows(terminal.cli("send", "expired", "--to", "dev", "--expires", "1s").stdout)[0][1]
+    last = rows(terminal.cli("send", "after", "--to", "dev").stdout)[0][1]
+    assert terminal.cli("recall", number).stdout == "recalled\tdev: not handed, not marked read\n"
+    until(lambda: state(terminal, expiring)["state"] == "recalled")
+    terminal.cli("group", "set-state", "active")
+    until(lambda: state(terminal, last)["state"] == "handed")
+    shown = terminal.cli("actor", "tail", "dev").stdout
+    assert "before" in shown and "after" in shown and "expired" not in shown and ": recalled" not in shown
