@@ -383,6 +383,55 @@ static void files_stay_as_long_as_a_read_needs_them(void **state)
     world_fini(&w);
 }
 
+/* Backwards, and by seq, the tombstone is met as it is forwards. */
+static void every_way_of_reading_names_what_was_retired(void **state)
+{
+    (void)state;
+    struct world w;
+    make_sealed(&w, arguments.seed, 200);
+    uint64_t retired = retire(&w, &up_to_160), wanted[] = {3, retired, retired + 1};
+    const struct cccc_read_query queries[] = {
+        {.mode = CCCC_READ_BEFORE, .seq = retired + 3, .limit = 10, .bytes_max = 1 << 20},
+        {.mode = CCCC_READ_SEQS, .seqs = wanted, .seq_count = 3, .limit = 10, .bytes_max = 1 << 20},
+    };
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+        cccc_read_t *read = cccc_ledger_plan_read(w.ledger, &queries[i]);
+        cccc_read_run(read);
+        const struct cccc_read_result *result = cccc_read_result(read);
+        assert_int_equal(result->err, CCCC_OK);
+        assert_int_equal(result->event_seqs[0], retired + 1);
+        assert_true(result->gap_count >= 1);
+        for (uint32_t g = 0; g < result->gap_count; g++) {
+            assert_string_equal(result->gaps[g].reason, "retired");
+            assert_true(result->gaps[g].to_seq <= retired);
+        }
+        cccc_read_destroy(&read);
+    }
+    world_fini(&w);
+}
+
+static void describe(void *arg, uint64_t seq, const struct cccc_gap *gap, struct cccc_event *out)
+{
+    (void)out;
+    WORLD_REQUIRE((struct world *)arg, false, ": %llu gives up what was retired (%s)", (unsigned long long)seq, gap->reason);
+}
+
+/* A repair has nothing to give up: what was retired has its tombstone. */
+static void a_repair_leaves_tombstones_alone(void **state)
+{
+    (void)state;
+    struct world w;
+    struct cccc_repair done;
+    make_sealed(&w, arguments.seed, 200);
+    retire(&w, &up_to_160);
+    world_close(&w);
+    struct cccc_ledger_options options = {.vfs = w.vfs, .group_dir = WORLD_GROUP, .group_id = GROUP_ID, .epoch = ++w.epoch};
+    assert_int_equal(cccc_ledger_repair(&options, describe, &w, &done, &w.message), CCCC_OK);
+    assert_int_equal(done.given_up, 0);
+    check(&w);
+    world_fini(&w);
+}
+
 /* ---- damage ---- */
 
 static void note_finding(void *arg, const struct cccc_verify_finding *finding)
@@ -490,6 +539,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stop_while_leftovers_are_removed_loses_nothing),
         cmocka_unit_test(only_what_the_rule_wants_goes),
         cmocka_unit_test(files_stay_as_long_as_a_read_needs_them),
+        cmocka_unit_test(every_way_of_reading_names_what_was_retired),
+        cmocka_unit_test(a_repair_leaves_tombstones_alone),
         cmocka_unit_test(verify_counts_retired_events),
         cmocka_unit_test(a_damaged_base_is_refused),
         cmocka_unit_test(a_ledger_that_ends_before_its_base_takes_nothing),
