@@ -89,6 +89,8 @@ static void seal(struct world *w)
     assert_true(cccc_ledger_seal_begin_switch(w->ledger, sealing, &over));
     cccc_seal_switch(sealing);
     cccc_ledger_seal_done(w->ledger, sealing, &result);
+    for (uint32_t i = 0; i < result.segments; i++)
+        free(result.ids[i].filter);
     cccc_seal_destroy(&sealing);
     assert_int_equal(result.err, CCCC_OK);
 }
