@@ -262,6 +262,29 @@ static bool exit_load(struct runtime_exit *e, const cccc_value_t *v)
     return true;
 }
 
+/* Of what is queued, and of a delivery that is under way or was refused. */
+static uint64_t runtime_oldest(const struct cccc_runtime *runtime)
+{
+    const struct cccc_delivery *d = &runtime->delivery;
+    uint64_t oldest = UINT64_MAX;
+    for (int lane = 0; lane < CCCC_LANES; lane++)
+        if (runtime->queue[lane].count > 0 && runtime->queue[lane].first < oldest)
+            oldest = runtime->queue[lane].first;
+    for (uint32_t i = 0; i < d->count && (d->state == DELIVERY_CLAIMED || d->state == DELIVERY_FAILED); i++)
+        oldest = d->seqs[i] < oldest ? d->seqs[i] : oldest;
+    return oldest;
+}
+
+uint64_t runtimes_oldest(const struct cccc_group *group)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (const struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next) {
+        uint64_t seq = config_actor(group, cccc_str(runtime->id)) ? runtime_oldest(runtime) : UINT64_MAX;
+        oldest = seq < oldest ? seq : oldest;
+    }
+    return oldest;
+}
+
 void runtimes_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, HASH_COUNT(group->runtimes));

@@ -121,6 +121,8 @@ void runtimes_forget_ledger(struct cccc_group *group);
 /* `folded` was folded anew and is about to take the place of `group`: what runs goes along, with the ledger's part as folded. */
 void runtimes_carry(struct cccc_group *group, struct cccc_group *folded);
 void runtimes_fini(struct cccc_group *group);
+/* The oldest event that is to be handed to an actor of now, or may have to be again; UINT64_MAX when there is none. */
+uint64_t runtimes_oldest(const struct cccc_group *group);
 /* Start and stop what the configuration wants started and stopped. */
 void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group);
 /* Do so at the end of this input. */

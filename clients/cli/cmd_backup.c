@@ -9,7 +9,8 @@
  *   3. A blob is durable before the event that names it, and nothing removes blobs. So they are copied after the ledger: each that an event of the
  *      copy names was there by then.
  *   4. Sealed segments and their manifest come after ledger.jsonl. A seal that has not replaced that file yet leaves all its lines in it, and the copy's lines
- *      count for more than segments that have them too; if it was replaced or got shorter meanwhile, the group is copied anew.
+ *      count for more than segments that have them too; if it was replaced or got shorter meanwhile, or the manifest was replaced (segments were retired, and a base that the
+ *      copy of the ledger may not reach took their place), the group is copied anew.
  * All ledgers are looked at in one go, so groups differ by an instant, not by the time it takes to copy; of a message between groups it is still possible
  * that the copy has only one side.
  * The folder gets its name once all of it is synced: a folder without ".partial" is a whole backup. Thread: the program's one. */
@@ -32,6 +33,7 @@ struct pin {
     const char *group;
     bool there;
     uint64_t inode, bytes;
+    uint64_t manifest; /* inode of the segments' manifest, which is replaced as a whole; 0: there is none */
 };
 
 struct making {
@@ -105,6 +107,8 @@ static void look_at(struct making *self, struct pin *pin)
     pin->there = cccc_vfs_posix.stat(NULL, cli_printf(self->cli, "%s/groups/%s/ledger.jsonl", self->cli->home.root, pin->group), &st) == 0;
     pin->inode = pin->there ? st.inode : 0;
     pin->bytes = pin->there ? st.size : 0;
+    const char *manifest = cli_printf(self->cli, "%s/groups/%s/state/ledger/manifest", self->cli->home.root, pin->group);
+    pin->manifest = cccc_vfs_posix.stat(NULL, manifest, &st) == 0 ? st.inode : 0;
 }
 
 static int copy_ledger(struct making *self, const struct pin *pin)
@@ -130,7 +134,7 @@ static bool is_as_pinned(struct making *self, const struct pin *pin)
 {
     struct pin now = {.group = pin->group};
     look_at(self, &now);
-    return now.there == pin->there && now.inode == pin->inode && now.bytes >= pin->bytes;
+    return now.there == pin->there && now.inode == pin->inode && now.bytes >= pin->bytes && now.manifest == pin->manifest;
 }
 
 static int copy_group_again(struct making *self, struct pin *pin)
