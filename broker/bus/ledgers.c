@@ -3,6 +3,7 @@
 
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/retention.h"
 #include "broker/bus/shelf.h"
 #include "broker/bus/snapshots.h"
 #include "broker/mutant.h"
@@ -38,7 +39,7 @@ static struct cccc_shelf *make_shelf(struct cccc_ledgers *self, cccc_slot_t slot
     struct cccc_shelf *shelf = calloc(1, sizeof *shelf);
     CCCC_ASSERT(shelf, "out of memory");
     shelf->slot = slot;
-    shelf->commit.shelf = shelf->mark.shelf = shelf->open.shelf = shelf->sealing.shelf = shelf;
+    shelf->commit.shelf = shelf->mark.shelf = shelf->open.shelf = shelf->sealing.shelf = shelf->retiring.shelf = shelf;
     self->shelves[slot] = shelf;
     return shelf;
 }
@@ -437,7 +438,7 @@ void cccc_ledgers_snapshot(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t
 void cccc_ledgers_seal(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t ticket, bool force)
 {
     struct cccc_shelf *shelf = shelf_at(&bus->ledgers, slot);
-    if (!shelf || !shelf->ledger || shelf->leaving != STAYS || shelf->sealing.seal)
+    if (!shelf || !shelf->ledger || shelf->leaving != STAYS || shelf->sealing.seal || shelf->retiring.retirement)
         cccc_core_store_done(bus->core, cccc_bus_moment(bus), ticket, CCCC_E_BUSY,
                              "the ledger is being sealed already, or read again; try again in a moment", NULL);
     else
@@ -518,7 +519,9 @@ void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     bool leaves = shelf->leaving == TO_REFOLD || shelf->leaving == TO_TRASH;
     cccc_sealing_go_on(bus, shelf);
-    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->snapshot.out && shelf->reads_out == 0)
+    cccc_retention_go_on(bus, shelf);
+    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement &&
+        !shelf->snapshot.out && shelf->reads_out == 0)
         leave(bus, shelf);
 }
 
@@ -582,7 +585,7 @@ void cccc_ledgers_cancel_seals(struct cccc_bus *bus)
 static bool is_at_rest(const struct cccc_shelf *shelf)
 {
     return shelf->ledger && !shelf->dirty.in_list && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal &&
-           !shelf->snapshot.out && shelf->reads_out == 0 && shelf->leaving == STAYS;
+           !shelf->retiring.retirement && !shelf->snapshot.out && shelf->reads_out == 0 && shelf->leaving == STAYS;
 }
 
 static bool folder_is_gone(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
@@ -630,7 +633,8 @@ void cccc_ledgers_close_all(struct cccc_ledgers *self)
         struct cccc_shelf *shelf = self->shelves[i];
         if (!shelf)
             continue;
-        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && shelf->reads_out == 0)
+        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement &&
+            shelf->reads_out == 0)
             cccc_ledger_close(&shelf->ledger);
         free(shelf);
     }

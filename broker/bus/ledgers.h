@@ -29,6 +29,7 @@ struct cccc_ledgers {
     struct cccc_seal_options seal_options;
     uint64_t snapshot_at;   /* for tests: a state is saved after that many events; 0: SNAPSHOT_EVENTS */
     uint32_t saved_at_stop; /* slots below this have had their state saved for the stop */
+    uint32_t retention_at;  /* the slot whose retention rule was looked at last */
     uint32_t looked_at;     /* the slot whose folder was looked for last */
 };
 

@@ -20,9 +20,10 @@ struct cccc_folding {
     cccc_slot_t slot;  /* in it */
     cccc_arena_t *arena;
     struct cccc_group_files files;
-    cccc_value_t context; /* the files under context/ */
+    cccc_value_t context;       /* the files under context/ */
     struct cccc_snapshot known; /* the state that was loaded instead of folded; seq 0: none was */
     uint64_t known_bytes;
+    bool edit_lost;      /* group.yaml was edited, and is older than events that were retired */
     const char *unknown; /* why a saved state is of no use; NULL: there is none, or it is */
     cccc_ledger_t *ledger;
     struct cccc_recovery report;
@@ -67,6 +68,16 @@ static bool fold_sealed(void *arg, uint64_t last)
 {
     struct cccc_folding *self = arg;
     return cccc_core_fold_sealed(self->core, self->slot, last);
+}
+
+/* Older events were retired: the state that was saved then takes their place. */
+static bool fold_base(void *arg, const struct cccc_snapshot *of, cccc_str_t state)
+{
+    struct cccc_folding *self = arg;
+    self->known = *of;
+    self->known_bytes = state.len;
+    self->unknown = NULL;
+    return cccc_core_fold_base(self->core, self->slot, of->seq, state.ptr, state.len, &self->edit_lost);
 }
 
 /* Go on from the state that was saved last, if there is one that this group can go on from. */
@@ -159,7 +170,8 @@ static void open_ledger(struct cccc_folding *self)
                                           .known_seq = self->known.seq,
                                           .known_crc = self->known.crc,
                                           .forget = forget,
-                                          .sealed = fold_sealed};
+                                          .sealed = fold_sealed,
+                                          .base = fold_base};
     if (self->files.unreachable)
         self->err = cccc_fail(&self->why, CCCC_E_STORAGE, "%s", self->files.note);
     else
@@ -230,6 +242,11 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
     if (self->unknown)
         cccc_log(LOG_NOTICE, "SNAPSHOT-NOT-USED", "the saved state is not used, and the ledger was folded instead: %s group=%s",
                  self->unknown, self->group_id);
+    if (self->edit_lost)
+        cccc_log(LOG_WARNING, "GROUP-EDIT-REFUSED",
+                 "group.yaml was changed, and is older than events that were retired: it does not count, and is kept as group.yaml.edited "
+                 "group=%s",
+                 self->group_id);
     cccc_slot_t slot = cccc_core_fold_adopt(bus->core, &self->core);
     struct cccc_shelf *shelf =
         cccc_ledgers_put(bus, slot, self->group_id, self->ledger, offline, offline || self->read_only || self->report.may_pass);

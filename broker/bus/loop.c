@@ -3,6 +3,7 @@
  * It never blocks but in wait_for_something, and does a bounded amount of each kind of work per turn, so that no socket starves another. */
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/retention.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -118,6 +119,7 @@ static void tick(struct cccc_bus *bus)
     if (bus->phase == CCCC_SERVING) {
         cccc_ledgers_retry_offline(bus);
         cccc_ledgers_look_for_folders(bus);
+        cccc_retention_tick(bus);
     }
     cccc_stats_gather(bus);
     cccc_core_tick(bus->core, cccc_bus_moment(bus), &bus->stats.facts);

@@ -5,6 +5,7 @@
  * Thread: the loop's; the runs are pool.h work. */
 #include "broker/bus/bus.h"
 #include "broker/bus/log.h"
+#include "broker/bus/retention.h"
 #include "broker/bus/shelf.h"
 #include "broker/bus/snapshots.h"
 
@@ -119,6 +120,7 @@ static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
         cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, true, result.message.text, true);
     else if (cccc_ledger_backlog(shelf->ledger) > 0)
         cccc_shelf_become_dirty(bus, shelf);
+    cccc_retention_look(bus, shelf);
 }
 
 /* ---- stages ---- */
@@ -215,14 +217,17 @@ void cccc_sealing_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticke
     cccc_core_ledger_policy(bus->core, shelf->slot, &policy);
     if (!force && cccc_ledger_unsealed(shelf->ledger) < policy.max_active_bytes) {
         answer_skipped(bus, shelf, ticket, "below_threshold");
+        cccc_retention_look(bus, shelf);
         return;
     }
     struct cccc_seal_options options = options_of(bus, &policy);
     begin_seal(bus, shelf, &options);
-    if (shelf->sealing.seal)
+    if (shelf->sealing.seal) {
         shelf->sealing.ticket = ticket;
-    else
-        answer_skipped(bus, shelf, ticket, "nothing_to_archive");
+        return;
+    }
+    answer_skipped(bus, shelf, ticket, "nothing_to_archive");
+    cccc_retention_look(bus, shelf);
 }
 
 void cccc_sealing_look(struct cccc_bus *bus, struct cccc_shelf *shelf)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "broker/bus/ledgers.h"
+#include "broker/ledger/retire.h"
 #include "broker/ledger/seal.h"
 #include "broker/ledger/snapshot.h"
 
@@ -49,6 +50,18 @@ struct sealing {
     uint64_t look_at;     /* bytes of ledger.jsonl at which it is worth asking whether to seal */
 };
 
+/* A retirement's stages (retire.h). */
+struct retiring {
+    struct cccc_work work;
+    struct cccc_shelf *shelf;
+    cccc_retiring_t *retirement; /* NULL: none is under way */
+    struct cccc_snapshot of;
+    cccc_buf_t state; /* that will stand for what goes; of `of` */
+    uint64_t at;      /* seconds since 1970 */
+    bool waits;       /* for reads that need the files */
+    uint64_t look_us; /* when the tick looks at the group again */
+};
+
 /* The state that was saved last (snapshots.h). */
 struct snapshotting {
     uint64_t seq;   /* it is of; also when it could not be written */
@@ -65,6 +78,7 @@ struct cccc_shelf {
     struct mark_job mark;
     struct open_job open;
     struct sealing sealing;
+    struct retiring retiring;
     struct snapshotting snapshot;
     uint32_t reads_out;
     struct cccc_list held; /* reads wanted while the ledger is leaving */

@@ -70,13 +70,21 @@ static void finish(struct cccc_work *work, void *loop)
     cccc_shelf_settle(bus, shelf);
 }
 
+/* Of which event the state is, if it is such that it can be saved now. */
+static bool position(const struct cccc_bus *bus, const struct cccc_shelf *shelf, struct cccc_snapshot *of)
+{
+    uint64_t durable;
+    *of = (struct cccc_snapshot){.epoch = bus->epoch};
+    memcpy(of->group_id, shelf->group_id, sizeof of->group_id);
+    return shelf->ledger && shelf->leaving == STAYS && !shelf->unborn && cccc_core_snapshot_due(bus->core, shelf->slot, &of->seq) &&
+           cccc_ledger_position(shelf->ledger, &durable, &of->crc) && durable == of->seq;
+}
+
 /* Save the state as it is now, if it is such that it can be. */
 static bool save(struct cccc_bus *bus, struct cccc_shelf *shelf, bool sync, cccc_ticket_t ticket)
 {
-    uint64_t seq, durable;
-    uint32_t crc;
-    if (shelf->snapshot.out || !shelf->ledger || shelf->leaving != STAYS || shelf->unborn ||
-        !cccc_core_snapshot_due(bus->core, shelf->slot, &seq) || !cccc_ledger_position(shelf->ledger, &durable, &crc) || durable != seq)
+    struct cccc_snapshot of;
+    if (shelf->snapshot.out || !position(bus, shelf, &of))
         return false;
     struct snapshot_job *job = calloc(1, sizeof *job);
     CCCC_ASSERT(job, "out of memory");
@@ -84,15 +92,14 @@ static bool save(struct cccc_bus *bus, struct cccc_shelf *shelf, bool sync, cccc
                                  .shelf = shelf,
                                  .vfs = bus->vfs,
                                  .home = bus->home.root,
-                                 .of = {.seq = seq, .crc = crc, .epoch = bus->epoch},
+                                 .of = of,
                                  .sync = sync,
                                  .ticket = ticket};
-    snprintf(job->of.group_id, sizeof job->of.group_id, "%s", shelf->group_id);
     cccc_buf_init(&job->payload);
     cccc_buf_reserve(&job->payload, shelf->snapshot.bytes + shelf->snapshot.bytes / 8);
     cccc_core_snapshot(bus->core, shelf->slot, &job->payload);
     shelf->snapshot.out = true;
-    shelf->snapshot.seq = seq;
+    shelf->snapshot.seq = of.seq;
     bus->ledgers.snapshots_out++;
     cccc_pool_put(bus->sealer, &job->work);
     return true;
@@ -108,6 +115,14 @@ static uint64_t behind(const struct cccc_shelf *shelf)
 static bool may_be_copied(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
 {
     return bus->phase == CCCC_SERVING && shelf->snapshot.bytes <= CCCC_SNAPSHOT_LIVE_BYTES_MAX;
+}
+
+bool cccc_snapshots_copy(struct cccc_bus *bus, struct cccc_shelf *shelf, struct cccc_snapshot *of, cccc_buf_t *out)
+{
+    if (!may_be_copied(bus, shelf) || !position(bus, shelf, of))
+        return false;
+    cccc_core_snapshot(bus->core, shelf->slot, out);
+    return true;
 }
 
 void cccc_snapshots_look(struct cccc_bus *bus, struct cccc_shelf *shelf)

@@ -161,6 +161,7 @@ enum cccc_action {
     CCCC_MAY_ACTOR_START,
     CCCC_MAY_ACTOR_STOP,
     CCCC_MAY_KEEP_SECRETS,
+    CCCC_MAY_RETIRE,
     CCCC_MAY_SEE_TERMINAL,
     CCCC_MAY_ACTOR_ADD,
     CCCC_MAY_ACTOR_UPDATE,
@@ -207,6 +208,11 @@ uint32_t dedupe_find(const struct cccc_dedupe *self, uint64_t hash, uint64_t *se
 
 /* Forget pairs with seqs of at most `seq`. */
 void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq);
+
+/* ---- retention.c ---- */
+/* This event and all behind it are needed: unread by a present reader, or owed something for by one, still to expire, on their way to another group or into a terminal. Whoever adds something that
+ * stays open until somebody has acted adds it here. */
+uint64_t group_safe_seq(const struct cccc_group *group);
 
 /* ---- sealed.c ---- */
 /* Segments behind event `through` that may hold the hash: their first seqs, in the arena; how many. */

@@ -512,7 +512,8 @@ void document_save(const struct cccc_group *group, cccc_buf_t *out)
 }
 
 /* The group has what group.yaml says. As recent as the snapshot, or newer, that counts, as in a fold from the beginning; older, the snapshot does, and group.yaml
- * is written anew. Where the fold itself would have to weigh an edit by hand against events, or find what CCCC 0.4.0 recorded, it does. */
+ * is written anew. Where the fold itself would have to weigh an edit by hand against events, or find what CCCC 0.4.0 recorded, it does; a base has no such fold behind it, and counts for
+ * more than an older edit. */
 bool document_load(struct cccc_group *group, const cccc_value_t *v)
 {
     const cccc_value_t *row = snapshot_row(v, 2);
@@ -520,12 +521,13 @@ bool document_load(struct cccc_group *group, const cccc_value_t *v)
         return false;
     uint64_t seq = cccc_is_map(&row[1]) ? cccc_get_uint(&row[1], "ledger_seq", UINT64_MAX) : 0;
     bool from_file = cccc_is_map(&group->document);
-    if (seq > group->head_seq || (from_file && group->document_seq == UINT64_MAX))
+    if (seq > group->head_seq || (from_file && group->document_seq == UINT64_MAX && !group->from_base))
         return false;
     if (from_file && group->document_seq >= seq)
         return true;
-    if (group->edited)
+    if (group->edited && !group->from_base)
         return false;
+    group->edited = false;
     config_set_document(group, &row[1]);
     group->unstored = group->unstored || seq > 0;
     return true;

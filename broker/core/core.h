@@ -65,10 +65,12 @@ struct cccc_daemon_facts {
     cccc_str_t degraded;                 /* one sentence, or "" */
 };
 
-/* How a group's ledger is kept (settings ledger_max_active_bytes and ledger_keep_tail_lines). */
+/* How a group's ledger is kept (settings ledger_* and retention_*). */
 struct cccc_ledger_policy {
     uint64_t max_active_bytes; /* ledger.jsonl is sealed when it has so many */
     uint64_t keep_tail_lines;  /* so many of its newest lines stay in it */
+    uint64_t retain_s;         /* sealed segments whose last event is older are retired; 0: none is */
+    uint64_t retain_bytes;     /* and so are the oldest ones when all of their files take more; 0: any number */
 };
 
 /* The name of the i-th setting a group has (group_settings_update), or NULL behind the last. */
@@ -111,6 +113,10 @@ void cccc_core_sealed(cccc_core_t *self, cccc_slot_t slot, const struct cccc_sea
 void cccc_core_id_filter(cccc_core_t *self, cccc_slot_t slot, struct cccc_id_filter *filter);
 /* First seqs of the segments that have none: array in the arena; how many. */
 uint32_t cccc_core_unfiltered(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena, uint64_t **firsts);
+/* The events up to `last` were retired: their client ids are forgotten. */
+void cccc_core_retired(cccc_core_t *self, cccc_slot_t slot, uint64_t last);
+/* The group's event of that seq, and all behind it, may not be retired. */
+uint64_t cccc_core_safe_seq(const cccc_core_t *self, cccc_slot_t slot);
 uint64_t cccc_core_sealed_last(const cccc_core_t *self, cccc_slot_t slot);
 
 /* Is the group's state such that it may be saved now: the fold of its ledger up to its head (*seq), and nothing else? */
@@ -149,6 +155,9 @@ void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 /* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of
  * another version, damaged, or group.yaml was edited before it): begin again. */
 bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len);
+/* The same with a base (ledger.h): nothing can be folded instead, so an edit of group.yaml that is older than it does not count, and group.yaml is written anew (*edit_lost). False: of
+ * another version. */
+bool cccc_core_fold_base(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len, bool *edit_lost);
 /* Events up to `last` are in sealed segments, so that their client ids are not kept here. Before the first event, or behind fold_snapshot: false when the snapshot is of a
  * ledger of which more was sealed, begin again then. */
 bool cccc_core_fold_sealed(cccc_core_t *self, cccc_slot_t slot, uint64_t last);

@@ -72,6 +72,14 @@ cccc_value_t relays_dump(const struct cccc_group *group, cccc_arena_t *arena)
     return list.value;
 }
 
+uint64_t relays_oldest(const struct cccc_group *group)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (const struct cccc_relay *relay = group->relays; relay; relay = relay->next)
+        oldest = relay->seq < oldest ? relay->seq : oldest;
+    return oldest;
+}
+
 void relays_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     uint32_t count = 0;

@@ -104,6 +104,13 @@ static void answer_with_orders(struct cccc_runtime *runtime)
     call_reply(call, &result.value);
 }
 
+void holder_end(struct cccc_runtime *runtime)
+{
+    holder_forget_orders(runtime);
+    if (runtime->wait)
+        answer_with_orders(runtime);
+}
+
 static bool has_unsent(const struct cccc_runtime *runtime)
 {
     for (const struct runtime_order *order = runtime->orders; order; order = order->next)

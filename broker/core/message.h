@@ -194,6 +194,8 @@ struct cccc_group *group_view(call_t *call, struct cccc_group *group);
 void expiry_apply(struct cccc_group *group, const struct cccc_event *event);
 void recall_apply(struct cccc_group *group, const struct cccc_event *event);
 void expiries_fini(struct cccc_group *group);
+/* The oldest message that is still to expire; UINT64_MAX when there is none. */
+uint64_t expiries_oldest(const struct cccc_group *group);
 cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena);
 /* Once a second: withdraw what has expired. */
 void expiries_tick(struct cccc_core *core);
@@ -294,4 +296,6 @@ void relay_apply(struct cccc_group *group, const struct cccc_event *event, cccc_
 /* Once a second: repeat the second step of what a crash, or a full disk, has left open. */
 void relays_tick(struct cccc_core *core);
 cccc_value_t relays_dump(const struct cccc_group *group, cccc_arena_t *arena);
+/* The source event of the oldest open one; UINT64_MAX when there is none. */
+uint64_t relays_oldest(const struct cccc_group *group);
 void relays_fini(struct cccc_group *group);

@@ -99,6 +99,7 @@ static const struct {
     {CCCC_MAY_ACTOR_START, YES, YES, NO, "the user or the foreman may start actors"},
     {CCCC_MAY_ACTOR_STOP, YES, YES, SELF, "the user or the foreman may stop or restart any actor, a peer itself"},
     {CCCC_MAY_KEEP_SECRETS, YES, NO, NO, "only the user may see or change private environments"},
+    {CCCC_MAY_RETIRE, YES, NO, NO, "only the user may say that events are removed (retention_*)"},
     {CCCC_MAY_SEE_TERMINAL, YES, YES, SELF, "the user and the foreman may see any terminal, a peer its own"},
     {CCCC_MAY_ACTOR_UPDATE, YES, NO, NO, "only the user may change actors"},
     {CCCC_MAY_ACTOR_REMOVE, YES, SELF, SELF, "the user may remove any actor, an actor only itself"},

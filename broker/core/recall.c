@@ -58,6 +58,14 @@ void expiries_fini(struct cccc_group *group)
     group->expiry_count = 0;
 }
 
+uint64_t expiries_oldest(const struct cccc_group *group)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
+        oldest = expiry->seq < oldest ? expiry->seq : oldest;
+    return oldest;
+}
+
 cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena)
 {
     cccc_builder_t list = cccc_array_builder(arena, group->expiry_count);

@@ -115,8 +115,10 @@ void runtimes_sync(struct cccc_group *group)
             reader->runtime = actor ? runtime : NULL;
         if (!actor)
             runtime_reset(group, cccc_str(runtime->id));
-        if (!actor && !runtime_lives(runtime) && !runtime->waiters)
+        if (!actor && !runtime_lives(runtime) && !runtime->waiters) {
+            holder_end(runtime);
             drop(group, runtime);
+        }
     }
 }
 
@@ -258,6 +260,29 @@ static bool exit_load(struct runtime_exit *e, const cccc_value_t *v)
     e->screen = screen[0] ? strdup(screen) : NULL;
     CCCC_ASSERT(e->screen || !screen[0], "(out of memory)");
     return true;
+}
+
+/* Of what is queued, and of a delivery that is under way or was refused. */
+static uint64_t runtime_oldest(const struct cccc_runtime *runtime)
+{
+    const struct cccc_delivery *d = &runtime->delivery;
+    uint64_t oldest = UINT64_MAX;
+    for (int lane = 0; lane < CCCC_LANES; lane++)
+        if (runtime->queue[lane].count > 0 && runtime->queue[lane].first < oldest)
+            oldest = runtime->queue[lane].first;
+    for (uint32_t i = 0; i < d->count && (d->state == DELIVERY_CLAIMED || d->state == DELIVERY_FAILED); i++)
+        oldest = d->seqs[i] < oldest ? d->seqs[i] : oldest;
+    return oldest;
+}
+
+uint64_t runtimes_oldest(const struct cccc_group *group)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (const struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next) {
+        uint64_t seq = config_actor(group, cccc_str(runtime->id)) ? runtime_oldest(runtime) : UINT64_MAX;
+        oldest = seq < oldest ? seq : oldest;
+    }
+    return oldest;
 }
 
 void runtimes_save(const struct cccc_group *group, cccc_buf_t *out)

@@ -121,6 +121,8 @@ void runtimes_forget_ledger(struct cccc_group *group);
 /* `folded` was folded anew and is about to take the place of `group`: what runs goes along, with the ledger's part as folded. */
 void runtimes_carry(struct cccc_group *group, struct cccc_group *folded);
 void runtimes_fini(struct cccc_group *group);
+/* The oldest event that is to be handed to an actor of now, or may have to be again; UINT64_MAX when there is none. */
+uint64_t runtimes_oldest(const struct cccc_group *group);
 /* Start and stop what the configuration wants started and stopped. */
 void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group);
 /* Do so at the end of this input. */
@@ -165,6 +167,8 @@ bool holder_order(struct cccc_core *core, struct cccc_runtime *runtime, const ch
                   call_t *waiting);
 /* Forget all orders; who waits is told that the actor does not run. */
 void holder_forget_orders(struct cccc_runtime *runtime);
+/* The same, and a holder that waits for orders gets none: the entry is about to go. */
+void holder_end(struct cccc_runtime *runtime);
 /* Answer the parked wait now, with or without orders. */
 void holder_answer(struct cccc_core *core, struct cccc_runtime *runtime);
 /* Ask the executor to end the holder's process. */

@@ -54,6 +54,16 @@ void cccc_core_sealed(cccc_core_t *self, cccc_slot_t slot, const struct cccc_sea
     sealed_fit(self, group);
 }
 
+void cccc_core_retired(cccc_core_t *self, cccc_slot_t slot, uint64_t last)
+{
+    struct cccc_sealed *sealed = &self->groups[slot]->sealed;
+    uint32_t gone = 0;
+    while (gone < sealed->count && sealed->rows[gone].last <= last)
+        free(sealed->rows[gone++].filter);
+    sealed->count -= gone;
+    memmove(sealed->rows, sealed->rows + gone, sealed->count * sizeof *sealed->rows);
+}
+
 bool cccc_core_fold_sealed(cccc_core_t *self, cccc_slot_t slot, uint64_t last)
 {
     struct cccc_group *group = self->groups[slot];

@@ -1,4 +1,4 @@
-/* settings.c - group_settings_update, and the 21 settings of a group: where each lives in group.yaml, its default, its range.
+/* settings.c - group_settings_update, and the 23 settings of a group: where each lives in group.yaml, its default, its range.
  *
  * Reading is lenient (whatever a hand wrote reads as the default or is clamped), writing is strict: a patch with a value out of its range is refused whole, and
  * events and files carry canonical values only. Reference 1.4, 3.7, 7.2.
@@ -21,6 +21,7 @@ struct setting {
     enum setting_type type;
     int64_t otherwise, min, max;
     const char *choices[4]; /* the first is the default */
+    bool removes;           /* events: the user's alone */
     int64_t times_nudge;    /* absent: this many times nudge_after_seconds, at least 1 */
 };
 
@@ -87,6 +88,18 @@ static const struct setting settings[] = {
      .otherwise = 2000,
      .min = 1,
      .max = 1000000},
+    {.name = "retention_max_age_s",
+     .section = "ledger",
+     .key = "retention_max_age_s",
+     .type = SETTING_INT,
+     .max = 1ll << 40,
+     .removes = true},
+    {.name = "retention_max_bytes",
+     .section = "ledger",
+     .key = "retention_max_bytes",
+     .type = SETTING_INT,
+     .max = 1ll << 60,
+     .removes = true},
 };
 #define SETTING_COUNT (sizeof settings / sizeof *settings)
 
@@ -248,7 +261,9 @@ void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct c
 {
     const cccc_value_t *document = &self->groups[slot]->document;
     *out = (struct cccc_ledger_policy){.max_active_bytes = number("ledger_max_active_bytes", document),
-                                       .keep_tail_lines = number("ledger_keep_tail_lines", document)};
+                                       .keep_tail_lines = number("ledger_keep_tail_lines", document),
+                                       .retain_s = number("retention_max_age_s", document),
+                                       .retain_bytes = number("retention_max_bytes", document)};
 }
 
 /* ---- all of them ---- */
@@ -314,6 +329,19 @@ static bool canonical_patch(call_t *call, const cccc_value_t *patch, cccc_value_
     return true;
 }
 
+/* What removes events is not for agents to decide. */
+static bool may_remove(call_t *call, const struct cccc_group *group, const cccc_value_t *patch)
+{
+    struct cccc_errmsg m;
+    bool removes = false;
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        removes = removes || (settings[i].removes && cccc_get(patch, settings[i].name));
+    if (!removes || permit_in(group, call->by, CCCC_MAY_RETIRE, CCCC_STR(""), &m))
+        return true;
+    call_fail_cause(call, CCCC_E_GROUP_SETTINGS_UPDATE_FAILED, CCCC_E_PERMISSION_DENIED, "%s", m.text);
+    return false;
+}
+
 static void settings_finish(call_t *call, cccc_builder_t *result)
 {
     cccc_map_add(result, "group_id", cccc_text(call->group->id));
@@ -339,7 +367,7 @@ void op_group_settings_update(call_t *call)
     const cccc_value_t *patch = cccc_arg(args, CCCC_A_group_settings_update_patch);
     cccc_builder_t data = cccc_map_builder(call->arena, 1);
     cccc_value_t canon;
-    if (!patch_checked(call, patch, known) || !canonical_patch(call, patch, &canon))
+    if (!patch_checked(call, patch, known) || !canonical_patch(call, patch, &canon) || !may_remove(call, ahead, &canon))
         return;
     cccc_map_add(&data, "patch", canon);
     change_begin(call, CCCC_KIND_GROUP_SETTINGS_UPDATE, CCCC_STR(""), data.value, settings_finish, NULL);

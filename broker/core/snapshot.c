@@ -95,3 +95,14 @@ bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, 
     cccc_arena_destroy(&arena);
     return good;
 }
+
+bool cccc_core_fold_base(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len, bool *edit_lost)
+{
+    struct cccc_group *group = self->groups[slot];
+    bool edited = group->edited;
+    group->from_base = true;
+    bool good = cccc_core_fold_snapshot(self, slot, seq, bytes, len);
+    group->from_base = false;
+    *edit_lost = edited && !group->edited;
+    return good;
+}

@@ -2,7 +2,8 @@
  *
  * A part is what one file's fold yields: saved as one msgpack value, loaded into a group that was just begun. To add one: write name_save and name_load in
  * the file that owns the state, declare them here, add a row to the table of snapshot.c. A snapshot without that row is then of another version, and the
- * ledger is folded instead: nothing has to be converted.
+ * ledger is folded instead: nothing has to be converted. But the base of a ledger of which events were retired has the same parts, and nothing stands behind it: once a version
+ * that retires is released, a load has to read what released ones have saved.
  * A load believes nothing but the type of the buffer: false leaves a group that can be begun anew.
  * Thread: the core's. */
 #pragma once

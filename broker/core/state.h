@@ -157,6 +157,7 @@ struct cccc_group {
     bool reconcile;            /* what runs may not be what is wanted: look after this input */
     bool created;              /* its ledger exists or an append with create was issued */
     bool deleted;              /* moved to trash; slot never used again */
+    bool from_base;            /* it is being loaded from a base: nothing can be folded instead */
     bool folding;              /* takes no requests but is about to */
     bool unstored;             /* group.yaml is older than the document: a write failed, or nobody asked yet; the tick does */
     bool store_failed;         /* the last write of it failed, and the log has been told */

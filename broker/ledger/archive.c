@@ -1,6 +1,7 @@
 /* archive.c - the manifest: reading, judging, standing in for it, writing. See archive.h. */
 #include "broker/ledger/archive.h"
 
+#include "broker/ledger/ids.h"
 #include "broker/ledger/join.h"
 #include "broker/ledger/ledger_private.h"
 #include "broker/ledger/segment.h"
@@ -16,6 +17,7 @@
 enum { ROW_MAX = 512 };
 #define TITLE      "cccc-manifest 1\n"
 #define NAME_SCAN  "%13llu-%13llu.jsonl.zst%n"
+#define BASE_ROW   "base seq=%llu crc=%08x"
 #define ROW_VALUES "first=%llu last=%llu raw=%llu bytes=%llu prev=%08x crc=%08x legacy=%llu hash="
 
 /* ---- the object ---- */
@@ -56,6 +58,13 @@ void cccc_archive_release(struct cccc_archive **self)
     free(archive);
 }
 
+struct cccc_archive *cccc_archive_with(const struct cccc_archive *self, const struct cccc_part *parts, uint32_t count)
+{
+    struct cccc_archive *other = cccc_archive_new(self->vfs, self->dir, parts, count);
+    other->base = self->base;
+    return other;
+}
+
 struct cccc_archive *cccc_archive_trim(struct cccc_archive *self, uint64_t first_seq)
 {
     uint32_t count = self->count;
@@ -63,7 +72,7 @@ struct cccc_archive *cccc_archive_trim(struct cccc_archive *self, uint64_t first
         count--;
     if (count == self->count)
         return self;
-    struct cccc_archive *trimmed = cccc_archive_new(self->vfs, self->dir, self->parts, count);
+    struct cccc_archive *trimmed = cccc_archive_with(self, self->parts, count);
     cccc_archive_release(&self);
     return trimmed;
 }
@@ -134,6 +143,18 @@ bool cccc_part_parse_name(const char *name, struct cccc_part *out)
     return strcmp(name, again) == 0;
 }
 
+void cccc_base_name(uint64_t seq, char out[CCCC_PART_NAME_ROOM])
+{
+    snprintf(out, CCCC_PART_NAME_ROOM, "%013llu.base", (unsigned long long)seq);
+}
+
+/* Of any base, or of a draft of one. */
+static bool is_base_name(const char *name)
+{
+    size_t digits = strspn(name, "0123456789");
+    return digits == 13 && strncmp(name + digits, ".base", 5) == 0;
+}
+
 /* ---- the text ---- */
 
 static void print_row(cccc_buf_t *out, const struct cccc_part *part)
@@ -148,10 +169,12 @@ static void print_row(cccc_buf_t *out, const struct cccc_part *part)
     cccc_buf_put(out, row, (size_t)len);
 }
 
-static void print(cccc_buf_t *out, const struct cccc_part *parts, uint32_t count)
+static void print(cccc_buf_t *out, const struct cccc_base *base, const struct cccc_part *parts, uint32_t count)
 {
-    char end[32];
+    char end[32], row[64];
     cccc_buf_put(out, TITLE, sizeof TITLE - 1);
+    if (base->seq > 0)
+        cccc_buf_put(out, row, (size_t)snprintf(row, sizeof row, BASE_ROW "\n", (unsigned long long)base->seq, base->crc));
     for (uint32_t i = 0; i < count; i++)
         print_row(out, &parts[i]);
     int len = snprintf(end, sizeof end, "end crc=%08x\n", cccc_crc32c(0, out->data, out->size));
@@ -182,6 +205,7 @@ static bool parse_row(const char *row, struct cccc_part *out)
 struct list {
     struct cccc_part *parts;
     uint32_t count, room;
+    struct cccc_base base;
 };
 
 static void add(struct list *list, const struct cccc_part *part)
@@ -193,7 +217,20 @@ static void add(struct list *list, const struct cccc_part *part)
     list->parts[list->count++] = *part;
 }
 
-/* False unless `text` is exactly what print would have written for some parts. */
+/* The row in front of the others, if there is one; where they begin. */
+static const char *parse_base(const char *rows, struct cccc_base *out)
+{
+    unsigned long long seq;
+    unsigned crc;
+    const char *end = strchr(rows, '\n');
+    /* NOLINTNEXTLINE(cert-err34-c): what it makes of a number that is too large is not what the text says, which is compared by parse. */
+    if (!end || sscanf(rows, BASE_ROW, &seq, &crc) != 2)
+        return rows;
+    *out = (struct cccc_base){.seq = seq, .crc = crc};
+    return end + 1;
+}
+
+/* False unless `text` is exactly what print would have written for some base and parts. */
 static bool parse(const char *text, size_t len, struct list *list)
 {
     cccc_buf_t again;
@@ -201,7 +238,7 @@ static bool parse(const char *text, size_t len, struct list *list)
     if (len < sizeof TITLE - 1 || memcmp(text, TITLE, sizeof TITLE - 1) != 0)
         return false;
     bool good = true;
-    for (const char *row = text + sizeof TITLE - 1, *next; good && (next = strchr(row, '\n')); row = next + 1) {
+    for (const char *row = parse_base(text + sizeof TITLE - 1, &list->base), *next; good && (next = strchr(row, '\n')); row = next + 1) {
         struct cccc_part part;
         if (strncmp(row, "end ", 4) == 0)
             break;
@@ -212,7 +249,7 @@ static bool parse(const char *text, size_t len, struct list *list)
         last = part.last;
     }
     cccc_buf_init(&again);
-    print(&again, list->parts, list->count);
+    print(&again, &list->base, list->parts, list->count);
     good = good && again.size == len && memcmp(again.data, text, len) == 0;
     cccc_buf_fini(&again);
     return good;
@@ -345,15 +382,18 @@ int cccc_archive_load(const struct cccc_vfs *vfs, const char *state_dir, struct 
 {
     struct list list;
     int rc = read_text(vfs, state_dir, "manifest", &list);
-    bool damaged = rc == -EBADMSG;
+    bool damaged = rc == -EBADMSG, as_stored = rc == 1;
     if (rc == 0 || damaged)
         rc = stand_in(vfs, state_dir, &list);
     if (rc >= 0 && damaged)
         add_note(note, note_room, "state/ledger/manifest is damaged; %u sealed segments were found without it", list.count);
     for (uint32_t i = 0; rc >= 0 && i < list.count; i++)
         rc = look_for(vfs, state_dir, &list.parts[i]);
-    if (rc >= 0)
+    if (rc >= 0) {
         *out = cccc_archive_new(vfs, state_dir, list.parts, list.count);
+        (*out)->base = list.base;
+        (*out)->as_stored = as_stored;
+    }
     free(list.parts);
     return rc < 0 ? rc : 0;
 }
@@ -362,10 +402,72 @@ int cccc_archive_write(const struct cccc_archive *self)
 {
     cccc_buf_t text;
     cccc_buf_init(&text);
-    print(&text, self->parts, self->count);
+    print(&text, &self->base, self->parts, self->count);
     char *path = cccc_path_join(self->dir, "manifest");
     int rc = text.size > CCCC_MANIFEST_BYTES_MAX ? -EFBIG : cccc_vfs_replace(self->vfs, path, text.data, text.size, true);
     free(path);
     cccc_buf_fini(&text);
     return rc;
+}
+
+/* ---- what is needed no more ---- */
+
+/* Names of files, one behind the other with their NULs: a folder is not changed while it is being listed. */
+struct sweep {
+    const struct cccc_archive *archive;
+    cccc_buf_t names;
+};
+
+static bool is_retired(const struct cccc_archive *self, const struct cccc_part *named)
+{
+    uint32_t at = cccc_archive_find(self, named->first);
+    return at < self->count && self->parts[at].retired && self->parts[at].first == named->first && self->parts[at].last == named->last;
+}
+
+static bool is_needless(const struct cccc_archive *self, const char *name)
+{
+    char base[CCCC_PART_NAME_ROOM];
+    struct cccc_part part;
+    if (cccc_part_parse_name(name, &part) || cccc_ids_parse_name(name, &part))
+        return is_retired(self, &part);
+    cccc_base_name(self->base.seq, base);
+    return is_base_name(name) && strcmp(name, base) != 0;
+}
+
+static void note_needless(void *arg, const char *name)
+{
+    struct sweep *sweep = arg;
+    if (is_needless(sweep->archive, name))
+        cccc_buf_put(&sweep->names, name, strlen(name) + 1);
+}
+
+/* 0 or -errno; the caller ends `sweep` with cccc_buf_fini(&sweep->names). */
+static int find_needless(const struct cccc_archive *self, struct sweep *sweep)
+{
+    *sweep = (struct sweep){.archive = self};
+    cccc_buf_init(&sweep->names);
+    return self->vfs->list(self->vfs->ctx, self->dir, note_needless, sweep);
+}
+
+bool cccc_archive_has_needless(const struct cccc_archive *self)
+{
+    struct sweep sweep;
+    bool has = find_needless(self, &sweep) == 0 && sweep.names.size > 0;
+    cccc_buf_fini(&sweep.names);
+    return has;
+}
+
+int cccc_archive_sweep(const struct cccc_archive *self)
+{
+    struct sweep sweep;
+    int err = find_needless(self, &sweep);
+    const char *end = sweep.names.data + sweep.names.size;
+    for (const char *name = sweep.names.data; err == 0 && name < end; name += strlen(name) + 1) {
+        char *path = cccc_path_join(self->dir, name);
+        int rc = self->vfs->unlink(self->vfs->ctx, path);
+        err = rc == -ENOENT ? 0 : rc;
+        free(path);
+    }
+    cccc_buf_fini(&sweep.names);
+    return err;
 }

@@ -14,6 +14,7 @@
 #include "proto/event.h"
 
 typedef struct cccc_ledger cccc_ledger_t;
+struct cccc_snapshot; /* snapshot.h */
 
 /* What a ledger can do now. */
 typedef enum cccc_ledger_health {
@@ -70,6 +71,9 @@ struct cccc_ledger_options {
     /* Called before anything is folded: events up to `last` (0: none) are in sealed segments. False: what the caller knows does not fit to that; `forget` is called. May
      * be NULL. */
     bool (*sealed)(void *arg, uint64_t last);
+    /* Called in place of the fold of events up to of->seq, when older ones were retired and the caller knows less: `state` is what the retirement saved (FORMAT.md). False: it cannot be
+     * used, and the ledger is not opened. May be NULL: then only what is left is folded. */
+    bool (*base)(void *arg, const struct cccc_snapshot *of, cccc_str_t state);
 };
 
 /* The client ids of a sealed segment: its seqs, and its filter, which belongs to whoever has this; NULL: not known, so it may hold any. */

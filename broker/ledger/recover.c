@@ -7,6 +7,7 @@
 #include "broker/ledger/join.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
+#include "broker/ledger/snapshot.h"
 #include "broker/ledger/source.h"
 #include "broker/mutant.h"
 
@@ -34,6 +35,7 @@ struct recovery {
     uint64_t known_seq;        /* events up to this one are in the caller's snapshot; 0 = none are */
     char note_before[256];     /* the report's note before anything was judged */
     bool known_met;            /* its line was there, and is the one the snapshot names */
+    bool based;                /* what is known is the base: nothing can be folded instead */
 };
 
 /* Add to the report's one sentence. */
@@ -298,6 +300,8 @@ static cccc_err_t judge_active(struct recovery *r)
     struct cccc_finding f;
     cccc_scan_init(&scan, &r->source, l->begin, r->st.size, RECOVER_BLOCK);
     struct cccc_judge_start start = {.seq = sealed, .floor = r->same_file && l->mark.seq > sealed ? l->mark.seq : sealed};
+    if (start.floor < l->archive->base.seq)
+        start.floor = l->archive->base.seq;
     start.crc = sealed > 0 ? l->archive->parts[l->archive->count - 1].crc : 0;
     cccc_judge_init(&judge, &scan, &start);
     cccc_arena_t *arena = cccc_arena_new(RECOVER_ARENA);
@@ -332,6 +336,47 @@ static void fold_anew(struct recovery *r)
     r->options->forget(r->options->arg);
 }
 
+/* Events were retired, and the caller knows less than the state that was saved for it: that takes the place of the fold. */
+static cccc_err_t load_base(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    const struct cccc_base *base = &l->archive->base;
+    struct cccc_snapshot of;
+    char *file, name[CCCC_PART_NAME_ROOM];
+    cccc_str_t state;
+    if (!r->options->base || base->seq <= r->known_seq)
+        return CCCC_OK;
+    if (r->known_seq > 0)
+        fold_anew(r);
+    cccc_base_name(base->seq, name);
+    int rc = cccc_base_read(l->vfs, l->state_dir, base, r->options->group_id, &of, &file, &state);
+    if (rc < 0)
+        return cccc_fail(r->m, rc == -EBADMSG || rc == -ENOENT ? CCCC_E_DAMAGED : CCCC_E_STORAGE,
+                         "%s/%s, which stands for the events that were retired, %s; restore a backup", l->state_dir, name,
+                         rc == -ENOENT    ? "is gone"
+                         : rc == -EBADMSG ? "is damaged"
+                                          : strerror(-rc));
+    bool usable = r->options->base(r->options->arg, &of, state);
+    free(file);
+    if (!usable)
+        return cccc_fail(r->m, CCCC_E_DAMAGED, "%s/%s, which stands for the events that were retired, is of another version of cccc",
+                         l->state_dir, name);
+    r->known_seq = of.seq;
+    r->based = true;
+    return CCCC_OK;
+}
+
+/* What the caller knows is not what the ledger is about. */
+static cccc_err_t unknow(struct recovery *r)
+{
+    if (r->based)
+        return cccc_fail(r->m, CCCC_E_DAMAGED,
+                         "%s is older than %s/manifest: a copy made while events were retired; copy it again, or restore a backup",
+                         r->ledger->path, r->ledger->state_dir);
+    fold_anew(r);
+    return CCCC_OK;
+}
+
 static cccc_err_t judge_file(struct recovery *r)
 {
     int rc = cccc_join(&r->ledger->archive, &r->source, r->st.size, &r->ledger->begin);
@@ -341,14 +386,17 @@ static cccc_err_t judge_file(struct recovery *r)
     memcpy(r->note_before, r->report->note, sizeof r->note_before);
     r->known_seq = r->options->known_seq;
     for (;;) {
-        if (r->options->sealed && !r->options->sealed(r->options->arg, cccc_archive_last(r->ledger->archive))) {
-            fold_anew(r);
+        cccc_err_t err = load_base(r);
+        if (err == CCCC_OK && r->options->sealed && !r->options->sealed(r->options->arg, cccc_archive_last(r->ledger->archive))) {
+            if ((err = unknow(r)) != CCCC_OK)
+                return err;
             continue;
         }
-        cccc_err_t err = fold_sealed(r);
+        if (err == CCCC_OK)
+            err = fold_sealed(r);
         if (err == CCCC_OK)
             err = judge_active(r);
-        if (err != CCCC_OK || r->known_seq == 0 || r->known_met)
+        if (err != CCCC_OK || r->known_seq == 0 || r->known_met || r->based)
             return err;
         fold_anew(r);
     }
@@ -493,6 +541,14 @@ static void compare_with_mark(struct recovery *r)
          (unsigned long long)missing.from_seq, (unsigned long long)missing.to_seq);
 }
 
+/* A retirement may have been stopped before its files were gone, and before both manifests said that they may go. What cannot be removed now, a later start removes. */
+static void sweep_retired(struct recovery *r)
+{
+    const struct cccc_archive *archive = r->ledger->archive;
+    if (archive->as_stored && archive->base.seq > 0 && cccc_archive_has_needless(archive) && cccc_archive_write(archive) == 0)
+        cccc_archive_sweep(archive);
+}
+
 static void describe(struct recovery *r)
 {
     struct cccc_recovery *report = r->report;
@@ -539,6 +595,8 @@ static cccc_err_t recover(struct recovery *r)
         err = cut_torn(r);
     if (err != CCCC_OK)
         return err;
+    if (!r->disk_read_only)
+        sweep_retired(r);
     describe(r);
     return CCCC_OK;
 }
@@ -557,6 +615,7 @@ static cccc_err_t prepare_new(struct recovery *r)
     if (err != CCCC_OK)
         return err;
     uint64_t sealed = cccc_archive_last(l->archive), last = l->mark.seq > sealed ? l->mark.seq : sealed + (sealed > 0);
+    last = last > l->archive->base.seq ? last : l->archive->base.seq;
     if (last > 0) {
         unsigned long long from = sealed, to = last;
         from++;

@@ -79,6 +79,7 @@ static int look_at_segments(struct absent *a)
     if (rc < 0)
         return rc;
     uint64_t last = cccc_archive_last(archive);
+    last = last + 1 < archive->base.seq ? archive->base.seq - 1 : last;
     if (last > 0 && a->mark.value.seq <= last) {
         a->mark.value.seq = last + 1;
         a->mark.value.offset = 0;
@@ -121,9 +122,12 @@ static cccc_err_t replace_absent(struct repair *r)
 
 /* ---- what there is to give up ---- */
 
+/* What was retired is not lost: it has its tombstone. */
 static void add_gap(void *arg, const struct cccc_gap *gap)
 {
     struct repair *r = arg;
+    if (strcmp(gap->reason, "retired") == 0)
+        return;
     if (r->count == r->room) {
         r->room = r->room ? r->room * 2 : 16;
         r->gaps = cccc_room_again(r->gaps, r->room, sizeof *r->gaps);

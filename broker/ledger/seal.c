@@ -283,7 +283,7 @@ static int write_manifest(cccc_sealing_t *self)
     if (old > 0)
         memcpy(all, self->archive->parts, old * sizeof *all);
     memcpy(all + old, self->parts, self->part_count * sizeof *all);
-    struct cccc_archive *archive = cccc_archive_new(self->vfs, self->state_dir, all, count);
+    struct cccc_archive *archive = cccc_archive_with(self->archive, all, count);
     free(all);
     int rc = CCCC_MUTANT_IS(NO_MANIFEST) ? 0 : cccc_archive_write(archive);
     if (rc == 0) {

@@ -45,8 +45,9 @@ static int write_parts(const struct cccc_vfs *vfs, const char *draft, const cccc
     return rc;
 }
 
-int cccc_snapshot_write(const struct cccc_vfs *vfs, const char *group_dir, const struct cccc_snapshot *of, const cccc_buf_t *payload,
-                        bool sync, uint64_t *bytes)
+/* To `path`, by way of a draft beside it. */
+static int write_to(const struct cccc_vfs *vfs, const char *path, const struct cccc_snapshot *of, const cccc_buf_t *payload, bool sync,
+                    uint64_t *bytes)
 {
     char head[HEAD_MAX], end[END_BYTES + 1];
     size_t head_len = format_head(of, payload->size, head);
@@ -54,7 +55,9 @@ int cccc_snapshot_write(const struct cccc_vfs *vfs, const char *group_dir, const
         return -EFBIG;
     format_end(cccc_crc32c(cccc_crc32c(0, head, head_len), payload->data, payload->size), end);
     const cccc_str_t parts[] = {{head, head_len}, {payload->data, payload->size}, {end, END_BYTES}};
-    char *path = path_in(group_dir), *draft = cccc_path_join(group_dir, "state/ledger/snapshot.tmp");
+    size_t room = strlen(path) + sizeof ".tmp";
+    char *draft = cccc_room(room);
+    snprintf(draft, room, "%s.tmp", path);
     int rc = write_parts(vfs, draft, parts, sizeof parts / sizeof *parts, sync);
     if (rc == 0)
         rc = vfs->rename(vfs->ctx, draft, path);
@@ -64,6 +67,30 @@ int cccc_snapshot_write(const struct cccc_vfs *vfs, const char *group_dir, const
         rc = cccc_vfs_sync_parent(vfs, path);
     *bytes = head_len + payload->size + END_BYTES;
     free(draft);
+    return rc;
+}
+
+int cccc_snapshot_write(const struct cccc_vfs *vfs, const char *group_dir, const struct cccc_snapshot *of, const cccc_buf_t *payload,
+                        bool sync, uint64_t *bytes)
+{
+    char *path = path_in(group_dir);
+    int rc = write_to(vfs, path, of, payload, sync, bytes);
+    free(path);
+    return rc;
+}
+
+static char *base_path(const char *state_dir, uint64_t seq)
+{
+    char name[CCCC_PART_NAME_ROOM];
+    cccc_base_name(seq, name);
+    return cccc_path_join(state_dir, name);
+}
+
+int cccc_base_write(const struct cccc_vfs *vfs, const char *state_dir, const struct cccc_snapshot *of, const cccc_buf_t *payload)
+{
+    uint64_t bytes;
+    char *path = base_path(state_dir, of->seq);
+    int rc = write_to(vfs, path, of, payload, !CCCC_MUTANT_IS(BASE_NO_SYNC), &bytes);
     free(path);
     return rc;
 }
@@ -110,16 +137,16 @@ static bool is_of(const struct cccc_snapshot *of, const char *group_id)
     return CCCC_MUTANT_IS(SNAPSHOT_ANY_GROUP) || strcmp(of->group_id, group_id) == 0;
 }
 
-int cccc_snapshot_read(const struct cccc_vfs *vfs, const char *group_dir, const char *group_id, struct cccc_snapshot *of, char **file,
-                       cccc_str_t *payload)
+static int read_from(const struct cccc_vfs *vfs, const char *path, const char *group_id, struct cccc_snapshot *of, char **file,
+                     cccc_str_t *payload)
 {
-    char *path = path_in(group_dir), *bytes = NULL;
+    char *bytes = NULL;
     size_t len = 0;
     struct cccc_snapshot found = {.seq = 0};
     cccc_str_t inside;
     int rc = cccc_vfs_slurp(vfs, path, CCCC_SNAPSHOT_BYTES_MAX, &bytes, &len);
-    free(path);
-    if (rc == 0 && !(parse_head(bytes, len, &found, &inside) && is_whole(bytes, len) && is_of(&found, group_id) && found.seq > 0))
+    if (rc == 0 &&
+        !(parse_head(bytes, len, &found, &inside) && is_whole(bytes, len) && (!group_id || is_of(&found, group_id)) && found.seq > 0))
         rc = -EBADMSG;
     if (rc < 0) {
         free(bytes);
@@ -129,4 +156,26 @@ int cccc_snapshot_read(const struct cccc_vfs *vfs, const char *group_dir, const 
     *file = bytes;
     *payload = inside;
     return 0;
+}
+
+int cccc_snapshot_read(const struct cccc_vfs *vfs, const char *group_dir, const char *group_id, struct cccc_snapshot *of, char **file,
+                       cccc_str_t *payload)
+{
+    char *path = path_in(group_dir);
+    int rc = read_from(vfs, path, group_id, of, file, payload);
+    free(path);
+    return rc;
+}
+
+int cccc_base_read(const struct cccc_vfs *vfs, const char *state_dir, const struct cccc_base *base, const char *group_id,
+                   struct cccc_snapshot *of, char **file, cccc_str_t *payload)
+{
+    char *path = base_path(state_dir, base->seq);
+    int rc = read_from(vfs, path, group_id, of, file, payload);
+    free(path);
+    if (rc == 0 && (of->seq != base->seq || of->crc != base->crc)) {
+        free(*file);
+        rc = -EBADMSG;
+    }
+    return rc;
 }

@@ -5,7 +5,7 @@
  * Thread: any; one write of a group at a time. */
 #pragma once
 
-#include "broker/ledger/vfs.h"
+#include "broker/ledger/archive.h"
 #include "proto/value.h"
 
 struct cccc_snapshot {
@@ -24,3 +24,9 @@ int cccc_snapshot_read(const struct cccc_vfs *vfs, const char *group_dir, const 
                        cccc_str_t *payload);
 /* There is none any more. */
 void cccc_snapshot_remove(const struct cccc_vfs *vfs, const char *group_dir);
+
+/* A base: the same file under a name of its own, durable, and named by the manifest: truth, not a cache (FORMAT.md, *Retired segments*). `state_dir` is state/ledger. As
+ * above; group_id NULL: of any group. */
+int cccc_base_write(const struct cccc_vfs *vfs, const char *state_dir, const struct cccc_snapshot *of, const cccc_buf_t *payload);
+int cccc_base_read(const struct cccc_vfs *vfs, const char *state_dir, const struct cccc_base *base, const char *group_id,
+                   struct cccc_snapshot *of, char **file, cccc_str_t *payload);

@@ -6,6 +6,7 @@
 #include "broker/ledger/join.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
+#include "broker/ledger/snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -196,7 +197,6 @@ static int verify_parts(struct verification *v, const struct cccc_archive *archi
 {
     uint64_t next = 1;
     int rc = 0;
-    v->paths = cccc_room((archive->count + 1u) * sizeof *v->paths);
     for (uint32_t i = 0; rc == 0 && i < archive->count; i++) {
         const struct cccc_part *part = &archive->parts[i];
         if (part->first > next) {
@@ -211,6 +211,26 @@ static int verify_parts(struct verification *v, const struct cccc_archive *archi
             rc = verify_part(v, archive, part);
     }
     return rc;
+}
+
+/* The state that stands for retired events. */
+static int verify_base(struct verification *v, const struct cccc_archive *archive)
+{
+    struct cccc_snapshot of;
+    char *file, name[CCCC_PART_NAME_ROOM];
+    cccc_str_t state;
+    if (archive->base.seq == 0)
+        return 0;
+    int rc = cccc_base_read(v->vfs, archive->dir, &archive->base, NULL, &of, &file, &state);
+    if (rc == 0)
+        free(file);
+    if (rc != -EBADMSG && rc != -ENOENT)
+        return rc;
+    cccc_base_name(archive->base.seq, name);
+    v->path = v->paths[v->path_count++] = cccc_path_join(archive->dir, name);
+    note(v, CCCC_VERIFY_DAMAGED, 0, &(struct cccc_gap){.reason = rc == -ENOENT ? "missing" : "damaged"},
+         "the state that stands for retired events cannot be read; restore a backup");
+    return 0;
 }
 
 /* ---- all of it ---- */
@@ -237,6 +257,7 @@ static int verify_active(struct verification *v, const struct cccc_archive *arch
 {
     uint64_t sealed = cccc_archive_last(archive);
     struct cccc_judge_start start = {.seq = sealed, .floor = marked > sealed ? marked : sealed};
+    start.floor = start.floor > archive->base.seq ? start.floor : archive->base.seq;
     start.crc = sealed > 0 ? archive->parts[archive->count - 1].crc : 0;
     v->base = 0;
     int rc = judge_stretch(v, &start, begin, st->size);
@@ -268,10 +289,13 @@ static int verify_files(struct verification *v, const char *path, int fd, const 
     if (fd >= 0)
         rc = cccc_join(&archive, &active, st->size, &begin);
     cccc_source_init(&sealed, v->vfs, -1, archive, 0);
+    v->paths = cccc_room((archive->count + 1u) * sizeof *v->paths); /* each segment's, and the base's */
     v->report->segments = archive->count;
     v->report->sealed_bytes = archive->raw;
     v->report->bytes = v->all = archive->raw + (fd >= 0 ? st->size - begin : 0);
     v->source = &sealed;
+    if (rc == 0)
+        rc = verify_base(v, archive);
     if (rc == 0)
         rc = verify_parts(v, archive);
     v->source = &active;

@@ -3,7 +3,7 @@
  * The broker's own fold is used, so that a manifest says what the daemon would say. Opening a ledger recovers it (a torn tail is moved aside),
  * which is right for a copy and never done to a home. Thread: the program's one. */
 #include "broker/core/core.h"
-#include "broker/ledger/ledger.h"
+#include "broker/ledger/snapshot.h"
 #include "broker/store/store.h"
 #include "clients/cli/backup.h"
 
@@ -20,6 +20,13 @@ static void fold_event(void *arg, const struct cccc_event *event)
 {
     struct state_fold *fold = arg;
     cccc_core_fold(fold->core, fold->slot, event);
+}
+
+static bool fold_base(void *arg, const struct cccc_snapshot *of, cccc_str_t state)
+{
+    struct state_fold *fold = arg;
+    bool edit_lost;
+    return cccc_core_fold_base(fold->core, fold->slot, of->seq, state.ptr, state.len, &edit_lost);
 }
 
 /* {id, chat_seq, chat_unread, notify_seq, notify_unread} of each reader of a dumped group. */
@@ -95,7 +102,7 @@ cccc_err_t backup_state_of(struct cli *cli, const char *dir, const char *group, 
     fold.slot = cccc_core_fold_begin(fold.core, cccc_str(group), &files.document, files.edited);
     const char *group_dir = cli_printf(cli, "%s/groups/%s", dir, group);
     struct cccc_ledger_options options = {
-        .vfs = &cccc_vfs_posix, .group_dir = group_dir, .group_id = group, .epoch = 1, .fold = fold_event, .arg = &fold};
+        .vfs = &cccc_vfs_posix, .group_dir = group_dir, .group_id = group, .epoch = 1, .fold = fold_event, .base = fold_base, .arg = &fold};
     struct cccc_verify_report lines = {0};
     cccc_err_t err = cut_tail(cli, group_dir, &lines, m);
     if (err == CCCC_OK)

@@ -11,12 +11,14 @@
  *   4. Sealed segments and their manifest come after ledger.jsonl was opened. Those with lines below its first one were durable before that file was made. A
  *      seal that replaces it later takes nothing from the open one, which is copied; segments that begin at or behind its first line do not count
  *      (FORMAT.md), whether they are in the copy or only named by the manifest. So seals may go on all the time. A file that was replaced
- *      between the look and the opening is looked at anew, as opened; only one that was cut meanwhile is copied again.
+ *      between the look and the opening is looked at anew, as opened. Only a file that was cut meanwhile is copied again, and a group with a new base: segments
+ *      were retired, and the copy of the ledger may not reach what took their place.
  * All ledgers are looked at in one go, so groups differ by an instant, not by the time it takes to copy; of a message between groups it is still possible
  * that the copy has only one side.
  * The folder gets its name once all of it is synced: a folder without ".partial" is a whole backup. Thread: the program's one. */
 #include "clients/cli/backup.h"
 
+#include "broker/ledger/archive.h"
 #include "broker/store/store.h"
 #include "proto/limits.h"
 
@@ -34,6 +36,7 @@ struct pin {
     const char *group;
     bool there;
     uint64_t inode, birth_ns, bytes; /* an inode's number is given to the next file soon */
+    uint64_t base;                   /* of the segments' manifest before that: the last event of what was retired; 0: nothing was */
 };
 
 struct making {
@@ -114,11 +117,26 @@ static void note_pin(struct pin *pin, bool there, const struct cccc_stat *st)
     pin->bytes = there ? st->size : 0;
 }
 
-static void look_at(struct making *self, struct pin *pin)
+/* Of the manifest that is in the home, or in the copy of it. 0 or -errno. */
+static int base_of(struct making *self, const char *root, const char *group, uint64_t *base)
+{
+    char ignored[256] = "";
+    struct cccc_archive *archive;
+    int rc = cccc_archive_load(&cccc_vfs_posix, cli_printf(self->cli, "%s/groups/%s/state/ledger", root, group), &archive, ignored,
+                               sizeof ignored);
+    if (rc < 0)
+        return rc;
+    *base = archive->base.seq;
+    cccc_archive_release(&archive);
+    return 0;
+}
+
+static int look_at(struct making *self, struct pin *pin)
 {
     struct cccc_stat st;
-    int rc = cccc_vfs_posix.stat(NULL, ledger_path(self, pin), &st);
-    note_pin(pin, rc == 0, &st);
+    int rc = base_of(self, self->cli->home.root, pin->group, &pin->base);
+    note_pin(pin, rc == 0 && cccc_vfs_posix.stat(NULL, ledger_path(self, pin), &st) == 0, &st);
+    return rc;
 }
 
 /* True when what is open is what was looked at, and no shorter. -ENOENT is no ledger. */
@@ -165,6 +183,8 @@ static int begin_group_again(struct making *self, struct pin *pin, int *ledger)
         rc = copy_stage(self, &files, BACKUP_FIRST);
     if (rc == 0)
         rc = copy_config(self, pin->group);
+    if (rc == 0)
+        rc = base_of(self, self->cli->home.root, pin->group, &pin->base);
     if (*ledger >= 0)
         cccc_vfs_posix.close(NULL, *ledger);
     *ledger = cccc_vfs_posix.open(NULL, ledger_path(self, pin), CCCC_O_READ);
@@ -175,15 +195,19 @@ static int begin_group_again(struct making *self, struct pin *pin, int *ledger)
 static int copy_group(struct making *self, struct pin *pin)
 {
     int ledger = cccc_vfs_posix.open(NULL, ledger_path(self, pin), CCCC_O_READ), rc = 0;
-    bool whole = false;
+    bool whole = false, again = false;
     for (int i = 0; i < GROUP_TRIES && rc == 0 && !whole; i++) {
-        if (!is_as_pinned(pin, ledger))
+        uint64_t base = 0;
+        if (again || !is_as_pinned(pin, ledger))
             rc = begin_group_again(self, pin, &ledger);
         if (rc == 0 && ledger < 0 && ledger != -ENOENT)
             rc = ledger;
         if (rc == 0)
             rc = copy_ledger(self, pin, ledger);
-        whole = is_as_pinned(pin, ledger);
+        if (rc == 0)
+            rc = base_of(self, self->partial, pin->group, &base);
+        whole = is_as_pinned(pin, ledger) && base == pin->base;
+        again = true;
     }
     if (ledger >= 0)
         cccc_vfs_posix.close(NULL, ledger);
@@ -208,7 +232,7 @@ static int copy_home(struct making *self)
         rc = copy_config(self, pins[i].group);
     }
     for (uint32_t i = 0; i < count && rc == 0; i++)
-        look_at(self, &pins[i]);
+        rc = look_at(self, &pins[i]);
     for (uint32_t i = 0; i < count && rc == 0; i++)
         rc = copy_group(self, &pins[i]);
     return rc;
@@ -327,7 +351,8 @@ static int give_up(struct making *self, int rc)
         return cli_fail(cli, CCCC_E_TOO_LARGE, "`cp -a` of the home is a backup too", "the home has more than %d files (BACKUP_FILES_MAX)",
                         CCCC_BACKUP_FILES_MAX);
     if (rc == -EBUSY)
-        return cli_fail(cli, CCCC_E_BUSY, "try again in a moment", "%s was cut again and again while it was copied", self->at);
+        return cli_fail(cli, CCCC_E_BUSY, "try again in a moment",
+                        "%s was cut, or older events retired, again and again while it was copied", self->at);
     return cli_fail(cli, rc == -ENOSPC || rc == -EDQUOT ? CCCC_E_NO_SPACE : CCCC_E_STORAGE,
                     "nothing was left behind; try again, or elsewhere", "cannot back up %s: %s", self->at, strerror(-rc));
 }

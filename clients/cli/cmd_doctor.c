@@ -234,6 +234,8 @@ static void check_ledger(struct doctor *self, const char *group)
     }
     if (ledger.err != CCCC_OK)
         found(self, name, DAMAGED, "%s", ledger.message.text);
+    else if (offline_is_damaged(&ledger) && report->broken == 0 && cli_count(&ledger.findings.value) > 0)
+        found(self, name, DAMAGED, "%s", offline_finding_text(self->cli, cli_item(&ledger.findings.value, 0)));
     else if (offline_is_damaged(&ledger))
         found(self, name, DAMAGED,
               "%" PRIu64 " of %" PRIu64 " lines are damaged; the others are served; restore a backup, or `cccc ledger repair --group %s`",
@@ -242,7 +244,8 @@ static void check_ledger(struct doctor *self, const char *group)
         found(self, name, NOTE, "%" PRIu64 " bytes at the end were never acknowledged; the next start keeps them aside",
               report->torn_bytes);
     else
-        found(self, name, WELL, "%" PRIu64 " events, %s%s", report->sound + report->legacy, size,
+        found(self, name, WELL, "%" PRIu64 " events, %s%s%s", report->sound + report->legacy, size,
+              report->retired > 0 ? cli_printf(self->cli, "; %" PRIu64 " older ones were retired", report->retired) : "",
               report->legacy > 0 ? cli_printf(self->cli, "; the first %" PRIu64 " are of CCCC 0.4.0, without checksums", report->legacy)
                                  : "");
 }

@@ -104,9 +104,9 @@ cccc_value_t offline_value(const struct offline_ledger *ledger)
         {"bytes", report->bytes},           {"lines", report->lines},           {"sound", report->sound},
         {"legacy", report->legacy},         {"broken", report->broken},         {"first_seq", report->first_seq},
         {"head_seq", report->head_seq},     {"torn_bytes", report->torn_bytes}, {"chain_breaks", report->chain_breaks},
-        {"seq_breaks", report->seq_breaks},
+        {"seq_breaks", report->seq_breaks}, {"retired", report->retired},
     };
-    cccc_builder_t map = cccc_map_builder(ledger->cli->arena, 16);
+    cccc_builder_t map = cccc_map_builder(ledger->cli->arena, 17);
     cccc_map_add(&map, "group_id", cccc_text(ledger->group));
     cccc_map_add(&map, "state", cccc_text(offline_is_damaged(ledger) ? "damaged" : "sound"));
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
@@ -127,6 +127,9 @@ void offline_print_findings(const struct offline_ledger *ledger)
         const cccc_value_t *finding = cli_item(list, i);
         cli_fact(ledger->cli, offline_is_damage(finding) ? "damaged" : "note", "%s", offline_finding_text(ledger->cli, finding));
     }
+    if (ledger->report.retired > 0)
+        cli_fact(ledger->cli, "retired", "%s: %" PRIu64 " events were removed by the group's retention rule", ledger->group,
+                 ledger->report.retired);
     if (ledger->report.legacy > 0)
         cli_fact(ledger->cli, "legacy", "%s: %" PRIu64 " events of CCCC 0.4.0 have no checksums; a change in them may not show",
                  ledger->group, ledger->report.legacy);

@@ -429,9 +429,14 @@ const struct cli_command cli_commands[] = {
     {.noun = "group",
      .name = "settings",
      .summary = "show or change a group's settings",
-     .about = "Without NAME=VALUE it shows every setting as it is in effect, and which have their default.",
+     .about = "Without NAME=VALUE it shows every setting as it is in effect, and which have their default. "
+              "Everything is kept unless retention_max_age_s or retention_max_bytes is set (0: off): then the oldest sealed segments are "
+              "removed, those whose events are all older than so many seconds, or that make the segments' files larger than so many bytes; "
+              "never one with an "
+              "event that is unread, or still owed an acknowledgement or a delivery. `cccc ledger stat` counts what is left.",
      .examples = EXAMPLES("cccc group settings  # all of them",
-                          "cccc group settings default_send_to=broadcast  # messages without --to go to everybody"),
+                          "cccc group settings default_send_to=broadcast  # messages without --to go to everybody",
+                          "cccc group settings retention_max_age_s=7776000  # remove what is older than 90 days and done with"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS({.name = "NAME=VALUE", .help = "a setting and its new value", .repeat = true, .suggest = cccc_core_setting_name}),
      .run = cmd_group_settings},
@@ -663,7 +668,8 @@ const struct cli_command cli_commands[] = {
      .about =
          "Older events move into compressed segments under state/ledger/ of the group; everything reads them as before. The daemon does so "
          "by itself when ledger.jsonl reaches ledger_max_active_bytes; before that only --force does. The newest "
-         "ledger_keep_tail_lines events stay where they are.",
+         "ledger_keep_tail_lines events stay where they are. Then the group's retention rule is applied, if it has one: "
+         "`cccc group settings --help`.",
      .examples = EXAMPLES("cccc ledger compact", "cccc ledger compact --group ops --force"),
      .options = OPTIONS(OPT_GROUP, OPT_BY, {.name = "force", .help = "although ledger.jsonl is small"}),
      .run = cmd_ledger_compact},

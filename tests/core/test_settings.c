@@ -80,8 +80,9 @@ static void there_are_twenty_one_settings_with_their_defaults(void **state)
         "'help_nudge_min_messages': 10, 'min_interval_seconds': 0, 'auto_mark_on_delivery': false, 'terminal_transcript_visibility': "
         "'foreman', "
         "'terminal_transcript_notify_tail': true, 'terminal_transcript_notify_lines': 20, 'ledger_max_active_bytes': 67108864, "
-        "'ledger_keep_tail_lines': 2000}");
-    assert_int_equal(bench_at(result, "settings")->via.map.size, 21);
+        "'ledger_keep_tail_lines': 2000, "
+        "'retention_max_age_s': 0, 'retention_max_bytes': 0}");
+    assert_int_equal(bench_at(result, "settings")->via.map.size, 23);
 }
 
 /* What is shown for a delay nobody set is what is used: a multiple of nudge_after_seconds. */
