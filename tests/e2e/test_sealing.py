@@ -35,10 +35,10 @@ def sealed_last(home, group):
 
 
 def fill(home, bus, group, ids, sealed):
-    """Send until events up to `sealed` at least are sealed and ledger.jsonl is short again; little at a time while seals lag behind."""
+    """Send until events up to `sealed` at least are sealed and ledger.jsonl is short again; little at a time once they are, so that a seal overtakes us."""
     ledger = home.path / "groups" / group / "ledger.jsonl"
     while sealed_last(home, group) < sealed or ledger.stat().st_size > MIB:
-        ids += send_batch(bus, group, len(ids), 100 if ledger.stat().st_size < 4 * MIB else 5)
+        ids += send_batch(bus, group, len(ids), 100 if sealed_last(home, group) < sealed else 5)
         assert len(ids) < 20000
 
 
