@@ -197,7 +197,8 @@ static cccc_value_t sorted(cccc_arena_t *arena, const cccc_value_t *v)
             cccc_map_add_key(&map, (cccc_str_t){v->via.map.ptr[i].key.via.str.ptr, v->via.map.ptr[i].key.via.str.size},
                              sorted(arena, &v->via.map.ptr[i].val));
         out = map.value;
-        qsort(out.via.map.ptr, out.via.map.size, sizeof *out.via.map.ptr, by_key);
+        if (out.via.map.size > 1)
+            qsort(out.via.map.ptr, out.via.map.size, sizeof *out.via.map.ptr, by_key);
     } else if (v->type == MSGPACK_OBJECT_ARRAY) {
         cccc_builder_t list = cccc_array_builder(arena, v->via.array.size);
         for (uint32_t i = 0; i < v->via.array.size; i++)

@@ -141,8 +141,10 @@ static void a_hundred_thousand_are_cheap(void **state)
         bench_pass(b, 1);
     double tick = (cpu_ms() - begin) / 10;
     print_message("list %.2f ms, all looked at and none listed %.2f ms, tick %.3f ms\n", list, none, tick);
-    assert_true(list < 20 && none < 20);
-    assert_true(tick < 1);
+    const char *slow = getenv("CCCC_SLOW_BUILD");
+    double patience = slow ? 4 * atof(slow) : 1; /* of a build that is watched */
+    assert_true(list < 20 * patience && none < 20 * patience);
+    assert_true(tick < 1 * patience);
 }
 
 int main(void)

@@ -128,7 +128,8 @@ static uint32_t look(struct sealed *s, uint64_t number, bool behind, uint64_t *s
     const struct cccc_read_result *result = cccc_read_result(read);
     assert_int_equal(result->err, CCCC_OK);
     assert_true(result->event_count <= 16);
-    memcpy(seqs, result->event_seqs, result->event_count * sizeof *seqs);
+    if (result->event_count > 0)
+        memcpy(seqs, result->event_seqs, result->event_count * sizeof *seqs);
     uint32_t count = result->event_count;
     *made = 0;
     for (struct cccc_id_filter *filter; (filter = cccc_read_take_filter(read)); (*made)++)

@@ -79,7 +79,7 @@ static void seal_shelf(struct world *w, uint64_t keep)
     cccc_seal_prepare(seal);
     if (cccc_ledger_seal_begin_switch(w->ledger, seal, &over))
         cccc_seal_switch(seal);
-    cccc_ledger_seal_done(w->ledger, seal, &result);
+    world_seal_done(w, seal, &result);
     cccc_seal_destroy(&seal);
     assert_int_equal(result.err, CCCC_OK);
 }

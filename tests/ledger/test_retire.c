@@ -88,9 +88,7 @@ static void seal(struct world *w)
     cccc_seal_prepare(sealing);
     assert_true(cccc_ledger_seal_begin_switch(w->ledger, sealing, &over));
     cccc_seal_switch(sealing);
-    cccc_ledger_seal_done(w->ledger, sealing, &result);
-    for (uint32_t i = 0; i < result.segments; i++)
-        free(result.ids[i].filter);
+    world_seal_done(w, sealing, &result);
     cccc_seal_destroy(&sealing);
     assert_int_equal(result.err, CCCC_OK);
 }

@@ -64,7 +64,7 @@ static void leave_half_a_seal(struct world *w)
     struct cccc_seal_result result;
     assert_non_null(seal);
     cccc_seal_prepare(seal);
-    cccc_ledger_seal_done(w->ledger, seal, &result);
+    world_seal_done(w, seal, &result);
     cccc_seal_destroy(&seal);
     world_die(w, NULL);
 }
@@ -206,7 +206,7 @@ static void seal_with(struct world *w, uint64_t keep, uint64_t segment_bytes, ui
     cccc_seal_prepare(seal);
     assert_true(cccc_ledger_seal_begin_switch(w->ledger, seal, &over));
     cccc_seal_switch(seal);
-    cccc_ledger_seal_done(w->ledger, seal, &result);
+    world_seal_done(w, seal, &result);
     cccc_seal_destroy(&seal);
     assert_int_equal(result.err, CCCC_OK);
 }

@@ -182,9 +182,16 @@ bool world_seal(struct world *w, uint64_t keep)
         cccc_seal_switch(seal);
     else
         WORLD_REQUIRE(w, over, ": nothing is out, and the switch may not begin");
-    cccc_ledger_seal_done(w->ledger, seal, &result);
+    world_seal_done(w, seal, &result);
     cccc_seal_destroy(&seal);
     return result.err == CCCC_OK && result.last_seq > 0;
+}
+
+void world_seal_done(struct world *w, cccc_sealing_t *seal, struct cccc_seal_result *result)
+{
+    cccc_ledger_seal_done(w->ledger, seal, result);
+    for (uint32_t i = 0; i < result->segments; i++)
+        free(result->ids[i].filter);
 }
 
 void world_mark(struct world *w)

@@ -48,6 +48,8 @@ bool world_commit(struct world *w, struct cccc_commit *result);
 /* world_commit of all there is, each of which must succeed. */
 void world_commit_all(struct world *w);
 void world_mark(struct world *w);
+/* Take a seal's result in, and forget its filters of client ids: nobody here looks for any. */
+void world_seal_done(struct world *w, cccc_sealing_t *seal, struct cccc_seal_result *result);
 
 /* Seal all but `keep` lines, in small segments and frames, with some appends while the seal is under way. False when it came to nothing; the result says whether the
  * ledger must be opened again. */
