@@ -84,12 +84,10 @@ class Home:
         folder = self.path / "groups" / group_id
         segments = sorted(str(path) for path in (folder / "state/ledger").glob("*.jsonl.zst"))
         sealed = subprocess.run(["zstdcat", *segments], capture_output=True, check=True).stdout if segments else b""
-        lines = []
-        for line in (sealed + (folder / "ledger.jsonl").read_bytes()).splitlines():
-            event = json.loads(line)
-            if not lines or "seq" not in event or event["seq"] > lines[-1].get("seq", 0):  # a seal that was interrupted leaves lines in both
-                lines.append(event)
-        return lines
+        lines = [json.loads(line) for line in sealed.splitlines()]
+        last = lines[-1]["seq"] if lines else 0
+        active = [json.loads(line) for line in (folder / "ledger.jsonl").read_bytes().splitlines()]
+        return lines + [line for line in active if line.get("seq", last + 1) > last]  # a seal that was interrupted leaves lines in both
 
     def end(self):
         if self.process and self.process.poll() is None:
