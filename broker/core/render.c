@@ -253,10 +253,10 @@ static bool is_blank(cccc_str_t s)
 
 cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor, cccc_str_t words)
 {
-    static const char built_in[] =
-        "First: `cccc inbox` shows what you have not read; `cccc read EVENT_ID` marks it read up to there, and acknowledges what is "
-        "marked\n"
-        "IMPORTANT. CCCC_GROUP_ID and CCCC_ACTOR_ID are set, so the commands know who you are. `cccc --help` has the rest.\n";
+    static const char built_in[] = "First: `cccc inbox` shows what you have not read; `cccc read EVENT_ID` marks it read up to there; "
+                                   "`cccc ack EVENT_ID` acknowledges\n"
+                                   "what is marked IMPORTANT. CCCC_GROUP_ID and CCCC_ACTOR_ID are set, so the commands know who you are. "
+                                   "`cccc --help` has the rest.\n";
     struct text t = {0};
     const struct cccc_actor *foreman = config_foreman(group);
     cccc_buf_init(&t.out);
