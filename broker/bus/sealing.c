@@ -112,13 +112,15 @@ static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
     tell(bus, shelf, &result);
     if (result.segments > 0)
         cccc_core_sealed(bus->core, shelf->slot, result.ids, result.segments);
+    /* Before anybody is answered: an answer lets the next request of its connection in, which must not be decided for a ledger that takes none. */
+    bool failed = cccc_ledger_health(shelf->ledger) == CCCC_LEDGER_FAILED;
+    if (failed && shelf->leaving == STAYS)
+        cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, true, result.message.text, true);
     answer(bus, shelf, &result);
     sweep(bus, seal);
-    if (result.last_seq > 0)
+    if (result.last_seq > 0 && !failed)
         cccc_snapshots_rest(bus, shelf);
-    if (cccc_ledger_health(shelf->ledger) == CCCC_LEDGER_FAILED && shelf->leaving == STAYS)
-        cccc_core_append_failed(bus->core, cccc_bus_moment(bus), shelf->slot, CCCC_E_STORAGE, true, result.message.text, true);
-    else if (cccc_ledger_backlog(shelf->ledger) > 0)
+    if (!failed && cccc_ledger_backlog(shelf->ledger) > 0)
         cccc_shelf_become_dirty(bus, shelf);
     cccc_retention_look(bus, shelf);
 }
