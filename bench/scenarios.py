@@ -101,7 +101,7 @@ def single_sends(bench):
             rows.append(Row(what, ratios(cccc, runs[name]), "x", least=least, note=f"{name} {show(statistics.median(rates(runs[name])), '/s')}"))
         else:
             rows.append(Row(what, [], "x", least=least, note=missing[name]))
-    parts = ", ".join(f"{part} {statistics.median(r['cpu_us'][part] for r in cccc):.1f}" for part in ("loop", "io", "commit", "senders", "followers"))
+    parts = ", ".join(f"{part} {statistics.median(r['cpu_us'][part] for r in cccc):.1f}" for part in ("loop", "io", "commit", "seal", "senders", "followers"))
     rows.append(Row("broker processor time per message", [r["cpu_us"]["server"] for r in cccc], "us", most=3.0,
                     note=f"{parts}; raw {statistics.median(r['cpu_us']['server'] for r in runs['raw']):.1f}, senders "
                          f"{statistics.median(r['cpu_us']['senders'] for r in runs['raw']):.1f}"))

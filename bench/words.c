@@ -104,8 +104,8 @@ int words_run(const char *name, const struct worker_plan *plan)
            r.sent, r.failed, r.followed, r.missed, r.losses, r.repaired);
     print_times("ack", &r.ack);
     print_times("disk", &r.disk);
-    printf(",\"cpu_us\":{\"server\":%.2f,\"loop\":%.2f,\"io\":%.2f,\"commit\":%.2f,\"senders\":%.2f,\"followers\":%.2f}", r.server_us,
-           r.loop_us, r.io_us, r.commit_us, r.senders_us, r.followers_us);
+    printf(",\"cpu_us\":{\"server\":%.2f,\"loop\":%.2f,\"io\":%.2f,\"commit\":%.2f,\"seal\":%.2f,\"senders\":%.2f,\"followers\":%.2f}",
+           r.server_us, r.loop_us, r.io_us, r.commit_us, r.seal_us, r.senders_us, r.followers_us);
     printf(",\"server_rss\":%" PRIu64 "}\n", r.server_rss);
     return good ? 0 : 1;
 }

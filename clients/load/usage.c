@@ -46,16 +46,15 @@ static double thread_seconds(pid_t pid, const char *tid)
     return rest ? (double)(field(rest, 12) + field(rest, 13)) / (double)sysconf(_SC_CLK_TCK) : 0;
 }
 
+/* The loop's thread is the process's first one; the others are known by their names (startup.c). NULL: none of those that are told apart. */
 static double *part_of(struct usage *out, pid_t pid, const char *tid)
 {
     char name[300], comm[64];
+    if (strtol(tid, NULL, 10) == pid)
+        return &out->loop_s;
     snprintf(name, sizeof name, "task/%s/comm", tid);
     read_line(comm, sizeof comm, pid, name);
-    if (strstr(comm, "IO"))
-        return &out->io_s;
-    if (strstr(comm, "commit"))
-        return &out->commit_s;
-    return &out->loop_s;
+    return strstr(comm, "IO") ? &out->io_s : strstr(comm, "commit") ? &out->commit_s : strstr(comm, "seal") ? &out->seal_s : NULL;
 }
 
 void usage_of(pid_t pid, struct usage *out)
@@ -70,7 +69,9 @@ void usage_of(pid_t pid, struct usage *out)
         if (task->d_name[0] == '.')
             continue;
         double seconds = thread_seconds(pid, task->d_name);
-        *part_of(out, pid, task->d_name) += seconds;
+        double *part = part_of(out, pid, task->d_name);
+        if (part)
+            *part += seconds;
         out->all_s += seconds;
     }
     closedir(tasks);

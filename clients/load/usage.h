@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Seconds of processor time: all of it; of ccccd's loop, libzmq's thread and the threads that write. */
+/* Seconds of processor time: all of it; of ccccd's loop, libzmq's thread, the threads that write, and the one that seals. */
 struct usage {
-    double all_s, loop_s, io_s, commit_s;
+    double all_s, loop_s, io_s, commit_s, seal_s;
     uint64_t rss; /* bytes */
 };
 

@@ -237,6 +237,7 @@ static void measure(struct workers *self, struct worker_result *out)
     out->loop_us = per_message_us(after.loop_s - before.loop_s, messages);
     out->io_us = per_message_us(after.io_s - before.io_s, messages);
     out->commit_us = per_message_us(after.commit_s - before.commit_s, messages);
+    out->seal_us = per_message_us(after.seal_s - before.seal_s, messages);
     out->server_rss = after.rss;
 }
 

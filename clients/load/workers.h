@@ -62,7 +62,7 @@ struct worker_result {
     uint64_t sent, failed, followed, missed, losses, repaired;
     struct worker_times ack, disk;
     /* processor time per acknowledged message, in microseconds: the server's threads in the measured stretch, the others over the whole run */
-    double server_us, loop_us, io_us, commit_us, senders_us, followers_us;
+    double server_us, loop_us, io_us, commit_us, seal_us, senders_us, followers_us;
     uint64_t server_rss; /* bytes, at the end */
 };
 
