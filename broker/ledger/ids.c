@@ -52,17 +52,54 @@ static int compare(const void *a, const void *b)
     return memcmp(a, b, ENTRY);
 }
 
-void cccc_ids_take(struct cccc_ids *self, const struct cccc_event *event)
+static void take(struct cccc_ids *self, cccc_str_t kind, cccc_str_t by, cccc_str_t client_id, uint64_t seq)
 {
-    cccc_str_t client_id = cccc_get_str(&event->data, "client_id");
-    if (cccc_kind_find(event->kind) != CCCC_KIND_CHAT_MESSAGE || client_id.len == 0 || client_id.len > CCCC_CLIENT_ID_BYTES_MAX ||
-        event->by.len > CCCC_PRINCIPAL_BYTES_MAX)
+    if (cccc_kind_find(kind) != CCCC_KIND_CHAT_MESSAGE || client_id.len == 0 || client_id.len > CCCC_CLIENT_ID_BYTES_MAX ||
+        by.len > CCCC_PRINCIPAL_BYTES_MAX)
         return;
     if (self->count == self->room) {
         self->room = self->room ? self->room * 2 : 256;
         self->entries = cccc_room_again(self->entries, self->room, ENTRY);
     }
-    entry_make(self->entries + (size_t)self->count++ * ENTRY, cccc_hash64_pair(event->by, client_id), event->seq);
+    entry_make(self->entries + (size_t)self->count++ * ENTRY, cccc_hash64_pair(by, client_id), seq);
+}
+
+/* The string behind `key`, which ends in its opening quote, where `text` has it first. False: there is none, or it has escapes. */
+static bool plain_behind(cccc_str_t text, cccc_str_t key, cccc_str_t *out)
+{
+    const char *at = memmem(text.ptr, text.len, key.ptr, key.len), *end = text.ptr + text.len;
+    const char *quote = at ? memchr(at + key.len, '"', (size_t)(end - at) - key.len) : NULL;
+    if (!quote || memchr(at, '\\', (size_t)(quote - at)))
+        return false;
+    *out = (cccc_str_t){at + key.len, (size_t)(quote - at) - key.len};
+    return true;
+}
+
+/* In a line that cccc wrote quotes inside strings are escaped, so a key with its quotes is one, and `kind` and `by` stand before all that a sender chose. A member of
+ * that name elsewhere in the data makes an id too many, which costs a look and is not confirmed. True: that was all; false: the line has to be parsed. */
+static bool take_plain(struct cccc_ids *self, cccc_str_t line, uint64_t seq)
+{
+    static const cccc_str_t key = {"\"client_id\":\"", 13};
+    const char *at = memmem(line.ptr, line.len, key.ptr, key.len);
+    if (!at)
+        return true;
+    cccc_str_t behind = {at + key.len, (size_t)(line.ptr + line.len - at) - key.len}, kind, by, client_id;
+    if (memmem(behind.ptr, behind.len, key.ptr, key.len) || !plain_behind(line, CCCC_STR("\"kind\":\""), &kind) ||
+        !plain_behind(line, CCCC_STR("\"by\":\""), &by) || !plain_behind(line, key, &client_id))
+        return false;
+    take(self, kind, by, client_id, seq);
+    return true;
+}
+
+void cccc_ids_take(struct cccc_ids *self, const char *line, size_t len, bool legacy, uint64_t seq, cccc_arena_t *arena)
+{
+    struct cccc_event event;
+    struct cccc_seal seal;
+    if (!legacy && take_plain(self, (cccc_str_t){line, len}, seq))
+        return;
+    if (cccc_line_read(line, len, arena, &event, &seal, NULL) == CCCC_OK)
+        take(self, event.kind, event.by, cccc_get_str(&event.data, "client_id"), seq);
+    msgpack_zone_clear(arena);
 }
 
 void cccc_ids_fini(struct cccc_ids *self)
@@ -337,8 +374,6 @@ static int collect(struct cccc_source *source, const struct cccc_part *part, str
     struct cccc_scan scan;
     struct cccc_judge judge;
     struct cccc_finding f;
-    struct cccc_event event;
-    struct cccc_seal seal;
     cccc_arena_t *arena = cccc_arena_new(BUILD_ARENA);
     cccc_scan_init(&scan, source, 0, part->raw, BUILD_BLOCK);
     cccc_judge_init(
@@ -347,11 +382,8 @@ static int collect(struct cccc_source *source, const struct cccc_part *part, str
             .seq = part->first - 1, .crc = part->prev, .floor = part->last, .floor_final = true, .legacy_last = part->legacy_last});
     do {
         cccc_judge_next(&judge, &f);
-        if (f.kind != CCCC_FOUND_EVENT || cccc_line_read(f.line.ptr, f.line.len, arena, &event, &seal, NULL) != CCCC_OK)
-            continue;
-        event.seq = f.seq;
-        cccc_ids_take(ids, &event);
-        msgpack_zone_clear(arena);
+        if (f.kind == CCCC_FOUND_EVENT)
+            cccc_ids_take(ids, f.line.ptr, f.line.len, f.legacy, f.seq, arena);
     } while (f.kind != CCCC_FOUND_END && f.kind != CCCC_FOUND_TORN && f.kind != CCCC_FOUND_ERROR);
     cccc_scan_fini(&scan);
     cccc_arena_destroy(&arena);

@@ -14,8 +14,8 @@ struct cccc_ids {
     uint32_t count, room;
 };
 
-/* Note the event's client id, if it has one. */
-void cccc_ids_take(struct cccc_ids *self, const struct cccc_event *event);
+/* Note the client id of the event `seq` that a sound line (without its newline; `legacy`: of CCCC 0.4.0) is, if it has one. `arena` is for one line, and empty again afterwards. */
+void cccc_ids_take(struct cccc_ids *self, const char *line, size_t len, bool legacy, uint64_t seq, cccc_arena_t *arena);
 void cccc_ids_fini(struct cccc_ids *self);
 
 /* Sort them, write the file of `part` in `dir`, and give the filter, which the caller frees. A file that cannot be written is no error: it is a cache. */

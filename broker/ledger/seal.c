@@ -199,17 +199,6 @@ static int feed_bytes(struct cutting *c, uint64_t to)
     return rc;
 }
 
-static void note_id(struct cutting *c, const struct cccc_finding *f)
-{
-    struct cccc_event event;
-    struct cccc_seal seal;
-    if (cccc_line_read(f->line.ptr, f->line.len, c->arena, &event, &seal, NULL) == CCCC_OK) {
-        event.seq = f->seq;
-        cccc_ids_take(&c->ids, &event);
-    }
-    msgpack_zone_clear(c->arena);
-}
-
 static int feed_line(struct cutting *c, const struct cccc_finding *f)
 {
     const struct cccc_raw_line *line = &f->line;
@@ -221,7 +210,7 @@ static int feed_line(struct cutting *c, const struct cccc_finding *f)
         rc = cccc_segment_put(c->writer, "\n", 1, 0);
         c->fed++;
     }
-    note_id(c, f);
+    cccc_ids_take(&c->ids, line->ptr, line->len, f->legacy, f->seq, c->arena);
     c->events++;
     return rc;
 }

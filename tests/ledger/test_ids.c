@@ -4,6 +4,7 @@
 #include "broker/ledger/ids.h"
 #include "broker/ledger/ledger_private.h"
 #include "proto/hash.h"
+#include "proto/json.h"
 #include "proto/kinds.h"
 #include "tests/ledger/world.h"
 
@@ -287,14 +288,72 @@ static void a_segment_that_cannot_be_read_is_an_error(void **state)
     end(&s);
 }
 
+/* ---- one line ---- */
+
+/* How many ids a line yields, and whether the one of (by, id) is among them. */
+static uint32_t ids_of(const char *kind, const char *by, const char *data, const char *id, bool *found)
+{
+    cccc_arena_t *arena = cccc_arena_new(4096);
+    cccc_buf_t line;
+    cccc_buf_init(&line);
+    struct cccc_event event = {.id = CCCC_STR("019b76daa80000000000010000000001"),
+                               .ts = CCCC_STR("2026-01-01T00:00:00.000000Z"),
+                               .seq = 1,
+                               .kind = cccc_str(kind),
+                               .group_id = CCCC_STR("g_000000000001"),
+                               .by = cccc_str(by),
+                               .attest = cccc_nil()};
+    assert_int_equal(cccc_json_read(data, strlen(data), arena, &event.data, NULL), CCCC_OK);
+    struct cccc_seal seal = {.epoch = 1};
+    cccc_line_write(&event, &seal, &line);
+    struct cccc_ids ids = {0};
+    cccc_ids_take(&ids, line.data, line.size - 1, false, 1, arena);
+    uint64_t hash = cccc_hash64_pair(cccc_str(by), cccc_str(id));
+    *found = false;
+    for (uint32_t i = 0; i < ids.count; i++) {
+        uint64_t have = 0;
+        for (int byte = 0; byte < 7; byte++)
+            have |= (uint64_t)ids.entries[12 * i + (uint32_t)byte] << (56 - 8 * byte);
+        *found |= have == (hash & ~UINT64_C(0xff));
+    }
+    uint32_t count = ids.count;
+    cccc_ids_fini(&ids);
+    cccc_buf_fini(&line);
+    cccc_arena_destroy(&arena);
+    return count;
+}
+
+/* Whatever a sender put around it, the id of a message is taken, and nothing where there is none: no text can look like a member. */
+static void an_id_is_taken_from_any_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kind, *by, *data, *id;
+        uint32_t count;
+    } rows[] = {
+        {"chat.message", "user", "{\"text\":\"x\",\"client_id\":\"c1\"}", "c1", 1},
+        {"chat.message", "user", "{\"text\":\"x\"}", "", 0},
+        {"chat.message", "user", "{\"text\":\"x\",\"client_id\":\"\"}", "", 0},
+        {"chat.message", "user", "{\"text\":\"\\\"client_id\\\":\\\"no\\\"\",\"client_id\":\"c1\"}", "c1", 1},
+        {"chat.message", "user", "{\"refs\":[{\"client_id\":\"other\"}],\"client_id\":\"c1\"}", "c1", 1},
+        {"chat.message", "user", "{\"client_id\":\"a \\\"quoted\\\" one\"}", "a \"quoted\" one", 1},
+        {"chat.message", "svc:a\"b", "{\"client_id\":\"c1\"}", "c1", 1},
+        {"chat.message", "user", "{\"kind\":\"chat.read\",\"by\":\"ann\",\"client_id\":\"c1\"}", "c1", 1},
+        {"chat.read", "user", "{\"kind\":\"chat.message\",\"client_id\":\"c1\"}", "c1", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool found;
+        assert_int_equal(ids_of(rows[i].kind, rows[i].by, rows[i].data, rows[i].id, &found), rows[i].count);
+        assert_int_equal(found, rows[i].count > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sealed_id_is_found),
-        cmocka_unit_test(a_filter_never_denies),
-        cmocka_unit_test(lost_ids_are_made_anew),
-        cmocka_unit_test(a_flipped_bit_hides_no_id),
-        cmocka_unit_test(a_segment_that_cannot_be_read_is_an_error),
+        cmocka_unit_test(an_id_is_taken_from_any_line), cmocka_unit_test(a_sealed_id_is_found),
+        cmocka_unit_test(a_filter_never_denies),        cmocka_unit_test(lost_ids_are_made_anew),
+        cmocka_unit_test(a_flipped_bit_hides_no_id),    cmocka_unit_test(a_segment_that_cannot_be_read_is_an_error),
     };
     return cmocka_run_group_tests_name("ledger ids", tests, NULL, NULL);
 }
