@@ -515,13 +515,18 @@ static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
     start_held(bus, shelf);
 }
 
+/* Nothing that was taken from the ledger is with another thread: it may be closed. */
+static bool ledger_is_whole(const struct cccc_shelf *shelf)
+{
+    return !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement && shelf->reads_out == 0;
+}
+
 void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     bool leaves = shelf->leaving == TO_REFOLD || shelf->leaving == TO_TRASH;
     cccc_sealing_go_on(bus, shelf);
     cccc_retention_go_on(bus, shelf);
-    if (leaves && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement &&
-        !shelf->snapshot.out && shelf->reads_out == 0)
+    if (leaves && ledger_is_whole(shelf) && !shelf->snapshot.out)
         leave(bus, shelf);
 }
 
@@ -584,8 +589,7 @@ void cccc_ledgers_cancel_seals(struct cccc_bus *bus)
 /* Nothing of it is away, and nothing waits for the disk: then nothing of the group is pending either. */
 static bool is_at_rest(const struct cccc_shelf *shelf)
 {
-    return shelf->ledger && !shelf->dirty.in_list && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal &&
-           !shelf->retiring.retirement && !shelf->snapshot.out && shelf->reads_out == 0 && shelf->leaving == STAYS;
+    return shelf->ledger && !shelf->dirty.in_list && ledger_is_whole(shelf) && !shelf->snapshot.out && shelf->leaving == STAYS;
 }
 
 static bool folder_is_gone(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
@@ -633,8 +637,7 @@ void cccc_ledgers_close_all(struct cccc_ledgers *self)
         struct cccc_shelf *shelf = self->shelves[i];
         if (!shelf)
             continue;
-        if (shelf->ledger && !shelf->commit.batch && !shelf->mark.mark && !shelf->sealing.seal && !shelf->retiring.retirement &&
-            shelf->reads_out == 0)
+        if (shelf->ledger && ledger_is_whole(shelf))
             cccc_ledger_close(&shelf->ledger);
         free(shelf);
     }
