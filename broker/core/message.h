@@ -174,8 +174,8 @@ bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next);
 void message_refuse(call_t *call, struct cccc_message *m, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Answer with the message's refusal. */
 void message_fail(call_t *call, const struct cccc_message *m);
-/* Resolve `tokens`, `audience` and `reach` as of now. False: refusal is set. */
-bool message_check_recipients(call_t *call, struct cccc_message *m);
+/* One more member of the refusal's details. */
+void message_refuse_detail(call_t *call, struct cccc_message *m, const char *key, cccc_value_t value);
 /* Pack the event of a message that is stored: its own, or the one it repeats. */
 void message_pack_event(const struct cccc_message *m, cccc_buf_t *out);
 /* Acknowledge an attention message that asked `reader` for it and is still open; NULL when it did not, or no event can be taken now. */
@@ -185,6 +185,13 @@ struct cccc_pending *ack_pending(const struct cccc_group *group, cccc_str_t read
 /* After durability: what a wake leaves to do. */
 void message_settle(call_t *call, struct cccc_message *m);
 
+/* ---- message_check.c: each of these sets refusal when it says false ---- */
+
+bool message_check_priority(call_t *call, struct cccc_message *m);
+/* Speaker, recipients, what is asked, scope, attachments, text. */
+bool message_check(call_t *call, struct cccc_message *m);
+/* Resolve `tokens`, `audience` and `reach` as of now. */
+bool message_check_recipients(call_t *call, struct cccc_message *m);
 /* The group as it will be when what is decided is durable: what recipients and speakers are checked against. */
 struct cccc_group *group_view(call_t *call, struct cccc_group *group);
 
