@@ -212,6 +212,13 @@ bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, 
 
 /* ---- reminders.c ---- */
 
+/* It was at `ts`: now, unless this is a fold. And when that was on the monotonic clock. */
+void when_note(const struct cccc_group *group, struct cccc_when *when, cccc_str_t ts);
+int64_t when_mono(const struct cccc_core *core, struct cccc_when *when);
+/* May the broker remind anybody in this group now? Is the reader there to be reminded: enabled, and its program runs; a program of its own counts as
+ * running. */
+bool reminders_allowed(const struct cccc_core *core, const struct cccc_group *group);
+bool reminder_is_there(const struct cccc_group *group, const struct cccc_reader *reader);
 /* A reminder; the group runs again. */
 void reminder_apply(struct cccc_group *group, const struct cccc_event *event);
 void reminders_resume(struct cccc_group *group, const struct cccc_event *event);
@@ -220,6 +227,23 @@ void reminders_unread(const struct cccc_group *group, struct cccc_reader *reader
 /* Once a second. */
 void reminders_tick(struct cccc_core *core);
 cccc_value_t reminder_dump(const struct cccc_reader *reader, cccc_arena_t *arena);
+
+/* ---- nudges.c ---- */
+
+/* Somebody but the broker wrote an event; `reader`: the actor it was, or NULL. */
+void nudges_heard_from(struct cccc_group *group, struct cccc_reader *reader, const struct cccc_event *event, cccc_kind_t kind);
+/* A notice of one of these kinds, by system. */
+void nudge_apply(struct cccc_group *group, const struct cccc_event *event);
+/* The reader joined; its program has just been told how things are done here. */
+void nudges_joined(const struct cccc_group *group, struct cccc_reader *reader, cccc_str_t ts);
+void nudges_helped(const struct cccc_group *group, struct cccc_reader *reader, cccc_str_t ts);
+/* The group runs again; its settings changed. */
+void nudges_resume(struct cccc_group *group);
+void nudges_look(struct cccc_group *group);
+/* Once a second. */
+void nudges_tick(struct cccc_core *core);
+cccc_value_t nudges_dump(const struct cccc_reader *reader, cccc_arena_t *arena);
+cccc_value_t silence_dump(const struct cccc_group *group, cccc_arena_t *arena);
 
 /* ---- notify.c ---- */
 
@@ -233,6 +257,8 @@ struct cccc_notice {
 };
 /* The data of its system.notify, in the arena. */
 cccc_value_t notice_data(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_notice *notice);
+/* Decide it as the broker's own, as part of `call`; one that cannot be written is logged. reminders.c */
+void reminder_send(call_t *call, struct cccc_group *group, const struct cccc_notice *notice);
 
 /* ---- sessions.c ---- */
 
