@@ -35,6 +35,8 @@ struct cccc_config {
     uint32_t actor_count;
     struct cccc_scope *scopes;
     uint32_t scope_count;
+    struct cccc_rule *rules; /* of automation; rules.h */
+    uint32_t rule_count;
 };
 
 /* ---- reading state (inbox.c, unread.c) ---- */
@@ -142,6 +144,7 @@ struct cccc_group {
     struct cccc_expiry *expiries; /* messages that expire, newest first; recall.c */
     uint32_t expiry_count;
     int64_t resumed_us, resumed_mono_us; /* when it was last started, or became active again; as in struct cccc_reminders */
+    struct cccc_rule_state *rule_states; /* uthash by rule id; automation.c */
     struct cccc_dedupe *foreign_ids;     /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
     struct cccc_runtime *runtimes;       /* of every actor; runtime.c */
     struct cccc_context *context;        /* what it works on; NULL: nothing yet; context_state.c */
@@ -192,6 +195,7 @@ struct cccc_core {
     struct cccc_call *parked;   /* uthash by ticket */
     cccc_ticket_t last_ticket;
     struct cccc_upload *uploads;
+    struct cccc_known_zone *zones; /* uthash by name; zones.c */
     const struct cccc_daemon_facts *facts;
     struct cccc_moment moment;     /* of the last input */
     const struct cccc_moment *now; /* &moment */
