@@ -133,12 +133,21 @@ cccc_err_t cron_parse(cccc_str_t text, struct cccc_cron *out, struct cccc_errmsg
 
 /* ---- the next time ---- */
 
-static bool day_matches(const struct cccc_cron *self, int64_t day)
+/* The first day from `day` on that matches, or `end`. */
+static int64_t next_day(const struct cccc_cron *self, int64_t day, int64_t end)
 {
-    int year, month, of_month;
-    cccc_civil_from_days(day, &year, &month, &of_month);
-    bool by_date = self->days >> of_month & 1, by_week = self->weekdays >> (((day + 4) % 7 + 7) % 7) & 1;
-    return (self->months >> month & 1) && (self->any_day ? by_date || by_week : by_date && by_week);
+    while (day < end) {
+        int year, month, of_month;
+        cccc_civil_from_days(day, &year, &month, &of_month);
+        bool by_date = self->days >> of_month & 1, by_week = self->weekdays >> (((day + 4) % 7 + 7) % 7) & 1;
+        if (!(self->months >> month & 1))
+            day = month == 12 ? cccc_days_from_civil(year + 1, 1, 1) : cccc_days_from_civil(year, month + 1, 1);
+        else if (self->any_day ? by_date || by_week : by_date && by_week)
+            return day;
+        else
+            day++;
+    }
+    return end;
 }
 
 /* When clocks show `local`, if that is behind `after`. */
@@ -175,13 +184,12 @@ static int64_t next_in_day(const struct cccc_cron *self, const cccc_zone_t *zone
 int64_t cron_next(const struct cccc_cron *self, const cccc_zone_t *zone, int64_t after)
 {
     int64_t local = after + zone_offset(zone, after), first = (local >= 0 ? local / DAY : -((DAY - 1 - local) / DAY)) - 1;
-    for (int64_t day = first; day < first + DAYS_AHEAD; day++) {
-        int64_t t = day_matches(self, day) ? next_in_day(self, zone, day, after) : CCCC_NEVER;
-        if (t == CCCC_NEVER)
-            continue;
-        /* Clocks that are put back over midnight show the next day first. */
-        int64_t other = day_matches(self, day + 1) ? next_in_day(self, zone, day + 1, after) : CCCC_NEVER;
-        return t < other ? t : other;
-    }
-    return CCCC_NEVER;
+    int64_t end = first + DAYS_AHEAD, t = CCCC_NEVER, other = CCCC_NEVER;
+    int64_t day = next_day(self, first, end);
+    for (; day < end && (t = next_in_day(self, zone, day, after)) == CCCC_NEVER;)
+        day = next_day(self, day + 1, end);
+    /* Clocks that are put back over midnight show the next day first. */
+    if (day < end && next_day(self, day + 1, day + 2) == day + 1)
+        other = next_in_day(self, zone, day + 1, after);
+    return t < other ? t : other;
 }
