@@ -62,8 +62,7 @@ void automation_fini(struct cccc_group *group)
 
 static void arm(const struct cccc_group *group, struct cccc_rule_state *state, const struct cccc_event *event)
 {
-    cccc_ts_parse(event->ts, &state->armed_us);
-    state->armed_mono_us = group->folding ? 0 : (int64_t)group->changed_mono_us;
+    when_note(group, &state->armed, event->ts);
     state->next_us = state->hold_us = 0;
 }
 
@@ -123,29 +122,19 @@ void automation_ran(struct cccc_group *group, const cccc_value_t *mark, const st
     if (!state)
         return;
     cccc_ts_parse(event->ts, &state->last_us);
-    if (!cccc_ts_parse(cccc_get_str(mark, "due"), &state->due_us))
+    if (!cccc_ts_parse(cccc_get_str(mark, "due"), &state->due.us))
         return; /* by hand: beside the schedule */
-    state->due_mono_us = group->folding ? 0 : state->running_for_us;
+    state->due.mono_us = group->folding ? 0 : state->running_for_us;
     state->next_us = state->hold_us = 0;
 }
 
 /* ---- the next time ---- */
 
-/* When it was, on the monotonic clock. */
-static int64_t mono_of(const struct cccc_core *core, int64_t *mono_us, int64_t wall_us)
-{
-    if (*mono_us == 0) {
-        int64_t age = core->now->unix_us - wall_us;
-        *mono_us = (int64_t)core->now->mono_us - (age > 0 ? age : 0);
-    }
-    return *mono_us;
-}
-
 /* The rhythm goes on from the last time there was a run for, or from the beginning. */
 static int64_t interval_next(const struct cccc_core *core, const struct cccc_rule *rule, struct cccc_rule_state *state)
 {
-    int64_t now = (int64_t)core->now->mono_us, base = mono_of(core, &state->armed_mono_us, state->armed_us);
-    int64_t due = state->due_us ? mono_of(core, &state->due_mono_us, state->due_us) : base;
+    int64_t now = (int64_t)core->now->mono_us, base = when_mono(core, &state->armed);
+    int64_t due = state->due.us ? when_mono(core, &state->due) : base;
     base = due > base ? due : base;
     int64_t last = base + (now - base) / rule->every_us * rule->every_us;
     return last > base && now - last <= LATE ? last : last + rule->every_us;
@@ -155,9 +144,9 @@ static int64_t interval_next(const struct cccc_core *core, const struct cccc_rul
 static int64_t cron_from(const struct cccc_core *core, const struct cccc_rule_state *state)
 {
     int64_t now = core->now->unix_us, from = now - LATE;
-    int64_t armed = state->armed_us < now ? state->armed_us : now;
+    int64_t armed = state->armed.us < now ? state->armed.us : now;
     from = armed > from ? armed : from;
-    from = state->due_us > from && state->due_us <= now + CLOCK_BACK ? state->due_us : from;
+    from = state->due.us > from && state->due.us <= now + CLOCK_BACK ? state->due.us : from;
     return from / SECOND;
 }
 
@@ -168,7 +157,7 @@ static int64_t cron_us(int64_t seconds)
 
 bool rule_is_over(const struct cccc_rule *rule, const struct cccc_rule_state *state)
 {
-    return rule->trigger == RULE_AT && state->due_us == rule->at_us;
+    return rule->trigger == RULE_AT && state->due.us == rule->at_us;
 }
 
 /* Plan the rule's next run. False: its zone is not known. */
@@ -320,9 +309,9 @@ void automation_save(const struct cccc_group *group, cccc_buf_t *out)
     for (const struct cccc_rule_state *state = group->rule_states; state; state = state->hh.next) {
         cccc_pack_array(out, 4);
         cccc_pack_text(out, state->id);
-        cccc_pack_uint(out, (uint64_t)state->armed_us);
+        cccc_pack_uint(out, (uint64_t)state->armed.us);
         cccc_pack_uint(out, (uint64_t)state->last_us);
-        cccc_pack_uint(out, (uint64_t)state->due_us);
+        cccc_pack_uint(out, (uint64_t)state->due.us);
     }
 }
 
@@ -332,7 +321,7 @@ static bool state_load(struct cccc_group *group, const cccc_value_t *row)
     if (!row || !cccc_as_str(&row[0], &id) || id.len == 0 || HASH_COUNT(group->rule_states) >= CCCC_AUTOMATION_RULES_MAX)
         return false;
     struct cccc_rule_state *state = state_make(group, id);
-    return cccc_as_int(&row[1], &state->armed_us) && cccc_as_int(&row[2], &state->last_us) && cccc_as_int(&row[3], &state->due_us);
+    return cccc_as_int(&row[1], &state->armed.us) && cccc_as_int(&row[2], &state->last_us) && cccc_as_int(&row[3], &state->due.us);
 }
 
 bool automation_load(struct cccc_group *group, const cccc_value_t *v)
@@ -361,9 +350,9 @@ cccc_value_t automation_dump(const struct cccc_group *group, cccc_arena_t *arena
     cccc_builder_t map = cccc_map_builder(arena, n);
     for (uint32_t i = 0; i < n; i++) {
         cccc_builder_t row = cccc_array_builder(arena, 3);
-        cccc_array_add(&row, cccc_int(sorted[i]->armed_us));
+        cccc_array_add(&row, cccc_int(sorted[i]->armed.us));
         cccc_array_add(&row, cccc_int(sorted[i]->last_us));
-        cccc_array_add(&row, cccc_int(sorted[i]->due_us));
+        cccc_array_add(&row, cccc_int(sorted[i]->due.us));
         cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(sorted[i]->id)), row.value);
     }
     return map.value;

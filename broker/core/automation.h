@@ -11,17 +11,16 @@
 struct cccc_rule_state {
     char *id; /* key; heap */
     /* of the ledger */
-    int64_t armed_us; /* it counts from then: it was made, enabled or given another trigger, or the group went on */
-    int64_t last_us;  /* when it last ran; 0: never */
-    int64_t due_us;   /* the time it last ran for */
+    struct cccc_when armed; /* it counts from then: it was made, enabled or given another trigger, or the group went on */
+    struct cccc_when due;   /* the time it last ran for */
+    int64_t last_us;        /* when it last ran; 0: never */
     /* of the moment; monotonic unless said */
-    int64_t armed_mono_us, due_mono_us; /* 0: not known yet */
-    int64_t running_for_us;             /* due_mono_us once what was decided is durable */
-    int64_t hold_us;                    /* not looked at before */
-    int64_t next_us;                    /* planned; of an interval monotonic, else wall time; 0: not planned */
-    int64_t planned_us;                 /* when, wall time */
-    int64_t error_us;                   /* wall time; 0: none */
-    char *error;                        /* heap */
+    int64_t running_for_us; /* of `due`, once what was decided is durable */
+    int64_t hold_us;        /* not looked at before */
+    int64_t next_us;        /* planned; of an interval monotonic, else wall time; 0: not planned */
+    int64_t planned_us;     /* when, wall time */
+    int64_t error_us;       /* wall time; 0: none */
+    char *error;            /* heap */
     UT_hash_handle hh;
 };
 

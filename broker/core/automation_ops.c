@@ -125,7 +125,7 @@ static cccc_value_t next_runs(call_t *call, const struct cccc_rule *rule, struct
 
 static cccc_value_t rule_status(call_t *call, const struct cccc_rule *rule)
 {
-    struct cccc_rule_state none = {.armed_us = call->core->now->unix_us}, *known = automation_state(call->group, rule->id);
+    struct cccc_rule_state none = {.armed.us = call->core->now->unix_us}, *known = automation_state(call->group, rule->id);
     struct cccc_rule_state *state = known ? known : &none;
     bool over = rule_is_over(rule, state);
     int64_t first;
@@ -293,7 +293,7 @@ static cccc_err_t draft_replace(struct draft *d, const cccc_value_t *ruleset, st
     d->count = 0;
     d->snippets = snippets ? *snippets : cccc_map_builder(d->call->arena, 0).value;
     for (uint32_t i = 0; !err && rules && i < rules->via.array.size; i++) {
-        struct cccc_rule rule;
+        struct cccc_rule rule = {0};
         const char *where = cccc_arena_printf(d->call->arena, "rules[%u]", i).ptr;
         err = rule_read(d->call->arena, &rules->via.array.ptr[i], where, &rule, m);
         err = err ? err : draft_add(d, &rule, m);
@@ -535,7 +535,7 @@ static cccc_err_t not_found(cccc_str_t id, struct cccc_errmsg *m)
 
 static cccc_err_t create_rule(struct draft *d, const cccc_value_t *action, cccc_str_t *id, struct cccc_errmsg *m)
 {
-    struct cccc_rule rule;
+    struct cccc_rule rule = {0};
     cccc_err_t err = action_rule(d, action, &rule, m);
     *id = err ? *id : rule.id;
     return err ? err : draft_add(d, &rule, m);
@@ -543,7 +543,7 @@ static cccc_err_t create_rule(struct draft *d, const cccc_value_t *action, cccc_
 
 static cccc_err_t update_rule(struct draft *d, const cccc_value_t *action, cccc_str_t *id, struct cccc_errmsg *m)
 {
-    struct cccc_rule rule;
+    struct cccc_rule rule = {0};
     cccc_err_t err = action_rule(d, action, &rule, m);
     if (err)
         return err;

@@ -198,7 +198,7 @@ static cccc_err_t read_seconds(struct reading *r, const struct member *member, c
 
 static cccc_err_t read_time(struct reading *r, const struct member *member, const cccc_value_t *v, cccc_value_t *out)
 {
-    cccc_str_t s;
+    cccc_str_t s = CCCC_STR("");
     cccc_err_t err = text_of(r, member, v, member->max, &s);
     if (err)
         return err;
@@ -208,7 +208,7 @@ static cccc_err_t read_time(struct reading *r, const struct member *member, cons
 
 static cccc_err_t read_cron(struct reading *r, const struct member *member, const cccc_value_t *v, cccc_value_t *out)
 {
-    cccc_str_t s;
+    cccc_str_t s = CCCC_STR("");
     struct cccc_errmsg why;
     cccc_err_t err = text_of(r, member, v, member->max, &s);
     if (err)
@@ -318,8 +318,8 @@ cccc_err_t rule_read(cccc_arena_t *arena, const cccc_value_t *v, const char *whe
 {
     struct cccc_rule rule = {.entry = *v};
     struct reading r = {.arena = arena, .where = where, .part = "", .rule = &rule, .m = m};
-    unsigned trigger, action;
-    cccc_value_t trigger_entry, action_entry;
+    unsigned trigger = 0, action = 0;
+    cccc_value_t trigger_entry = cccc_nil(), action_entry = cccc_nil();
     if (!cccc_is_map(v))
         return cccc_fail(m, CCCC_E_INVALID_RULE, "%s must be a map", where);
     cccc_builder_t entry = cccc_map_builder(arena, 7);

@@ -412,12 +412,12 @@ int cmd_automation_add(struct cli *cli)
 int cmd_automation_update(struct cli *cli)
 {
     const char *group;
-    const cccc_value_t *state, *old, *result;
+    const cccc_value_t *state, *old = NULL, *result;
     cccc_value_t rule, action = action_of(cli, "update_rule");
     int status = read_state(cli, &group, &state);
     if (status == 0)
         status = find_rule(cli, state, &old);
-    if (status)
+    if (status || !old)
         return status;
     rule = *old;
     status = put_options(cli, &rule);

@@ -1,10 +1,9 @@
 """Automation rules as the command line has them, against a real daemon: made, shown, run at their times, changed by two at once, and there again after a kill."""
 
-import time
-
 import pytest
 
 from cliutil import answer, group_with, rows
+from home import until
 
 
 @pytest.fixture
@@ -24,13 +23,6 @@ def notices(home, actor):
     return [m["data"]["message"] for m in answer(home, "inbox", "--actor-id", actor, "--kind-filter", "notify")["messages"]]
 
 
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-
-
 def clock_ticks(home, count):
     """Wait until a rule of another group has run so often: what would have happened meanwhile has."""
     bus = home.bus()
@@ -40,7 +32,7 @@ def clock_ticks(home, count):
     bus.ask("group_start", group_id=other)
     tick = {"id": "tick", "trigger": {"kind": "interval", "every_seconds": 1}, "action": {"message": "tick"}}
     bus.ask("group_automation_update", group_id=other, ruleset={"rules": [tick]})
-    wait_for(lambda: len(bus.ask("inbox_list", group_id=other, actor_id="lead", limit=100)["messages"]) >= count)
+    until(lambda: len(bus.ask("inbox_list", group_id=other, actor_id="lead", limit=100)["messages"]) >= count)
 
 
 def test_rules_are_made_shown_changed_and_removed(home, group):
@@ -81,12 +73,12 @@ def test_rules_run_at_their_times(home, group):
     """Every second, once, and by hand; to those who are meant; also after the daemon was killed, without a run twice."""
     home.cli("automation", "add", "tick", "--every", "1s", "--to", "peer-1", "tick {{group_title}}")
     home.cli("automation", "add", "once", "--at", "1s", "--to", "peer-2", "once")
-    wait_for(lambda: len(notices(home, "peer-1")) >= 2 and notices(home, "peer-2") == ["once"])
-    wait_for(lambda: rule_rows(home)["once"][2] == "done")
+    until(lambda: len(notices(home, "peer-1")) >= 2 and notices(home, "peer-2") == ["once"])
+    until(lambda: rule_rows(home)["once"][2] == "done")
     home.kill()
     home.start()
     seen = len(notices(home, "peer-1"))
-    wait_for(lambda: len(notices(home, "peer-1")) >= seen + 2)
+    until(lambda: len(notices(home, "peer-1")) >= seen + 2)
     assert notices(home, "peer-2") == ["once"]
     assert home.cli("automation", "run", "once").stdout == "ran\tonce: peer-2\n"
     assert notices(home, "peer-2") == ["once", "once"]
