@@ -335,6 +335,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_GROUP_STOP] = apply_config,
     [CCCC_KIND_GROUP_SET_STATE] = apply_config,
     [CCCC_KIND_GROUP_SETTINGS_UPDATE] = apply_config,
+    [CCCC_KIND_GROUP_AUTOMATION_UPDATE] = apply_config,
     [CCCC_KIND_GROUP_EDIT] = apply_group_edit,
     [CCCC_KIND_ACTOR_ADD] = apply_actor_add,
     [CCCC_KIND_ACTOR_UPDATE] = apply_config,
