@@ -180,6 +180,15 @@ static void say_stopped(const cccc_value_t *data, cccc_buf_t *out)
     cccc_buf_str(out, "the group was stopped");
 }
 
+static void say_automation(const cccc_value_t *data, cccc_buf_t *out)
+{
+    char text[96];
+    const cccc_value_t *now = cccc_get(data, "automation"), *snippets = cccc_get(now, "snippets");
+    snprintf(text, sizeof text, "automation has %" PRIu32 " rules and %" PRIu32 " snippets now", cli_count(cccc_get(now, "rules")),
+             cccc_is_map(snippets) ? snippets->via.map.size : 0);
+    cccc_buf_str(out, text);
+}
+
 static void say_repair(const cccc_value_t *data, cccc_buf_t *out)
 {
     char text[96];
@@ -207,6 +216,7 @@ static const struct {
     {CCCC_KIND_ACTOR_UPDATE, say_patch},
     {CCCC_KIND_GROUP_DETACH_SCOPE, say_scope},
     {CCCC_KIND_GROUP_SET_ACTIVE_SCOPE, say_scope},
+    {CCCC_KIND_GROUP_AUTOMATION_UPDATE, say_automation},
     {CCCC_KIND_GROUP_EDIT, say_edit},
     {CCCC_KIND_GROUP_START, say_started},
     {CCCC_KIND_GROUP_STOP, say_stopped},

@@ -53,6 +53,17 @@ int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out)
     return 0;
 }
 
+const char *cli_value_text(struct cli *cli, const cccc_value_t *value)
+{
+    cccc_str_t word;
+    if (cccc_as_str(value, &word))
+        return cccc_arena_str(cli->arena, word).ptr;
+    char *json = cccc_to_json(value);
+    const char *text = cccc_arena_str(cli->arena, cccc_str(json)).ptr;
+    free(json);
+    return text;
+}
+
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count)
 {
     cccc_value_t list;
