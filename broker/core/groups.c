@@ -196,11 +196,24 @@ static struct cccc_group *create_place(call_t *call)
     return group_place(call, cccc_str(id));
 }
 
+/* Clients of CCCC 0.4.0 ask whether there is an operation by calling it without any argument; nothing may happen then. */
+static bool is_probe(const struct cccc_args *args)
+{
+    for (uint32_t i = 0; i < args->def->arg_count; i++)
+        if (args->values[i])
+            return false;
+    return true;
+}
+
 void op_group_create(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
     if (!permit_by(call, NULL, cccc_arg_str(args, CCCC_A_group_create_by), "cli"))
         return;
+    if (is_probe(args)) {
+        call_fail(call, CCCC_E_MISSING_ARGUMENT, "without any argument no group is made; give a title, which may be blank");
+        return;
+    }
     struct cccc_group *group = create_place(call);
     if (group == NULL)
         return;
