@@ -181,7 +181,7 @@ def make_retirable(ask, group_id):
     last = ask("ledger_read", group_id=group_id, before_seq=0, limit=1)["events"][-1]
     read = ask("inbox_mark_read", group_id=group_id, actor_id="lead", event_id=last["id"])
     ask.expected.cursors = {group_id: {"lead": [[read["event"]["id"], last["seq"]]]}}
-    ask.expected.may_retire = {group_id: read["event"]["seq"]}
+    ask.expected.may_retire = {group_id: [[read["event"]["id"], read["event"]["seq"]]]}
     ask("group_settings_update", group_id=group_id, patch={"ledger_keep_tail_lines": 1})
     ask("ledger_compact", group_id=group_id, force=True)
 

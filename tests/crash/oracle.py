@@ -64,6 +64,11 @@ def read_all(bus, group_id):
     return Ledger(events, retired)
 
 
+def last_of(states, ledger):
+    """The state behind the last event of `states` ([[event id, state]]) that is there, or was retired; None when none is."""
+    return next((state for event_id, state in reversed(states) if ledger.has(event_id)), None)
+
+
 def trashed(home, group_id):
     """The events of a deleted group, from its folder in trash/."""
     folders = list((home / "trash").glob(group_id + ".*"))
@@ -82,7 +87,8 @@ def check_events(home, bus, expected, listed):
             require(group_id in expected.deleting | expected.deleted, "the group", group_id, "is gone")
             found[group_id] = trashed(home, group_id)
     for group_id, ledger in found.items():
-        require(ledger.retired <= expected.may_retire.get(group_id, 0), "events of", group_id, "were retired up to", ledger.retired)
+        allowed = last_of(expected.may_retire.get(group_id, []), ledger) or 0
+        require(ledger.retired <= allowed, "events of", group_id, "were retired up to", ledger.retired, "instead of at most", allowed)
     by_id = {event["id"]: event for ledger in found.values() for event in ledger.events}
     require(len(by_id) == sum(len(ledger.events) for ledger in found.values()), "an event is there twice")
     for event_id, event in expected.events.items():
@@ -103,11 +109,6 @@ def check_no_invention(expected, found):
         require(not any(event["kind"] == "group.edit" for event in ledger.events), group_id, "was edited by nobody")
         ids = [event["data"]["client_id"] for event in ledger.events if event["kind"] == "chat.message" and event["data"]["client_id"]]
         require(len(ids) == len(set(ids)), "a client_id was stored twice in", group_id)
-
-
-def last_of(states, ledger):
-    """The state behind the last event of `states` ([[event id, state]]) that is there, or was retired; None when none is."""
-    return next((state for event_id, state in reversed(states) if ledger.has(event_id)), None)
 
 
 def without_times(shown):

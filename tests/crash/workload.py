@@ -71,7 +71,8 @@ class Client:
     def read_everything(self, group_id):
         """lead has read all there is. Up to the event that says so, and no further, events may be retired."""
         last = self.ask("ledger_read", group_id=group_id, before_seq=0, limit=1, kinds=["chat.message"])["events"][-1]
-        self.timeless["may_retire"][group_id] = self.mark_read(group_id, "lead", last["id"])["seq"]
+        read = self.mark_read(group_id, "lead", last["id"])
+        self.timeless["may_retire"].setdefault(group_id, []).append([read["id"], read["seq"]])
 
     def keep_house(self, op, **args):
         """Ask until what went before is over."""
