@@ -323,9 +323,8 @@ static void run_case(struct experiment *e)
     if (verdict == WRONG)
         wrong(e, "it is not named, not reported, and not harmless");
     check_others(e);
-    bool valuable =
-        e->file->kind == FILE_LEDGER || e->file->kind == FILE_BASE || e->file->kind == FILE_CONFIG || e->file->kind == FILE_DOCUMENT ||
-        e->file->kind == FILE_BLOB;
+    bool valuable = e->file->kind == FILE_LEDGER || e->file->kind == FILE_BASE || e->file->kind == FILE_CONFIG ||
+                    e->file->kind == FILE_DOCUMENT || e->file->kind == FILE_BLOB;
     if (valuable && !is_kept(e))
         wrong(e, "bytes went without a copy");
     if (e->outcome->verdict != WRONG)

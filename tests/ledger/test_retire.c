@@ -434,7 +434,8 @@ static void pages_backwards_leave_nothing_out(void **state)
             cccc_read_run(read);
             const struct cccc_read_result *result = cccc_read_result(read);
             WORLD_REQUIRE(&w, result->checked_seq < before && named_by(result, before - 1) == before - result->checked_seq,
-                          ": %u events before %llu: down to %llu", limit, (unsigned long long)before, (unsigned long long)result->checked_seq);
+                          ": %u events before %llu: down to %llu", limit, (unsigned long long)before,
+                          (unsigned long long)result->checked_seq);
             before = result->checked_seq;
             cccc_read_destroy(&read);
         }

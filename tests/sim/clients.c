@@ -15,7 +15,7 @@ enum subject { ABOUT_MESSAGES, ABOUT_CURSOR, ABOUT_DELETION, ABOUT_LEDGER, ABOUT
 struct call {
     uint64_t id; /* 0: free */
     enum subject subject;
-    int group; /* index, -1: none */
+    int group;         /* index, -1: none */
     char reader[40];   /* of a duty: whose; "" everybody's */
     char event_id[33]; /* what a duty is for */
     unsigned lane;
@@ -629,8 +629,8 @@ static const struct {
     {40, ask_send},        {10, ask_again},   {8, ask_reply},  {5, ask_batch},     {7, ask_cross},        {9, ask_mark_read},
     {3, ask_mark_all},     {7, ask_inbox},    {6, ask_ledger}, {4, ask_actor_add}, {2, ask_actor_update}, {1, ask_actor_remove},
     {2, ask_group_update}, {1, ask_settings}, {2, ask_state},  {1, ask_attach},    {1, ask_start_stop},   {3, ask_session},
-    {1, ask_create},       {1, ask_delete},   {1, ask_active}, {2, ask_show},      {2, ask_housekeeping},
-    {3, ask_ack},          {3, ask_cancel},   {2, ask_recall}, {2, ask_owed},      {2, ask_retention},    {2, ask_clearance},
+    {1, ask_create},       {1, ask_delete},   {1, ask_active}, {2, ask_show},      {2, ask_housekeeping}, {3, ask_ack},
+    {3, ask_cancel},       {2, ask_recall},   {2, ask_owed},   {2, ask_retention}, {2, ask_clearance},
 };
 
 void clients_ask(clients_t *self)
@@ -861,8 +861,8 @@ static void check_page(clients_t *self, struct known_group *group, const cccc_va
             sim_broken(self->sim, "I4", "event %llu of %s is %s", (unsigned long long)seq, group->id,
                        there ? "listed, and in a gap" : "neither listed nor in a gap");
         if (!there && (cccc_str_is(why, "retired") ? seq > retired : !oracle_was_flipped(group, seq)))
-            sim_broken(self->sim, "I1", "event %llu of %s is in a gap (%.*s), and nothing has done that", (unsigned long long)seq, group->id,
-                       CCCC_STR_FMT(why));
+            sim_broken(self->sim, "I1", "event %llu of %s is in a gap (%.*s), and nothing has done that", (unsigned long long)seq,
+                       group->id, CCCC_STR_FMT(why));
     }
     if (at != events->via.array.size)
         sim_broken(self->sim, "I4", "%s lists an event that is not between %llu and %llu", group->id, (unsigned long long)from,

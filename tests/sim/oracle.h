@@ -52,8 +52,8 @@ struct known_group {
     char edited[40];    /* the title an edit by hand has given it and nothing has changed since; "" none */
     size_t settled_len; /* of the ledger at the last audit: these bytes never change again */
     uint32_t settled_crc;
-    uint64_t published; /* last seq under e/ in this run; 0: none yet */
-    bool may_retire;    /* the operator asked for a retention rule */
+    uint64_t published;    /* last seq under e/ in this run; 0: none yet */
+    bool may_retire;       /* the operator asked for a retention rule */
     struct closed *closed; /* what nobody owes any more */
     size_t closed_count;
 };
@@ -62,16 +62,16 @@ enum verb { VERB_SEND, VERB_REPLY, VERB_CROSS };
 
 struct message {
     enum verb verb;
-    unsigned group, dst;                /* indices */
-    char by[40], client_id[24];         /* "" none */
-    char *args;                         /* what is asked, JSON */
-    unsigned open;                      /* requests on their way */
-    bool ok, maybe;                     /* was acknowledged; one of its requests ended in the unknown */
-    char id[33];                        /* of its event, when ok */
-    unsigned in_source, in_destination; /* times it was found, of one audit; those that were retired count as one */
+    unsigned group, dst;                      /* indices */
+    char by[40], client_id[24];               /* "" none */
+    char *args;                               /* what is asked, JSON */
+    unsigned open;                            /* requests on their way */
+    bool ok, maybe;                           /* was acknowledged; one of its requests ended in the unknown */
+    char id[33];                              /* of its event, when ok */
+    unsigned in_source, in_destination;       /* times it was found, of one audit; those that were retired count as one */
     bool source_retired, destination_retired; /* the one found last was */
-    bool relay_over;                    /* the source says how the second step ended */
-    char source_id[33];                 /* of the event in the source */
+    bool relay_over;                          /* the source says how the second step ended */
+    char source_id[33];                       /* of the event in the source */
 };
 
 typedef struct oracle {

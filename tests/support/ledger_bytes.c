@@ -57,8 +57,8 @@ struct row {
 static bool read_row(const char *text, struct row *out)
 {
     char word[8];
-    if (sscanf(text, "\n%7s first=%llu last=%llu raw=%llu bytes=%llu prev=%*x crc=%*x legacy=%*u hash=%64[0-9a-f]", word, &out->first, &out->last,
-               &out->raw, &out->bytes, out->hash) != 6)
+    if (sscanf(text, "\n%7s first=%llu last=%llu raw=%llu bytes=%llu prev=%*x crc=%*x legacy=%*u hash=%64[0-9a-f]", word, &out->first,
+               &out->last, &out->raw, &out->bytes, out->hash) != 6)
         return false;
     out->retired = strcmp(word, "retired") == 0;
     return true;
