@@ -742,8 +742,9 @@ const struct cli_command cli_commands[] = {
      .run = cmd_demo},
     {.name = "smoke",
      .summary = "prove this home works, end to end",
-     .about = "Makes a scratch group, attaches a directory, adds actors, sends, replies, reads, checks inbox and ledger, and deletes the "
-              "group. Prints each check. Exits 0 or 1.",
+     .about =
+         "Makes a scratch group, attaches a directory, adds actors, sends, replies, reads, starts an actor in a terminal and has a message "
+         "typed into it, checks inbox and ledger, and removes the group, also when a check fails. Prints each check. Exits 0 or 1.",
      .examples = EXAMPLES("cccc smoke", "cccc smoke --json"),
      .run = cmd_smoke},
     {.name = "bench",
