@@ -357,6 +357,9 @@ bool cli_complete_print(const char *shell, FILE *out);
 
 /* All of stdin or a file up to `max` bytes, in the arena. 0 or the exit status of the failure reported. */
 int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out);
+/* The last `max` bytes of a file, from the beginning of a line on (of all of it when it is shorter), in the arena; *before: how many bytes come before them. 0 or
+ * -errno. */
+int cli_file_end(struct cli *cli, const char *path, uint64_t max, cccc_str_t *out, uint64_t *before);
 /* Split a command line as a shell would: blanks, quotes, backslashes; no expansion. False: an unclosed quote. */
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count);
 /* The file a shell would run for `program`: the first executable one of that name in PATH. NULL: none. In the arena. */
@@ -389,6 +392,8 @@ int cmd_daemon_restart(struct cli *cli);
 int cmd_daemon_status(struct cli *cli);
 int cmd_daemon_logs(struct cli *cli);
 int cmd_doctor(struct cli *cli);
+int cmd_triage(struct cli *cli);
+int cmd_evidence(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_groups(struct cli *cli);
 int cmd_group_create(struct cli *cli);

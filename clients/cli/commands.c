@@ -314,6 +314,18 @@ const struct cli_command cli_commands[] = {
               "other failures.",
      .examples = EXAMPLES("cccc doctor", "cccc doctor --json  # each check as {name, state, text}"),
      .run = cmd_doctor},
+    {.name = "triage",
+     .summary = "find what is wrong, in the runbook's order: daemon, group, actors, obligations, delivery",
+     .about =
+         "Five checks, each with a verdict, its evidence, and the smallest command that would help. The cause comes first; what only "
+         "follows "
+         "from it says so. Verdicts are ok, note, unknown (only a daemon knows), follows, wrong, damaged. Reads only, starts nothing, "
+         "works "
+         "without a daemon as far as possible; reads every line of the group's ledger. Exits 0 when nothing is wrong, 9 when stored data "
+         "is damaged, else 1.",
+     .examples = EXAMPLES("cccc triage  # the active group", "cccc triage --group ops --json  # for programs"),
+     .options = OPTIONS(OPT_GROUP),
+     .run = cmd_triage},
     /* ---- daemon ---- */
     {.name = "daemon",
      .summary = "start, stop and watch the daemon",
