@@ -31,6 +31,7 @@ struct triage {
     bool alive;        /* a daemon answers */
     bool served;       /* and serves the group */
     bool disk_full;
+    cccc_str_t degraded;            /* what the daemon says is wrong with the group */
     bool waits;                     /* nothing is typed in this group now, for a reason that was found */
     const cccc_value_t *settings;   /* of the group, in effect; NULL when not served */
     const cccc_value_t *automation; /* the same */

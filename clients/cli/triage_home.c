@@ -76,7 +76,9 @@ static void look_at_degraded(struct triage *self, const cccc_value_t *status)
     for (uint32_t i = 0; i < cli_count(groups); i++) {
         const cccc_value_t *row = cli_item(groups, i);
         cccc_str_t id = cccc_get_str(row, "group_id");
-        if (!self->group || !cccc_str_is(id, self->group))
+        if (self->group && cccc_str_is(id, self->group))
+            self->degraded = cccc_get_str(row, "reason");
+        else
             triage_found(self, TRIAGE_NOTE, cli_printf(self->cli, "cccc triage --group %.*s", CCCC_STR_FMT(id)), NULL,
                          "another group is not well, %.*s: %.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(row, "reason")));
     }
@@ -209,6 +211,8 @@ static void ask_for_group(struct triage *self)
     }
     if (read_only.len > 0)
         found_closed(self, "read-only", read_only);
+    else if (self->degraded.len > 0)
+        found_closed(self, "not well", self->degraded);
     args = triage_args(self);
     self->served = triage_ask(self, "group_show", &args, &shown);
     if (!self->served)

@@ -162,7 +162,8 @@ def test_triage_names_the_full_disk_first(place):
     with HomeAt(disk) as home:
         home.start()
         with home.bus() as bus:
-            group = make_group(bus)
+            group = bus.ask("group_create", title="triage")["group_id"]
+            bus.ask("actor_add", group_id=group, actor_id="lead", runtime="custom", runner="headless")
             bus.ask("active_set", group_id=group)
             send_until_refused(bus, group)
             wait_until_degraded(bus, group)
