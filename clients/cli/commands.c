@@ -326,6 +326,21 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc triage  # the active group", "cccc triage --group ops --json  # for programs"),
      .options = OPTIONS(OPT_GROUP),
      .run = cmd_triage},
+    {.name = "evidence",
+     .summary = "gather what somebody else needs to see into one file, secrets left out",
+     .about =
+         "Writes cccc-evidence-GROUP-TIME.tar.zst: versions, triage, status, the group and its actors, who owes what, the last 100 events, "
+         "what became of each message, the daemon's log, and manifest.json, which lists what was left out. Private environments, values "
+         "of variables, arguments of commands, tokens and passwords are never in it; texts that people and agents wrote only with "
+         "--bodies. Starts nothing; without a daemon it takes what the files have, says what is missing, and exits 8.",
+     .examples = EXAMPLES("cccc evidence  # of the active group", "cccc evidence --group ops --actor rev --event 1042",
+                          "cccc evidence --bodies --output /tmp/evidence.tar.zst  # with the messages' texts"),
+     .options = OPTIONS(
+         OPT_GROUP, {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what concerns this actor"},
+         {.name = "event", .letter = 'e', .arg = "EVENT", .help = "also this event, and what became of it: number, id, or its beginning"},
+         {.name = "bodies", .help = "with the texts of messages and notices, but for the secrets found in them"},
+         {.name = "output", .letter = 'o', .arg = "FILE", .help = "write it there; the file must not exist", .place = CLI_FILE}),
+     .run = cmd_evidence},
     /* ---- daemon ---- */
     {.name = "daemon",
      .summary = "start, stop and watch the daemon",

@@ -18,10 +18,18 @@
 #define QUOTE  "(\\\\*[\"'])?"
 #define BLANKS "[ \t]*"
 
-enum { GROUPS_MAX = 8, SECRET_BYTES_MIN = 4, SECRET_BYTES_CLEAR = 8, RANDOM_BYTES_MIN = 20, HEX_BYTES_MIN = 32 };
+enum {
+    GROUPS_MAX = 8,
+    SECRET_BYTES_MIN = 4,
+    SECRET_BYTES_CLEAR = 8,
+    RANDOM_BYTES_MIN = 20,
+    HEX_BYTES_MIN = 32,
+    KEY_BYTES_MAX = 16384,
+    LABEL_BYTES_MAX = 40
+};
 
-static const char *const words[REDACT_KINDS] = {"known", "key",    "header",      "url",       "form",
-                                                "named", "random", "environment", "arguments", "body"};
+static const char *const words[REDACT_KINDS] = {"known",  "key",         "header",    "url",    "form", "named",
+                                                "random", "environment", "arguments", "screen", "body"};
 static const char *const whats[REDACT_KINDS] = {
     [REDACT_KNOWN] = "values of private environments that stood in texts",
     [REDACT_KEY] = "private keys in texts",
@@ -32,6 +40,7 @@ static const char *const whats[REDACT_KINDS] = {
     [REDACT_RANDOM] = "strings that look random",
     [REDACT_ENVIRONMENT] = "values of environment variables",
     [REDACT_ARGUMENTS] = "arguments of actors' commands",
+    [REDACT_SCREEN] = "last lines of actors' terminals",
     [REDACT_BODY] = "texts that people and agents wrote",
 };
 
@@ -47,7 +56,8 @@ static const struct rule {
     {REDACT_URL, 1, 0, "://([^/ \t\r\n\"'@:]{16,})@"},
     {REDACT_URL, 1, 0, "://hooks[.]slack[.]com/services/([^ \t\r\n\"'\\]+)"},
     {REDACT_FORM, 2, 0,
-     "(^|[^A-Za-z0-9])((sk|rk|pk)[-_][A-Za-z0-9_-]{16,}|gh[a-z]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{16,}"
+     "(^|[^A-Za-z0-9]|\\\\[nrtbf])((sk|rk|pk)[-_][A-Za-z0-9_-]{16,}|gh[a-z]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_"
+     "-]{16,}"
      "|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|ya29[.][A-Za-z0-9_-]{16,}"
      "|eyJ[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.]?[A-Za-z0-9_-]*|npm_[A-Za-z0-9]{16,}|pypi-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}"
      "|hvs[.][A-Za-z0-9_-]{16,}|SG[.][A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{8,}|dop_v1_[a-f0-9]{32,}|whsec_[A-Za-z0-9+/=]{16,}"
@@ -198,10 +208,17 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
+/* The second character of an escape, as JSON in a text has it: a letter, and no part of a word. */
+static bool is_escaped(cccc_str_t text, const char *at)
+{
+    return at > text.ptr && at[-1] == '\\' && strchr("nrtbf", *at);
+}
+
 /* A short one counts only as a word of its own: others hold it by chance. */
 static bool stands_alone(cccc_str_t text, const char *at, size_t len)
 {
-    bool before = at > text.ptr && is_word(at[-1]), behind = at + len < text.ptr + text.len && is_word(at[len]);
+    bool before = at > text.ptr && is_word(at[-1]) && !is_escaped(text, at - 1),
+         behind = at + len < text.ptr + text.len && is_word(at[len]);
     return len >= SECRET_BYTES_CLEAR || (!before && !behind);
 }
 
@@ -226,24 +243,34 @@ static void cut_known(struct redactor *self, cccc_str_t secret, cccc_buf_t *text
 
 /* ---- private keys ---- */
 
-/* From "-----BEGIN ... PRIVATE KEY-----" to its end line, or to the end of the text. */
+/* Behind the end line of a key that begins at `p`; one without has no more than KEY_BYTES_MAX. */
+static const char *key_end(const char *p, const char *stop)
+{
+    static const char end[] = "-----END ", dashes[] = "-----";
+    if (stop - p > KEY_BYTES_MAX)
+        stop = p + KEY_BYTES_MAX;
+    const char *close = memmem(p, (size_t)(stop - p), end, sizeof end - 1);
+    const char *last = close ? memmem(close + sizeof end - 1, (size_t)(stop - close) - (sizeof end - 1), dashes, sizeof dashes - 1) : NULL;
+    return last ? last + sizeof dashes - 1 : stop;
+}
+
+/* From "-----BEGIN ... PRIVATE KEY-----" on. */
 static void cut_keys(struct redactor *self, cccc_buf_t *text)
 {
-    static const char begin[] = "-----BEGIN ", name[] = "PRIVATE KEY", end[] = "-----END ";
+    static const char begin[] = "-----BEGIN ", name[] = "PRIVATE KEY";
     const char *p = text->data, *stop = p + text->size, *found;
     cccc_buf_t out;
     if (text->size == 0 || !memmem(p, text->size, name, sizeof name - 1))
         return;
     cccc_buf_init(&out);
     while ((found = memmem(p, (size_t)(stop - p), begin, sizeof begin - 1)) != NULL) {
-        const char *close = memmem(found, (size_t)(stop - found), end, sizeof end - 1);
-        const char *dashes = close ? memmem(close + sizeof end, (size_t)(stop - close) - sizeof end, "-----", 5) : NULL;
-        const char *behind = dashes ? dashes + 5 : stop;
-        bool is_private = memmem(found, (size_t)(behind - found), name, sizeof name - 1) != NULL;
+        const char *behind = found + sizeof begin - 1;
+        size_t label = (size_t)(stop - behind) < LABEL_BYTES_MAX ? (size_t)(stop - behind) : LABEL_BYTES_MAX;
+        bool is_private = memmem(behind, label, name, sizeof name - 1) != NULL;
         cccc_buf_put(&out, p, (size_t)((is_private ? found : behind) - p));
         if (is_private)
             put_mark(self, REDACT_KEY, &out);
-        p = behind;
+        p = is_private ? key_end(found, stop) : behind;
     }
     cccc_buf_put(&out, p, (size_t)(stop - p));
     take(text, &out);
@@ -351,6 +378,7 @@ static void cut_random(struct redactor *self, bool ids, cccc_buf_t *text)
         for (stop = p + in_path; stop < end && is_token_char(*stop) && !(in_path && *stop == '/'); stop++)
             ;
         stop = stop > p ? stop : p + 1;
+        stop += *p == '\\' && stop < end && is_escaped(all, stop);
         put_token(self, all, p, stop, ids, &out);
     }
     take(text, &out);
@@ -358,25 +386,45 @@ static void cut_random(struct redactor *self, bool ids, cccc_buf_t *text)
 
 /* ---- all of it ---- */
 
+static void cut_all_known(struct redactor *self, cccc_buf_t *text)
+{
+    cccc_value_t *secrets = self->secrets.value.via.array.ptr;
+    uint32_t count = self->secrets.value.via.array.size;
+    if (!self->sorted && count > 0)
+        qsort(secrets, count, sizeof *secrets, longer_first);
+    self->sorted = true;
+    for (uint32_t i = 0; i < count; i++) {
+        cccc_str_t secret = {0};
+        cccc_as_str(&secrets[i], &secret);
+        cut_known(self, secret, text);
+    }
+}
+
+static void redact_line(struct redactor *self, cccc_str_t line, bool ids, cccc_buf_t *out)
+{
+    cccc_buf_t text;
+    cccc_buf_init(&text);
+    cccc_buf_put(&text, line.ptr, line.len);
+    for (size_t i = 0; i < RULES; i++)
+        apply(self, i, &text);
+    cut_random(self, ids, &text);
+    cccc_buf_put(out, text.data, text.size);
+    cccc_buf_fini(&text);
+}
+
+/* What is known, and keys, may have several lines; all else is looked for in one. */
 static void redact(struct redactor *self, cccc_str_t given, bool ids, cccc_buf_t *out)
 {
     cccc_buf_t text;
     cccc_buf_init(&text);
     cccc_buf_put(&text, given.ptr, given.len);
-    if (!self->sorted && self->secrets.value.via.array.size > 0)
-        qsort(self->secrets.value.via.array.ptr, self->secrets.value.via.array.size, sizeof(cccc_value_t), longer_first);
-    self->sorted = true;
-    for (uint32_t i = 0; i < self->secrets.value.via.array.size; i++) {
-        cccc_str_t secret = {0};
-        cccc_as_str(&self->secrets.value.via.array.ptr[i], &secret);
-        cut_known(self, secret, &text);
-    }
+    cut_all_known(self, &text);
     cut_keys(self, &text);
-    for (size_t i = 0; i < RULES; i++)
-        apply(self, i, &text);
-    cut_random(self, ids, &text);
-    if (text.size > 0)
-        cccc_buf_put(out, text.data, text.size);
+    for (const char *p = text.data, *end = p + text.size, *stop; p < end; p = stop) {
+        const char *feed = memchr(p, '\n', (size_t)(end - p));
+        stop = feed ? feed + 1 : end;
+        redact_line(self, (cccc_str_t){p, (size_t)(stop - p)}, ids, out);
+    }
     cccc_buf_fini(&text);
 }
 

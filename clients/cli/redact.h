@@ -19,6 +19,7 @@ enum redact_kind {
     REDACT_RANDOM,
     REDACT_ENVIRONMENT,
     REDACT_ARGUMENTS,
+    REDACT_SCREEN,
     REDACT_BODY,
     REDACT_KINDS
 };
@@ -36,7 +37,8 @@ bool redact_is_secret_name(cccc_str_t name);
 
 /* Append `text` without secrets. */
 void redact_text(struct redactor *self, cccc_str_t text, cccc_buf_t *out);
-/* The same value without secrets: all members named like one, all values of `env`, all but the first word of `command`; and without bodies. Lives in
+/* The same value without secrets: all members named like one, all values of `env`, all but the first word of `command`, all of
+ * a terminal's `screen`; and without bodies. Lives in
  * `arena` and borrows from nothing. redact_value.c */
 cccc_value_t redact_value(struct redactor *self, cccc_arena_t *arena, const cccc_value_t *value);
 

@@ -183,6 +183,10 @@ static cccc_value_t member(struct redactor *self, cccc_arena_t *arena, const ccc
         return environment(self, arena, value);
     if (cccc_str_is(name, "command") && cccc_is_array(value))
         return command(self, arena, value);
+    if (cccc_str_is(name, "screen") && value->type == MSGPACK_OBJECT_STR) { /* a terminal shows whatever was typed */
+        redact_note(self, REDACT_SCREEN);
+        return left_out(arena, value->via.str.size, "bytes of a terminal");
+    }
     if (redact_is_secret_name(name) && !is_empty(value)) {
         redact_note(self, REDACT_NAMED);
         return cccc_text("[redacted:named]");

@@ -64,7 +64,8 @@ static void secrets_are_cut_wherever_they_stand(void **state)
         {"", "8f14e45fceea167a5a36dedd4bea2543b2c0a1f9e4d7"},
         {"", "9a0364b9e99bb480dd25e1f0284c8555"},
     };
-    static const char *const around[][2] = {{"", ""}, {"look: ", " (end)"}, {"{\"msg\":\"", "\",\"pid\":1}"}};
+    static const char *const around[][2] = {
+        {"", ""}, {"look: ", " (end)"}, {"{\"msg\":\"", "\",\"pid\":1}"}, {"{\"msg\":\"see\\n", "\\nbelow\"}"}};
     struct redactor *redactor = redact_new(true);
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         for (size_t j = 0; j < sizeof around / sizeof *around; j++) {
@@ -124,7 +125,8 @@ static void what_was_learned_is_cut(void **state)
     becomes(redactor, "{\"x\":\"a\\\"quoted\\\" one\"}", "{\"x\":\"[redacted:known]\"}");
     becomes(redactor, "it ends in second of two", "it ends in [redacted:known]");
     becomes(redactor, "4711 and 147110 on time", "[redacted:known] and 147110 on time");
-    assert_int_equal(redact_count(redactor, REDACT_KNOWN), 5);
+    becomes(redactor, "{\"x\":\"pin:\\n4711\\n\"}", "{\"x\":\"pin:\\n[redacted:known]\\n\"}");
+    assert_int_equal(redact_count(redactor, REDACT_KNOWN), 6);
     redact_free(&redactor);
 }
 
@@ -169,11 +171,12 @@ static void values_never_keep_environments_and_secrets(void **state)
     (void)state;
     static const char json[] =
         "{\"env\":{\"PATH\":\"/bin\",\"N\":\"1\"},\"command\":[\"claude\",\"--key\",\"abc\"],\"web_token\":\"t\",\"api_key\":{\"a\":1},"
-        "\"token\":null,\"AKIAIOSFODNN7EXAMPLE\":1}";
+        "\"token\":null,\"AKIAIOSFODNN7EXAMPLE\":1,\"screen\":\"$ \"}";
     static const char expected[] =
         "{\"env\":{\"PATH\":\"[redacted:environment]\",\"N\":\"[redacted:environment]\"},\"command\":[\"claude\",\"[2 arguments left "
         "out]\"],"
-        "\"web_token\":\"[redacted:named]\",\"api_key\":\"[redacted:named]\",\"token\":null,\"[redacted:form] 5\":1}";
+        "\"web_token\":\"[redacted:named]\",\"api_key\":\"[redacted:named]\",\"token\":null,\"[redacted:form] 5\":1,\"screen\":\"[2 bytes "
+        "of a terminal left out]\"}";
     value_becomes(false, json, expected);
     value_becomes(true, json, expected);
 }
