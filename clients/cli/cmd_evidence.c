@@ -241,10 +241,7 @@ static void put_obligations(struct evidence *self, const char *name)
 
 static void put_ledger(struct evidence *self, const char *name)
 {
-    struct offline_ledger ledger;
-    offline_judge(self->cli, self->group, &ledger);
-    cccc_value_t value = offline_value(&ledger);
-    put_value(self, name, &value);
+    put_value(self, name, &self->triage.ledger);
 }
 
 static void put_events(struct evidence *self, const char *name)

@@ -189,8 +189,7 @@ static bool wait_until_typed(struct smoke *self, cccc_follow_t *follow)
 {
     struct cccc_error error = {.message = "nothing was typed in time"};
     struct cccc_item item;
-    int n;
-    while ((n = cccc_follow_next(follow, &item, TYPED_MS_MAX, &error)) > 0) {
+    while (cccc_follow_next(follow, &item, TYPED_MS_MAX, &error) > 0) {
         const cccc_value_t *event = cccc_item_event(&item), *data = cccc_get(event, "data");
         cccc_str_t state = cccc_get_str(data, "state");
         if (!cccc_str_is(cccc_get_str(event, "kind"), "runtime.delivery") || cccc_str_is(state, "claimed"))

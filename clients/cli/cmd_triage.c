@@ -123,7 +123,7 @@ int triage_group_chosen(struct cli *cli, const char **group)
 
 void triage_run(struct triage *self, struct cli *cli, const char *group)
 {
-    *self = (struct triage){.cli = cli, .group = group};
+    *self = (struct triage){.cli = cli, .group = group, .ledger = cccc_nil()};
     cli->patience_s = PATIENCE_S;
     for (self->check = 0; self->check < CHECKS; self->check++)
         checks[self->check].look(self);

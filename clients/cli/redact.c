@@ -227,7 +227,7 @@ static void cut_known(struct redactor *self, cccc_str_t secret, cccc_buf_t *text
     cccc_str_t all = {text->data, text->size};
     const char *p = all.ptr, *end = p + all.len, *found;
     cccc_buf_t out;
-    if (all.len < secret.len || !memmem(p, all.len, secret.ptr, secret.len))
+    if (!memmem(p, all.len, secret.ptr, secret.len))
         return;
     cccc_buf_init(&out);
     while ((found = memmem(p, (size_t)(end - p), secret.ptr, secret.len)) != NULL) {
@@ -395,8 +395,8 @@ static void cut_all_known(struct redactor *self, cccc_buf_t *text)
     self->sorted = true;
     for (uint32_t i = 0; i < count; i++) {
         cccc_str_t secret = {0};
-        cccc_as_str(&secrets[i], &secret);
-        cut_known(self, secret, text);
+        if (cccc_as_str(&secrets[i], &secret) && text->size >= secret.len)
+            cut_known(self, secret, text);
     }
 }
 

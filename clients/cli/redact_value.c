@@ -118,7 +118,7 @@ static cccc_value_t left_out(cccc_arena_t *arena, uint64_t bytes, const char *wh
     return cccc_string(cccc_arena_printf(arena, "[%" PRIu64 " %s left out]", bytes, what));
 }
 
-static cccc_value_t text(struct redactor *self, cccc_arena_t *arena, cccc_str_t given, bool id)
+static cccc_str_t text(struct redactor *self, cccc_arena_t *arena, cccc_str_t given, bool id)
 {
     cccc_buf_t out;
     cccc_buf_init(&out);
@@ -126,9 +126,9 @@ static cccc_value_t text(struct redactor *self, cccc_arena_t *arena, cccc_str_t 
         redact_id(self, given, &out);
     else
         redact_text(self, given, &out);
-    cccc_value_t value = cccc_string(cccc_arena_str(arena, (cccc_str_t){out.data, out.size}));
+    cccc_str_t safe = cccc_arena_str(arena, (cccc_str_t){out.data, out.size});
     cccc_buf_fini(&out);
-    return value;
+    return safe;
 }
 
 static cccc_value_t string(struct redactor *self, cccc_arena_t *arena, const cccc_value_t *value, bool id)
@@ -136,7 +136,7 @@ static cccc_value_t string(struct redactor *self, cccc_arena_t *arena, const ccc
     cccc_str_t given = {0};
     cccc_as_str(value, &given);
     if (given.len == 0 || id || redact_keeps_bodies(self))
-        return text(self, arena, given, id);
+        return cccc_string(text(self, arena, given, id));
     redact_note(self, REDACT_BODY);
     return left_out(arena, given.len, "bytes");
 }
@@ -197,9 +197,7 @@ static cccc_value_t member(struct redactor *self, cccc_arena_t *arena, const ccc
 /* A name may be somebody's text, too: one that was cut gets a number, as names are unique. */
 static cccc_str_t member_name(struct redactor *self, cccc_arena_t *arena, cccc_str_t name, uint32_t i)
 {
-    cccc_str_t safe = {0};
-    cccc_value_t value = text(self, arena, name, true);
-    cccc_as_str(&value, &safe);
+    cccc_str_t safe = text(self, arena, name, true);
     return cccc_str_eq(safe, name) ? safe : cccc_arena_printf(arena, "%.*s %" PRIu32, CCCC_STR_FMT(safe), i);
 }
 

@@ -31,12 +31,12 @@ struct triage {
     bool alive;        /* a daemon answers */
     bool served;       /* and serves the group */
     bool disk_full;
-    cccc_str_t degraded;            /* what the daemon says is wrong with the group */
-    bool waits;                     /* nothing is typed in this group now, for a reason that was found */
-    const cccc_value_t *settings;   /* of the group, in effect; NULL when not served */
-    const cccc_value_t *automation; /* the same */
-    const cccc_value_t *actors;     /* their rows */
-    size_t check;                   /* whose turn it is */
+    cccc_str_t degraded;          /* what the daemon says is wrong with the group */
+    bool waits;                   /* nothing is typed in this group now, for a reason that was found */
+    const cccc_value_t *settings; /* of the group, in effect; NULL when not served */
+    const cccc_value_t *actors;   /* their rows */
+    cccc_value_t ledger;          /* as `ledger verify` judges it; nil: there is none */
+    size_t check;                 /* whose turn it is */
     struct triage_finding findings[TRIAGE_FINDINGS_MAX];
     size_t count, more; /* more: findings there was no room for */
 };

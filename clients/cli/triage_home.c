@@ -120,6 +120,7 @@ static void look_at_ledger(struct triage *self)
 {
     struct offline_ledger ledger;
     offline_judge(self->cli, self->group, &ledger);
+    self->ledger = offline_value(&ledger);
     const cccc_value_t *findings = &ledger.findings.value;
     const char *repair = triage_command(self, "ledger repair");
     if (ledger.err != CCCC_OK) {
@@ -218,7 +219,6 @@ static void ask_for_group(struct triage *self)
     if (!self->served)
         return;
     self->settings = cccc_get(shown, "settings");
-    self->automation = cccc_get(cccc_get(shown, "group"), "automation");
     look_at_state(self, cccc_get(shown, "group"));
 }
 
