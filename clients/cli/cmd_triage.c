@@ -63,7 +63,9 @@ bool triage_ask(struct triage *self, const char *op, cccc_args_t **args, const c
     struct cccc_error error;
     if (cli_try(self->cli, op, args, result, &error))
         return true;
-    triage_found(self, TRIAGE_WRONG, "cccc daemon logs", NULL, "%s: %s", error.code, error.message);
+    bool refused = strcmp(error.code, cccc_err_code(CCCC_E_PERMISSION_DENIED)) == 0; /* an actor may not see everything */
+    triage_found(self, refused ? TRIAGE_UNKNOWN : TRIAGE_WRONG, refused ? NULL : "cccc daemon logs", NULL, "%s: %s", error.code,
+                 error.message);
     return false;
 }
 

@@ -278,6 +278,19 @@ static void cut_keys(struct redactor *self, cccc_buf_t *text)
 
 /* ---- names and forms ---- */
 
+/* Has this been cut already? A value ends before the bracket. */
+static bool is_mark(const char *p, size_t len)
+{
+    const size_t mark = sizeof MARK - 1;
+    cccc_str_t word = {p + mark, len - mark};
+    if (len < mark || memcmp(p, MARK, mark) != 0)
+        return false;
+    for (size_t i = 0; i < REDACT_KINDS; i++)
+        if (cccc_str_is(word, words[i]))
+            return true;
+    return false;
+}
+
 static void apply(struct redactor *self, size_t i, cccc_buf_t *text)
 {
     const struct rule *rule = &rules[i];
@@ -291,7 +304,7 @@ static void apply(struct redactor *self, size_t i, cccc_buf_t *text)
     do {
         size_t from = (size_t)match[rule->group].rm_so, to = (size_t)match[rule->group].rm_eo;
         cccc_buf_put(&out, text->data + at, from - at);
-        if (to - from >= sizeof MARK - 1 && memcmp(text->data + from, MARK, sizeof MARK - 1) == 0)
+        if (is_mark(text->data + from, to - from))
             cccc_buf_put(&out, text->data + from, to - from);
         else
             put_mark(self, rule->kind, &out);

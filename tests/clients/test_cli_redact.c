@@ -58,6 +58,7 @@ static void secrets_are_cut_wherever_they_stand(void **state)
         {"\"api_key\": \"", "k3y"},
         {"DB_PASSWORD: ", "letmein"},
         {"the password is ", "swordfish"},
+        {"password=[redacted:", "imitated"},
         {"run --access-token ", "opensesame"},
         {"machine h login me password ", "xyzzy"},
         {"", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY"},
@@ -181,6 +182,33 @@ static void values_never_keep_environments_and_secrets(void **state)
     value_becomes(true, json, expected);
 }
 
+/* Whatever stands around them, and in whatever order: of texts made of pieces at random, no secret is left. */
+static void random_texts_keep_no_secret(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {
+        "correct horse", "swordfish-77", "token=", "\"", "'",       "\\",         "\\n", "\n", " ", "-----BEGIN RSA PRIVATE KEY-----",
+        "-----END ",     "-----",        "://u:",  "@",  "Bearer ", "[redacted:", "]",   "/",  "=", "x"};
+    const char *given = getenv("CCCC_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL), at = seed;
+    struct redactor *redactor = redact_new(true);
+    print_message("CCCC_SEED=%u\n", seed);
+    redact_learn(redactor, cccc_str(pieces[0]));
+    redact_learn(redactor, cccc_str(pieces[1]));
+    for (int round = 0; round < 2000; round++) {
+        char text[2048] = "";
+        for (int i = rand_r(&at) % 30; i > 0; i--) {
+            size_t len = strlen(text);
+            snprintf(text + len, sizeof text - len, "%s", pieces[(size_t)rand_r(&at) % (sizeof pieces / sizeof *pieces)]);
+        }
+        char *got = redacted(redactor, text);
+        if (strstr(got, pieces[0]) || strstr(got, pieces[1]))
+            fail_msg("%s became %s", text, got);
+        free(got);
+    }
+    redact_free(&redactor);
+}
+
 /* A long text without blanks costs no more than its length. */
 static void a_long_text_is_no_trap(void **state)
 {
@@ -207,6 +235,7 @@ int main(void)
         cmocka_unit_test(what_was_learned_is_cut),
         cmocka_unit_test(values_keep_ids_and_lose_texts),
         cmocka_unit_test(values_never_keep_environments_and_secrets),
+        cmocka_unit_test(random_texts_keep_no_secret),
         cmocka_unit_test(a_long_text_is_no_trap),
     };
     return cmocka_run_group_tests_name("cli_redact", tests, NULL, NULL);

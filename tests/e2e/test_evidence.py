@@ -20,6 +20,11 @@ def unpack(path):
     return {name.split("/", 1)[1]: data for name, data in content.items()}
 
 
+def tree(path):
+    """Every file below, and what would change when it is written."""
+    return {str(file): (file.lstat().st_mtime_ns, file.lstat().st_size) for file in path.rglob("*")}
+
+
 def evidence(home, folder, *options, status=0):
     """Its files; json decoded."""
     path = folder / f"evidence-{len(list(folder.iterdir()))}.tar.zst"
@@ -173,7 +178,9 @@ def test_with_a_dead_daemon_it_takes_what_the_files_have(served, folder):
     group_with(served, "lead", "rev")
     sent = answer(served, "send", "hello", "--to", "rev")["event"]
     served.kill()
+    before = tree(served.path)
     files, done = evidence(served, folder, "--event", str(sent["seq"]), status=8)
+    assert served.cli("triage", check=False).returncode == 1 and tree(served.path) == before, "both only read"
     assert "is dead" in files["triage.json"]["cause"]["found"] and files["event.json"]["event"]["id"] == sent["id"]
     assert len(files["events.jsonl"].splitlines()) == sent["seq"] and files["ledger.json"]["head_seq"] == sent["seq"]
     missing = [text.split(":")[0] for text in files["manifest.json"]["missing"]]

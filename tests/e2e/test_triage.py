@@ -8,7 +8,7 @@ import time
 import pytest
 
 from actorutil import Team
-from cliutil import answer, group_with, rows
+from cliutil import CCCC, answer, group_with, rows
 
 CHECKS = ["daemon", "group", "actors", "obligations", "delivery"]
 
@@ -163,6 +163,18 @@ def test_a_stale_cursor(home):
     assert result["cause"]["check"] == "obligations" and "rev does not read: its cursor stands still" in result["cause"]["found"]
     assert f"cursor at event {read}, oldest unread event {oldest} " in result["cause"]["evidence"]
     assert result["cause"]["next"] == f"cccc inbox --actor-id rev --group {group}"
+
+
+def test_an_actor_may_ask_and_what_it_may_not_see_is_no_trouble(team, tmp_path):
+    """In an actor's terminal: what is another's to see is unknown, and nothing is wrong."""
+    out = tmp_path / "out"
+    team.add("lead", "cat")
+    team.home.cli("group", "settings", "unread_nudge_after_seconds=1")
+    team.add("rev", runner="headless")
+    team.ask("send", text="x", to=["rev"])
+    team.start("dev", "sh", "-c", f"{CCCC} triage --json --group {team.group} >{out}.new; mv {out}.new {out}; exec cat")
+    result = json.loads(until(lambda: out.exists() and out.read_text()))["result"]
+    assert result["verdict"] in ("unknown", "note") and result["checks"][0]["verdict"] == "ok", result
 
 
 def test_without_a_group_or_a_home(home, tmp_path):
