@@ -10,14 +10,19 @@
 
 /* Sorted. */
 static const char *const kept[] = {"active_group_id",
+                                   "active_scope_key",
                                    "actor_id",
                                    "actor_ids",
+                                   "actors",
                                    "as",
                                    "at",
                                    "audience",
+                                   "between",
                                    "by",
+                                   "cause",
                                    "check",
                                    "code",
+                                   "completed_at",
                                    "crc",
                                    "created_at",
                                    "cron",
@@ -43,21 +48,27 @@ static const char *const kept[] = {"active_group_id",
                                    "found",
                                    "git_remote",
                                    "group_id",
+                                   "guard",
                                    "head_id",
                                    "home",
                                    "id",
                                    "kind",
                                    "kinds",
                                    "lanes",
+                                   "last_error",
+                                   "last_error_at",
+                                   "last_fired_at",
                                    "last_id",
                                    "level",
                                    "mime_type",
                                    "name",
                                    "new_state",
                                    "next",
+                                   "next_fire_at",
                                    "notify_event_id",
                                    "offline",
                                    "old_state",
+                                   "on",
                                    "os",
                                    "owes",
                                    "owner_actor_id",
@@ -66,6 +77,7 @@ static const char *const kept[] = {"active_group_id",
                                    "priority",
                                    "read_only",
                                    "related_event_id",
+                                   "released_from",
                                    "reply_to",
                                    "role",
                                    "rule_id",
@@ -73,10 +85,13 @@ static const char *const kept[] = {"active_group_id",
                                    "runner_effective",
                                    "runtime",
                                    "runtime_state",
+                                   "scope",
                                    "scope_key",
                                    "sentence",
+                                   "settings",
                                    "sha256",
                                    "since",
+                                   "snippet_ref",
                                    "src_event_id",
                                    "src_group_id",
                                    "start_error",
@@ -94,6 +109,7 @@ static const char *const kept[] = {"active_group_id",
                                    "url",
                                    "verdict",
                                    "version",
+                                   "waits_until",
                                    "what",
                                    "why"};
 
@@ -177,7 +193,9 @@ static bool is_empty(const cccc_value_t *value)
            (cccc_as_str(value, &string_value) && string_value.len == 0);
 }
 
-static cccc_value_t member(struct redactor *self, cccc_arena_t *arena, const cccc_value_t *map, cccc_str_t name, const cccc_value_t *value)
+/* `id`: the map itself is what a kept member holds, as words by actor. */
+static cccc_value_t member(struct redactor *self, cccc_arena_t *arena, const cccc_value_t *map, cccc_str_t name, const cccc_value_t *value,
+                           bool id)
 {
     if (cccc_str_is(name, "env") && cccc_is_map(value))
         return environment(self, arena, value);
@@ -191,7 +209,7 @@ static cccc_value_t member(struct redactor *self, cccc_arena_t *arena, const ccc
         redact_note(self, REDACT_NAMED);
         return cccc_text("[redacted:named]");
     }
-    return walk(self, arena, value, is_kept(name, map));
+    return walk(self, arena, value, id || is_kept(name, map));
 }
 
 /* A name may be somebody's text, too: one that was cut gets a number, as names are unique. */
@@ -219,7 +237,7 @@ static cccc_value_t walk(struct redactor *self, cccc_arena_t *arena, const cccc_
     for (uint32_t i = 0; i < value->via.map.size; i++) {
         cccc_str_t name = {0};
         cccc_as_str(&value->via.map.ptr[i].key, &name);
-        cccc_map_add_key(&map, member_name(self, arena, name, i), member(self, arena, value, name, &value->via.map.ptr[i].val));
+        cccc_map_add_key(&map, member_name(self, arena, name, i), member(self, arena, value, name, &value->via.map.ptr[i].val, id));
     }
     return map.value;
 }

@@ -163,6 +163,8 @@ static void values_keep_ids_and_lose_texts(void **state)
         true, event,
         "{\"id\":\"0198f2a4b1c2000000000fabcdef0123\",\"seq\":7,\"data\":{\"text\":\"my password is [redacted:named]\",\"to\":[\"lead\"],"
         "\"reason\":\"typing failed\",\"unthought_of\":\"words\",\"refs\":[]}}");
+    value_becomes(false, "{\"guard\":{\"rev\":\"held\"},\"context\":{\"rev\":\"held\"}}",
+                  "{\"guard\":{\"rev\":\"held\"},\"context\":{\"rev\":\"[4 bytes left out]\"}}");
     value_becomes(false, "{\"actor_ids\":[\"a\"],\"reason\":\"he said so\"}", "{\"actor_ids\":[\"a\"],\"reason\":\"[10 bytes left out]\"}");
 }
 
