@@ -165,6 +165,8 @@ static void values_keep_ids_and_lose_texts(void **state)
         "\"reason\":\"typing failed\",\"unthought_of\":\"words\",\"refs\":[]}}");
     value_becomes(false, "{\"guard\":{\"rev\":\"held\"},\"context\":{\"rev\":\"held\"}}",
                   "{\"guard\":{\"rev\":\"held\"},\"context\":{\"rev\":\"[4 bytes left out]\"}}");
+    value_becomes(false, "{\"actors\":[{\"id\":\"rev\",\"title\":\"The one\"}]}",
+                  "{\"actors\":[{\"id\":\"rev\",\"title\":\"[7 bytes left out]\"}]}");
     value_becomes(false, "{\"actor_ids\":[\"a\"],\"reason\":\"he said so\"}", "{\"actor_ids\":[\"a\"],\"reason\":\"[10 bytes left out]\"}");
 }
 
