@@ -453,10 +453,7 @@ static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group
                                     uint64_t generation, const struct cccc_scope *scope)
 {
     const cccc_value_t *env = cccc_get(actor->entry, "env");
-    uint64_t ready_ms;
-    cccc_value_t dialogs;
-    actor_habits(arena, actor, &ready_ms, &dialogs);
-    cccc_builder_t map = cccc_map_builder(arena, 14);
+    cccc_builder_t map = cccc_map_builder(arena, 16);
     cccc_map_add(&map, "v", cccc_uint(1));
     cccc_map_add(&map, "group_id", cccc_text(group->id));
     cccc_map_add(&map, "actor_id", cccc_string(actor->id));
@@ -464,8 +461,7 @@ static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group
     cccc_map_add(&map, "command", actor_command(arena, actor));
     cccc_map_add(&map, "env", cccc_is_map(env) ? *env : cccc_map_builder(arena, 0).value);
     cccc_map_add(&map, "directory", cccc_string(scope->url));
-    cccc_map_add(&map, "ready_ms", cccc_uint(ready_ms));
-    cccc_map_add(&map, "dialogs", dialogs);
+    actor_add_habits(&map, actor);
     cccc_map_add(&map, "processes_max", cccc_uint(cccc_get_uint(actor->entry, "processes_max", 0)));
     cccc_map_add(&map, "memory_mib_max", cccc_uint(cccc_get_uint(actor->entry, "memory_mib_max", 0)));
     return map.value;
@@ -490,7 +486,7 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
         return;
     }
     runtime->current = next_generation(core, runtime);
-    runtime->failure[0] = '\0';
+    runtime->failure[0] = runtime->obstacle[0] = '\0';
     runtime->ready = runtime->attached = false;
     runtime->preamble = PREAMBLE_OWED;
     runtime->preamble_tries = 0;

@@ -78,6 +78,9 @@ static cccc_err_t take(struct launch *self, const cccc_value_t *map, struct cccc
     self->rows = size_or(map, "rows", 40);
     self->cols = size_or(map, "cols", 120);
     self->ready_ms = (int64_t)cccc_get_uint(map, "ready_ms", 0);
+    self->draws = cccc_get_bool(map, "draws", false);
+    self->shows = cccc_get_bool(map, "shows", false);
+    self->questions = cccc_get(map, "questions");
     self->dialogs = cccc_get(map, "dialogs");
     self->scrollback_bytes = cccc_get_uint(map, "scrollback_bytes", CCCC_SCROLLBACK_BYTES);
     self->processes_max = cccc_get_uint(map, "processes_max", 0);

@@ -37,7 +37,7 @@ def busy(seconds):
 
 
 def ask(seconds):
-    show("\r\n\x1b[K+--------------------------+\r\n| Do you want to proceed?  |\r\n| 1. Yes   2. No           |\r\n+--------------------------+\r\n")
+    show("\r\n\x1b[K+--------------------------+\r\n| Do you want to proceed?  |\r\n| > 1. Yes                 |\r\n|   2. No                  |\r\n+--------------------------+\r\n")
     if quietly(seconds):
         os.read(0, 65536)
         show("answered by a key\r\n")
