@@ -140,8 +140,22 @@ static bool same_bytes(const cccc_buf_t *a, const cccc_buf_t *b)
     return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
+static bool same_row(const struct composer_place *a, const struct composer_place *b)
+{
+    return a->shown && b->shown && a->cursor_rows == b->cursor_rows && a->cursor_col == b->cursor_col && same_bytes(&a->row, &b->row);
+}
+
 bool composer_is_same(const struct composer_place *a, const struct composer_place *b)
 {
-    return a->shown && b->shown && a->cursor_rows == b->cursor_rows && a->cursor_col == b->cursor_col && same_bytes(&a->row, &b->row) &&
-           same_bytes(&a->next, &b->next);
+    return same_row(a, b) && (a->restless || b->restless || same_bytes(&a->next, &b->next));
+}
+
+void composer_look_again(struct composer_place *self, screen_t *screen, const struct composer_tail *tail)
+{
+    struct composer_place now;
+    composer_place_init(&now);
+    composer_find(&now, screen, tail);
+    now.restless = same_row(self, &now) && (self->restless || !same_bytes(&self->next, &now.next));
+    composer_place_fini(self);
+    *self = now;
 }

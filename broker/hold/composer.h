@@ -20,6 +20,7 @@ struct composer_place {
     bool shown;
     int cursor_rows, cursor_col; /* how far below the row the cursor is; its column */
     cccc_buf_t row, next;        /* of the text's end; the first below it that is not empty */
+    bool restless;               /* `next` changes by itself, as a clock does, and tells nothing */
 };
 
 void composer_tail_of(struct composer_tail *out, cccc_str_t text);
@@ -27,5 +28,7 @@ void composer_place_init(struct composer_place *self);
 void composer_place_fini(struct composer_place *self);
 /* Where the text ends on the screen, nearest to the bottom; or what a program shows for a long paste. */
 void composer_find(struct composer_place *out, screen_t *screen, const struct composer_tail *tail);
+/* Look again at what composer_find found: where the text stands now, and whether the row below it changes by itself. */
+void composer_look_again(struct composer_place *self, screen_t *screen, const struct composer_tail *tail);
 /* Both shown, at the same place? */
 bool composer_is_same(const struct composer_place *a, const struct composer_place *b);

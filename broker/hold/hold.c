@@ -70,6 +70,7 @@ static bool read_output(struct hold *self)
     self->read_in_window += (size_t)n;
     self->output_ms = self->now_ms;
     ring_put(&self->ring, bytes, (size_t)n);
+    scrollback_put(&self->scrollback, &self->ring, bytes, (size_t)n);
     screen_feed(self->screen, bytes, (size_t)n);
     answer_questions(self);
     return true;
@@ -349,6 +350,7 @@ static void begin(struct hold *self, struct launch *launch)
     *self = (struct hold){.launch = *launch, .child.terminal = -1, .signals = open_signals(), .talk.backoff_ms = 100};
     *launch = (struct launch){0};
     ring_init(&self->ring, self->launch.scrollback_bytes);
+    self->scrollback.fd = self->launch.scrollback_fd;
     self->screen = screen_new(self->launch.rows, self->launch.cols);
     typing_init(&self->typing);
     reports_init(&self->reports);
@@ -367,6 +369,7 @@ static void finish(struct hold *self)
     limits_fini(&self->limits);
     screen_destroy(&self->screen);
     ring_fini(&self->ring);
+    scrollback_close(&self->scrollback);
     typing_fini(&self->typing);
     reports_fini(&self->reports);
     cccc_buf_fini(&self->keys);

@@ -9,6 +9,7 @@
 #include "broker/hold/reports.h"
 #include "broker/hold/ring.h"
 #include "broker/hold/screen.h"
+#include "broker/hold/scrollback.h"
 #include "broker/hold/terminal.h"
 #include "broker/hold/typing.h"
 #include "clients/lib/include/cccc.h"
@@ -34,6 +35,7 @@ struct hold {
     struct child child;
     char start_failure[512]; /* "" or why there is no agent */
     struct ring ring;
+    struct scrollback scrollback;
     screen_t *screen;
     struct terminal terminal;
     struct typing typing;

@@ -157,6 +157,7 @@ static void order_clear(struct hold *self, const char *id, const cccc_value_t *o
 {
     (void)order;
     ring_clear(&self->ring);
+    scrollback_clear(&self->scrollback);
     screen_forget_history(self->screen);
     done(self, id, NULL);
 }

@@ -152,7 +152,7 @@ static bool is_time_to_look(struct typing *self, const struct typing_terminal *t
 /* The text is shown where it was not before: a text of the same end may stand above it. */
 static bool has_appeared(struct typing *self, const struct typing_terminal *terminal)
 {
-    composer_find(&self->stands, terminal->screen, &self->tail);
+    composer_look_again(&self->stands, terminal->screen, &self->tail);
     self->stands.shown = self->stands.shown && !composer_is_same(&self->stands, &self->before);
     return self->stands.shown;
 }
