@@ -370,10 +370,20 @@ static bool is_orphaned(const struct cccc_runtime *runtime)
            (runtime->phase == RUNTIME_ABSENT || runtime->delivery.generation != runtime->current);
 }
 
+/* Claimed for the program that runs, and nobody is at it: its outcome came while the group took no events. The holder still knows, and is asked by the same order. */
+static bool is_unsettled(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    const struct cccc_delivery *d = &runtime->delivery;
+    return d->state == DELIVERY_CLAIMED && d->generation == runtime->current && runtime->phase == RUNTIME_RUNNING && !group->read_only &&
+           !group->offline && !core->stopping && core->now->mono_us >= runtime->handover_us && !pending_step(group, runtime->settle_seq);
+}
+
 void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
 {
     if (is_orphaned(runtime) && !group->read_only && !group->offline)
         delivery_lost(core, group, runtime, "the program ended before anything more was heard of it");
+    if (is_unsettled(core, group, runtime))
+        delivery_resume(core, group, runtime);
     if (!is_due(core, group, runtime) || preamble_first(core, group, runtime))
         return;
     call_t *call = handover_call(core, group, runtime);
@@ -400,6 +410,7 @@ void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cc
     call_t *call = handover_call(core, group, runtime);
     struct handover *h = call->state;
     h->resumed = true;
+    runtime->handover_us = core->now->mono_us + HANDOVER_MAX;
     h->count = d->count;
     memcpy(h->seqs, d->seqs, d->count * sizeof *d->seqs);
     memcpy(h->id, d->id, sizeof h->id);

@@ -337,7 +337,7 @@ static void start_agent(struct hold *self)
                                     .cols = l->cols,
                                     .limits = &self->limits};
     struct terminal_wants wants = {on_keys, on_resize, self};
-    limits_init(&self->limits, l->processes_max, l->memory_bytes);
+    limits_init(&self->limits, &limits_of_this_machine, l->processes_max, l->memory_bytes);
     cccc_err_t err = terminal_open(&self->terminal, l->socket, &wants, &m);
     if (err == CCCC_OK)
         err = child_start(&self->child, &options, &m);

@@ -67,11 +67,23 @@ static int open_scrollback(const struct cccc_store_call *call)
 
 /* ---- the launch document ---- */
 
+/* What tells about the terminal that the daemon was started in, if it was in one: the program's is another, and is like an xterm. */
+static bool is_of_a_terminal(cccc_str_t name)
+{
+    static const char *const of_terminals[] = {
+        "TERM",    "COLUMNS", "LINES", "TERMCAP", "TMUX", "TMUX_PANE", "STY", "WINDOW", "WINDOWID", "TERM_PROGRAM", "TERM_PROGRAM_VERSION",
+        "SSH_TTY", "GPG_TTY"};
+    for (size_t i = 0; i < sizeof of_terminals / sizeof *of_terminals; i++)
+        if (cccc_str_is(name, of_terminals[i]))
+            return true;
+    return false;
+}
+
 static void add_environment(cccc_builder_t *b, const char *const *names)
 {
     for (; *names; names++) {
         const char *equals = strchr(*names, '=');
-        if (equals && strncmp(*names, "CCCC_", 5) != 0)
+        if (equals && strncmp(*names, "CCCC_", 5) != 0 && !is_of_a_terminal((cccc_str_t){*names, (size_t)(equals - *names)}))
             cccc_map_add_key(b, (cccc_str_t){*names, (size_t)(equals - *names)}, cccc_text(equals + 1));
     }
 }
@@ -84,7 +96,7 @@ static void overlay(cccc_arena_t *arena, cccc_value_t *map, const cccc_value_t *
             *map = cccc_map_with(arena, map, name, more->via.map.ptr[i].val);
 }
 
-/* Reference 1.11: the daemon's own, the actor's, its private one, ours. */
+/* Reference 1.11: the daemon's own, the terminal's, the actor's, its private one, ours. */
 static cccc_value_t environment(const struct cccc_store_call *call)
 {
     extern char **environ;
@@ -92,8 +104,7 @@ static cccc_value_t environment(const struct cccc_store_call *call)
     cccc_builder_t b = cccc_map_builder(call->arena, 64);
     add_environment(&b, (const char *const *)environ);
     cccc_value_t map = b.value;
-    if (!cccc_get(&map, "TERM"))
-        map = cccc_map_with(call->arena, &map, CCCC_STR("TERM"), cccc_text("xterm-256color"));
+    map = cccc_map_with(call->arena, &map, CCCC_STR("TERM"), cccc_text("xterm-256color"));
     overlay(call->arena, &map, cccc_get(&store->document, "env"));
     cccc_value_t secrets = cccc_secrets_read(call->vfs, call->home, store->group_id, store->name, call->arena);
     overlay(call->arena, &map, &secrets);

@@ -268,3 +268,31 @@ def test_silent_connections_keep_nobody_out(daemon):
         assert daemon.shows("hello\nhello")
     for one in silent:
         one.close()
+
+
+# ---- limits where there are no control groups for us: setrlimit(2), which binds all but root ----
+
+
+@pytest.fixture
+def somebody():
+    """The id of a user who has no processes and may make no control groups."""
+    if os.getuid() != 0:
+        pytest.skip("NOT PROVEN HERE: only root can be somebody else")
+    return 64000 + os.getpid() % 1000
+
+
+def test_a_fork_bomb_of_somebody_without_control_groups_stays_under_its_limit(daemon, somebody):
+    daemon.start("bash", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000", processes_max=30, uid=somebody)
+    deadline = time.monotonic() + 20
+    while len(processes_below(daemon.process.pid)) < 20:
+        assert time.monotonic() < deadline
+    assert len(processes_below(daemon.process.pid)) <= 30
+    daemon.order("stop", grace_ms=200)
+    daemon.until(lambda: daemon.exited)
+    assert not processes_below(daemon.process.pid)
+
+
+def test_memory_of_somebody_without_control_groups_stays_under_its_limit(daemon, somebody):
+    daemon.start("/usr/bin/python3", "-c", "print('start')\ntry: bytearray(500 << 20)\nexcept MemoryError: print('refused')\nimport time; time.sleep(1000)", memory_mib_max=200, uid=somebody)
+    daemon.until_ready()
+    assert daemon.shows("refused")
