@@ -50,6 +50,14 @@ static struct cccc_reader *reader_make(struct cccc_group *group, cccc_str_t id)
     return reader;
 }
 
+/* The actor an event names. In a fold what introduces it may still come, with the document; live, one without a reader has left. */
+static struct cccc_reader *reader_of_actor(struct cccc_group *group, cccc_str_t id)
+{
+    if (id.len == 0 || id.len > CCCC_PRINCIPAL_BYTES_MAX || !principal_is_actor(id))
+        return NULL;
+    return group->folding ? reader_make(group, id) : reader_find(group, id);
+}
+
 static void reader_free(struct cccc_reader *reader)
 {
     for (int lane = 0; lane < CCCC_LANES; lane++)
@@ -96,6 +104,7 @@ static void reader_join(struct cccc_group *group, cccc_str_t id, const struct cc
     /* An actor that was here before has followers still: for them nothing was published between this event and the next one addressed to it, but
      * something may have been before. */
     reader->published = event->seq;
+    nudges_joined(group, reader, event->ts);
     for (int lane = 0; lane < CCCC_LANES; lane++)
         cursor_move(group, reader, (enum cccc_lane)lane, event->seq, event->id, event->ts, event->ts);
     group->cursors_dirty = true;
@@ -161,6 +170,8 @@ static void apply_config(struct cccc_group *group, const struct cccc_event *even
     runtimes_sync(group);
     if (started || resumed)
         reminders_resume(group, event);
+    if (kind == CCCC_KIND_GROUP_SETTINGS_UPDATE)
+        nudges_look(group);
     group->reconcile = true;
 }
 
@@ -203,6 +214,7 @@ static struct cccc_reader *unread_add(struct cccc_group *group, cccc_str_t id, e
         if (lane == CCCC_LANE_CHAT && reader->unread[lane].count == 0)
             reminders_unread(group, reader, event->ts);
         unread_push(&reader->unread[lane], seq);
+        reader->nudges.heard += lane == CCCC_LANE_CHAT;
         if (typed && reader->runtime && seq > reader->runtime->queue[lane].last)
             unread_push(&reader->runtime->queue[lane], seq);
     }
@@ -270,8 +282,21 @@ static void apply_notify(struct cccc_group *group, const struct cccc_event *even
     /* What somebody only wants to be known waits in the inbox; what the broker reminds of is typed (reference 3.10, 7.1). */
     bool typed = cccc_str_is(event->by, "system") || cccc_str_is(priority, "high") || cccc_str_is(priority, "urgent");
     apply_to_audience(group, event, CCCC_LANE_NOTIFY, typed, obligations_asked(event, kind));
-    if (cccc_str_is(event->by, "system") && cccc_str_is(cccc_get_str(&event->data, "kind"), "nudge"))
+    if (!cccc_str_is(event->by, "system"))
+        return;
+    if (cccc_str_is(cccc_get_str(&event->data, "kind"), "nudge"))
         reminder_apply(group, event);
+    else
+        nudge_apply(group, event);
+}
+
+/* A new program has just been told how things are done here. */
+static void apply_started(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    struct cccc_reader *reader = reader_of_actor(group, cccc_get_str(&event->data, "actor_id"));
+    runtime_apply(group, event, kind);
+    if (reader)
+        nudges_helped(group, reader, event->ts);
 }
 
 static bool lane_named(const cccc_value_t *lanes, const char *word)
@@ -342,7 +367,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_ACTOR_START] = apply_config,
     [CCCC_KIND_ACTOR_STOP] = apply_config,
     [CCCC_KIND_ACTOR_RESTART] = apply_config,
-    [CCCC_KIND_RUNTIME_STARTED] = runtime_apply,
+    [CCCC_KIND_RUNTIME_STARTED] = apply_started,
     [CCCC_KIND_RUNTIME_EXITED] = runtime_apply,
     [CCCC_KIND_RUNTIME_DELIVERY] = runtime_apply,
     [CCCC_KIND_CONTEXT_SYNC] = context_apply,
@@ -376,6 +401,8 @@ void apply_event(struct cccc_core *core, struct cccc_group *group, const struct 
     /* What this daemon decides has ids that carry their seq. */
     if (group->folding && event->id.len <= 64 && cccc_event_id_seq(event->id) != event->seq)
         dedupe_add(group->foreign_ids, dedupe_hash(event->id, CCCC_STR("")), event->seq);
+    if (!cccc_str_is(event->by, "system"))
+        nudges_heard_from(group, reader_of_actor(group, event->by), event, kind);
     if (appliers[kind])
         appliers[kind](group, event, kind);
     core->to_reconcile |= group->reconcile;
@@ -417,7 +444,8 @@ void group_reset(struct cccc_group *group)
     group->document_seq = 0;
     memset(&group->config, 0, sizeof group->config);
     group->first_seq = group->head_seq = 0;
-    group->resumed_us = group->resumed_mono_us = 0;
+    group->resumed = group->alive = (struct cccc_when){0};
+    group->silence = (struct cccc_row){0};
     group->head_id[0] = group->head_ts[0] = group->created_ts[0] = '\0';
     group->edited = group->missing = false;
     group->dedupe = dedupe_new();
@@ -551,11 +579,12 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
     }
     cccc_builder_t map = cccc_map_builder(arena, n);
     for (uint32_t i = 0; i < n; i++) {
-        cccc_builder_t lanes = cccc_map_builder(arena, 4);
+        cccc_builder_t lanes = cccc_map_builder(arena, 5);
         for (int lane = 0; lane < CCCC_LANES; lane++)
             cccc_map_add(&lanes, lane_words[lane], dump_lane(arena, sorted[i], (enum cccc_lane)lane));
         cccc_map_add(&lanes, "published", cccc_uint(sorted[i]->published));
         cccc_map_add(&lanes, "reminders", reminder_dump(sorted[i], arena));
+        cccc_map_add(&lanes, "nudges", nudges_dump(sorted[i], arena));
         cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(sorted[i]->id)), lanes.value);
     }
     return map.value;
@@ -564,13 +593,14 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
 cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena)
 {
     const struct cccc_group *group = self->groups[slot];
-    cccc_builder_t map = cccc_map_builder(arena, 12);
+    cccc_builder_t map = cccc_map_builder(arena, 16);
     cccc_map_add(&map, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(group->id))));
     cccc_map_add(&map, "head_seq", cccc_uint(group->head_seq));
     cccc_map_add(&map, "head_id", cccc_string(cccc_arena_str(arena, cccc_str(group->head_id))));
     cccc_map_add(&map, "head_ts", cccc_string(cccc_arena_str(arena, cccc_str(group->head_ts))));
     cccc_map_add(&map, "document", cccc_value_copy(arena, &group->document));
     cccc_map_add(&map, "readers", dump_readers(group, arena));
+    cccc_map_add(&map, "silence", silence_dump(group, arena));
     cccc_map_add(&map, "client_ids", cccc_uint(dedupe_count(group->dedupe)));
     cccc_map_add(&map, "obligations", obligations_dump(group, arena));
     cccc_map_add(&map, "expiring", expiries_dump(group, arena));

@@ -616,6 +616,7 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     relays_tick(self);
     expiries_tick(self);
     reminders_tick(self);
+    nudges_tick(self);
     runtimes_tick(self);
     registry_tick(self, false);
     daemon_tick(self);

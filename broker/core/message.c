@@ -33,7 +33,7 @@ void message_refuse(call_t *call, struct cccc_message *m, cccc_err_t err, const 
     va_end(args);
 }
 
-static void refuse_detail(call_t *call, struct cccc_message *m, const char *key, cccc_value_t value)
+void message_refuse_detail(call_t *call, struct cccc_message *m, const char *key, cccc_value_t value)
 {
     cccc_builder_t details = cccc_map_builder(call->arena, 2);
     if (cccc_is_map(&m->refusal->details))
@@ -94,7 +94,7 @@ static bool repeat_agrees(call_t *call, struct cccc_message *m, const struct ccc
     message_refuse(call, m, CCCC_E_CLIENT_ID_CONFLICT,
                    "client_id %.*s was used by %.*s for another message (event %.*s); a new message needs a new client_id",
                    CCCC_STR_FMT(m->client_id), CCCC_STR_FMT(m->by), CCCC_STR_FMT(event->id));
-    refuse_detail(call, m, "event_id", cccc_string(cccc_arena_str(call->arena, event->id)));
+    message_refuse_detail(call, m, "event_id", cccc_string(cccc_arena_str(call->arena, event->id)));
     return false;
 }
 
@@ -278,208 +278,16 @@ static void take_original(call_t *call, struct cccc_message *m)
         m->original = original;
 }
 
-/* ---- recipients ---- */
-
-/* The list a reply without one goes to; NULL: the policy decides. */
-static const cccc_value_t *reply_recipients(call_t *call, const struct cccc_message *m)
-{
-    if (cccc_str_eq(m->original->by, m->by))
-        return cccc_get(&m->original->data, "to");
-    cccc_builder_t one = cccc_array_builder(call->arena, 1);
-    cccc_array_add(&one, cccc_string(m->original->by));
-    cccc_value_t *list = cccc_arena_alloc(call->arena, sizeof *list);
-    *list = one.value;
-    return list;
-}
-
-static bool is_empty(const cccc_value_t *list)
-{
-    return !cccc_is_array(list) || list->via.array.size == 0;
-}
-
-static cccc_err_t resolve(call_t *call, struct cccc_message *m, struct cccc_group *view, struct cccc_errmsg *why)
-{
-    cccc_err_t err = recipients_resolve(call, view, m->to, &m->tokens, why);
-    if (err || !is_empty(&m->tokens))
-        return err;
-    if (m->original) {
-        err = recipients_resolve(call, view, reply_recipients(call, m), &m->tokens, why);
-        if (err) {
-            cccc_fail(why, err, "the original is by %.*s, who cannot be answered in this group; name the recipients (`to`)",
-                      CCCC_STR_FMT(m->original->by));
-            return err;
-        }
-    } else if (m->reply_to.len == 0) {
-        m->tokens = recipients_mentioned(call, view, m->text);
-    }
-    if (is_empty(&m->tokens) && !view->config.broadcast_by_default) {
-        cccc_builder_t foreman = cccc_array_builder(call->arena, 1);
-        cccc_array_add(&foreman, cccc_text("@foreman"));
-        m->tokens = foreman.value;
-    }
-    return CCCC_OK;
-}
-
-static void refuse_nobody(call_t *call, struct cccc_message *m, const struct cccc_group *view)
-{
-    const struct cccc_actor *foreman = config_foreman(view);
-    if (foreman && cccc_str_eq(foreman->id, m->by) && is_empty(m->to))
-        message_refuse(call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
-                       "nobody would get this: without recipients a message goes to the foreman, and that is the sender; name recipients "
-                       "(`to`: an actor id, @peers, @all or user)");
-    else if (m->reach.disabled > 0)
-        message_refuse(
-            call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
-            "nobody would get this: %u actors are meant and all are disabled; enable one, or name one by its id to leave the message "
-            "in its inbox",
-            m->reach.disabled);
-    else
-        message_refuse(call, m, CCCC_E_NO_ENABLED_RECIPIENTS,
-                       "nobody would get this: no enabled actor of group %s but the sender is meant; `cccc actor list` shows who is there",
-                       view->id);
-    refuse_detail(call, m, "to", m->tokens);
-}
-
-static bool check_recipients(call_t *call, struct cccc_message *m, struct cccc_group *view)
-{
-    struct cccc_errmsg why;
-    cccc_err_t err = resolve(call, m, view, &why);
-    if (err) {
-        message_refuse(call, m, err, "%s", why.text);
-        return false;
-    }
-    m->audience = recipients_reach(call, view, &m->tokens, m->by, &m->reach);
-    if (recipients_address_agents(&m->tokens) && m->reach.enabled + m->reach.disabled_by_id == 0) {
-        refuse_nobody(call, m, view);
-        return false;
-    }
-    return true;
-}
-
-struct cccc_group *group_view(call_t *call, struct cccc_group *group)
-{
-    return group->pending_config > 0 ? config_ahead(call, group) : group;
-}
-
-bool message_check_recipients(call_t *call, struct cccc_message *m)
-{
-    return check_recipients(call, m, group_view(call, m->group));
-}
-
-/* ---- scope, attachments, text ---- */
-
-static bool is_inside(cccc_str_t path, cccc_str_t root)
-{
-    return root.len > 0 && path.len >= root.len && memcmp(path.ptr, root.ptr, root.len) == 0 &&
-           (path.len == root.len || path.ptr[root.len] == '/' || root.ptr[root.len - 1] == '/');
-}
-
-static bool check_scope(call_t *call, struct cccc_message *m, const struct cccc_group *view)
-{
-    if (m->path.len == 0) {
-        m->scope_key = cccc_arena_str(call->arena, view->config.active_scope_key);
-        return true;
-    }
-    const struct cccc_scope *best = NULL;
-    for (uint32_t i = 0; i < view->config.scope_count; i++) {
-        const struct cccc_scope *scope = &view->config.scopes[i];
-        if (is_inside(m->path, scope->url) && (!best || scope->url.len > best->url.len))
-            best = scope;
-    }
-    if (!best) {
-        message_refuse(call, m, CCCC_E_SCOPE_NOT_ATTACHED, "%.*s is in no scope of group %s (%.*s)", CCCC_STR_FMT(m->path), view->id,
-                       CCCC_STR_FMT(scopes_said(call->arena, view)));
-        refuse_detail(call, m, "hint",
-                      cccc_string(cccc_arena_printf(call->arena, "cccc attach %.*s --group %s", CCCC_STR_FMT(m->path), view->id)));
-        return false;
-    }
-    m->scope_key = cccc_arena_str(call->arena, best->key);
-    return true;
-}
-
-static bool check_attachments(call_t *call, struct cccc_message *m)
-{
-    for (uint32_t i = 0; !is_empty(m->attachments) && i < m->attachments->via.array.size; i++) {
-        cccc_str_t path = cccc_get_str(&m->attachments->via.array.ptr[i], "path");
-        if (blob_file(path).len > 0)
-            continue;
-        message_refuse(call, m, CCCC_E_INVALID_ATTACHMENTS,
-                       "attachment %u: \"%.*s\" is not a blob path of a group (state/blobs/<name>); store the file with blob_put first",
-                       i + 1, (int)(path.len < 200 ? path.len : 200), path.ptr ? path.ptr : "");
-        return false;
-    }
-    return true;
-}
-
-static bool is_blank(cccc_str_t s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (!strchr(" \t\r\n\v\f", s.ptr[i]) || s.ptr[i] == '\0')
-            return false;
-    }
-    return true;
-}
-
-static bool check_text(call_t *call, struct cccc_message *m)
-{
-    if (!is_blank(m->text) || !is_empty(m->attachments))
-        return true;
-    message_refuse(call, m, CCCC_E_EMPTY_MESSAGE, "the message has neither text nor attachments");
-    return false;
-}
-
-static bool check_priority(call_t *call, struct cccc_message *m)
-{
-    if (m->priority.len == 0)
-        m->priority = CCCC_STR("normal");
-    if (cccc_str_eq(m->priority, CCCC_STR("normal")) || cccc_str_eq(m->priority, CCCC_STR("attention")))
-        return true;
-    message_refuse(call, m, CCCC_E_INVALID_PRIORITY, "priority is normal or attention, not \"%.*s\"", CCCC_STR_FMT(m->priority));
-    return false;
-}
-
-/* What the message asks of its recipients, and whether that may be asked. */
-static bool check_asking(call_t *call, struct cccc_message *m)
-{
-    bool asks = m->reply_required || cccc_str_eq(m->priority, CCCC_STR("attention"));
-    if (m->due_seconds > 0 && !asks)
-        message_refuse(call, m, CCCC_E_INVALID_REQUEST,
-                       "a deadline (due_seconds) is for a message with reply_required or priority attention; this one asks for nothing");
-    else if (asks && m->group->obligations->open + m->audience.via.array.size > CCCC_OBLIGATIONS_PER_GROUP_MAX)
-        message_refuse(call, m, CCCC_E_BUSY,
-                       "%llu obligations of group %s are open already (OBLIGATIONS_PER_GROUP_MAX is %d); answer or cancel some: `cccc "
-                       "obligations` lists them",
-                       (unsigned long long)m->group->obligations->open, m->group->id, CCCC_OBLIGATIONS_PER_GROUP_MAX);
-    else if (m->expires_seconds > 0 && m->group->expiry_count >= CCCC_EXPIRING_PER_GROUP_MAX)
-        message_refuse(call, m, CCCC_E_BUSY, "%u messages of group %s expire already (EXPIRING_PER_GROUP_MAX); send this one without",
-                       m->group->expiry_count, m->group->id);
-    return m->refusal == NULL;
-}
-
-/* Who spoke when the request came may have left since; nobody could ever answer it. */
-static bool check_speaker(call_t *call, struct cccc_message *m, const struct cccc_group *view)
-{
-    bool changed = m->parked || view != m->group;
-    if (!changed || !principal_is_actor(m->by) || config_actor(view, m->by))
-        return true;
-    message_refuse(call, m, CCCC_E_UNKNOWN_ACTOR, "actor %.*s is no longer in group %s", CCCC_STR_FMT(m->by), view->id);
-    return false;
-}
-
-static bool check_source(call_t *call, struct cccc_message *m)
-{
-    if ((m->src_group_id.len > 0) == (m->src_event_id.len > 0))
-        return true;
-    message_refuse(call, m, CCCC_E_INVALID_REQUEST, "src_group_id and src_event_id go together; only one was given");
-    return false;
-}
-
 /* ---- file work ---- */
+
+static uint32_t count_of(const cccc_value_t *list)
+{
+    return cccc_is_array(list) ? list->via.array.size : 0;
+}
 
 static enum cccc_message_step find_files(call_t *call, struct cccc_message *m, call_next_fn next)
 {
-    uint32_t count = is_empty(m->attachments) ? 0 : m->attachments->via.array.size;
-    if (m->files_known == count)
+    if (m->files_known == count_of(m->attachments))
         return CCCC_MESSAGE_READY;
     m->awaits = CCCC_AWAITS_FILE;
     blob_stat(call, m->group, blob_file(cccc_get_str(&m->attachments->via.array.ptr[m->files_known], "path")), next);
@@ -489,7 +297,7 @@ static enum cccc_message_step find_files(call_t *call, struct cccc_message *m, c
 static void add_file(call_t *call, struct cccc_message *m, cccc_value_t descriptor)
 {
     cccc_builder_t list = cccc_array_builder(call->arena, 1);
-    for (uint32_t i = 0; !is_empty(&m->files) && i < m->files.via.array.size; i++)
+    for (uint32_t i = 0; i < count_of(&m->files); i++)
         cccc_array_add(&list, m->files.via.array.ptr[i]);
     cccc_array_add(&list, descriptor);
     m->files = list.value;
@@ -529,7 +337,7 @@ static void take_text(call_t *call, struct cccc_message *m)
 {
     if (call->stored.err) {
         message_refuse(call, m, call->stored.err, "the text of %zu bytes could not be stored: %s", m->text.len, call->stored.message);
-        refuse_detail(call, m, "outcome", cccc_text("not_stored"));
+        message_refuse_detail(call, m, "outcome", cccc_text("not_stored"));
         return;
     }
     cccc_str_t file = m->stored_text;
@@ -565,16 +373,14 @@ bool message_is_repeat(call_t *call, struct cccc_message *m)
 enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, call_next_fn next)
 {
     take_result(call, m);
-    if (m->refusal || m->duplicate || !check_priority(call, m))
+    if (m->refusal || m->duplicate || !message_check_priority(call, m))
         return CCCC_MESSAGE_ENDED;
     enum cccc_message_step step = find_repeat(call, m, next);
     if (step == CCCC_MESSAGE_READY)
         step = find_original(call, m, next);
     if (step != CCCC_MESSAGE_READY)
         return step;
-    struct cccc_group *view = group_view(call, m->group);
-    if (!check_speaker(call, m, view) || !check_recipients(call, m, view) || !check_asking(call, m) || !check_scope(call, m, view) ||
-        !check_attachments(call, m) || !check_text(call, m) || !check_source(call, m))
+    if (!message_check(call, m))
         return CCCC_MESSAGE_ENDED;
     step = find_files(call, m, next);
     return step == CCCC_MESSAGE_READY ? keep_text(call, m, next) : step;
@@ -677,8 +483,8 @@ static cccc_value_t message_data(call_t *call, const struct cccc_message *m)
     kv[MESSAGE_SRC_EVENT_ID].val = string_or_nil(m->src_event_id);
     kv[MESSAGE_DST_GROUP_ID].val = string_or_nil(m->dst_group_id);
     if (m->dst_group_id.len)
-        kv[MESSAGE_DST_TO].val = is_empty(m->dst_to) ? kv[MESSAGE_REFS].val : *m->dst_to;
-    if (!is_empty(&m->files))
+        kv[MESSAGE_DST_TO].val = count_of(m->dst_to) > 0 ? *m->dst_to : kv[MESSAGE_REFS].val;
+    if (count_of(&m->files) > 0)
         kv[MESSAGE_ATTACHMENTS].val = m->files;
     kv[MESSAGE_CLIENT_ID].val = string_or_nil(m->client_id);
     kv[MESSAGE_AUDIENCE].val = m->audience;

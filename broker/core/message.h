@@ -174,8 +174,8 @@ bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next);
 void message_refuse(call_t *call, struct cccc_message *m, cccc_err_t err, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Answer with the message's refusal. */
 void message_fail(call_t *call, const struct cccc_message *m);
-/* Resolve `tokens`, `audience` and `reach` as of now. False: refusal is set. */
-bool message_check_recipients(call_t *call, struct cccc_message *m);
+/* One more member of the refusal's details. */
+void message_refuse_detail(call_t *call, struct cccc_message *m, const char *key, cccc_value_t value);
 /* Pack the event of a message that is stored: its own, or the one it repeats. */
 void message_pack_event(const struct cccc_message *m, cccc_buf_t *out);
 /* Acknowledge an attention message that asked `reader` for it and is still open; NULL when it did not, or no event can be taken now. */
@@ -185,6 +185,13 @@ struct cccc_pending *ack_pending(const struct cccc_group *group, cccc_str_t read
 /* After durability: what a wake leaves to do. */
 void message_settle(call_t *call, struct cccc_message *m);
 
+/* ---- message_check.c: each of these sets refusal when it says false ---- */
+
+bool message_check_priority(call_t *call, struct cccc_message *m);
+/* Speaker, recipients, what is asked, scope, attachments, text. */
+bool message_check(call_t *call, struct cccc_message *m);
+/* Resolve `tokens`, `audience` and `reach` as of now. */
+bool message_check_recipients(call_t *call, struct cccc_message *m);
 /* The group as it will be when what is decided is durable: what recipients and speakers are checked against. */
 struct cccc_group *group_view(call_t *call, struct cccc_group *group);
 
@@ -205,6 +212,13 @@ bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, 
 
 /* ---- reminders.c ---- */
 
+/* It was at `ts`: now, unless this is a fold. And when that was on the monotonic clock. */
+void when_note(const struct cccc_group *group, struct cccc_when *when, cccc_str_t ts);
+int64_t when_mono(const struct cccc_core *core, struct cccc_when *when);
+/* May the broker remind anybody in this group now? Is the reader there to be reminded: enabled, and its program runs; a program of its own counts as
+ * running. */
+bool reminders_allowed(const struct cccc_core *core, const struct cccc_group *group);
+bool reminder_is_there(const struct cccc_group *group, const struct cccc_reader *reader);
 /* A reminder; the group runs again. */
 void reminder_apply(struct cccc_group *group, const struct cccc_event *event);
 void reminders_resume(struct cccc_group *group, const struct cccc_event *event);
@@ -213,6 +227,23 @@ void reminders_unread(const struct cccc_group *group, struct cccc_reader *reader
 /* Once a second. */
 void reminders_tick(struct cccc_core *core);
 cccc_value_t reminder_dump(const struct cccc_reader *reader, cccc_arena_t *arena);
+
+/* ---- nudges.c ---- */
+
+/* Somebody but the broker wrote an event; `reader`: the actor it was, or NULL. */
+void nudges_heard_from(struct cccc_group *group, struct cccc_reader *reader, const struct cccc_event *event, cccc_kind_t kind);
+/* A notice of one of these kinds, by system. */
+void nudge_apply(struct cccc_group *group, const struct cccc_event *event);
+/* The reader joined; its program has just been told how things are done here. */
+void nudges_joined(const struct cccc_group *group, struct cccc_reader *reader, cccc_str_t ts);
+void nudges_helped(const struct cccc_group *group, struct cccc_reader *reader, cccc_str_t ts);
+/* The group runs again; its settings changed. */
+void nudges_resume(struct cccc_group *group);
+void nudges_look(struct cccc_group *group);
+/* Once a second. */
+void nudges_tick(struct cccc_core *core);
+cccc_value_t nudges_dump(const struct cccc_reader *reader, cccc_arena_t *arena);
+cccc_value_t silence_dump(const struct cccc_group *group, cccc_arena_t *arena);
 
 /* ---- notify.c ---- */
 
@@ -226,6 +257,8 @@ struct cccc_notice {
 };
 /* The data of its system.notify, in the arena. */
 cccc_value_t notice_data(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_notice *notice);
+/* Decide it as the broker's own, as part of `call`; one that cannot be written is logged. reminders.c */
+void reminder_send(call_t *call, struct cccc_group *group, const struct cccc_notice *notice);
 
 /* ---- sessions.c ---- */
 

@@ -9,6 +9,7 @@
 #include "broker/core/message.h"
 #include "broker/core/snapshot.h"
 #include "broker/mutant.h"
+#include "proto/utf8.h"
 
 #include <stdlib.h>
 
@@ -77,13 +78,8 @@ static cccc_str_t subject_of(const struct cccc_event *event)
     if (text.len == 0)
         text = cccc_get_str(&event->data, "title");
     const char *end = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
-    size_t len = end ? (size_t)(end - text.ptr) : text.len;
-    if (len > CCCC_OBLIGATION_SUBJECT_BYTES_MAX) {
-        len = CCCC_OBLIGATION_SUBJECT_BYTES_MAX;
-        while (len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-            len--;
-    }
-    return (cccc_str_t){text.ptr, len};
+    text.len = end ? (size_t)(end - text.ptr) : text.len;
+    return cccc_utf8_cut(text, CCCC_OBLIGATION_SUBJECT_BYTES_MAX);
 }
 
 /* Copies `s` behind what was copied before, with a NUL; moves *at. */
@@ -113,7 +109,7 @@ static struct cccc_ask *ask_new(uint64_t seq, cccc_str_t id, cccc_str_t by, cccc
 struct cccc_ask *obligations_begin(const struct cccc_event *event, uint32_t debtors_max)
 {
     struct cccc_ask *ask = ask_new(event->seq, event->id, event->by, subject_of(event), debtors_max);
-    cccc_ts_parse(event->ts, &ask->since_us);
+    cccc_ts_parse(event->ts, &ask->since.us);
     cccc_str_t due;
     if (cccc_as_str(message_extra(&event->data, MESSAGE_DUE_TS), &due))
         cccc_ts_parse(due, &ask->due_us);
@@ -134,7 +130,7 @@ void obligations_owe(struct cccc_group *group, struct cccc_ask *ask, struct cccc
     list->last = duty;
     list->count++;
     ask->open++;
-    ask->seen_mono_us = group->folding ? 0 : (int64_t)group->changed_mono_us;
+    ask->since.mono_us = group->folding ? 0 : (int64_t)group->changed_mono_us;
     debtor->reminders.look_us = 0;
     group->obligations->open++;
 }
@@ -321,7 +317,7 @@ cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, b
     cccc_map_add(&row, "actor_id", cccc_text(duty->debtor->id));
     cccc_map_add(&row, "owes", obligations_words(arena, duty->owes));
     cccc_map_add(&row, "to", cccc_text(ask->by));
-    cccc_map_add(&row, "since", ts_value(arena, ask->since_us));
+    cccc_map_add(&row, "since", ts_value(arena, ask->since.us));
     cccc_map_add(&row, "due", ask->due_us ? ts_value(arena, ask->due_us) : cccc_nil());
     cccc_map_add(&row, "overdue", cccc_bool(overdue));
     cccc_map_add(&row, "reminders", cccc_uint(duty->reminded));
@@ -343,7 +339,7 @@ bool obligation_is_overdue(const struct cccc_duty *duty, const struct cccc_patie
     const struct cccc_ask *ask = duty->ask;
     if (ask->due_us)
         return now_us > ask->due_us;
-    return now_us - ask->since_us > (duty->owes & CCCC_OWED_REPLY ? patience->reply_us : patience->ack_us);
+    return now_us - ask->since.us > (duty->owes & CCCC_OWED_REPLY ? patience->reply_us : patience->ack_us);
 }
 
 /* ---- the snapshot ---- */
@@ -363,7 +359,7 @@ void obligations_save(const struct cccc_group *group, cccc_buf_t *out)
     for (const struct cccc_ask *ask = group->obligations->asks; ask; ask = ask->hh.next) {
         cccc_pack_array(out, ROW_HEAD + 2 * ask->open);
         cccc_pack_uint(out, ask->seq);
-        cccc_pack_uint(out, not_negative(ask->since_us));
+        cccc_pack_uint(out, not_negative(ask->since.us));
         cccc_pack_uint(out, not_negative(ask->due_us));
         cccc_pack_text(out, ask->id);
         cccc_pack_text(out, ask->by);
@@ -401,7 +397,7 @@ static bool ask_load(struct cccc_group *group, const cccc_value_t *v, uint64_t *
         !cccc_as_str(&row[5], &subject))
         return false;
     struct cccc_ask *ask = ask_new(seq, id, by, subject, (size - ROW_HEAD) / 2);
-    ask->since_us = (int64_t)since;
+    ask->since.us = (int64_t)since;
     ask->due_us = (int64_t)due;
     bool good = true;
     for (uint32_t i = ROW_HEAD; good && i < size; i += 2)

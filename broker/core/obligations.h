@@ -27,8 +27,8 @@ struct cccc_duty {
 /* An event that somebody still owes something for. */
 struct cccc_ask {
     uint64_t seq;
-    int64_t since_us, due_us; /* due_us 0: no deadline */
-    int64_t seen_mono_us;     /* of the moment: when it was applied; 0: in a fold */
+    struct cccc_when since;
+    int64_t due_us; /* 0: no deadline */
     const char *id, *by;
     const char *subject; /* the beginning of its text */
     uint32_t open;       /* of the duties, those that owe something */

@@ -23,9 +23,10 @@
 
 /* ---- the fold ---- */
 
-static int64_t seen_now(const struct cccc_group *group)
+void when_note(const struct cccc_group *group, struct cccc_when *when, cccc_str_t ts)
 {
-    return group->folding ? 0 : (int64_t)group->changed_mono_us;
+    cccc_ts_parse(ts, &when->us);
+    when->mono_us = group->folding ? 0 : (int64_t)group->changed_mono_us;
 }
 
 void reminder_apply(struct cccc_group *group, const struct cccc_event *event)
@@ -34,8 +35,7 @@ void reminder_apply(struct cccc_group *group, const struct cccc_event *event)
     struct cccc_reader *reader = reader_find(group, cccc_get_str(&event->data, "target_actor_id"));
     if (!reader || !cccc_is_array(items))
         return;
-    cccc_ts_parse(event->ts, &reader->reminders.last_us);
-    reader->reminders.last_mono_us = seen_now(group);
+    when_note(group, &reader->reminders.last, event->ts);
     reader->reminders.look_us = 0;
     for (uint32_t i = 0; i < items->via.array.size; i++) {
         cccc_str_t item = CCCC_STR("");
@@ -51,20 +51,19 @@ void reminder_apply(struct cccc_group *group, const struct cccc_event *event)
 /* The group runs again: no reminder of what was due meanwhile. */
 void reminders_resume(struct cccc_group *group, const struct cccc_event *event)
 {
-    cccc_ts_parse(event->ts, &group->resumed_us);
-    group->resumed_mono_us = seen_now(group);
+    when_note(group, &group->resumed, event->ts);
     for (struct cccc_reader *reader = group->readers; reader; reader = reader->hh.next) {
         reader->reminders.unread_count = 0;
         reader->reminders.look_us = 0;
     }
     obligations_forget_reminders(group);
+    nudges_resume(group);
 }
 
 void reminders_unread(const struct cccc_group *group, struct cccc_reader *reader, cccc_str_t ts)
 {
     struct cccc_reminders *r = &reader->reminders;
-    cccc_ts_parse(ts, &r->unread_us);
-    r->unread_mono_us = seen_now(group);
+    when_note(group, &r->unread, ts);
     r->unread_count = 0;
     r->look_us = 0;
 }
@@ -93,14 +92,13 @@ static bool is_off(cccc_arena_t *arena, const struct cccc_group *group, const st
     return d->reply == 0 && d->ack == 0 && d->unread == 0 && cccc_get_uint(&s, "nudge_after_seconds", 0) == 0;
 }
 
-/* When it was, on the monotonic clock. */
-static int64_t mono_of(const struct cccc_core *core, int64_t *mono_us, int64_t wall_us)
+int64_t when_mono(const struct cccc_core *core, struct cccc_when *when)
 {
-    if (*mono_us == 0) {
-        int64_t age = core->now->unix_us - wall_us;
-        *mono_us = (int64_t)core->now->mono_us - (age > 0 ? age : 0);
+    if (when->mono_us == 0) {
+        int64_t age = core->now->unix_us - when->us;
+        when->mono_us = (int64_t)core->now->mono_us - (age > 0 ? age : 0);
     }
-    return *mono_us;
+    return when->mono_us;
 }
 
 /* A digest in the making. */
@@ -144,11 +142,11 @@ static void look_at_duty(struct digest *d, struct cccc_duty *duty)
         return;
     d->replies += reply;
     d->acks += !reply;
-    int64_t seen = mono_of(d->call->core, &ask->seen_mono_us, ask->since_us), delay = reply ? d->delays.reply : d->delays.ack;
-    int64_t until = ask->due_us ? ask->due_us - ask->since_us : delay;
+    int64_t seen = when_mono(d->call->core, &ask->since), delay = reply ? d->delays.reply : d->delays.ack;
+    int64_t until = ask->due_us ? ask->due_us - ask->since.us : delay;
     if (!is_due(d, seen, until < delay && until > 0 ? until : delay, duty->reminded))
         return;
-    cccc_ts_format(since, ask->since_us);
+    cccc_ts_format(since, ask->since.us);
     add_line(d, cccc_arena_printf(d->call->arena, "%s:%s", reply ? "reply_required" : "attention_ack", ask->id),
              cccc_arena_printf(d->call->arena, "- %s %s since %s: event %llu (%s) \"%s\"; cccc %s %llu",
                                reply ? "reply owed to" : "acknowledgement owed to", ask->by, since, (unsigned long long)ask->seq, ask->id,
@@ -163,7 +161,7 @@ static void look_at_unread(struct digest *d)
     if (count == 0)
         return;
     d->unread = true;
-    if (is_due(d, mono_of(d->call->core, &r->unread_mono_us, r->unread_us), d->delays.unread, r->unread_count))
+    if (is_due(d, when_mono(d->call->core, &r->unread), d->delays.unread, r->unread_count))
         add_line(d, CCCC_STR("unread_backlog"),
                  cccc_arena_printf(d->call->arena, "- %llu unread messages; cccc inbox --actor-id %s", (unsigned long long)count,
                                    d->reader->id));
@@ -171,9 +169,17 @@ static void look_at_unread(struct digest *d)
 
 /* ---- sending ---- */
 
-static void notify(struct digest *d, const char *target, cccc_str_t title, cccc_str_t message, const char *key)
+void reminder_send(call_t *call, struct cccc_group *group, const struct cccc_notice *notice)
 {
     struct cccc_errmsg why;
+    cccc_value_t data = notice_data(call->arena, group, notice);
+    if (call_append(call, group, CCCC_KIND_SYSTEM_NOTIFY, CCCC_STR("system"), CCCC_STR(""), data, call_finish, &why) != CCCC_OK)
+        core_log(call->core, 4, "NOT-REMINDED", "a reminder could not be written group=%s actor=%.*s why=%s", group->id,
+                 CCCC_STR_FMT(notice->target), why.text);
+}
+
+static void notify(struct digest *d, const char *target, cccc_str_t title, cccc_str_t message, const char *key)
+{
     cccc_builder_t context = cccc_map_builder(d->call->arena, 2);
     cccc_map_add(&context, key, d->items.value);
     if (strcmp(target, d->reader->id) != 0)
@@ -184,10 +190,7 @@ static void notify(struct digest *d, const char *target, cccc_str_t title, cccc_
                                  .message = message,
                                  .target = cccc_arena_str(d->call->arena, cccc_str(target)),
                                  .context = &context.value};
-    cccc_value_t data = notice_data(d->call->arena, d->group, &notice);
-    if (call_append(d->call, d->group, CCCC_KIND_SYSTEM_NOTIFY, CCCC_STR("system"), CCCC_STR(""), data, call_finish, &why) != CCCC_OK)
-        core_log(d->call->core, 4, "NOT-REMINDED", "a reminder could not be written group=%s actor=%s why=%s", d->group->id, target,
-                 why.text);
+    reminder_send(d->call, d->group, &notice);
 }
 
 static cccc_str_t title_of(const struct digest *d)
@@ -228,8 +231,8 @@ static void remind(struct cccc_core *core, struct cccc_group *group, struct cccc
     d.delays = delays_of(d.call->arena, group);
     d.items = cccc_array_builder(d.call->arena, 8);
     d.next = d.now + LOOK_AGAIN;
-    d.resumed = group->resumed_us ? mono_of(core, &group->resumed_mono_us, group->resumed_us) : INT64_MIN / 2;
-    int64_t quiet = r->last_us ? mono_of(core, &r->last_mono_us, r->last_us) : INT64_MIN / 2;
+    d.resumed = group->resumed.us ? when_mono(core, &group->resumed) : INT64_MIN / 2;
+    int64_t quiet = r->last.us ? when_mono(core, &r->last) : INT64_MIN / 2;
     quiet = (quiet > d.resumed ? quiet : d.resumed) + d.delays.interval;
     if (quiet > d.now) {
         d.next = quiet;
@@ -247,8 +250,7 @@ static void remind(struct cccc_core *core, struct cccc_group *group, struct cccc
 
 /* ---- time ---- */
 
-/* Is it there to be reminded: enabled, and its program runs; a program of its own counts as running. */
-static bool is_there(const struct cccc_group *group, const struct cccc_reader *reader)
+bool reminder_is_there(const struct cccc_group *group, const struct cccc_reader *reader)
 {
     const struct cccc_actor *actor = config_actor(group, cccc_str(reader->id));
     return actor && actor->enabled && (!runtime_has_terminal(actor) || (reader->runtime && reader->runtime->phase == RUNTIME_RUNNING));
@@ -258,11 +260,17 @@ static void remind_group(struct cccc_core *core, struct cccc_group *group, uint3
 {
     for (struct cccc_reader *reader = group->readers; reader && *left > 0; reader = reader->hh.next) {
         bool waits = reader->owes.count > 0 || reader->unread[CCCC_LANE_CHAT].count > 0;
-        if (!waits || (int64_t)core->now->mono_us < reader->reminders.look_us || !is_there(group, reader))
+        if (!waits || (int64_t)core->now->mono_us < reader->reminders.look_us || !reminder_is_there(group, reader))
             continue;
         (*left)--;
         remind(core, group, reader);
     }
+}
+
+bool reminders_allowed(const struct cccc_core *core, const struct cccc_group *group)
+{
+    bool active = group->config.running && group->config.state == CCCC_GROUP_ACTIVE && group->pending_config == 0;
+    return active && !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping;
 }
 
 void reminders_tick(struct cccc_core *core)
@@ -270,8 +278,7 @@ void reminders_tick(struct cccc_core *core)
     uint32_t left = READERS_PER_TICK;
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[(i + core->last_second) % core->group_count];
-        bool active = group->config.running && group->config.state == CCCC_GROUP_ACTIVE && group->pending_config == 0;
-        if (active && !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping)
+        if (reminders_allowed(core, group))
             remind_group(core, group, &left);
     }
 }
@@ -281,12 +288,12 @@ void reminders_tick(struct cccc_core *core)
 void reminders_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, 1 + HASH_COUNT(group->readers));
-    cccc_pack_uint(out, (uint64_t)group->resumed_us);
+    cccc_pack_uint(out, (uint64_t)group->resumed.us);
     for (const struct cccc_reader *reader = group->readers; reader; reader = reader->hh.next) {
         cccc_pack_array(out, 4);
         cccc_pack_text(out, reader->id);
-        cccc_pack_uint(out, (uint64_t)reader->reminders.last_us);
-        cccc_pack_uint(out, (uint64_t)reader->reminders.unread_us);
+        cccc_pack_uint(out, (uint64_t)reader->reminders.last.us);
+        cccc_pack_uint(out, (uint64_t)reader->reminders.unread.us);
         cccc_pack_uint(out, reader->reminders.unread_count);
     }
 }
@@ -296,7 +303,7 @@ static bool reminder_load(struct cccc_group *group, const cccc_value_t *row)
     cccc_str_t id;
     uint64_t count;
     struct cccc_reader *reader = row && cccc_as_str(&row[0], &id) ? reader_find(group, id) : NULL;
-    if (!reader || !cccc_as_int(&row[1], &reader->reminders.last_us) || !cccc_as_int(&row[2], &reader->reminders.unread_us) ||
+    if (!reader || !cccc_as_int(&row[1], &reader->reminders.last.us) || !cccc_as_int(&row[2], &reader->reminders.unread.us) ||
         !cccc_as_uint(&row[3], &count) || count > UINT32_MAX)
         return false;
     reader->reminders.unread_count = (uint32_t)count;
@@ -305,7 +312,7 @@ static bool reminder_load(struct cccc_group *group, const cccc_value_t *row)
 
 bool reminders_load(struct cccc_group *group, const cccc_value_t *v)
 {
-    if (!cccc_is_array(v) || v->via.array.size == 0 || !cccc_as_int(&v->via.array.ptr[0], &group->resumed_us))
+    if (!cccc_is_array(v) || v->via.array.size == 0 || !cccc_as_int(&v->via.array.ptr[0], &group->resumed.us))
         return false;
     for (uint32_t i = 1; i < v->via.array.size; i++)
         if (!reminder_load(group, snapshot_row(&v->via.array.ptr[i], 4)))
@@ -316,8 +323,8 @@ bool reminders_load(struct cccc_group *group, const cccc_value_t *v)
 cccc_value_t reminder_dump(const struct cccc_reader *reader, cccc_arena_t *arena)
 {
     cccc_builder_t row = cccc_array_builder(arena, 3);
-    cccc_array_add(&row, cccc_int(reader->reminders.last_us));
-    cccc_array_add(&row, cccc_int(reader->reminders.unread_us));
+    cccc_array_add(&row, cccc_int(reader->reminders.last.us));
+    cccc_array_add(&row, cccc_int(reader->reminders.unread.us));
     cccc_array_add(&row, cccc_uint(reader->reminders.unread_count));
     return row.value;
 }

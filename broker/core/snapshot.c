@@ -24,6 +24,7 @@ static const struct part {
     {"obligations", obligations_save, obligations_load},
     {"expiring", expiries_save, expiries_load},
     {"reminders", reminders_save, reminders_load},
+    {"nudges", nudges_save, nudges_load},
     {"gaps", gaps_save, gaps_load},
     {"context", context_save, context_load},
 };

@@ -62,12 +62,36 @@ struct cccc_duties {
     uint32_t count;
 };
 
-/* What a reader was reminded of (reminders.c). Times of the fold are wall time; the monotonic ones are of the moment, 0: not known yet. */
+/* When something was. Wall time is of the fold (0: never), monotonic time of the moment (0: not known yet). */
+struct cccc_when {
+    int64_t us, mono_us;
+};
+
+/* What a reader was reminded of (reminders.c). */
 struct cccc_reminders {
-    int64_t last_us, last_mono_us;     /* the last reminder; 0: none */
-    int64_t unread_us, unread_mono_us; /* since when messages are unread: since the first of them came, or the cursor last moved */
-    uint32_t unread_count;             /* reminders of them */
-    int64_t look_us;                   /* not before, monotonic */
+    struct cccc_when last;   /* the last reminder */
+    struct cccc_when unread; /* since when messages are unread: since the first of them came, or the cursor last moved */
+    uint32_t unread_count;   /* reminders of them */
+    int64_t look_us;         /* not before, monotonic */
+};
+
+/* Notices of one kind without anything else in between. */
+struct cccc_row {
+    uint32_t count;
+    struct cccc_when last;
+};
+
+/* What a reader does, and was told about it (nudges.c). */
+struct cccc_nudges {
+    struct cccc_when spoke; /* its last event */
+    struct cccc_row idle;
+    struct cccc_when announced;              /* its last message, */
+    char next[CCCC_NEXT_LINE_BYTES_MAX + 1]; /* the line of it that begins with "next:", "" = none, */
+    uint64_t next_seq;                       /* and its seq */
+    struct cccc_row keepalive;
+    struct cccc_when helped; /* when it last learned how things are done here, */
+    uint64_t heard;          /* and the messages since, its own included */
+    int64_t look_us;         /* not before, monotonic */
 };
 
 /* A principal that reads: an actor, or user. Kept by id. */
@@ -77,6 +101,7 @@ struct cccc_reader {
     struct cccc_unread unread[CCCC_LANES];
     struct cccc_duties owes;
     struct cccc_reminders reminders;
+    struct cccc_nudges nudges;
     uint64_t published;           /* last seq published under i/<gid>/<id>/ */
     struct cccc_runtime *runtime; /* of an actor: what is for it is to be typed, if it has a terminal */
     UT_hash_handle hh;
@@ -141,14 +166,17 @@ struct cccc_group {
     struct cccc_obligations *obligations;
     struct cccc_expiry *expiries; /* messages that expire, newest first; recall.c */
     uint32_t expiry_count;
-    int64_t resumed_us, resumed_mono_us; /* when it was last started, or became active again; as in struct cccc_reminders */
-    struct cccc_dedupe *foreign_ids;     /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;       /* of every actor; runtime.c */
-    struct cccc_context *context;        /* what it works on; NULL: nothing yet; context_state.c */
-    struct cccc_context *context_ahead;  /* the same with what is decided and not durable; NULL: nothing is */
-    struct cccc_headless *headless;      /* uthash by actor id; headless.c */
-    struct cccc_relay *relays;           /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_gap *gaps;               /* what the fold could not read, by seq; gaps.c */
+    struct cccc_when resumed; /* when it was last started, or became active again */
+    struct cccc_when alive;   /* when somebody but the broker wrote anything */
+    struct cccc_row silence;
+    int64_t silence_look_us;            /* as look_us of a reader */
+    struct cccc_dedupe *foreign_ids;    /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
+    struct cccc_runtime *runtimes;      /* of every actor; runtime.c */
+    struct cccc_context *context;       /* what it works on; NULL: nothing yet; context_state.c */
+    struct cccc_context *context_ahead; /* the same with what is decided and not durable; NULL: nothing is */
+    struct cccc_headless *headless;     /* uthash by actor id; headless.c */
+    struct cccc_relay *relays;          /* cross-group sends whose second step is not recorded yet; cross.c */
+    struct cccc_gap *gaps;              /* what the fold could not read, by seq; gaps.c */
     uint32_t gap_count;
     struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;         /* read_cursors.json is older than the cursors */

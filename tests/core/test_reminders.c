@@ -38,7 +38,7 @@ static const char *reminders(bench_t *b)
     cccc_str_t text = CCCC_STR("");
     struct cccc_event event;
     for (uint64_t seq = 1; bench_event(b, TEAM, seq, &event); seq++) {
-        if (!cccc_str_is(event.kind, "system.notify"))
+        if (!cccc_str_is(event.kind, "system.notify") || !cccc_str_is(cccc_get_str(&event.data, "kind"), "nudge"))
             continue;
         cccc_str_t title = cccc_get_str(&event.data, "title");
         text = cccc_arena_printf(bench_arena(b), "%.*s%s%.*s:%.*s", CCCC_STR_FMT(text), text.len ? " | " : "",
