@@ -110,6 +110,16 @@ static cccc_value_t circle(call_t *call, const struct cccc_message *m, const str
     return cccc_nil();
 }
 
+static cccc_str_t names_said(cccc_arena_t *arena, const cccc_value_t *names)
+{
+    cccc_str_t said = CCCC_STR(""), name = CCCC_STR("");
+    for (uint32_t i = 0; i < names->via.array.size; i++) {
+        cccc_as_str(&names->via.array.ptr[i], &name);
+        said = cccc_arena_printf(arena, "%.*s%s%.*s", CCCC_STR_FMT(said), i ? " -> " : "", CCCC_STR_FMT(name));
+    }
+    return said;
+}
+
 bool waits_check(call_t *call, struct cccc_message *m, const struct cccc_group *view)
 {
     m->cycle = cccc_nil();
@@ -118,9 +128,9 @@ bool waits_check(call_t *call, struct cccc_message *m, const struct cccc_group *
     cccc_value_t deadlock = m->wait_seconds > 0 ? circle(call, m, view, true) : cccc_nil();
     if (cccc_is_array(&deadlock)) {
         message_refuse(call, m, CCCC_E_WOULD_DEADLOCK,
-                       "everybody would wait for the next: %u actors in a circle that begins and ends with you, and each does nothing but "
-                       "wait; answer what you owe first (`cccc obligations --actor %.*s`), or ask without waiting",
-                       deadlock.via.array.size - 1, CCCC_STR_FMT(m->by));
+                       "each would do nothing but wait for the next: %.*s; answer what you owe first (`cccc obligations --actor %.*s`), or "
+                       "ask without waiting",
+                       CCCC_STR_FMT(names_said(call->arena, &deadlock)), CCCC_STR_FMT(m->by));
         message_refuse_detail(call, m, "cycle", deadlock);
         return false;
     }

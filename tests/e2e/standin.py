@@ -3,14 +3,18 @@
 Shows `got N: <the text, line feeds as |>` for the N-th submitted text, and appends the same line to each file it was given.
 --alternate: on the alternate screen. --slow S: says it is loading, and throws away what comes before it is ready. --busy S: shows a busy indicator that long
 after each text. --dialog S: after a text that holds `please-ask` asks a question, and takes any key as the answer; the question stands for S seconds
-at least, and `answered by a key` is shown when a key came. Not a test; tests start it."""
+at least, and `answered by a key` is shown when a key came. --answers WHO --cccc PATH: looks into its inbox all the time, and answers every message of WHO at
+once, whether or not it was typed. Not a test; tests start it."""
 
 import argparse
+import json
 import os
 import re
 import select
+import subprocess
 import sys
 import termios
+import threading
 import time
 import tty
 
@@ -44,13 +48,29 @@ def ask(seconds):
     show("\x1b[2J\x1b[H> ")
 
 
+def answer_for_ever(cccc, who):
+    """Read what `who` wrote and write back, until the end."""
+    run = lambda *args: subprocess.run([cccc, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    while True:
+        listed = run("inbox", "--kind-filter", "chat", "--json")
+        for message in json.loads(listed.stdout)["result"]["messages"] if listed.returncode == 0 else []:
+            run("read", message["id"])
+            if message["by"] == who:
+                run("send", "and you?", "--to", who)
+        time.sleep(0.05)
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("files", nargs="*")
     options.add_argument("--alternate", action="store_true")
     for name in ("slow", "busy", "dialog"):
         options.add_argument(f"--{name}", type=float, default=0)
+    for name in ("answers", "cccc"):
+        options.add_argument(f"--{name}")
     options = options.parse_args()
+    if options.answers:
+        threading.Thread(target=answer_for_ever, args=(options.cccc, options.answers), daemon=True).start()
     saved = termios.tcgetattr(0)
     tty.setraw(0)
     if options.slow:
