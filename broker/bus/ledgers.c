@@ -305,6 +305,7 @@ void cccc_ledgers_write_marks(struct cccc_bus *bus)
         else
             write_mark(bus, shelf);
         cccc_snapshots_rest(bus, shelf);
+        cccc_sealing_rest(bus, shelf);
     }
 }
 

@@ -14,6 +14,9 @@
 
 /* A switch begins when at most BEHIND_MAX bytes are still to be copied, or after ROUNDS_MAX attempts to get there. */
 enum { LOOK_STEP = 1024 * 1024, BEHIND_MAX = 1024 * 1024, ROUNDS_MAX = 8 };
+/* A ledger that grows by a LOOK_STEP in less than FAST_US is left to grow to CCCC_SEAL_FAST_TIMES its bytes: sealing then takes processors from who sends, and what is appended
+ * meanwhile has to be copied. */
+enum { FAST_US = 1000000 };
 
 static struct sealing *of_work(struct cccc_work *work)
 {
@@ -232,19 +235,36 @@ void cccc_sealing_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticke
     cccc_retention_look(bus, shelf);
 }
 
-void cccc_sealing_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
+static void seal_from(struct cccc_bus *bus, struct cccc_shelf *shelf, unsigned times)
 {
-    struct sealing *self = &shelf->sealing;
     const struct cccc_ledgers *ledgers = &bus->ledgers;
-    uint64_t unsealed = cccc_ledger_unsealed(shelf->ledger);
-    if (self->seal || shelf->leaving != STAYS || bus->phase != CCCC_SERVING ||
-        unsealed < (ledgers->seal_at ? ledgers->seal_at : self->look_at))
-        return;
     struct cccc_ledger_policy policy;
     cccc_core_ledger_policy(bus->core, shelf->slot, &policy);
-    self->look_at = unsealed + LOOK_STEP;
-    if (!ledgers->seal_at && unsealed < policy.max_active_bytes)
+    if (!ledgers->seal_at && cccc_ledger_unsealed(shelf->ledger) < policy.max_active_bytes * times)
         return;
     struct cccc_seal_options options = options_of(bus, &policy);
     begin_seal(bus, shelf, &options);
+}
+
+static bool may_seal(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
+{
+    return !shelf->sealing.seal && shelf->leaving == STAYS && bus->phase == CCCC_SERVING;
+}
+
+void cccc_sealing_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    struct sealing *self = &shelf->sealing;
+    uint64_t unsealed = cccc_ledger_unsealed(shelf->ledger), now = bus->now.mono_us;
+    if (!may_seal(bus, shelf) || unsealed < (bus->ledgers.seal_at ? bus->ledgers.seal_at : self->look_at))
+        return;
+    bool fast = now - self->looked_us < FAST_US;
+    self->looked_us = now;
+    self->look_at = unsealed + LOOK_STEP;
+    seal_from(bus, shelf, fast ? CCCC_SEAL_FAST_TIMES : 1);
+}
+
+void cccc_sealing_rest(struct cccc_bus *bus, struct cccc_shelf *shelf)
+{
+    if (shelf->ledger && may_seal(bus, shelf))
+        seal_from(bus, shelf, 1);
 }

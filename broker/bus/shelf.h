@@ -48,6 +48,7 @@ struct sealing {
     unsigned rounds;      /* of catching up */
     cccc_ticket_t ticket; /* of the call that asked for it; 0 = nobody did */
     uint64_t look_at;     /* bytes of ledger.jsonl at which it is worth asking whether to seal */
+    uint64_t looked_us;   /* when it was asked last */
 };
 
 /* A retirement's stages (retire.h). */
@@ -104,6 +105,8 @@ void cccc_shelf_settle(struct cccc_bus *bus, struct cccc_shelf *shelf);
 
 /* The ledger has grown: seal it if it is time. */
 void cccc_sealing_look(struct cccc_bus *bus, struct cccc_shelf *shelf);
+/* Nothing was appended for a while: a good moment for a seal that waited for one. */
+void cccc_sealing_rest(struct cccc_bus *bus, struct cccc_shelf *shelf);
 /* Seal now, `force` although it is small; the call with that ticket is told what came of it. None is under way. */
 void cccc_sealing_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticket_t ticket, bool force);
 /* Take the next step of a seal that waited. */

@@ -13,6 +13,15 @@ import busclient
 BIN = pathlib.Path(os.environ.get("CCCC_BIN") or pathlib.Path(__file__).resolve().parents[2] / "build/release/bin").resolve()
 
 
+def until(condition, seconds=30, what=None):
+    """What `condition()` gives once it is true; it is asked again and again, which is for things that announce themselves nowhere."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what or "it did not come to that"
+        time.sleep(0.02)
+    return found
+
+
 class Home:
     """with Home() as home: home.start() ... home.kill() ... home.start()"""
 

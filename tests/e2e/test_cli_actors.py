@@ -9,13 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from cliutil import CCCC, Terminal, answer, on_terminal, rows
+from home import until
 
 AGENT = [sys.executable, "-B", str(pathlib.Path(__file__).with_name("standin.py"))]
-SECONDS = 30
 
 
 @pytest.fixture
@@ -40,14 +39,6 @@ def start(home, actor, *command):
 
 def shown(home, actor):
     return answer(home, "actor", "show", actor)["actor"]
-
-
-def until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 def state(home, actor):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cliutil import answer, group_with, rows
-from home import BIN
+from home import BIN, until
 
 
 @pytest.fixture
@@ -71,17 +71,13 @@ def test_a_message_expires_by_itself(home, group):
     home.cli("daemon", "stop")
     time.sleep(1.1)
     home.cli("daemon", "start")
-    deadline = time.monotonic() + 20
-    while home.cli("inbox", "--actor-id", "peer-1").stdout and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: not home.cli("inbox", "--actor-id", "peer-1").stdout)
     assert home.cli("inbox", "--actor-id", "peer-1").stdout == ""
 
 
 def test_ask_prints_the_reply_when_it_comes(home, group):
     asking = subprocess.Popen([str(BIN / "cccc"), "ask", "peer-1", "Frozen?", "--wait", "60s", "--json"], env=home.environment(), stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    while not (owed := rows(home.cli("obligations").stdout)) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    owed = until(lambda: rows(home.cli("obligations").stdout))
     home.cli("reply", owed[0][0], "yes, since noon", "--by", "peer-1")
     out, _ = asking.communicate(timeout=30)
     assert asking.returncode == 0
@@ -108,13 +104,6 @@ def terminal(served, tmp_path):
     served.cli("actor", "start", "dev")
     yield served
     served.cli("group", "stop")
-
-
-def until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def state(home, number):

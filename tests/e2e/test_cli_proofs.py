@@ -5,17 +5,10 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 from cliutil import CCCC, answer, group_with, on_terminal, rows, steady
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from home import until
 
 
 def leftovers(folder):
@@ -125,7 +118,7 @@ def test_bench_of_this_home_leaves_its_groups_as_they_were(home):
 
 def test_an_interrupted_bench_leaves_nothing(home, tmp_path):
     process = subprocess.Popen([CCCC, "bench", "--seconds", "60", "--dir", str(tmp_path)], env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_for(lambda: list(tmp_path.glob("cccc-bench-*/groups/*/ledger.jsonl")))
+    until(lambda: list(tmp_path.glob("cccc-bench-*/groups/*/ledger.jsonl")))
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130 and leftovers(tmp_path) == [] and daemons_below(tmp_path) == []
@@ -227,7 +220,7 @@ def test_an_edit_that_is_no_configuration_does_not_count_and_everybody_hears_of_
     assert degraded["group_id"] == group and degraded["reason"].startswith(reason) and "group.yaml.edited" in degraded["reason"]
     assert reason in home.cli("daemon", "logs").stdout and reason in home.cli("daemon", "status").stdout
     kept = file.with_name("group.yaml.edited")
-    wait_for(kept.exists)
+    until(kept.exists)
     assert kept.read_text() == edit
     done = home.cli("doctor", check=False)
     assert done.returncode == 1 and f"daemon\tfailed\t{group}: {reason}" in done.stdout and "group.yaml.edited is an edit that was refused" in done.stdout

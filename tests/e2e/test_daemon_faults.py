@@ -8,6 +8,7 @@ import time
 import pytest
 
 import busclient
+from home import until
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
@@ -123,19 +124,9 @@ def test_failure_of_one_group_leaves_the_others_alone(served):
             send(bus, bad, "lost")
         for number in range(20):
             send(bus, good, f"kept {number}")
-        deadline = time.monotonic() + 20
-        while [row["group_id"] for row in bus.ask("status")["groups_degraded"]] != [bad]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: [row["group_id"] for row in bus.ask("status")["groups_degraded"]] == [bad])
     assert served.stop() == 0
     assert len(texts(served, good)) == 20
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def registered(home):
@@ -154,10 +145,10 @@ def test_removed_folder_is_noticed_named_and_never_leaves_the_registry_by_itself
     with served.bus() as bus:
         send(bus, gone, "before")
         folder.rename(elsewhere)
-        wait_until(lambda: bus.ask("groups")["registry_health"] == {"missing_group_ids": [gone], "corrupt_group_ids": []})
+        until(lambda: bus.ask("groups")["registry_health"] == {"missing_group_ids": [gone], "corrupt_group_ids": []})
         [record] = log_records(served, "GROUP-FOLDER-GONE")
         assert record["group"] == gone and record["level"] == "error"
-        wait_until(lambda: [row["group_id"] for row in bus.ask("status")["groups_degraded"]] == [gone])
+        until(lambda: [row["group_id"] for row in bus.ask("status")["groups_degraded"]] == [gone])
         assert "somebody removed" in bus.ask("status")["groups_degraded"][0]["reason"]
         with pytest.raises(busclient.BusError) as refused:
             send(bus, gone, "meanwhile")
@@ -170,10 +161,10 @@ def test_removed_folder_is_noticed_named_and_never_leaves_the_registry_by_itself
         send_until_back(bus, gone, "after")
         assert bus.ask("groups")["registry_health"] == {"missing_group_ids": [], "corrupt_group_ids": []}
         folder.rename(elsewhere)
-        wait_until(lambda: bus.ask("groups")["registry_health"]["missing_group_ids"] == [gone])
+        until(lambda: bus.ask("groups")["registry_health"]["missing_group_ids"] == [gone])
         assert bus.ask("registry_reconcile", remove_missing=True)["removed_group_ids"] == [gone]
         assert list(registered(served)) == [kept]
-        wait_until(lambda: bus.ask("status")["groups_degraded"] == [])
+        until(lambda: bus.ask("status")["groups_degraded"] == [])
         elsewhere.rename(folder)
     assert served.stop() == 0
     assert texts(served, gone) == ["before", "after"]

@@ -9,20 +9,13 @@ import subprocess
 import time
 
 import busclient
-from home import BIN, Home
+from home import BIN, Home, until
 
 CCCCD = str(BIN / "ccccd")
 
 
 def run(home, *args, timeout=20):
     return subprocess.run([CCCCD, *args], env=home.environment(), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
-
-
-def wait_until(condition, what, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
 
 
 def test_usage_is_answered_without_a_home(home):
@@ -65,9 +58,9 @@ def test_twenty_started_at_once_leave_one(home):
         for _ in range(20)
     ]
     try:
-        wait_until(lambda: sum(p.poll() is not None for p in started) == 19, "19 of 20 leave")
+        until(lambda: sum(p.poll() is not None for p in started) == 19, what="19 of 20 leave")
         [winner] = [p for p in started if p.poll() is None]
-        wait_until(lambda: home.stamp() is not None, "the winner serves")
+        until(lambda: home.stamp() is not None, what="the winner serves")
         assert busclient.descriptor(home.path)["pid"] == winner.pid
         for process in started:
             if process is not winner:
@@ -97,7 +90,7 @@ def test_daemon_returns_once_it_serves_and_leads_its_own_session(home):
     with home.bus() as bus:
         assert bus.ask("ping")["pid"] == pid
         bus.ask("shutdown")
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}/fd/0"), "it ends")
+    until(lambda: not os.path.exists(f"/proc/{pid}/fd/0"), what="it ends")
     assert not (home.path / "daemon/ccccd.addr.json").exists()
 
 
@@ -138,7 +131,7 @@ def test_hangup_opens_the_log_again(served):
     log = served.path / "daemon/ccccd.log"
     log.rename(log.with_suffix(".moved"))
     served.process.send_signal(signal.SIGHUP)
-    wait_until(log.exists, "a new log")
+    until(log.exists, what="a new log")
     with served.bus() as bus:
         bus.ask("ping")
     served.stop()
@@ -165,6 +158,6 @@ def test_group_that_cannot_be_opened_does_not_stop_the_others_and_comes_back(hom
             assert error.code == "group_offline"
         ledger.rmdir()
         ledger.with_suffix(".kept").rename(ledger)
-        wait_until(lambda: bus.ask("status")["groups_degraded"] == [], "it is tried again")
+        until(lambda: bus.ask("status")["groups_degraded"] == [], what="it is tried again")
         assert bus.ask("group_update", group_id=bad, patch={"title": "x"})
     assert home.stop() == 0

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import threading
 
-from home import Home
+from home import Home, until
 
 MIB = 1024 * 1024
 KEEP = 50
@@ -86,6 +86,20 @@ def test_sealed_events_are_found_by_everything_also_after_kill_9():
             ids += send_batch(bus, group, len(ids))
             check_everything(home, bus, group, ids)
         assert home.cli("doctor", check=False).returncode == 0
+
+
+def test_a_burst_is_sealed_when_the_group_rests():
+    """Nobody sends again: the daemon does it by itself."""
+    with Home() as home:
+        home.start()
+        ids = []
+        with home.bus() as bus:
+            group = make_group(bus)
+            for _ in range(2):
+                ids += send_batch(bus, group, len(ids), 800)
+            until(lambda: sealed_last(home, group) >= len(ids) - KEEP, 30)
+            until(lambda: (home.path / "groups" / group / "ledger.jsonl").stat().st_size < MIB, 30)
+            check_everything(home, bus, group, ids)
 
 
 def test_zstdcat_puts_a_ledger_together_again():
