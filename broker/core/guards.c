@@ -8,6 +8,7 @@
 #include "broker/core/change.h"
 #include "broker/core/runtime.h"
 #include "broker/core/snapshot.h"
+#include "broker/mutant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,7 +163,7 @@ static bool pair_names(const struct pair *pair, cccc_str_t id)
 /* The pair as it will be once what is decided is durable; NULL: nothing is known of it. `key` has its names only. */
 static const struct pair *pair_view(const struct cccc_group *group, const struct pair *key)
 {
-    const struct pair *pair = pair_in(group->guards_ahead, key);
+    const struct pair *pair = CCCC_MUTANT_IS(GUARD_BLIND) ? NULL : pair_in(group->guards_ahead, key);
     return pair ? pair : pair_in(group->guards, key);
 }
 
@@ -308,7 +309,7 @@ static void take_hold(struct cccc_group *group, struct cccc_guards *guards, cons
     if (!names_of(cccc_get(cccc_get(&event->data, "context"), "hold"), &one, &other))
         return;
     struct pair *pair = pair_make(group, guards, one, other, event->seq);
-    pair->hold_seq = event->seq;
+    pair->hold_seq = CCCC_MUTANT_IS(HOLD_FORGOTTEN) && group->folding ? 0 : event->seq;
     snprintf(pair->hold_id, sizeof pair->hold_id, "%.*s", CCCC_STR_FMT(event->id));
     snprintf(pair->hold_ts, sizeof pair->hold_ts, "%.*s", CCCC_STR_FMT(event->ts));
 }
@@ -513,7 +514,7 @@ cccc_err_t guards_announce(call_t *call, const struct cccc_message *m, struct cc
 {
     cccc_err_t err = CCCC_OK;
     for (uint32_t i = 0; err == CCCC_OK && cccc_is_array(&m->new_holds) && i < m->new_holds.via.array.size; i++) {
-        cccc_str_t one, other;
+        cccc_str_t one = CCCC_STR(""), other = CCCC_STR("");
         names_of(&m->new_holds.via.array.ptr[i], &one, &other);
         cccc_builder_t context = cccc_map_builder(call->arena, 2);
         cccc_map_add(&context, "hold", m->new_holds.via.array.ptr[i]);

@@ -9,6 +9,7 @@
 #include "broker/core/change.h"
 #include "broker/core/runtime.h"
 #include "broker/core/snapshot.h"
+#include "broker/mutant.h"
 #include "proto/utf8.h"
 
 #include <stdio.h>
@@ -256,7 +257,7 @@ static void look_at_idle(struct look *l)
     look_at_latest(l, l->now + wait); /* output is no event */
     if (row.count > 0 && sign > when_mono(l->core, &row.last))
         begin_row(&row);
-    if (row.count >= CCCC_NUDGES_IN_A_ROW_MAX || !row_is_due(l, &row, sign, wait))
+    if ((row.count >= CCCC_NUDGES_IN_A_ROW_MAX && !CCCC_MUTANT_IS(IDLE_FOR_EVER)) || !row_is_due(l, &row, sign, wait))
         return;
     cccc_builder_t context = row_context(l, &row);
     cccc_map_add(&context, "actor_id", cccc_string(cccc_arena_str(l->arena, cccc_str(l->reader->id))));

@@ -6,6 +6,7 @@
 #include "broker/core/change.h"
 #include "broker/core/guards.h"
 #include "broker/core/obligations.h"
+#include "broker/mutant.h"
 
 #define WORDS  ((CCCC_ACTORS_PER_GROUP_MAX + 63) / 64)
 #define NOBODY UINT32_MAX
@@ -125,7 +126,7 @@ bool waits_check(call_t *call, struct cccc_message *m, const struct cccc_group *
     m->cycle = cccc_nil();
     if (!m->reply_required || index_of(view, m->by) == NOBODY)
         return true;
-    cccc_value_t deadlock = m->wait_seconds > 0 ? circle(call, m, view, true) : cccc_nil();
+    cccc_value_t deadlock = m->wait_seconds > 0 && !CCCC_MUTANT_IS(DEADLOCK_TAKEN) ? circle(call, m, view, true) : cccc_nil();
     if (cccc_is_array(&deadlock)) {
         message_refuse(call, m, CCCC_E_WOULD_DEADLOCK,
                        "each would do nothing but wait for the next: %.*s; answer what you owe first (`cccc obligations --actor %.*s`), or "
