@@ -152,6 +152,19 @@ void op_actor_restart(call_t *call)
     session_begin(call, &op);
 }
 
+/* ---- by a rule ---- */
+
+cccc_err_t session_decide(call_t *call, const struct cccc_group *view, const struct cccc_actor *actor, cccc_kind_t kind,
+                          const cccc_value_t *rule, call_next_fn next, struct cccc_errmsg *m)
+{
+    cccc_err_t err = kind != CCCC_KIND_ACTOR_STOP ? startable(call, view, actor, m) : CCCC_OK;
+    if (err)
+        return err;
+    cccc_value_t data = session_data(call, cccc_arena_str(call->arena, actor->id), actor);
+    data = cccc_map_with(call->arena, &data, CCCC_STR("rule"), *rule);
+    return call_append(call, call->group, kind, CCCC_STR("system"), CCCC_STR(""), data, next, m);
+}
+
 /* ---- woken by a message ---- */
 
 bool session_may_wake(const struct cccc_group *view, const struct cccc_actor *actor)
@@ -229,4 +242,45 @@ void op_actor_env_private_update(call_t *call)
         cccc_map_add(&document, "set", *set);
     secrets_begin(call, CCCC_A_actor_env_private_update_group_id, CCCC_A_actor_env_private_update_actor_id,
                   CCCC_A_actor_env_private_update_by, document.value);
+}
+
+/* ---- what a program is told first ---- */
+
+/* NULL: the call was failed. */
+static const struct cccc_actor *prompted(call_t *call)
+{
+    cccc_str_t id = cccc_arg_str(&call->request.args, CCCC_A_actor_prompt_actor_id);
+    if (!call_group(call, CCCC_A_actor_prompt_group_id))
+        return NULL;
+    const struct cccc_actor *actor = config_actor(call->group, id);
+    if (!actor)
+        call_fail(call, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), call->group->id);
+    return actor;
+}
+
+static void prompt_read(call_t *call)
+{
+    const struct cccc_actor *actor = prompted(call);
+    if (!actor)
+        return;
+    if (call->stored.err != CCCC_OK) {
+        call_fail(call, call->stored.err, "%s", call->stored.message);
+        return;
+    }
+    cccc_str_t words = cccc_get_str(call->stored.value, "text");
+    cccc_builder_t result = cccc_map_builder(call->arena, 4);
+    cccc_map_add(&result, "group_id", cccc_text(call->group->id));
+    cccc_map_add(&result, "actor_id", cccc_string(cccc_arena_str(call->arena, actor->id)));
+    cccc_map_add(&result, "prompt", cccc_string(render_preamble(call->arena, call->group, actor, words)));
+    call_reply(call, &result.value);
+}
+
+void op_actor_prompt(call_t *call)
+{
+    if (!prompted(call))
+        return;
+    struct cccc_store store = {.kind = CCCC_STORE_PROMPT, .arena = cccc_arena_new(STORE_CHUNK_BYTES), .document = cccc_nil()};
+    store.group_id = cccc_arena_str(store.arena, cccc_str(call->group->id));
+    store.name = CCCC_STR("CCCC_PREAMBLE.md");
+    call_store(call, &store, prompt_read);
 }
