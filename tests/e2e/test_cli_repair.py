@@ -157,7 +157,7 @@ def test_a_damaged_base_is_named_and_not_given_up(home, tmp_path):
     home.cli("group", "settings", "--group", group, "retention_max_bytes=1")
     folder = ledger_file(home, group).parent / "state/ledger"
     while list(folder.glob("*.jsonl.zst")):
-        home.cli("ledger", "compact", "--group", group)
+        home.cli("ledger", "compact", "--group", group, check=False)  # busy while a retirement is under way
     home.cli("daemon", "stop")
     (base,) = folder.glob("*.base")
     flip(base, base.stat().st_size // 2)
