@@ -25,6 +25,7 @@ static const struct part {
     {"expiring", expiries_save, expiries_load},
     {"reminders", reminders_save, reminders_load},
     {"nudges", nudges_save, nudges_load},
+    {"automation", automation_save, automation_load},
     {"gaps", gaps_save, gaps_load},
     {"context", context_save, context_load},
 };

@@ -1,10 +1,12 @@
 /* template.c - see template.h */
 #include "broker/core/template.h"
 
+#include "broker/core/rules.h"
 #include "broker/core/schema.h"
 #include "proto/words.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 #define TEMPLATE_KIND "cccc.group_template"
 
@@ -44,17 +46,19 @@ cccc_value_t template_of(call_t *call, const struct cccc_group *group)
     cccc_arena_t *arena = call->arena;
     const struct cccc_config *config = &group->config;
     cccc_builder_t t = cccc_map_builder(arena, 9), actors = cccc_array_builder(arena, config->actor_count),
-                   automation = cccc_map_builder(arena, 2);
-    const cccc_value_t *stored = cccc_get(&group->document, "automation"), *rules = cccc_get(stored, "rules"),
-                       *snippets = cccc_get(stored, "snippets");
+                   automation = cccc_map_builder(arena, 2), rules = cccc_array_builder(arena, config->rule_count);
+    const cccc_value_t *snippets = cccc_get(cccc_get(&group->document, "automation"), "snippets");
     char ts[28];
     core_ts(call->core, ts);
     for (uint32_t i = 0; i < config->actor_count; i++) {
         const struct cccc_actor *a = &config->actors[i];
         cccc_array_add(&actors, actor_row(arena, a->id, a->entry, command_of(arena, a->entry), a->enabled));
     }
-    cccc_map_add(&automation, "rules", cccc_is_array(rules) ? *rules : cccc_array_builder(arena, 0).value);
-    cccc_map_add(&automation, "snippets", cccc_is_map(snippets) ? *snippets : cccc_map_builder(arena, 0).value);
+    for (uint32_t i = 0; i < config->rule_count; i++)
+        if (config->rules[i].broken.len == 0)
+            cccc_array_add(&rules, config->rules[i].entry);
+    cccc_map_add(&automation, "rules", rules.value);
+    cccc_map_add(&automation, "snippets", snippets_check(snippets, NULL) == CCCC_OK ? *snippets : cccc_map_builder(arena, 0).value);
     cccc_map_add(&t, "kind", cccc_text(TEMPLATE_KIND));
     cccc_map_add(&t, "v", cccc_uint(1));
     cccc_map_add(&t, "title", cccc_string(config->title));
@@ -171,23 +175,53 @@ static cccc_err_t read_prompt(const cccc_value_t *prompts, const char *name, ccc
     return CCCC_OK;
 }
 
-static cccc_err_t read_rules(cccc_arena_t *arena, const cccc_value_t *automation, struct template *t, struct cccc_errmsg *m)
+/* What rules.c says no to, a template may not have either. */
+static cccc_err_t read_rule(cccc_arena_t *arena, const cccc_value_t *given, uint32_t i, cccc_value_t *out, struct cccc_errmsg *m)
 {
-    const cccc_value_t *rules = cccc_get(automation, "rules"), *snippets = cccc_get(automation, "snippets");
-    t->rules = cccc_array_builder(arena, 0).value;
-    t->snippets = cccc_map_builder(arena, 0).value;
-    if (!is_absent(rules) && !cccc_is_array(rules))
-        return FAIL("automation.rules must be a list");
-    if (!is_absent(snippets) && !cccc_is_map(snippets))
-        return FAIL("automation.snippets must be a map");
-    for (uint32_t i = 0; cccc_is_array(rules) && i < rules->via.array.size; i++)
-        if (is_blank(cccc_get_str(&rules->via.array.ptr[i], "id")))
-            return FAIL("automation.rules[%u]: a rule is a map with an id", i);
-    if (cccc_is_array(rules))
-        t->rules = *rules;
-    if (cccc_is_map(snippets))
-        t->snippets = *snippets;
+    struct cccc_rule rule;
+    struct cccc_errmsg why;
+    char where[40];
+    snprintf(where, sizeof where, "automation.rules[%u]", i);
+    if (rule_read(arena, given, where, &rule, &why) != CCCC_OK)
+        return FAIL("%s", why.text);
+    *out = rule.entry;
     return CCCC_OK;
+}
+
+static const cccc_value_t *rule_of(const cccc_value_t *rules, cccc_str_t id)
+{
+    for (uint32_t i = 0; i < rules->via.array.size; i++)
+        if (cccc_str_eq(cccc_get_str(&rules->via.array.ptr[i], "id"), id))
+            return &rules->via.array.ptr[i];
+    return NULL;
+}
+
+static cccc_err_t read_rules(cccc_arena_t *arena, const cccc_value_t *list, struct template *t, struct cccc_errmsg *m)
+{
+    cccc_builder_t rules = cccc_array_builder(arena, 4);
+    if (!is_absent(list) && (!cccc_is_array(list) || list->via.array.size > CCCC_AUTOMATION_RULES_MAX))
+        return FAIL("automation.rules must be a list of at most %d", CCCC_AUTOMATION_RULES_MAX);
+    for (uint32_t i = 0; cccc_is_array(list) && i < list->via.array.size; i++) {
+        cccc_value_t rule;
+        cccc_err_t err = read_rule(arena, &list->via.array.ptr[i], i, &rule, m);
+        if (err != CCCC_OK)
+            return err;
+        if (rule_of(&rules.value, cccc_get_str(&rule, "id")))
+            return FAIL("automation.rules[%u]: there are two with this id", i);
+        cccc_array_add(&rules, rule);
+    }
+    t->rules = rules.value;
+    return CCCC_OK;
+}
+
+static cccc_err_t read_automation(cccc_arena_t *arena, const cccc_value_t *automation, struct template *t, struct cccc_errmsg *m)
+{
+    const cccc_value_t *snippets = cccc_get(automation, "snippets");
+    struct cccc_errmsg why;
+    if (!is_absent(snippets) && snippets_check(snippets, &why) != CCCC_OK)
+        return FAIL("automation.%s", why.text);
+    t->snippets = is_absent(snippets) ? cccc_map_builder(arena, 0).value : *snippets;
+    return read_rules(arena, cccc_get(automation, "rules"), t, m);
 }
 
 /* A map, where it is given at all. */
@@ -218,7 +252,7 @@ cccc_err_t template_read(cccc_arena_t *arena, const cccc_value_t *document, stru
     if (err == CCCC_OK)
         err = read_prompt(prompts, "help", &t.help, m);
     if (err == CCCC_OK)
-        err = read_rules(arena, cccc_get(document, "automation"), &t, m);
+        err = read_automation(arena, cccc_get(document, "automation"), &t, m);
     if (err == CCCC_OK)
         *out = t;
     return err;

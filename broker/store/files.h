@@ -66,6 +66,7 @@ cccc_err_t cccc_store_template(const struct cccc_store_call *call);
 cccc_err_t cccc_store_context(const struct cccc_store_call *call);
 cccc_err_t cccc_store_log_tail(const struct cccc_store_call *call);
 cccc_err_t cccc_store_settings(const struct cccc_store_call *call);
+cccc_err_t cccc_store_zone(const struct cccc_store_call *call);
 cccc_err_t cccc_store_secrets(const struct cccc_store_call *call);
 
 /* The group's own words in prompts/<name>, in the arena; "" when there are none. prompt.c */

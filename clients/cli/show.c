@@ -158,6 +158,23 @@ static void say_scope(const cccc_value_t *data, cccc_buf_t *out)
     put_str(out, cccc_get_str(data, "scope_key"));
 }
 
+/* What was done; a ruleset that was replaced as a whole has no steps. */
+static void say_automation(const cccc_value_t *data, cccc_buf_t *out)
+{
+    const cccc_value_t *actions = cccc_get(data, "actions");
+    char text[64];
+    snprintf(text, sizeof text, "rules, version %" PRIu64, cccc_get_uint(data, "version", 0));
+    cccc_buf_str(out, text);
+    if (cccc_str_is(cccc_get_str(data, "source"), "completed"))
+        cccc_buf_str(out, ", because it has run");
+    for (uint32_t i = 0; i < cli_count(actions); i++) {
+        cccc_buf_str(out, i > 0 ? ", " : ": ");
+        put_str(out, cccc_get_str(cli_item(actions, i), "type"));
+        cccc_buf_str(out, " ");
+        put_str(out, cccc_get_str(cli_item(actions, i), "rule_id"));
+    }
+}
+
 static void say_edit(const cccc_value_t *data, cccc_buf_t *out)
 {
     const cccc_value_t *document = cccc_get(data, "document");
@@ -178,15 +195,6 @@ static void say_stopped(const cccc_value_t *data, cccc_buf_t *out)
 {
     (void)data;
     cccc_buf_str(out, "the group was stopped");
-}
-
-static void say_automation(const cccc_value_t *data, cccc_buf_t *out)
-{
-    char text[96];
-    const cccc_value_t *now = cccc_get(data, "automation"), *snippets = cccc_get(now, "snippets");
-    snprintf(text, sizeof text, "automation has %" PRIu32 " rules and %" PRIu32 " snippets now", cli_count(cccc_get(now, "rules")),
-             cccc_is_map(snippets) ? snippets->via.map.size : 0);
-    cccc_buf_str(out, text);
 }
 
 static void say_repair(const cccc_value_t *data, cccc_buf_t *out)
