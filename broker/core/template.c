@@ -6,7 +6,6 @@
 #include "proto/words.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 #define TEMPLATE_KIND "cccc.group_template"
 
@@ -175,53 +174,34 @@ static cccc_err_t read_prompt(const cccc_value_t *prompts, const char *name, ccc
     return CCCC_OK;
 }
 
-/* What rules.c says no to, a template may not have either. */
-static cccc_err_t read_rule(cccc_arena_t *arena, const cccc_value_t *given, uint32_t i, cccc_value_t *out, struct cccc_errmsg *m)
+static cccc_err_t read_rules(cccc_arena_t *arena, const cccc_value_t *rules, struct template *t, struct cccc_errmsg *m)
 {
-    struct cccc_rule rule;
-    struct cccc_errmsg why;
-    char where[40];
-    snprintf(where, sizeof where, "automation.rules[%u]", i);
-    if (rule_read(arena, given, where, &rule, &why) != CCCC_OK)
-        return FAIL("%s", why.text);
-    *out = rule.entry;
-    return CCCC_OK;
-}
-
-static const cccc_value_t *rule_of(const cccc_value_t *rules, cccc_str_t id)
-{
-    for (uint32_t i = 0; i < rules->via.array.size; i++)
-        if (cccc_str_eq(cccc_get_str(&rules->via.array.ptr[i], "id"), id))
-            return &rules->via.array.ptr[i];
-    return NULL;
-}
-
-static cccc_err_t read_rules(cccc_arena_t *arena, const cccc_value_t *list, struct template *t, struct cccc_errmsg *m)
-{
-    cccc_builder_t rules = cccc_array_builder(arena, 4);
-    if (!is_absent(list) && (!cccc_is_array(list) || list->via.array.size > CCCC_AUTOMATION_RULES_MAX))
-        return FAIL("automation.rules must be a list of at most %d", CCCC_AUTOMATION_RULES_MAX);
-    for (uint32_t i = 0; cccc_is_array(list) && i < list->via.array.size; i++) {
-        cccc_value_t rule;
-        cccc_err_t err = read_rule(arena, &list->via.array.ptr[i], i, &rule, m);
-        if (err != CCCC_OK)
-            return err;
-        if (rule_of(&rules.value, cccc_get_str(&rule, "id")))
-            return FAIL("automation.rules[%u]: there are two with this id", i);
-        cccc_array_add(&rules, rule);
+    uint32_t count = cccc_is_array(rules) ? rules->via.array.size : 0;
+    cccc_builder_t list = cccc_array_builder(arena, count);
+    if (!is_absent(rules) && !cccc_is_array(rules))
+        return FAIL("automation.rules must be a list");
+    if (count > CCCC_AUTOMATION_RULES_MAX)
+        return FAIL("automation.rules: a group keeps at most %d", CCCC_AUTOMATION_RULES_MAX);
+    struct cccc_rule *known = cccc_arena_alloc(arena, (count + 1u) * sizeof *known);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *where = cccc_arena_printf(arena, "automation.rules[%u]", i).ptr;
+        struct cccc_errmsg why;
+        known[i] = (struct cccc_rule){0};
+        if (rule_read(arena, &rules->via.array.ptr[i], where, &known[i], &why) != CCCC_OK)
+            return FAIL("%s", why.text);
+        if (rule_find(known, i, known[i].id))
+            return FAIL("%s: there is a rule %.*s already", where, CCCC_STR_FMT(known[i].id));
+        cccc_array_add(&list, known[i].entry);
     }
-    t->rules = rules.value;
+    t->rules = list.value;
     return CCCC_OK;
 }
 
-static cccc_err_t read_automation(cccc_arena_t *arena, const cccc_value_t *automation, struct template *t, struct cccc_errmsg *m)
+static cccc_err_t read_snippets(cccc_arena_t *arena, const cccc_value_t *snippets, struct template *t, struct cccc_errmsg *m)
 {
-    const cccc_value_t *snippets = cccc_get(automation, "snippets");
     struct cccc_errmsg why;
-    if (!is_absent(snippets) && snippets_check(snippets, &why) != CCCC_OK)
-        return FAIL("automation.%s", why.text);
     t->snippets = is_absent(snippets) ? cccc_map_builder(arena, 0).value : *snippets;
-    return read_rules(arena, cccc_get(automation, "rules"), t, m);
+    return snippets_check(&t->snippets, &why) == CCCC_OK ? CCCC_OK : FAIL("automation: %s", why.text);
 }
 
 /* A map, where it is given at all. */
@@ -236,7 +216,8 @@ cccc_err_t template_read(cccc_arena_t *arena, const cccc_value_t *document, stru
     struct template t = {.document = *document};
     if (!cccc_is_map(document))
         return FAIL("a template is a YAML map");
-    const cccc_value_t *kind = cccc_get(document, "kind"), *v = cccc_get(document, "v"), *prompts = cccc_get(document, "prompts");
+    const cccc_value_t *kind = cccc_get(document, "kind"), *v = cccc_get(document, "v"), *prompts = cccc_get(document, "prompts"),
+                       *automation = cccc_get(document, "automation");
     if (!is_absent(kind) && !cccc_str_is(cccc_get_str(document, "kind"), TEMPLATE_KIND))
         return FAIL("kind must be %s", TEMPLATE_KIND);
     if (!is_absent(v) && cccc_get_uint(document, "v", 0) != 1)
@@ -252,7 +233,9 @@ cccc_err_t template_read(cccc_arena_t *arena, const cccc_value_t *document, stru
     if (err == CCCC_OK)
         err = read_prompt(prompts, "help", &t.help, m);
     if (err == CCCC_OK)
-        err = read_automation(arena, cccc_get(document, "automation"), &t, m);
+        err = read_rules(arena, cccc_get(automation, "rules"), &t, m);
+    if (err == CCCC_OK)
+        err = read_snippets(arena, cccc_get(automation, "snippets"), &t, m);
     if (err == CCCC_OK)
         *out = t;
     return err;

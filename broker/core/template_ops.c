@@ -224,7 +224,7 @@ static void import_configuration(call_t *call, struct import *self, const struct
     uint64_t version = cccc_get_uint(cccc_get(&ahead->document, "automation"), "version", 1);
     cccc_map_add(&settings, "patch", self->t.settings);
     import_step(self, CCCC_KIND_GROUP_SETTINGS_UPDATE, CCCC_STR(""), settings.value);
-    import_step(self, CCCC_KIND_GROUP_AUTOMATION_UPDATE, CCCC_STR(""), automation_data(call->arena, self, version + 1));
+    import_step(self, CCCC_KIND_GROUP_AUTOMATION_UPDATE, CCCC_STR(""), automation_data(call->arena, self, (version ? version : 1) + 1));
 }
 
 /* Every step will be taken, or none: what could refuse one is asked before the first. */

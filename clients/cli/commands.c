@@ -374,6 +374,33 @@ const struct cli_command cli_commands[] = {
               "other failures.",
      .examples = EXAMPLES("cccc doctor", "cccc doctor --json  # each check as {name, state, text}"),
      .run = cmd_doctor},
+    {.name = "triage",
+     .summary = "find what is wrong, in the runbook's order: daemon, group, actors, obligations, delivery",
+     .about =
+         "Five checks, each with a verdict, its evidence, and the smallest command that would help. The cause comes first; what only "
+         "follows "
+         "from it says so. Verdicts are ok, note, unknown (only a daemon knows), follows, wrong, damaged. Reads only, starts nothing, "
+         "works "
+         "without a daemon as far as possible; reads every line of the group's ledger. Exits 0 when nothing is wrong, 9 when stored data "
+         "is damaged, else 1.",
+     .examples = EXAMPLES("cccc triage  # the active group", "cccc triage --group ops --json  # for programs"),
+     .options = OPTIONS(OPT_GROUP),
+     .run = cmd_triage},
+    {.name = "evidence",
+     .summary = "gather what somebody else needs to see into one file, secrets left out",
+     .about =
+         "Writes cccc-evidence-GROUP-TIME.tar.zst: versions, triage, status, the group and its actors, who owes what, the last 100 events, "
+         "what became of each message, the daemon's log, and manifest.json, which lists what was left out. Private environments, values "
+         "of variables, arguments of commands, tokens and passwords are never in it; texts that people and agents wrote only with "
+         "--bodies. Starts nothing; without a daemon it takes what the files have, says what is missing, and exits 8.",
+     .examples = EXAMPLES("cccc evidence  # of the active group", "cccc evidence --group ops --actor rev --event 1042",
+                          "cccc evidence --bodies --output /tmp/evidence.tar.zst  # with the messages' texts"),
+     .options = OPTIONS(
+         OPT_GROUP, {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what concerns this actor"},
+         {.name = "event", .letter = 'e', .arg = "EVENT", .help = "also this event, and what became of it: number, id, or its beginning"},
+         {.name = "bodies", .help = "with the texts of messages and notices, but for the secrets found in them"},
+         {.name = "output", .letter = 'o', .arg = "FILE", .help = "write it there; the file must not exist", .place = CLI_FILE}),
+     .run = cmd_evidence},
     /* ---- daemon ---- */
     {.name = "daemon",
      .summary = "start, stop and watch the daemon",
@@ -1047,8 +1074,9 @@ const struct cli_command cli_commands[] = {
      .run = cmd_demo},
     {.name = "smoke",
      .summary = "prove this home works, end to end",
-     .about = "Makes a scratch group, attaches a directory, adds actors, sends, replies, reads, checks inbox and ledger, and deletes the "
-              "group. Prints each check. Exits 0 or 1.",
+     .about =
+         "Makes a scratch group, attaches a directory, adds actors, sends, replies, reads, starts an actor in a terminal and has a message "
+         "typed into it, checks inbox and ledger, and removes the group, also when a check fails. Prints each check. Exits 0 or 1.",
      .examples = EXAMPLES("cccc smoke", "cccc smoke --json"),
      .run = cmd_smoke},
     {.name = "bench",

@@ -53,6 +53,32 @@ int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out)
     return 0;
 }
 
+/* The rest of `text` behind its first line feed: what is before it may be a part of a line. */
+static cccc_str_t whole_lines(cccc_str_t text)
+{
+    const char *feed = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
+    size_t skipped = feed ? (size_t)(feed + 1 - text.ptr) : text.len;
+    return (cccc_str_t){text.ptr + skipped, text.len - skipped};
+}
+
+int cli_file_end(struct cli *cli, const char *path, uint64_t max, cccc_str_t *out, uint64_t *before)
+{
+    const struct cccc_vfs *vfs = &cccc_vfs_posix;
+    struct cccc_stat st;
+    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
+    if (fd < 0)
+        return fd;
+    ssize_t n = vfs->fstat(vfs->ctx, fd, &st);
+    uint64_t size = n < 0 ? 0 : st.size, room = size < max ? size : max;
+    char *bytes = cccc_arena_alloc(cli->arena, room + 1);
+    n = n < 0 ? n : cccc_vfs_read_all(vfs, fd, bytes, room, size - room);
+    vfs->close(vfs->ctx, fd);
+    cccc_str_t all = {bytes, n > 0 ? (size_t)n : 0};
+    *out = size > room ? whole_lines(all) : all;
+    *before = size - room + (all.len - out->len);
+    return n < 0 ? (int)n : 0;
+}
+
 const char *cli_value_text(struct cli *cli, const cccc_value_t *value)
 {
     cccc_str_t word;
