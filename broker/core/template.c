@@ -45,17 +45,19 @@ cccc_value_t template_of(call_t *call, const struct cccc_group *group)
     cccc_arena_t *arena = call->arena;
     const struct cccc_config *config = &group->config;
     cccc_builder_t t = cccc_map_builder(arena, 9), actors = cccc_array_builder(arena, config->actor_count),
-                   automation = cccc_map_builder(arena, 2);
-    const cccc_value_t *stored = cccc_get(&group->document, "automation"), *rules = cccc_get(stored, "rules"),
-                       *snippets = cccc_get(stored, "snippets");
+                   automation = cccc_map_builder(arena, 2), rules = cccc_array_builder(arena, config->rule_count);
+    const cccc_value_t *snippets = cccc_get(cccc_get(&group->document, "automation"), "snippets");
     char ts[28];
     core_ts(call->core, ts);
     for (uint32_t i = 0; i < config->actor_count; i++) {
         const struct cccc_actor *a = &config->actors[i];
         cccc_array_add(&actors, actor_row(arena, a->id, a->entry, command_of(arena, a->entry), a->enabled));
     }
-    cccc_map_add(&automation, "rules", cccc_is_array(rules) ? *rules : cccc_array_builder(arena, 0).value);
-    cccc_map_add(&automation, "snippets", cccc_is_map(snippets) ? *snippets : cccc_map_builder(arena, 0).value);
+    for (uint32_t i = 0; i < config->rule_count; i++)
+        if (config->rules[i].broken.len == 0)
+            cccc_array_add(&rules, config->rules[i].entry);
+    cccc_map_add(&automation, "rules", rules.value);
+    cccc_map_add(&automation, "snippets", snippets_check(snippets, NULL) == CCCC_OK ? *snippets : cccc_map_builder(arena, 0).value);
     cccc_map_add(&t, "kind", cccc_text(TEMPLATE_KIND));
     cccc_map_add(&t, "v", cccc_uint(1));
     cccc_map_add(&t, "title", cccc_string(config->title));

@@ -203,22 +203,28 @@ static cccc_value_t names_of(cccc_arena_t *arena, const struct template *t, bool
     return names.value;
 }
 
-static void import_configuration(call_t *call, struct import *self, const struct cccc_group *ahead)
+/* Every rule and snippet is new: none of what they did before counts. */
+static cccc_value_t automation_data(cccc_arena_t *arena, const struct import *self, uint64_t version)
 {
-    cccc_builder_t settings = cccc_map_builder(call->arena, 1), data = cccc_map_builder(call->arena, 8);
-    cccc_value_t ids = names_of(call->arena, &self->t, false);
-    uint64_t version = cccc_get_uint(cccc_get(&ahead->document, "automation"), "version", 1);
-    cccc_map_add(&settings, "patch", self->t.settings);
-    import_step(self, CCCC_KIND_GROUP_SETTINGS_UPDATE, CCCC_STR(""), settings.value);
-    cccc_map_add(&data, "rules", ids);
-    cccc_map_add(&data, "snippets", names_of(call->arena, &self->t, true));
-    cccc_map_add(&data, "version", cccc_uint((version > 0 ? version : 1) + 1));
-    cccc_map_add(&data, "actions", cccc_array_builder(call->arena, 0).value);
+    cccc_builder_t data = cccc_map_builder(arena, 8);
+    cccc_map_add(&data, "rules", names_of(arena, &self->t, false));
+    cccc_map_add(&data, "snippets", names_of(arena, &self->t, true));
+    cccc_map_add(&data, "version", cccc_uint(version));
+    cccc_map_add(&data, "actions", cccc_array_builder(arena, 0).value);
     cccc_map_add(&data, "source", cccc_text("template"));
     cccc_map_add(&data, "put", self->t.rules);
     cccc_map_add(&data, "put_snippets", self->t.snippets);
-    cccc_map_add(&data, "armed", ids);
-    import_step(self, CCCC_KIND_GROUP_AUTOMATION_UPDATE, CCCC_STR(""), data.value);
+    cccc_map_add(&data, "armed", names_of(arena, &self->t, false));
+    return data.value;
+}
+
+static void import_configuration(call_t *call, struct import *self, const struct cccc_group *ahead)
+{
+    cccc_builder_t settings = cccc_map_builder(call->arena, 1);
+    uint64_t version = cccc_get_uint(cccc_get(&ahead->document, "automation"), "version", 1);
+    cccc_map_add(&settings, "patch", self->t.settings);
+    import_step(self, CCCC_KIND_GROUP_SETTINGS_UPDATE, CCCC_STR(""), settings.value);
+    import_step(self, CCCC_KIND_GROUP_AUTOMATION_UPDATE, CCCC_STR(""), automation_data(call->arena, self, (version ? version : 1) + 1));
 }
 
 /* Every step will be taken, or none: what could refuse one is asked before the first. */

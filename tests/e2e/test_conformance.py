@@ -65,7 +65,7 @@ class Side:
     def neutral(self, reply):
         """The reply without what differs by itself."""
         text = json.dumps(reply, sort_keys=True).replace(str(self.home.path), "HOME")
-        text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
+        text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)", "TIME", text)
         for pattern in (r"[gs]_[0-9a-f]{12}", r"\b[0-9a-f]{32}\b", r"\b[0-9a-f]{12}\b"):
             text = re.sub(pattern, lambda m: self.names.setdefault(m.group(), f"NAME{len(self.names)}"), text)
         return re.sub(r'"(pid|version|rss_bytes|fds|requests|acked|syncs|uptime_s|sync_\w+|gateway_\w+|events_published|started|subscriptions|epoch)": ("[^"]*"|\d+)', r'"\1": 0', text)

@@ -7,6 +7,9 @@ import yaml
 from gateway import Line, call, team
 
 
+RULE = {"id": "r", "trigger": {"kind": "interval", "every_seconds": 60}, "action": {"kind": "notify", "message": "m"}}
+
+
 def refusal(home, op, **args):
     with Line(home) as line:
         reply = line.reply(op, **args)
@@ -61,7 +64,8 @@ def test_an_import_replaces_and_its_preview_said_so(served):
     group = filled(served)
     template = {"actors": [{"id": "new", "runner": "headless", "runtime": "custom", "command": "run 'two words' --x"},
                            {"id": "lead", "runner": "headless", "runtime": "custom", "command": ["cat"], "enabled": "false"}],
-                "settings": {"nudge_after_seconds": 7}, "prompts": {"help": "new words\n", "preamble": None}}
+                "settings": {"nudge_after_seconds": 7}, "prompts": {"help": "new words\n", "preamble": None},
+                "automation": {"rules": [RULE], "snippets": {"s": "text"}}}
     text = yaml.safe_dump(template)
     preview = call(served, "group_template_preview", group_id=group, template=text)
     diff = preview["diff"]
@@ -70,14 +74,15 @@ def test_an_import_replaces_and_its_preview_said_so(served):
                                         "reply_required_nudge_after_seconds": {"from": 60, "to": 300}, "attention_ack_nudge_after_seconds": {"from": 120, "to": 600},
                                         "unread_nudge_after_seconds": {"from": 180, "to": 900}, "auto_mark_on_delivery": {"from": True, "to": False}}
     assert [diff["prompts_changed"][k]["new_source"] for k in ("preamble", "help")] == ["builtin", "home"]
-    assert preview["template"]["actors"][0]["command"] == ["run", "two words", "--x"] and preview["template"]["automation"] == {"rules": 0, "snippets": 0}
+    assert preview["template"]["actors"][0]["command"] == ["run", "two words", "--x"] and preview["template"]["automation"] == {"rules": 1, "snippets": 1}
     before = shape(served, group)
     assert call(served, "group_template_preview", group_id=group, template=text)["diff"] == diff and shape(served, group) == before
     done = call(served, "group_template_import_replace", group_id=group, confirm=group, template=text)
     assert (done["removed"], done["added"], done["updated"]) == (["peer-1"], ["new"], ["lead"])
     assert [os.path.basename(p) for p in done["prompt_paths"]] == ["CCCC_PREAMBLE.md", "CCCC_HELP.md"]
     assert [a["id"] for a in call(served, "actor_list", group_id=group)["actors"]] == ["new", "lead"]
-    assert shape(served, group)[1] == {"rules": [], "snippets": {}}
+    state = call(served, "group_automation_state", group_id=group)
+    assert [r["id"] for r in state["ruleset"]["rules"]] == ["r"] and state["ruleset"]["snippets"] == {"s": "text"} and state["version"] == 2
     assert export(served, group)["prompts"] == {"help": "new words\n"}
     lead = call(served, "group_show", group_id=group)["group"]["actors"][1]
     assert lead["env"] == {"VISIBLE": "not in a template"} and lead["enabled"] is False and lead["title"] == ""
@@ -98,7 +103,8 @@ def test_what_cannot_be_is_refused_whole(served):
                            ("invalid_template", {"actors": [lead, {"id": "../x"}]}), ("invalid_template", {"actors": [{"title": "x"}]}),
                            ("invalid_template", {"actors": [{"id": "a", "command": "it's"}]}), ("invalid_template", {"actors": [{"id": "a", "runner": "boat"}]}),
                            ("invalid_template", {"settings": {"nudge_after_seconds": -1}}), ("invalid_template", {"settings": {"default_send_to": "all"}}),
-                           ("invalid_template", {"prompts": {"help": "x" * 40000}}), ("invalid_template", {"automation": {"rules": [{}]}}),
+                           ("invalid_template", {"prompts": {"help": "x" * 40000}}), ("invalid_template", {"automation": {"rules": [{}]}}), ("invalid_template", {"automation": {"rules": [RULE, RULE]}}),
+                           ("invalid_template", {"automation": {"rules": [RULE | {"name": "old"}]}}), ("invalid_template", {"automation": {"snippets": {"a": 7}}}),
                            ("template_apply_failed", {"actors": [lead, {"id": "p", "runtime": "custom", "runner": "pty"}]})]:
         text = template if isinstance(template, str) else yaml.safe_dump(template)
         error = refusal(served, "group_template_import_replace", group_id=group, confirm=group, template=text)
