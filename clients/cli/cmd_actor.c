@@ -343,3 +343,22 @@ int cmd_actor_remove(struct cli *cli)
     cccc_args_str(args, "actor_id", cli_arg(cli, 0));
     return actor_change(cli, "actor_remove", &args, group, cli_arg(cli, 0), "removed");
 }
+
+int cmd_actor_prompt(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    int status = cli_group(cli, &group);
+    if (status == 0)
+        status = cli_fail_unless_actor(cli, group, cli_arg(cli, 0));
+    if (status)
+        return status;
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    cccc_args_str(args, "actor_id", cli_arg(cli, 0));
+    status = cli_ask(cli, "actor_prompt", &args, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    cli_print_text(cli, cccc_get_str(result, "prompt"), false);
+    return 0;
+}

@@ -3,6 +3,7 @@
  * Results live in the run's arena. Thread: the program's one. */
 #include "clients/cli/cli.h"
 #include "proto/json.h"
+#include "proto/words.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -78,42 +79,26 @@ int cli_file_end(struct cli *cli, const char *path, uint64_t max, cccc_str_t *ou
     return n < 0 ? (int)n : 0;
 }
 
-/* One word of a command line from *text on, its quotes taken off. */
-static bool split_word(const char **text, cccc_buf_t *word)
+const char *cli_value_text(struct cli *cli, const cccc_value_t *value)
 {
-    char quote = 0;
-    const char *p = *text;
-    for (; *p && (quote || !strchr(" \t\n", *p)); p++) {
-        if (quote && *p == quote)
-            quote = 0;
-        else if (!quote && (*p == '\'' || *p == '"'))
-            quote = *p;
-        else if (*p == '\\' && p[1] && (!quote || (quote == '"' && strchr("\\\"$`", p[1]))))
-            cccc_buf_put(word, ++p, 1);
-        else
-            cccc_buf_put(word, p, 1);
-    }
-    *text = p;
-    return quote == 0;
+    cccc_str_t word;
+    if (cccc_as_str(value, &word))
+        return cccc_arena_str(cli->arena, word).ptr;
+    char *json = cccc_to_json(value);
+    const char *text = cccc_arena_str(cli->arena, cccc_str(json)).ptr;
+    free(json);
+    return text;
 }
 
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count)
 {
-    const char **list = cccc_arena_alloc(cli->arena, (strlen(text) / 2 + 2) * sizeof *list);
-    size_t n = 0;
-    bool closed = true;
-    while (closed) {
-        text += strspn(text, " \t\n");
-        if (!*text)
-            break;
-        cccc_buf_t word;
-        cccc_buf_init(&word);
-        closed = split_word(&text, &word);
-        list[n++] = cccc_arena_str(cli->arena, (cccc_str_t){word.data, word.size}).ptr;
-        cccc_buf_fini(&word);
-    }
-    *words = list;
-    *count = n;
+    cccc_value_t list;
+    bool closed = cccc_words_split(cli->arena, cccc_str(text), &list);
+    const char **out = cccc_arena_alloc(cli->arena, (cli_count(&list) + 1) * sizeof *out);
+    for (uint32_t i = 0; i < cli_count(&list); i++)
+        out[i] = cli_item(&list, i)->via.str.ptr;
+    *words = out;
+    *count = cli_count(&list);
     return closed;
 }
 
