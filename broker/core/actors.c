@@ -13,10 +13,12 @@
 /* ---- what an entry may hold ---- */
 
 static const struct {
-    const char *name, *command, *dialogs;
+    const char *name, *command, *questions, *dialogs;
     uint32_t ready_ms;
+    bool draws, shows;
 } runtimes[] = {
-#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, dialogs) {#name, command, dialogs, ready_ms},
+#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, draws, shows, questions, dialogs)                                \
+    {#name, command, questions, dialogs, ready_ms, draws, shows},
 #include "proto/runtimes.def"
 #undef CCCC_RUNTIME
 };
@@ -67,11 +69,19 @@ static cccc_value_t default_command(cccc_arena_t *arena, cccc_str_t runtime)
     return split(arena, runtimes[runtime_row(runtime)].command, " ");
 }
 
-void actor_habits(cccc_arena_t *arena, const struct cccc_actor *actor, uint64_t *ready_ms, cccc_value_t *dialogs)
+bool actor_draws(const struct cccc_actor *actor)
+{
+    return runtimes[runtime_row(actor->runtime)].draws;
+}
+
+void actor_add_habits(cccc_builder_t *launch, const struct cccc_actor *actor)
 {
     size_t row = runtime_row(actor->runtime);
-    *ready_ms = runtimes[row].ready_ms;
-    *dialogs = split(arena, runtimes[row].dialogs, "|");
+    cccc_map_add(launch, "ready_ms", cccc_uint(runtimes[row].ready_ms));
+    cccc_map_add(launch, "draws", cccc_bool(runtimes[row].draws));
+    cccc_map_add(launch, "shows", cccc_bool(runtimes[row].shows));
+    cccc_map_add(launch, "questions", split(launch->arena, runtimes[row].questions, "|"));
+    cccc_map_add(launch, "dialogs", split(launch->arena, runtimes[row].dialogs, "|"));
 }
 
 cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor)

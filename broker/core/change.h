@@ -128,11 +128,13 @@ cccc_err_t actor_made(call_t *call, const struct cccc_group *ahead, cccc_str_t i
 void actor_forget_secrets(call_t *call, cccc_str_t id, call_next_fn next);
 /* An actor as replies show it: its entry, with `enabled` and `role` made plain. */
 cccc_value_t actor_shown(cccc_arena_t *arena, const struct cccc_actor *actor);
-/* Ids of the enabled actors; array in the arena. */
 /* The command to run: the entry's, or its runtime's; array in the arena, empty when there is none. */
 cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor);
-/* What its runtime is like: when it may be typed at, and how lines of its own questions begin. */
-void actor_habits(cccc_arena_t *arena, const struct cccc_actor *actor, uint64_t *ready_ms, cccc_value_t *dialogs);
+/* Add to a launch document what its runtime is like: when it may be typed at, and how lines of its own questions begin. */
+void actor_add_habits(cccc_builder_t *launch, const struct cccc_actor *actor);
+/* Is it an agent with a screen of its own, which moves to another view once it was told something? */
+bool actor_draws(const struct cccc_actor *actor);
+/* Ids of the enabled actors; array in the arena. */
 cccc_value_t actors_enabled(cccc_arena_t *arena, const struct cccc_group *group);
 
 /* ---- registry.c, active.c ---- */

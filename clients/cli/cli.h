@@ -359,13 +359,13 @@ bool cli_complete_print(const char *shell, FILE *out);
 
 /* All of stdin or a file up to `max` bytes, in the arena. 0 or the exit status of the failure reported. */
 int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out);
-/* The last `max` bytes of a file, from the beginning of a line on (of all of it when it is shorter), in the arena; *before: how many bytes come before them. 0 or
- * -errno. */
-int cli_file_end(struct cli *cli, const char *path, uint64_t max, cccc_str_t *out, uint64_t *before);
 /* A file up to `max` bytes, or standard input for "-", in the arena. 0 or the exit status of the failure reported. */
 int cli_read_file(struct cli *cli, const char *path, size_t max, cccc_str_t *out);
 /* A text as it is, anything else as JSON; in the arena. */
 const char *cli_value_text(struct cli *cli, const cccc_value_t *value);
+/* The last `max` bytes of a file, from the beginning of a line on (of all of it when it is shorter), in the arena; *before: how many bytes come before them. 0 or
+ * -errno. */
+int cli_file_end(struct cli *cli, const char *path, uint64_t max, cccc_str_t *out, uint64_t *before);
 /* Split a command line as a shell would: blanks, quotes, backslashes; no expansion. False: an unclosed quote. */
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count);
 /* The file a shell would run for `program`: the first executable one of that name in PATH. NULL: none. In the arena. */

@@ -14,8 +14,11 @@
 static void delivery_cell(cli_table_t *table, const cccc_value_t *actor)
 {
     const cccc_value_t *delivery = cccc_get(actor, "delivery");
-    cccc_str_t state = cccc_get_str(delivery, "state"), reason = cccc_get_str(delivery, "reason");
-    if (state.len == 0 || cccc_str_is(state, "accepted"))
+    cccc_str_t state = cccc_get_str(delivery, "state"), reason = cccc_get_str(delivery, "reason"),
+               obstacle = cccc_get_str(actor, "obstacle");
+    if (obstacle.len > 0)
+        cli_cell_fmt(table, STYLE_RED, "waits: %.*s", CCCC_STR_FMT(obstacle));
+    else if (state.len == 0 || cccc_str_is(state, "accepted"))
         cli_cell(table, CCCC_STR("-"), STYLE_NONE);
     else
         cli_cell_fmt(table, cccc_str_is(state, "claimed") ? STYLE_NONE : STYLE_RED, "%.*s%s%.*s", CCCC_STR_FMT(state),
