@@ -58,13 +58,19 @@ cccc_args_t *triage_args(const struct triage *self)
     return args;
 }
 
+/* An actor may not see everything, and a daemon of before an upgrade does not know all questions. */
+static bool is_out_of_reach(const struct cccc_error *error)
+{
+    return strcmp(error->code, cccc_err_code(CCCC_E_PERMISSION_DENIED)) == 0 || strcmp(error->code, cccc_err_code(CCCC_E_UNKNOWN_OP)) == 0;
+}
+
 bool triage_ask(struct triage *self, const char *op, cccc_args_t **args, const cccc_value_t **result)
 {
     struct cccc_error error;
     if (cli_try(self->cli, op, args, result, &error))
         return true;
-    bool refused = strcmp(error.code, cccc_err_code(CCCC_E_PERMISSION_DENIED)) == 0; /* an actor may not see everything */
-    triage_found(self, refused ? TRIAGE_UNKNOWN : TRIAGE_WRONG, refused ? NULL : "cccc daemon logs", NULL, "%s: %s", error.code,
+    bool unknown = is_out_of_reach(&error);
+    triage_found(self, unknown ? TRIAGE_UNKNOWN : TRIAGE_WRONG, unknown ? NULL : "cccc daemon logs", NULL, "%s: %s", error.code,
                  error.message);
     return false;
 }

@@ -12,9 +12,10 @@
 /* So many late obligations are looked into one by one. */
 #define OBLIGATIONS_SHOWN 8
 /* An actor that exits so often in so short a time keeps exiting. */
-#define EXITS_MANY      3
-#define EXITS_WINDOW_S  600
-#define EXITS_LOOKED_AT 100
+#define EXITS_MANY        3
+#define EXITS_WINDOW_S    600
+#define EXITS_LOOKED_AT   100
+#define CHANGES_LOOKED_AT 100
 /* Who has not read for so long does not read, when the group has no delay of its own for that. */
 #define STALE_S 900
 /* What waits longer than this for the group's throttle, or has been typed for so long, is worth mending. */
@@ -336,6 +337,46 @@ static void look_at_delivery(struct triage *self, const cccc_value_t *actor)
         look_at_queue(self, actor, id);
 }
 
+/* The event by which the rule came to be disabled, among the last changes. */
+static const cccc_value_t *disabling_event(const cccc_value_t *changes, cccc_str_t rule)
+{
+    for (uint32_t i = cli_count(changes); i-- > 0;) {
+        const cccc_value_t *put = cccc_get(cccc_get(cli_item(changes, i), "data"), "put");
+        for (uint32_t j = 0; j < cli_count(put); j++)
+            if (cccc_str_eq(cccc_get_str(cli_item(put, j), "id"), rule) && !cccc_get_bool(cli_item(put, j), "enabled", true))
+                return cli_item(changes, i);
+    }
+    return NULL;
+}
+
+/* A rule that does not run: because it is disabled, or because it could not when it last should have. One-time rules that have run are done. */
+static void look_at_rule(struct triage *self, const cccc_value_t *rule, const cccc_value_t *status, const cccc_value_t *changes)
+{
+    cccc_str_t id = cccc_get_str(rule, "id"), error = cccc_get_str(status, "last_error");
+    if (!cccc_get_bool(rule, "enabled", true) && !cccc_get_bool(status, "completed", false))
+        triage_found(self, TRIAGE_NOTE, triage_command(self, "automation enable %.*s", CCCC_STR_FMT(id)),
+                     triage_event_said(self, disabling_event(changes, id)), "the automation rule %.*s is disabled: it does not run",
+                     CCCC_STR_FMT(id));
+    else if (error.len > 0)
+        triage_found(self, self->waits ? TRIAGE_FOLLOWS : TRIAGE_NOTE, triage_command(self, "automation show %.*s", CCCC_STR_FMT(id)),
+                     cli_printf(self->cli, "at %s", text_of(self, status, "last_error_at")), "the automation rule %.*s did not run: %.*s",
+                     CCCC_STR_FMT(id), CCCC_STR_FMT(error));
+}
+
+static void look_at_rules(struct triage *self)
+{
+    static const char *const kinds[] = {"group.automation_update"};
+    const cccc_value_t *result;
+    cccc_args_t *args = triage_args(self);
+    if (!triage_ask(self, "group_automation_state", &args, &result))
+        return;
+    const cccc_value_t *rules = cccc_get(cccc_get(result, "ruleset"), "rules"), *changes = triage_events(self, kinds, 1, CHANGES_LOOKED_AT);
+    for (uint32_t i = 0; i < cli_count(rules); i++) {
+        const cccc_value_t *rule = cli_item(rules, i);
+        look_at_rule(self, rule, cccc_get_key(cccc_get(result, "status"), cccc_get_str(rule, "id")), changes);
+    }
+}
+
 void triage_look_at_delivery(struct triage *self)
 {
     size_t before = self->count;
@@ -343,5 +384,6 @@ void triage_look_at_delivery(struct triage *self)
         return;
     for (uint32_t i = 0; i < cli_count(self->actors); i++)
         look_at_delivery(self, cli_item(self->actors, i));
-    all_well(self, before, "nothing waits to be typed");
+    look_at_rules(self);
+    all_well(self, before, "nothing waits to be typed, and all rules run");
 }

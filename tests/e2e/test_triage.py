@@ -165,6 +165,19 @@ def test_a_stale_cursor(home):
     assert result["cause"]["next"] == f"cccc inbox --actor-id rev --group {group}"
 
 
+def test_a_disabled_rule(team):
+    """Nothing else is wrong: the rule that does not run is worth a look, with the event that disabled it; enabling it ends that."""
+    team.start("dev", "cat")
+    team.ready("dev")
+    team.home.cli("automation", "disable", "standup")
+    changed = team.events("group.automation_update")[-1]["seq"]
+    result = triage(team.home, status=0)
+    assert result["cause"]["check"] == "delivery" and "the automation rule standup is disabled" in result["cause"]["found"]
+    assert f"event {changed} " in result["cause"]["evidence"]
+    team.home.cli(*result["cause"]["next"].split()[1:])
+    assert triage(team.home, status=0)["cause"] is None
+
+
 def test_an_actor_may_ask_and_what_it_may_not_see_is_no_trouble(team, tmp_path):
     """In an actor's terminal: what is another's to see is unknown, and nothing is wrong."""
     out = tmp_path / "out"
