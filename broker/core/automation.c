@@ -7,6 +7,7 @@
  * Thread: the core's. */
 #include "broker/core/automation.h"
 #include "broker/core/snapshot.h"
+#include "broker/mutant.h"
 
 #include <stdlib.h>
 
@@ -60,10 +61,18 @@ void automation_fini(struct cccc_group *group)
     }
 }
 
+static void forget_error(struct cccc_rule_state *state)
+{
+    free(state->error);
+    state->error = NULL;
+    state->error_us = 0;
+}
+
 static void arm(const struct cccc_group *group, struct cccc_rule_state *state, const struct cccc_event *event)
 {
     when_note(group, &state->armed, event->ts);
     state->next_us = state->hold_us = 0;
+    forget_error(state);
 }
 
 /* The id that an item of a list is, or has. */
@@ -119,7 +128,7 @@ void automation_resumed(struct cccc_group *group, const struct cccc_event *event
 void automation_ran(struct cccc_group *group, const cccc_value_t *mark, const struct cccc_event *event)
 {
     struct cccc_rule_state *state = mark ? automation_state(group, cccc_get_str(mark, "rule_id")) : NULL;
-    if (!state)
+    if (!state || (group->folding && CCCC_MUTANT_IS(RUNS_FORGOTTEN)))
         return;
     cccc_ts_parse(event->ts, &state->last_us);
     if (!cccc_ts_parse(cccc_get_str(mark, "due"), &state->due.us))
@@ -137,7 +146,8 @@ static int64_t interval_next(const struct cccc_core *core, const struct cccc_rul
     int64_t due = state->due.us ? when_mono(core, &state->due) : base;
     base = due > base ? due : base;
     int64_t last = base + (now - base) / rule->every_us * rule->every_us;
-    return last > base && now - last <= LATE ? last : last + rule->every_us;
+    bool in_time = now - last <= LATE || CCCC_MUTANT_IS(MISSED_MADE_UP);
+    return last > base && in_time ? last : last + rule->every_us;
 }
 
 /* The last second that is not to be looked at any more. */
@@ -146,7 +156,7 @@ static int64_t cron_from(const struct cccc_core *core, const struct cccc_rule_st
     int64_t now = core->now->unix_us, from = now - LATE;
     int64_t armed = state->armed.us < now ? state->armed.us : now;
     from = armed > from ? armed : from;
-    from = state->due.us > from && state->due.us <= now + CLOCK_BACK ? state->due.us : from;
+    from = state->due.us > from && state->due.us <= now + CLOCK_BACK && !CCCC_MUTANT_IS(CLOCK_BACK_REPEATS) ? state->due.us : from;
     return from / SECOND;
 }
 
@@ -214,7 +224,7 @@ uint32_t rule_next_runs(struct cccc_core *core, const struct cccc_rule *rule, st
 static void not_run(struct cccc_core *core, struct cccc_rule_state *state, const char *why, int64_t hold_us)
 {
     cccc_str_t text = cccc_str_cut(cccc_str(why), CCCC_AUTOMATION_ERROR_BYTES_MAX);
-    free(state->error);
+    forget_error(state);
     state->error = strndup(text.ptr, text.len);
     CCCC_ASSERT(state->error, "(out of memory)");
     state->error_us = core->now->unix_us;
@@ -235,9 +245,7 @@ static void begin_run(struct cccc_core *core, struct cccc_group *group, const st
     }
     state->running_for_us = state->next_us;
     state->hold_us = (int64_t)core->now->mono_us + HOLD_DECIDED;
-    free(state->error);
-    state->error = NULL;
-    state->error_us = 0;
+    forget_error(state);
 }
 
 /* A one-time rule that has run is not enabled any more. Until that is durable it is not run again either. */

@@ -3,6 +3,7 @@
  * Finds the next time by days: a day that matches is searched from where `after` lies in it, so the costs are those of the days in between.
  * Thread: none. */
 #include "broker/core/cron.h"
+#include "broker/mutant.h"
 #include "proto/event.h"
 
 #define DAY 86400
@@ -157,7 +158,7 @@ static int64_t time_behind(const struct cccc_cron *self, const cccc_zone_t *zone
     unsigned count = zone_times(zone, local, times);
     if (times[0] > after && (count > 0 || !self->every_hour))
         return times[0];
-    return count == 2 && self->every_hour && times[1] > after ? times[1] : CCCC_NEVER;
+    return count == 2 && (self->every_hour || CCCC_MUTANT_IS(REPEATED_HOUR)) && times[1] > after ? times[1] : CCCC_NEVER;
 }
 
 static int64_t next_in_day(const struct cccc_cron *self, const cccc_zone_t *zone, int64_t day, int64_t after)
