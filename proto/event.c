@@ -441,8 +441,8 @@ uint64_t cccc_event_id_seq(cccc_str_t id)
 
 #define US_PER_DAY INT64_C(86400000000)
 
-/* Days since 1970-01-01 to a civil date and back; Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
-static void civil_from_days(int64_t days, int *year, int *month, int *day)
+/* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
+void cccc_civil_from_days(int64_t days, int *year, int *month, int *day)
 {
     int64_t z = days + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
@@ -455,7 +455,7 @@ static void civil_from_days(int64_t days, int *year, int *month, int *day)
     *year = (int)(yoe + era * 400 + (*month <= 2));
 }
 
-static int64_t days_from_civil(int year, int month, int day)
+int64_t cccc_days_from_civil(int year, int month, int day)
 {
     int64_t y = year - (month <= 2);
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -481,7 +481,7 @@ void cccc_ts_format(char out[28], int64_t unix_us)
         days--;
     }
     int year, month, day;
-    civil_from_days(days, &year, &month, &day);
+    cccc_civil_from_days(days, &year, &month, &day);
     CCCC_ASSERT(year >= 0 && year <= 9999, "the year %d has no four digits", year);
     char *p = put_decimal(out, year, 4, '-');
     p = put_decimal(p, month, 2, '-');
@@ -563,6 +563,6 @@ bool cccc_ts_parse(cccc_str_t ts, int64_t *unix_us)
     if (h < 0 || h > 23 || m < 0 || m > 59 || s < 0 || s > 59 || !take_fraction(&ts, &us) || !take_offset(&ts, &offset))
         return false;
     int64_t seconds = (int64_t)h * 3600 + m * 60 + s - (int64_t)offset * 60;
-    *unix_us = days_from_civil(year, month, day) * US_PER_DAY + seconds * 1000000 + us;
+    *unix_us = cccc_days_from_civil(year, month, day) * US_PER_DAY + seconds * 1000000 + us;
     return true;
 }

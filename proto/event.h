@@ -66,6 +66,9 @@ uint64_t cccc_event_id_seq(cccc_str_t id);
 void cccc_ts_format(char out[28], int64_t unix_us);
 /* Microseconds since 1970; accepts what reference 0.1 accepts. False for anything else. */
 bool cccc_ts_parse(cccc_str_t ts, int64_t *unix_us);
+/* Days since 1970-01-01 to a date of the Gregorian calendar, and back. Months and days from 1. */
+void cccc_civil_from_days(int64_t days, int *year, int *month, int *day);
+int64_t cccc_days_from_civil(int year, int month, int day);
 
 /* CRC32C (Castagnoli), as in RFC 3720 appendix B.4. Start with crc 0; chain by passing the previous result. */
 uint32_t cccc_crc32c(uint32_t crc, const void *bytes, size_t len);

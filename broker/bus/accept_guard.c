@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Kept free of connections: ledgers, their locks, files in work, the log. */
@@ -29,6 +31,15 @@ static atomic_int highest_taken = -1;
  * stale, because closing is libzmq's: it is checked before anybody is turned away for it. */
 static pid_t *owners;
 static int owner_count;
+
+/* Processes kept out, and until when; under the lock. */
+static pthread_mutex_t kept_out_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    pid_t pid;
+    time_t until; /* seconds of the monotonic clock */
+} kept_out[16];
+enum { KEPT_OUT_ROOM = sizeof kept_out / sizeof *kept_out };
+static atomic_bool any_kept_out;
 
 static int open_spare(void)
 {
@@ -122,6 +133,47 @@ static void note_owner(int s, pid_t pid)
     owners[s] = pid;
 }
 
+/* ---- keeping out ---- */
+
+static time_t seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+void cccc_accept_guard_keep_out(int pid, unsigned seconds)
+{
+    int place = 0;
+    if (pid <= 0)
+        return;
+    pthread_mutex_lock(&kept_out_lock);
+    for (int i = 0; i < KEPT_OUT_ROOM; i++)
+        if (kept_out[i].until < kept_out[place].until)
+            place = i;
+    kept_out[place].pid = pid;
+    kept_out[place].until = seconds_now() + (time_t)seconds + 1;
+    atomic_store(&any_kept_out, true);
+    pthread_mutex_unlock(&kept_out_lock);
+}
+
+static bool is_kept_out(int s)
+{
+    if (!atomic_load(&any_kept_out))
+        return false;
+    pid_t pid = owner_of(s);
+    time_t now = seconds_now();
+    bool found = false, any = false;
+    pthread_mutex_lock(&kept_out_lock);
+    for (int i = 0; i < KEPT_OUT_ROOM; i++) {
+        any |= kept_out[i].until > now;
+        found |= kept_out[i].until > now && kept_out[i].pid == pid;
+    }
+    atomic_store(&any_kept_out, any);
+    pthread_mutex_unlock(&kept_out_lock);
+    return found;
+}
+
 /* Is there room for one more connection of the process behind `s`? Unseen processes count as one. */
 static bool is_within_share(int s)
 {
@@ -159,7 +211,7 @@ int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict
     int s = take(listener, address, len, flags);
     if (s < 0)
         return -1;
-    if (!is_within_share(s)) {
+    if (is_kept_out(s) || !is_within_share(s)) {
         close(s);
         return aborted();
     }

@@ -107,6 +107,8 @@ cccc_bytes_t *cccc_bus_request(struct cccc_bus *bus, struct cccc_call_input *inp
                                const struct cccc_errmsg *why);
 /* Take in at most REQUESTS_PER_TURN_MAX requests. */
 void cccc_bus_take_requests(struct cccc_bus *bus);
+/* Of those that wait for their turn, at most as many. */
+void cccc_bus_take_turns(struct cccc_bus *bus);
 void cccc_bus_take_subscriptions(struct cccc_bus *bus);
 
 /* ---- effects.c ---- */

@@ -42,6 +42,8 @@ const struct cccc_moment *cccc_bus_moment(struct cccc_bus *bus)
 /* How long there is nothing to do unless something comes in. */
 static long timeout_ms(const struct cccc_bus *bus, bool retry)
 {
+    if (cccc_peers_turn_is_due(bus->peers))
+        return 0;
     if (retry || bus->phase != CCCC_SERVING)
         return RETRY_MS;
     uint64_t due = bus->next_tick_us, mark = cccc_ledgers_next_mark_us(&bus->ledgers), now = clock_us(CLOCK_MONOTONIC);
@@ -151,6 +153,7 @@ void cccc_bus_serve(struct cccc_bus *bus)
             cccc_stats_count(bus);
             cccc_bus_take_requests(bus);
         }
+        cccc_bus_take_turns(bus);
         if (items[WAIT_GATE].revents) {
             cccc_stats_count(bus);
             cccc_gate_take(bus);

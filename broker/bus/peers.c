@@ -1,75 +1,18 @@
 /* peers.c - connections and their replies, see peers.h. */
 #include "broker/bus/peers.h"
 
-#include "broker/bus/list.h"
+#include "broker/bus/accept_guard.h"
 #include "broker/bus/log.h"
-#include "proto/hash.h"
+#include "broker/bus/peers_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <zmq.h>
 
 /* Replies from this size on are counted until libzmq has written them: the high-water mark counts messages, not bytes. */
 enum { COUNTED_BYTES_MIN = 2048 };
-
-/* Bytes lent to libzmq for one connection. Outlives the entry until libzmq has given all back. */
-struct flow {
-    _Atomic uint32_t refs;
-    _Atomic uint64_t bytes;
-};
-
-struct queued_reply {
-    struct cccc_link link;
-    cccc_bytes_t *bytes;
-    bool delimited;
-};
-
-struct peer {
-    UT_hash_handle hh; /* by routing id */
-    uint32_t index, generation;
-    uint32_t open; /* requests the core has not answered */
-    int fd;        /* of the connection, as libzmq said; -1 unknown */
-    uint64_t last_us;
-    struct cccc_peer identity;
-    cccc_err_t refusal; /* CCCC_OK, or why its requests are refused */
-    char address[CCCC_PEER_ADDRESS_MAX];
-    struct flow *flow;
-    struct cccc_list queue; /* of queued_reply */
-    uint32_t queued;
-    uint64_t queued_bytes;
-    struct cccc_link waiting; /* among those with a queue */
-    unsigned char routing_id_len;
-    unsigned char routing_id[];
-};
-
-struct cccc_peers {
-    void *router;
-    struct peer *by_routing_id;
-    struct peer **table; /* by index; PEERS_MAX entries at most */
-    uint32_t *generations;
-    uint32_t capacity, unused_from, *unused, unused_count;
-    struct cccc_list waiting; /* of peers */
-    uint64_t *gone;           /* conns to report */
-    uint32_t gone_count, gone_capacity;
-    struct cccc_peer_counters counters;
-};
-
-/* ---- conns: generation, index, manner of speaking ---- */
-
-static uint64_t conn_of(const struct peer *p, bool delimited)
-{
-    return (uint64_t)p->generation << 33 | (uint64_t)p->index << 1 | (delimited ? 1 : 0);
-}
-
-static struct peer *peer_of(const cccc_peers_t *self, uint64_t conn)
-{
-    uint32_t index = (uint32_t)(conn >> 1), generation = (uint32_t)(conn >> 33);
-    struct peer *p = index < self->capacity ? self->table[index] : NULL;
-    return p && p->generation == generation ? p : NULL;
-}
 
 /* ---- the table ---- */
 
@@ -133,6 +76,8 @@ static void drop_queue(cccc_peers_t *self, struct peer *p)
     }
     self->counters.queued_replies -= p->queued;
     self->counters.lost_replies += p->queued;
+    p->queued = 0;
+    p->queued_bytes = 0;
     cccc_list_remove(&self->waiting, &p->waiting);
 }
 
@@ -141,6 +86,7 @@ static void forget(cccc_peers_t *self, struct peer *p)
     say_gone(self, conn_of(p, false));
     say_gone(self, conn_of(p, true));
     drop_queue(self, p);
+    cccc_turns_drop(self, p);
     HASH_DEL(self->by_routing_id, p);
     self->table[p->index] = NULL;
     self->unused[self->unused_count++] = p->index;
@@ -196,6 +142,7 @@ static struct peer *make_peer(cccc_peers_t *self, const void *routing_id, size_t
     memcpy(p->routing_id, routing_id, len);
     strncpy(p->address, address ? address : "", sizeof p->address - 1);
     p->refusal = cccc_identify(address, &p->identity, NULL);
+    cccc_turns_begin(self, p);
     HASH_ADD_KEYPTR(hh, self->by_routing_id, p->routing_id, len, p);
     self->table[index] = p;
     self->counters.known++;
@@ -246,16 +193,6 @@ void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd)
     struct peer *p = peer_of(self, conn);
     if (p)
         p->fd = fd;
-}
-
-bool cccc_peers_open(cccc_peers_t *self, uint64_t conn)
-{
-    struct peer *p = peer_of(self, conn);
-    if (p && p->open >= CCCC_OPEN_REQUESTS_MAX)
-        return false;
-    if (p)
-        p->open++;
-    return true;
 }
 
 /* ---- replies ---- */
@@ -345,6 +282,22 @@ static void drop_peer(cccc_peers_t *self, struct peer *p)
     self->counters.dropped_peers++;
     disconnect(p);
     forget(self, p);
+}
+
+void cccc_peers_shed(cccc_peers_t *self, struct peer *p)
+{
+    cccc_log(LOG_WARNING, "FLOOD", "a client goes on asking although it is refused and was disconnected pid=%d open=%u kept_out_s=%d",
+             p->identity.pid, p->open, CCCC_FLOOD_KEPT_OUT_S);
+    self->counters.dropped_peers++;
+    cccc_accept_guard_keep_out(p->identity.pid, CCCC_FLOOD_KEPT_OUT_S);
+    disconnect(p);
+    say_gone(self, conn_of(p, false));
+    say_gone(self, conn_of(p, true));
+    drop_queue(self, p);
+    cccc_turns_drop(self, p);
+    p->generation = ++self->generations[p->index] & 0x7fffffff;
+    p->open = p->refused = 0;
+    p->shed_until_us = p->last_us + CCCC_FLOOD_KEPT_OUT_S * 1000000ull;
 }
 
 static void queue_reply(cccc_peers_t *self, struct peer *p, bool delimited, cccc_bytes_t *bytes)

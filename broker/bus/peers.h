@@ -1,6 +1,6 @@
 /* peers.h - the connections of the ROUTER: who they are, and the way back to them.
  *
- * Owns the table routing id <-> conn and each connection's queue of replies. They are sent by cccc_peers_flush, those of a connection together: a client is woken
+ * Owns the table routing id <-> conn and each connection's queues: of requests that wait for their turn (turns.c), and of replies. These are sent by cccc_peers_flush, those of a connection together: a client is woken
  * for many at a time, and that is dearer than all we do for them.
  * A conn names a connection in one of its two manners of speaking: with the empty delimiter frame of a REQ, or without. Conns are never used
  * twice. libzmq does not say when a peer leaves: an entry goes when a reply finds nobody (EHOSTUNREACH), when its queue is over
@@ -11,6 +11,8 @@
 
 #include "broker/bus/identity.h"
 #include "broker/core/core.h"
+
+#include <zmq.h>
 
 struct cccc_peers;
 typedef struct cccc_peers cccc_peers_t;
@@ -44,10 +46,16 @@ void cccc_peers_set_fd(cccc_peers_t *self, uint64_t conn, int fd);
 void cccc_peers_set_identity(cccc_peers_t *self, uint64_t conn, const struct cccc_peer *identity);
 /* A holder has ended: nobody is its actor any more. */
 void cccc_peers_end_generation(cccc_peers_t *self, uint64_t generation);
-/* A request of `conn` goes to the core: its entry stays until the reply. False: OPEN_REQUESTS_MAX of it wait for theirs, and this one may not; so one that
- * floods cannot use up what all share. */
-bool cccc_peers_open(cccc_peers_t *self, uint64_t conn);
-/* Queue `bytes` (takes them) for `conn`; `answers` when they end a request that was opened. A queue that would go over its bound is sent at once. */
+/* What becomes of a request: into the core at once; kept until it is its connection's turn; refused, because OPEN_REQUESTS_MAX of the connection are unanswered, or
+ * KEPT_REQUEST_BYTES_MAX of it are kept; dropped with its connection, which had OPEN_REQUESTS_MAX more refused than admitted. */
+enum cccc_admission { CCCC_ENTERS, CCCC_KEPT, CCCC_REFUSED, CCCC_SHED };
+/* A request of `conn` has come; one that floods cannot use up what all share. Takes `body` when KEPT. ENTERS and KEPT: the entry stays until the reply. */
+enum cccc_admission cccc_peers_admit(cccc_peers_t *self, uint64_t conn, zmq_msg_t *body);
+/* The next kept request that may enter: connections take turns. False: none. On true `body` is the caller's. */
+bool cccc_peers_next_turn(cccc_peers_t *self, struct cccc_peer_ref *out, zmq_msg_t *body);
+/* Whether there is one. */
+bool cccc_peers_turn_is_due(const cccc_peers_t *self);
+/* Queue `bytes` (takes them) for `conn`; `answers` when they end a request that was admitted. A queue that would go over its bound is sent at once. */
 void cccc_peers_reply(cccc_peers_t *self, uint64_t conn, cccc_bytes_t *bytes, bool answers);
 /* Answer a request that found no room in the table, if that goes at once. Takes `bytes`. */
 void cccc_peers_turn_away(cccc_peers_t *self, const void *routing_id, size_t len, bool delimited, cccc_bytes_t *bytes);

@@ -92,14 +92,6 @@ cccc_bytes_t *cccc_bus_request(struct cccc_bus *bus, struct cccc_call_input *inp
     return answer;
 }
 
-static void refuse(struct cccc_bus *bus, struct incoming *in, bool delimited, uint64_t conn, bool open, cccc_bytes_t *bytes)
-{
-    if (conn)
-        cccc_peers_reply(bus->peers, conn, bytes, open);
-    else
-        cccc_peers_turn_away(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited, bytes);
-}
-
 /* Who sent it; the first time its process is looked at. */
 static cccc_err_t find_sender(struct cccc_bus *bus, struct incoming *in, zmq_msg_t *body, bool delimited, struct cccc_peer_ref *from,
                               struct cccc_errmsg *why)
@@ -115,6 +107,27 @@ static cccc_err_t find_sender(struct cccc_bus *bus, struct incoming *in, zmq_msg
     return err;
 }
 
+/* A request that was admitted goes to the core. */
+static void enter(struct cccc_bus *bus, const struct cccc_peer_ref *from, zmq_msg_t *body)
+{
+    struct cccc_call_input input = {.conn = from->conn, .peer = from->peer};
+    cccc_bytes_t *refusal = cccc_bus_request(bus, &input, zmq_msg_data(body), zmq_msg_size(body), CCCC_OK, NULL);
+    if (refusal)
+        cccc_peers_reply(bus->peers, from->conn, refusal, true);
+}
+
+/* A request that was not: it is decoded for its id. */
+static void refuse(struct cccc_bus *bus, struct incoming *in, const struct cccc_peer_ref *from, bool delimited, zmq_msg_t *body,
+                   cccc_err_t err, const struct cccc_errmsg *why)
+{
+    struct cccc_call_input input = {.conn = from->conn, .peer = from->peer};
+    cccc_bytes_t *refusal = cccc_bus_request(bus, &input, zmq_msg_data(body), zmq_msg_size(body), err, why);
+    if (from->conn)
+        cccc_peers_reply(bus->peers, from->conn, refusal, false);
+    else
+        cccc_peers_turn_away(bus->peers, zmq_msg_data(&in->routing_id), zmq_msg_size(&in->routing_id), delimited, refusal);
+}
+
 static void take_in(struct cccc_bus *bus, struct incoming *in)
 {
     bool delimited = in->frames > 1 && zmq_msg_size(&in->first) == 0;
@@ -122,18 +135,21 @@ static void take_in(struct cccc_bus *bus, struct incoming *in)
     zmq_msg_t *body = in->frames > 1 ? &in->body : &in->first;
     struct cccc_peer_ref from;
     struct cccc_errmsg why;
+    enum cccc_admission admission = CCCC_REFUSED;
     cccc_err_t err = find_sender(bus, in, body, delimited, &from, &why);
     if (err == CCCC_OK && in->frames != allowed)
         err = cccc_fail(&why, CCCC_E_INVALID_REQUEST, "a request is one optional empty frame and one body, this one has %u frames",
                         in->frames);
-    bool open = err == CCCC_OK && cccc_peers_open(bus->peers, from.conn);
-    if (err == CCCC_OK && !open)
-        err = cccc_fail(&why, CCCC_E_BUSY, "%d requests of this connection wait for their answers already; take some in before asking more",
-                        CCCC_OPEN_REQUESTS_MAX);
-    struct cccc_call_input input = {.conn = from.conn, .peer = from.peer};
-    cccc_bytes_t *refusal = cccc_bus_request(bus, &input, zmq_msg_data(body), zmq_msg_size(body), err, &why);
-    if (refusal)
-        refuse(bus, in, delimited, from.conn, open, refusal);
+    if (err == CCCC_OK)
+        admission = cccc_peers_admit(bus->peers, from.conn, body);
+    if (err == CCCC_OK && admission == CCCC_REFUSED)
+        err = cccc_fail(&why, CCCC_E_BUSY,
+                        "%d requests, or %d bytes, of this connection wait for their answers already; take some in before asking more",
+                        CCCC_OPEN_REQUESTS_MAX, CCCC_KEPT_REQUEST_BYTES_MAX);
+    if (admission == CCCC_ENTERS)
+        enter(bus, &from, body);
+    else if (admission == CCCC_REFUSED)
+        refuse(bus, in, &from, delimited, body, err, &why);
 }
 
 void cccc_bus_take_requests(struct cccc_bus *bus)
@@ -147,6 +163,19 @@ void cccc_bus_take_requests(struct cccc_bus *bus)
             cccc_bus_carry_out(bus);
     }
     incoming_fini(&in);
+}
+
+void cccc_bus_take_turns(struct cccc_bus *bus)
+{
+    struct cccc_peer_ref from;
+    zmq_msg_t body;
+    zmq_msg_init(&body);
+    for (int i = 0; i < CCCC_REQUESTS_PER_TURN_MAX && cccc_peers_next_turn(bus->peers, &from, &body); i++) {
+        enter(bus, &from, &body);
+        if (i % CCCC_LOT_EVENTS == CCCC_LOT_EVENTS - 1)
+            cccc_bus_carry_out(bus);
+    }
+    zmq_msg_close(&body);
 }
 
 /* A follower that subscribes to more than is kept loses its connection. */

@@ -5,6 +5,7 @@
  * Invariants: I9 (a cursor only moves forward), I11 (applying a ledger from its start gives the live state). Nothing here depends on
  * time, chance or what is pending.
  * Thread: the core's. */
+#include "broker/core/automation.h"
 #include "broker/core/context.h"
 #include "broker/core/guards.h"
 #include "broker/core/headless.h"
@@ -170,11 +171,27 @@ static void apply_config(struct cccc_group *group, const struct cccc_event *even
                    !cccc_str_is(cccc_get_str(&event->data, "old_state"), "active");
     config_apply(group, event);
     runtimes_sync(group);
-    if (started || resumed)
+    if (started || resumed) {
         reminders_resume(group, event);
+        automation_resumed(group, event);
+    }
     if (kind == CCCC_KIND_GROUP_SETTINGS_UPDATE)
         nudges_look(group);
+    automation_ran(group, cccc_get(&event->data, "rule"), event);
     group->reconcile = true;
+}
+
+static void apply_group_create(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    apply_config(group, event, kind);
+    automation_begin(group, &event->data, event);
+}
+
+static void apply_automation_update(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    (void)kind;
+    config_apply(group, event);
+    automation_apply(group, event);
 }
 
 static void apply_actor_add(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
@@ -202,6 +219,7 @@ static void apply_group_edit(struct cccc_group *group, const struct cccc_event *
     apply_config(group, event, kind);
     group->edited = group->edited && !recorded;
     readers_become(group, cccc_get(cccc_get(&event->data, "document"), "actors"), event);
+    automation_begin(group, cccc_get(&event->data, "document"), event);
     reminders_resume(group, event); /* what a home of CCCC 0.4.0 brought along is not reminded of at once */
 }
 
@@ -295,6 +313,8 @@ static void apply_notify(struct cccc_group *group, const struct cccc_event *even
         guards_apply(group, event, kind);
     if (cccc_str_is(cccc_get_str(&event->data, "kind"), "nudge"))
         reminder_apply(group, event);
+    else if (cccc_str_is(cccc_get_str(&event->data, "kind"), "automation"))
+        automation_ran(group, cccc_get(&event->data, "context"), event);
     else
         nudge_apply(group, event);
 }
@@ -360,7 +380,7 @@ static void apply_cancel(struct cccc_group *group, const struct cccc_event *even
 }
 
 static const apply_fn appliers[CCCC_KIND_COUNT] = {
-    [CCCC_KIND_GROUP_CREATE] = apply_config,
+    [CCCC_KIND_GROUP_CREATE] = apply_group_create,
     [CCCC_KIND_GROUP_UPDATE] = apply_config,
     [CCCC_KIND_GROUP_ATTACH] = apply_config,
     [CCCC_KIND_GROUP_DETACH_SCOPE] = apply_config,
@@ -369,6 +389,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_GROUP_STOP] = apply_config,
     [CCCC_KIND_GROUP_SET_STATE] = apply_config,
     [CCCC_KIND_GROUP_SETTINGS_UPDATE] = apply_config,
+    [CCCC_KIND_GROUP_AUTOMATION_UPDATE] = apply_automation_update,
     [CCCC_KIND_GROUP_EDIT] = apply_group_edit,
     [CCCC_KIND_ACTOR_ADD] = apply_actor_add,
     [CCCC_KIND_ACTOR_UPDATE] = apply_config,
@@ -433,6 +454,7 @@ void group_fini(struct cccc_group *group)
     obligations_destroy(&group->obligations);
     expiries_fini(group);
     guards_fini(group);
+    automation_fini(group);
     dedupe_destroy(&group->foreign_ids);
     sealed_fini(&group->sealed);
     runtimes_forget_ledger(group);
@@ -617,6 +639,7 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "obligations", obligations_dump(group, arena));
     cccc_map_add(&map, "expiring", expiries_dump(group, arena));
     cccc_map_add(&map, "guards", guards_dump(group, arena));
+    cccc_map_add(&map, "automation", automation_dump(group, arena));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
     cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
     cccc_map_add(&map, "context", group->context ? cccc_value_copy(arena, &group->context->state) : cccc_nil());

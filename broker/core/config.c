@@ -5,6 +5,7 @@
  * Invariants: I11 (the document equals the fold of the events up to its ledger_seq).
  * Thread: the core's. */
 #include "broker/core/change.h"
+#include "broker/core/rules.h"
 #include "broker/core/snapshot.h"
 #include "proto/json.h"
 
@@ -85,6 +86,7 @@ void config_derive(struct cccc_group *group)
     c.broadcast_by_default = cccc_str_is(cccc_get_str(cccc_get(doc, "messaging"), "default_send_to"), "broadcast");
     derive_actors(&c, cccc_get(doc, "actors"), group->config_arena);
     derive_scopes(&c, cccc_get(doc, "scopes"), group->config_arena);
+    c.rules = rules_read(group->config_arena, doc, &c.rule_count);
     group->config = c;
     cccc_str_t active = cccc_get_str(doc, "active_scope_key");
     if (config_scope(group, active) != NULL)
@@ -261,6 +263,43 @@ static void apply_settings(struct edit *e)
     e->doc = settings_merge(e->arena, &e->doc, data(e, "patch"));
 }
 
+/* The item of a list of maps that has this id, or NULL. */
+static const cccc_value_t *item_find(const cccc_value_t *list, cccc_str_t id)
+{
+    uint32_t count;
+    const cccc_value_t *item = items(list, &count);
+    for (; count > 0; item++, count--)
+        if (cccc_str_eq(cccc_get_str(item, "id"), id))
+            return item;
+    return NULL;
+}
+
+/* The event names what there is, and has what is new of it. */
+static void apply_automation(struct edit *e)
+{
+    const cccc_value_t *old = cccc_get(&e->doc, "automation"), *old_snippets = cccc_get(old, "snippets");
+    uint32_t count, names;
+    const cccc_value_t *id = items(data(e, "rules"), &count), *name = items(data(e, "snippets"), &names);
+    cccc_builder_t rules = cccc_array_builder(e->arena, count), snippets = cccc_map_builder(e->arena, names);
+    cccc_str_t s = CCCC_STR("");
+    for (; count > 0 && cccc_as_str(id, &s); id++, count--) {
+        const cccc_value_t *rule = item_find(data(e, "put"), s);
+        rule = rule ? rule : item_find(cccc_get(old, "rules"), s);
+        if (rule)
+            cccc_array_add(&rules, *rule);
+    }
+    for (; names > 0 && cccc_as_str(name, &s); name++, names--) {
+        const cccc_value_t *text = cccc_get_key(data(e, "put_snippets"), s);
+        text = text ? text : cccc_get_key(old_snippets, s);
+        if (text)
+            cccc_map_add_key(&snippets, s, *text);
+    }
+    cccc_value_t automation = cccc_is_map(old) ? *old : cccc_map_builder(e->arena, 3).value;
+    automation = cccc_map_with(e->arena, &automation, CCCC_STR("version"), cccc_uint(cccc_get_uint(&e->event->data, "version", 0)));
+    automation = cccc_map_with(e->arena, &automation, CCCC_STR("rules"), rules.value);
+    put(e, "automation", cccc_map_with(e->arena, &automation, CCCC_STR("snippets"), snippets.value));
+}
+
 /* A hand may change everything but which group this is. */
 static void apply_edit(struct edit *e)
 {
@@ -386,6 +425,7 @@ static void (*const appliers[CCCC_KIND_COUNT])(struct edit *) = {
     [CCCC_KIND_GROUP_STOP] = apply_stop,
     [CCCC_KIND_GROUP_SET_STATE] = apply_state,
     [CCCC_KIND_GROUP_SETTINGS_UPDATE] = apply_settings,
+    [CCCC_KIND_GROUP_AUTOMATION_UPDATE] = apply_automation,
     [CCCC_KIND_GROUP_EDIT] = apply_edit,
     [CCCC_KIND_ACTOR_ADD] = apply_actor_add,
     [CCCC_KIND_ACTOR_UPDATE] = apply_actor_update,

@@ -5,6 +5,7 @@
  * Invariants: requests of one connection are decided in the order they came. A call is answered once. An event leaves the pending list
  * by being applied or by being answered as failed, never both.
  * Thread: the loop's. */
+#include "broker/core/automation.h"
 #include "broker/core/call.h"
 #include "broker/core/context.h"
 #include "broker/core/guards.h"
@@ -620,6 +621,7 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     reminders_tick(self);
     nudges_tick(self);
     holds_tick(self);
+    automation_tick(self);
     runtimes_tick(self);
     registry_tick(self, false);
     daemon_tick(self);
@@ -688,6 +690,7 @@ void cccc_core_destroy(cccc_core_t **self)
         free(core->groups[i]);
     }
     uploads_drop_all(core);
+    zones_fini(core);
     for (size_t i = 0; i < core->effect_count; i++)
         effect_drop(&core->effects[i]);
     cccc_arena_destroy(&core->registry_arena);

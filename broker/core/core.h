@@ -225,6 +225,7 @@ enum cccc_store_kind {
     CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
     CCCC_STORE_CONTEXT,       /* files under context/ <- document {context, tasks?, presence?} */
     CCCC_STORE_LOG_TAIL, /* yields {path, lines} of daemon/ccccd.log, the last `total`; with a document {clear: true} it is emptied instead */
+    CCCC_STORE_ZONE,     /* yields {data: bin} of the system's time zone `name` */
     CCCC_STORE_SETTINGS, /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;
                                * yields {keys} */

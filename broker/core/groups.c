@@ -7,6 +7,7 @@
 #include "broker/core/guards.h"
 #include "broker/core/message.h"
 #include "broker/core/obligations.h"
+#include "broker/core/rules.h"
 #include "broker/core/runtime.h"
 
 #include <ctype.h>
@@ -62,44 +63,12 @@ cccc_str_t group_activity(const struct cccc_group *group)
 
 /* ---- group_create ---- */
 
-static cccc_value_t seed_automation(cccc_arena_t *arena)
-{
-    cccc_builder_t trigger = cccc_map_builder(arena, 2), action = cccc_map_builder(arena, 6), rule = cccc_map_builder(arena, 7);
-    cccc_builder_t to = cccc_array_builder(arena, 1), rules = cccc_array_builder(arena, 1), snippets = cccc_map_builder(arena, 1);
-    cccc_map_add(&trigger, "kind", cccc_text("interval"));
-    cccc_map_add(&trigger, "every_seconds", cccc_uint(900));
-    cccc_map_add(&action, "kind", cccc_text("notify"));
-    cccc_map_add(&action, "priority", cccc_text("normal"));
-    cccc_map_add(&action, "requires_ack", cccc_bool(false));
-    cccc_map_add(&action, "title", cccc_text("Stand-up"));
-    cccc_map_add(&action, "snippet_ref", cccc_text("standup"));
-    cccc_map_add(&action, "message", cccc_text(""));
-    cccc_array_add(&to, cccc_text("@foreman"));
-    cccc_map_add(&rule, "id", cccc_text("standup"));
-    cccc_map_add(&rule, "enabled", cccc_bool(true));
-    cccc_map_add(&rule, "scope", cccc_text("group"));
-    cccc_map_add(&rule, "owner_actor_id", cccc_nil());
-    cccc_map_add(&rule, "to", to.value);
-    cccc_map_add(&rule, "trigger", trigger.value);
-    cccc_map_add(&rule, "action", action.value);
-    cccc_array_add(&rules, rule.value);
-    cccc_map_add(
-        &snippets, "standup",
-        cccc_text("{{interval_minutes}} minutes have passed. Ask each peer for what is done, what is next and what blocks it; unblock, "
-                  "then tell the user in three lines."));
-    cccc_builder_t automation = cccc_map_builder(arena, 3);
-    cccc_map_add(&automation, "version", cccc_uint(1));
-    cccc_map_add(&automation, "rules", rules.value);
-    cccc_map_add(&automation, "snippets", snippets.value);
-    return automation.value;
-}
-
 cccc_value_t group_create_data(cccc_arena_t *arena, cccc_str_t title, cccc_str_t topic)
 {
     cccc_builder_t data = cccc_map_builder(arena, 3);
     cccc_map_add(&data, "title", cccc_string(title));
     cccc_map_add(&data, "topic", cccc_string(topic));
-    cccc_map_add(&data, "automation", seed_automation(arena));
+    cccc_map_add(&data, "automation", rules_baseline(arena));
     return data.value;
 }
 

@@ -284,6 +284,10 @@ bool session_may_wake(const struct cccc_group *view, const struct cccc_actor *ac
 /* Decide so, as part of `call`: an actor.start by system. */
 cccc_err_t session_wake(call_t *call, struct cccc_group *group, const struct cccc_actor *actor, struct cccc_errmsg *m);
 
+/* Decide an actor.start, .stop or .restart by system, because of an automation rule: `rule` is its mark. */
+cccc_err_t session_decide(call_t *call, const struct cccc_group *view, const struct cccc_actor *actor, cccc_kind_t kind,
+                          const cccc_value_t *rule, call_next_fn next, struct cccc_errmsg *m);
+
 /* ---- blobs.c ---- */
 
 /* The file's name in state/blobs/ when `path` is one a client may use; "" otherwise. */

@@ -253,7 +253,7 @@ static void remind(struct cccc_core *core, struct cccc_group *group, struct cccc
 bool reminder_is_there(const struct cccc_group *group, const struct cccc_reader *reader)
 {
     const struct cccc_actor *actor = config_actor(group, cccc_str(reader->id));
-    return actor && actor->enabled && (!runtime_has_terminal(actor) || (reader->runtime && reader->runtime->phase == RUNTIME_RUNNING));
+    return actor && runtime_is_there(group, actor);
 }
 
 static void remind_group(struct cccc_core *core, struct cccc_group *group, uint32_t *left)

@@ -41,6 +41,12 @@ bool runtime_has_terminal(const struct cccc_actor *actor)
     return cccc_str_is(actor->runner, "pty");
 }
 
+bool runtime_is_there(const struct cccc_group *group, const struct cccc_actor *actor)
+{
+    const struct cccc_runtime *runtime = runtime_has_terminal(actor) ? runtime_find(group, actor->id) : NULL;
+    return actor->enabled && (!runtime_has_terminal(actor) || (runtime && runtime->phase == RUNTIME_RUNNING));
+}
+
 static void link_runtime(struct cccc_group *group, struct cccc_runtime *runtime, size_t id_len)
 {
     HASH_ADD_KEYPTR(hh, group->runtimes, runtime->id, id_len, runtime);

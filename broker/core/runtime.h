@@ -143,6 +143,8 @@ void runtime_start_failed(struct cccc_core *core, struct cccc_group *group, stru
 /* Tell those who wait for this phase. */
 void runtime_tell(struct cccc_runtime *runtime);
 bool runtime_has_terminal(const struct cccc_actor *actor);
+/* Is it there to be told something by itself: enabled, and its program runs; a program of its own counts as running. */
+bool runtime_is_there(const struct cccc_group *group, const struct cccc_actor *actor);
 /* The configuration wants it to run. */
 bool runtime_is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime);
 /* Is anything of it alive? */

@@ -152,6 +152,19 @@ void op_actor_restart(call_t *call)
     session_begin(call, &op);
 }
 
+/* ---- by a rule ---- */
+
+cccc_err_t session_decide(call_t *call, const struct cccc_group *view, const struct cccc_actor *actor, cccc_kind_t kind,
+                          const cccc_value_t *rule, call_next_fn next, struct cccc_errmsg *m)
+{
+    cccc_err_t err = kind != CCCC_KIND_ACTOR_STOP ? startable(call, view, actor, m) : CCCC_OK;
+    if (err)
+        return err;
+    cccc_value_t data = session_data(call, cccc_arena_str(call->arena, actor->id), actor);
+    data = cccc_map_with(call->arena, &data, CCCC_STR("rule"), *rule);
+    return call_append(call, call->group, kind, CCCC_STR("system"), CCCC_STR(""), data, next, m);
+}
+
 /* ---- woken by a message ---- */
 
 bool session_may_wake(const struct cccc_group *view, const struct cccc_actor *actor)

@@ -48,6 +48,10 @@ bool guards_load(struct cccc_group *group, const cccc_value_t *v);
 void expiries_save(const struct cccc_group *group, cccc_buf_t *out);
 bool expiries_load(struct cccc_group *group, const cccc_value_t *v);
 
+/* ---- automation.c ---- */
+void automation_save(const struct cccc_group *group, cccc_buf_t *out);
+bool automation_load(struct cccc_group *group, const cccc_value_t *v);
+
 /* ---- gaps.c ---- */
 /* Those up to the head: what is lost behind it, recovery finds again. */
 void gaps_save(const struct cccc_group *group, cccc_buf_t *out);

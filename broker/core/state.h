@@ -35,6 +35,8 @@ struct cccc_config {
     uint32_t actor_count;
     struct cccc_scope *scopes;
     uint32_t scope_count;
+    struct cccc_rule *rules; /* of automation; rules.h */
+    uint32_t rule_count;
 };
 
 /* ---- reading state (inbox.c, unread.c) ---- */
@@ -177,14 +179,15 @@ struct cccc_group {
     struct cccc_when resumed; /* when it was last started, or became active again */
     struct cccc_sign alive;   /* when somebody but the broker wrote anything */
     struct cccc_row silence;
-    int64_t silence_look_us;            /* as look_us of a reader */
-    struct cccc_dedupe *foreign_ids;    /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
-    struct cccc_runtime *runtimes;      /* of every actor; runtime.c */
-    struct cccc_context *context;       /* what it works on; NULL: nothing yet; context_state.c */
-    struct cccc_context *context_ahead; /* the same with what is decided and not durable; NULL: nothing is */
-    struct cccc_headless *headless;     /* uthash by actor id; headless.c */
-    struct cccc_relay *relays;          /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_gap *gaps;              /* what the fold could not read, by seq; gaps.c */
+    int64_t silence_look_us;             /* as look_us of a reader */
+    struct cccc_rule_state *rule_states; /* uthash by rule id; automation.c */
+    struct cccc_dedupe *foreign_ids;     /* event id -> seq, for ids that do not carry their seq (CCCC 0.4.0) */
+    struct cccc_runtime *runtimes;       /* of every actor; runtime.c */
+    struct cccc_context *context;        /* what it works on; NULL: nothing yet; context_state.c */
+    struct cccc_context *context_ahead;  /* the same with what is decided and not durable; NULL: nothing is */
+    struct cccc_headless *headless;      /* uthash by actor id; headless.c */
+    struct cccc_relay *relays;           /* cross-group sends whose second step is not recorded yet; cross.c */
+    struct cccc_gap *gaps;               /* what the fold could not read, by seq; gaps.c */
     uint32_t gap_count;
     struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;         /* read_cursors.json is older than the cursors */
@@ -228,6 +231,7 @@ struct cccc_core {
     struct cccc_call *parked;   /* uthash by ticket */
     cccc_ticket_t last_ticket;
     struct cccc_upload *uploads;
+    struct cccc_known_zone *zones; /* uthash by name; zones.c */
     const struct cccc_daemon_facts *facts;
     struct cccc_moment moment;     /* of the last input */
     const struct cccc_moment *now; /* &moment */

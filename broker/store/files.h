@@ -64,6 +64,7 @@ cccc_err_t cccc_store_prompt(const struct cccc_store_call *call);
 cccc_err_t cccc_store_context(const struct cccc_store_call *call);
 cccc_err_t cccc_store_log_tail(const struct cccc_store_call *call);
 cccc_err_t cccc_store_settings(const struct cccc_store_call *call);
+cccc_err_t cccc_store_zone(const struct cccc_store_call *call);
 cccc_err_t cccc_store_secrets(const struct cccc_store_call *call);
 
 /* The private environment of an actor: a map, maybe empty. secrets.c */

@@ -26,6 +26,7 @@ static const struct {
     [CCCC_STORE_CONTEXT] = {cccc_store_context, true},
     [CCCC_STORE_LOG_TAIL] = {cccc_store_log_tail, false},
     [CCCC_STORE_SETTINGS] = {cccc_store_settings, false},
+    [CCCC_STORE_ZONE] = {cccc_store_zone, false},
     [CCCC_STORE_SECRETS] = {cccc_store_secrets, true},
 };
 

@@ -177,8 +177,7 @@ static int print_from(const struct selection *self, uint64_t after_seq, bool fol
 /* ---- the command ---- */
 
 /* Kinds that this version does not write, but ledgers of CCCC 0.4.0 hold. */
-static const char *const older_kinds[] = {"group.automation_update", "actor.set_role", "actor.start",   "actor.stop",
-                                          "actor.restart",           "context.sync",   "chat.reaction", "system.notify_ack"};
+static const char *const older_kinds[] = {"actor.set_role", "chat.reaction"};
 #define OLDER_KINDS (sizeof older_kinds / sizeof *older_kinds)
 
 /* All words there are for a kind; the first *ours are those of this version. */

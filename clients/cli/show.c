@@ -158,6 +158,23 @@ static void say_scope(const cccc_value_t *data, cccc_buf_t *out)
     put_str(out, cccc_get_str(data, "scope_key"));
 }
 
+/* What was done; a ruleset that was replaced as a whole has no steps. */
+static void say_automation(const cccc_value_t *data, cccc_buf_t *out)
+{
+    const cccc_value_t *actions = cccc_get(data, "actions");
+    char text[64];
+    snprintf(text, sizeof text, "rules, version %" PRIu64, cccc_get_uint(data, "version", 0));
+    cccc_buf_str(out, text);
+    if (cccc_str_is(cccc_get_str(data, "source"), "completed"))
+        cccc_buf_str(out, ", because it has run");
+    for (uint32_t i = 0; i < cli_count(actions); i++) {
+        cccc_buf_str(out, i > 0 ? ", " : ": ");
+        put_str(out, cccc_get_str(cli_item(actions, i), "type"));
+        cccc_buf_str(out, " ");
+        put_str(out, cccc_get_str(cli_item(actions, i), "rule_id"));
+    }
+}
+
 static void say_edit(const cccc_value_t *data, cccc_buf_t *out)
 {
     const cccc_value_t *document = cccc_get(data, "document");
@@ -207,6 +224,7 @@ static const struct {
     {CCCC_KIND_ACTOR_UPDATE, say_patch},
     {CCCC_KIND_GROUP_DETACH_SCOPE, say_scope},
     {CCCC_KIND_GROUP_SET_ACTIVE_SCOPE, say_scope},
+    {CCCC_KIND_GROUP_AUTOMATION_UPDATE, say_automation},
     {CCCC_KIND_GROUP_EDIT, say_edit},
     {CCCC_KIND_GROUP_START, say_started},
     {CCCC_KIND_GROUP_STOP, say_stopped},

@@ -33,6 +33,16 @@ static void wait_readable(void *socket)
     assert_int_equal(zmq_poll(&item, 1, 20000), 1);
 }
 
+static bool enters(struct fixture *f, uint64_t conn)
+{
+    zmq_msg_t body;
+    zmq_msg_init(&body);
+    enum cccc_admission admission = cccc_peers_admit(f->peers, conn, &body);
+    assert_int_not_equal(admission, CCCC_KEPT);
+    zmq_msg_close(&body);
+    return admission == CCCC_ENTERS;
+}
+
 /* Take the client's next message off the ROUTER and look its connection up. */
 static void take_request(struct fixture *f)
 {
@@ -289,15 +299,15 @@ static void full_table_makes_room_or_says_so(void **state)
     for (unsigned i = 1; i < CCCC_PEERS_MAX; i++) {
         assert_int_equal(find(f, i, own_address(), 10 + i, &ref), CCCC_OK);
         if (i > 1)
-            assert_true(cccc_peers_open(f->peers, ref.conn));
+            assert_true(enters(f, ref.conn));
         else
             oldest = ref;
     }
-    assert_true(cccc_peers_open(f->peers, f->ref.conn));
+    assert_true(enters(f, f->ref.conn));
     assert_int_equal(cccc_peers_counters(f->peers)->known, CCCC_PEERS_MAX);
     assert_int_equal(find(f, CCCC_PEERS_MAX, own_address(), 9, &ref), CCCC_OK);
     is_reported_gone(f, oldest.conn);
-    assert_true(cccc_peers_open(f->peers, ref.conn));
+    assert_true(enters(f, ref.conn));
     assert_int_equal(find(f, CCCC_PEERS_MAX + 1, own_address(), 9, &ref), CCCC_E_BUSY);
     assert_int_equal(ref.conn, 0);
     assert_false(cccc_peers_next_gone(f->peers, &conn));
@@ -315,8 +325,8 @@ static void sweep_forgets_the_silent(void **state)
     struct cccc_peer_ref silent, busy;
     assert_int_equal(find(f, 1, own_address(), 1, &silent), CCCC_OK);
     assert_int_equal(find(f, 2, own_address(), 1, &busy), CCCC_OK);
-    assert_true(cccc_peers_open(f->peers, f->ref.conn));
-    assert_true(cccc_peers_open(f->peers, busy.conn));
+    assert_true(enters(f, f->ref.conn));
+    assert_true(enters(f, busy.conn));
     cccc_peers_sweep(f->peers, CCCC_PEER_IDLE_S * 1000000ull);
     assert_int_equal(cccc_peers_counters(f->peers)->known, 3);
     cccc_peers_sweep(f->peers, CCCC_PEER_IDLE_S * 1000000ull + 2);
@@ -330,15 +340,15 @@ static void open_requests_of_one_connection_are_bounded(void **state)
     struct fixture *f = *state;
     struct cccc_peer_ref other;
     for (unsigned i = 0; i < CCCC_OPEN_REQUESTS_MAX; i++)
-        assert_true(cccc_peers_open(f->peers, f->ref.conn));
-    assert_false(cccc_peers_open(f->peers, f->ref.conn));
+        assert_true(enters(f, f->ref.conn));
+    assert_false(enters(f, f->ref.conn));
     assert_int_equal(find(f, 1, own_address(), 1, &other), CCCC_OK);
-    assert_true(cccc_peers_open(f->peers, other.conn));
+    assert_true(enters(f, other.conn));
     cccc_peers_reply(f->peers, f->ref.conn, bytes_of(1), false);
-    assert_false(cccc_peers_open(f->peers, f->ref.conn));
+    assert_false(enters(f, f->ref.conn));
     cccc_peers_reply(f->peers, f->ref.conn, bytes_of(1), true);
-    assert_true(cccc_peers_open(f->peers, f->ref.conn));
-    assert_false(cccc_peers_open(f->peers, f->ref.conn));
+    assert_true(enters(f, f->ref.conn));
+    assert_false(enters(f, f->ref.conn));
 }
 
 int main(void)

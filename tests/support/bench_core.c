@@ -400,6 +400,7 @@ static const char *const store_words[] = {
     [CCCC_STORE_LOG_TAIL] = "log_tail",
     [CCCC_STORE_SETTINGS] = "settings",
     [CCCC_STORE_SECRETS] = "secrets",
+    [CCCC_STORE_ZONE] = "zone",
 };
 
 static void take_read(bench_t *self, const struct cccc_effect *effect)
@@ -1261,6 +1262,22 @@ static cccc_err_t run_blob(bench_t *self, const struct cccc_store *store, cccc_v
     }
 }
 
+/* The system's own time zones. */
+static cccc_err_t read_zone(bench_t *self, const struct cccc_store *store, cccc_value_t *value)
+{
+    char path[128], *bytes = cccc_arena_alloc(self->arena, CCCC_TIME_ZONE_BYTES_MAX);
+    snprintf(path, sizeof path, "/usr/share/zoneinfo/%.*s", CCCC_STR_FMT(store->name));
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return CCCC_E_NOT_FOUND;
+    size_t len = fread(bytes, 1, CCCC_TIME_ZONE_BYTES_MAX, file);
+    fclose(file);
+    cccc_builder_t map = cccc_map_builder(self->arena, 1);
+    cccc_map_add(&map, "data", (cccc_value_t){.type = MSGPACK_OBJECT_BIN, .via.bin = {(uint32_t)len, bytes}});
+    *value = map.value;
+    return CCCC_OK;
+}
+
 static cccc_value_t run_scan(bench_t *self)
 {
     cccc_builder_t present = cccc_array_builder(self->arena, 8), map = cccc_map_builder(self->arena, 2);
@@ -1317,6 +1334,8 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
         return holder_forget(self, store);
     case CCCC_STORE_HOLDER_KILL:
         return CCCC_OK;
+    case CCCC_STORE_ZONE:
+        return read_zone(self, store, value);
     case CCCC_STORE_PROMPT:
         *value = text_value(self->arena, self->prompt);
         return CCCC_OK;
