@@ -586,3 +586,9 @@ bool cccc_arg_given(const struct cccc_args *args, enum cccc_arg_slot slot)
 {
     return cccc_arg(args, slot) != NULL;
 }
+
+void cccc_arg_replace(struct cccc_args *args, enum cccc_arg_slot slot, const cccc_value_t *value)
+{
+    CCCC_ASSERT(cccc_arg(args, slot), "slot %d has no value to replace", (int)slot);
+    args->values[(uint32_t)slot - args->def->first_slot] = value;
+}

@@ -93,4 +93,6 @@ cccc_str_t cccc_arg_str(const struct cccc_args *args, enum cccc_arg_slot slot); 
 bool cccc_arg_bool(const struct cccc_args *args, enum cccc_arg_slot slot, bool otherwise);
 uint64_t cccc_arg_uint(const struct cccc_args *args, enum cccc_arg_slot slot, uint64_t otherwise);
 int64_t cccc_arg_int(const struct cccc_args *args, enum cccc_arg_slot slot, int64_t otherwise);
+/* Put another value, which lives as long, in the place of one. */
+void cccc_arg_replace(struct cccc_args *args, enum cccc_arg_slot slot, const cccc_value_t *value);
 bool cccc_arg_given(const struct cccc_args *args, enum cccc_arg_slot slot);

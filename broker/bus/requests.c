@@ -3,6 +3,7 @@
  * A message is [routing id][body] or [routing id][empty delimiter][body]; its reply has the same shape. A refused message is answered here and
  * changes nothing. */
 #include "broker/bus/bus.h"
+#include "broker/bus/caller_path.h"
 #include "broker/bus/log.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ cccc_bytes_t *cccc_bus_request(struct cccc_bus *bus, struct cccc_call_input *inp
     bus->stats.requests++;
     cccc_err_t err = decode(bytes, len, input, &refusal);
     if (stranger == CCCC_OK && err == CCCC_OK) {
+        cccc_caller_path(input);
         cccc_core_request(bus->core, cccc_bus_moment(bus), input);
         return NULL;
     }

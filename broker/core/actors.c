@@ -13,10 +13,12 @@
 /* ---- what an entry may hold ---- */
 
 static const struct {
-    const char *name, *command, *dialogs;
+    const char *name, *command, *questions, *dialogs;
     uint32_t ready_ms;
+    bool draws, shows;
 } runtimes[] = {
-#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, dialogs) {#name, command, dialogs, ready_ms},
+#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, draws, shows, questions, dialogs)                                \
+    {#name, command, questions, dialogs, ready_ms, draws, shows},
 #include "proto/runtimes.def"
 #undef CCCC_RUNTIME
 };
@@ -67,11 +69,19 @@ static cccc_value_t default_command(cccc_arena_t *arena, cccc_str_t runtime)
     return split(arena, runtimes[runtime_row(runtime)].command, " ");
 }
 
-void actor_habits(cccc_arena_t *arena, const struct cccc_actor *actor, uint64_t *ready_ms, cccc_value_t *dialogs)
+bool actor_draws(const struct cccc_actor *actor)
+{
+    return runtimes[runtime_row(actor->runtime)].draws;
+}
+
+void actor_add_habits(cccc_builder_t *launch, const struct cccc_actor *actor)
 {
     size_t row = runtime_row(actor->runtime);
-    *ready_ms = runtimes[row].ready_ms;
-    *dialogs = split(arena, runtimes[row].dialogs, "|");
+    cccc_map_add(launch, "ready_ms", cccc_uint(runtimes[row].ready_ms));
+    cccc_map_add(launch, "draws", cccc_bool(runtimes[row].draws));
+    cccc_map_add(launch, "shows", cccc_bool(runtimes[row].shows));
+    cccc_map_add(launch, "questions", split(launch->arena, runtimes[row].questions, "|"));
+    cccc_map_add(launch, "dialogs", split(launch->arena, runtimes[row].dialogs, "|"));
 }
 
 cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor)
@@ -414,12 +424,12 @@ static cccc_value_t update_data(struct draft *d, const struct cccc_actor *actor,
     return cccc_value_copy(arena, &data.value); /* nothing may be borrowed from the document, which may be gone when the event is applied */
 }
 
-/* Every field of the entry as it will be: from the patch, else as it is, else (a hand wrote nonsense) its default. */
+/* Every field of the entry as it will be: from the patch, else as it is, else (there is none yet, or a hand wrote nonsense) its default. */
 static cccc_err_t patched(struct draft *d, const struct cccc_actor *actor, const cccc_value_t *patch, struct cccc_errmsg *m)
 {
     const cccc_value_t nil = cccc_nil();
     for (enum field f = TITLE; f < FIELDS; f++) {
-        const cccc_value_t *given = cccc_get(patch, fields[f].name), *stored = cccc_get(actor->entry, fields[f].name);
+        const cccc_value_t *given = cccc_get(patch, fields[f].name), *stored = actor ? cccc_get(actor->entry, fields[f].name) : NULL;
         if (given == NULL) {
             if (field_value(d->call->arena, f, stored != NULL ? stored : &nil, &d->values[f], NULL) != CCCC_OK)
                 field_value(d->call->arena, f, &nil, &d->values[f], NULL);
@@ -430,6 +440,17 @@ static cccc_err_t patched(struct draft *d, const struct cccc_actor *actor, const
             return err;
     }
     return draft_check(d, m);
+}
+
+cccc_err_t actor_made(call_t *call, const struct cccc_group *ahead, cccc_str_t id, const cccc_value_t *fields_, cccc_value_t *data,
+                      struct cccc_errmsg *m)
+{
+    struct draft d = {.call = call, .ahead = ahead, .id = id};
+    const struct cccc_actor *actor = config_actor(ahead, id);
+    cccc_err_t err = patched(&d, actor, fields_, m);
+    if (err == CCCC_OK)
+        *data = actor ? update_data(&d, actor, fields_) : add_data(&d);
+    return err;
 }
 
 /* Whether it takes part was said: its program follows, and the answer waits for that. */
@@ -492,16 +513,21 @@ static void remove_finish(call_t *call, cccc_builder_t *result)
     cccc_map_add(result, "actor_id", cccc_string(cccc_arg_str(&call->request.args, CCCC_A_actor_remove_actor_id)));
 }
 
-/* The program ends, then its secrets go. */
-static void removed_ended(call_t *call)
+void actor_forget_secrets(call_t *call, cccc_str_t id, call_next_fn next)
 {
     struct cccc_store store = {.kind = CCCC_STORE_SECRETS, .arena = cccc_arena_new(512)};
     cccc_builder_t drop = cccc_map_builder(store.arena, 1);
     cccc_map_add(&drop, "drop", cccc_bool(true));
     store.group_id = cccc_arena_str(store.arena, cccc_str(call->group->id));
-    store.name = cccc_arena_str(store.arena, cccc_arg_str(&call->request.args, CCCC_A_actor_remove_actor_id));
+    store.name = cccc_arena_str(store.arena, id);
     store.document = drop.value;
-    call_store(call, &store, change_reply);
+    call_store(call, &store, next);
+}
+
+/* The program ends, then its secrets go. */
+static void removed_ended(call_t *call)
+{
+    actor_forget_secrets(call, cccc_arg_str(&call->request.args, CCCC_A_actor_remove_actor_id), change_reply);
 }
 
 static void removed_wait(call_t *call)

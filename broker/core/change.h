@@ -55,6 +55,11 @@ cccc_value_t settings_set(cccc_arena_t *arena, const cccc_value_t *document);
 /* `document` with every acceptable setting of `patch` put in its place. */
 cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, const cccc_value_t *patch);
 
+/* What of them a template of the group holds. */
+cccc_value_t settings_template(cccc_arena_t *arena, const cccc_value_t *document);
+/* All that a template says of them, which is their defaults where `given` (a map, or NULL) is silent. CCCC_E_INVALID_TEMPLATE: a value that is not allowed. */
+cccc_err_t settings_of_template(cccc_arena_t *arena, const cccc_value_t *given, cccc_value_t *out, struct cccc_errmsg *m);
+
 /* May the setting kept under `key` in `section` of a document be `v`? *clamped: yes, but it counts as another, as *m says. CCCC_E_INVALID_PATCH: no.
  * CCCC_E_NOT_FOUND: no setting is kept there. */
 cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t *v, bool *clamped, struct cccc_errmsg *m);
@@ -74,7 +79,27 @@ cccc_value_t group_create_data(cccc_arena_t *arena, cccc_str_t title, cccc_str_t
  * or registered and gone: another group of that id would take its place). */
 struct cccc_group *group_place(call_t *call, cccc_str_t id);
 
+/* The id of a group that is to be: one that no group has. */
+void group_new_id(struct cccc_core *core, char id[15]);
+
 /* ---- scopes.c ---- */
+
+/* What is at a path, as far as the executor could say. */
+struct place {
+    cccc_str_t root, git_remote, label;
+    char key[15], group_id[15];
+    bool directory;
+};
+
+/* Ask what is at a clean path; call->state is its until `next` has called place_answer. */
+void place_ask(call_t *call, cccc_str_t path, call_next_fn next);
+struct place place_answer(call_t *call);
+/* The data of a group.attach. */
+cccc_value_t attach_data(call_t *call, const struct place *place);
+/* The scope is attached and durable: it opens this group from now on, and its scope.yaml is written. */
+void scope_attached(call_t *call, cccc_str_t key);
+/* An absolute path of the arguments, clean. False: the call was failed. */
+bool path_argument(call_t *call, enum cccc_arg_slot slot, cccc_str_t *out);
 
 /* A path made absolute in form only: no double slashes, no dots; false when it does not begin with a slash or holds a NUL. */
 bool path_clean(cccc_arena_t *arena, cccc_str_t path, cccc_str_t *out);
@@ -98,13 +123,20 @@ cccc_str_t group_activity(const struct cccc_group *group);
 
 /* ---- actors.c ---- */
 
+/* The data of the event that makes actor `id` what `fields` says: an actor.update if the group has it, else an actor.add. CCCC_E_*: no actor can be like that. */
+cccc_err_t actor_made(call_t *call, const struct cccc_group *ahead, cccc_str_t id, const cccc_value_t *fields, cccc_value_t *data,
+                      struct cccc_errmsg *m);
+/* Its program has ended, or will: its private environment goes. `next` NULL: nobody waits. */
+void actor_forget_secrets(call_t *call, cccc_str_t id, call_next_fn next);
 /* An actor as replies show it: its entry, with `enabled` and `role` made plain. */
 cccc_value_t actor_shown(cccc_arena_t *arena, const struct cccc_actor *actor);
-/* Ids of the enabled actors; array in the arena. */
 /* The command to run: the entry's, or its runtime's; array in the arena, empty when there is none. */
 cccc_value_t actor_command(cccc_arena_t *arena, const struct cccc_actor *actor);
-/* What its runtime is like: when it may be typed at, and how lines of its own questions begin. */
-void actor_habits(cccc_arena_t *arena, const struct cccc_actor *actor, uint64_t *ready_ms, cccc_value_t *dialogs);
+/* Add to a launch document what its runtime is like: when it may be typed at, and how lines of its own questions begin. */
+void actor_add_habits(cccc_builder_t *launch, const struct cccc_actor *actor);
+/* Is it an agent with a screen of its own, which moves to another view once it was told something? */
+bool actor_draws(const struct cccc_actor *actor);
+/* Ids of the enabled actors; array in the arena. */
 cccc_value_t actors_enabled(cccc_arena_t *arena, const struct cccc_group *group);
 
 /* ---- registry.c, active.c ---- */

@@ -192,6 +192,37 @@ static void put_in_list(struct edit *e, const char *list, const char *id_key, cc
     put(e, list, b.value);
 }
 
+/* An import of a template says which place an actor has from now on, 0 first. */
+static void put_in_place(struct edit *e, cccc_str_t id, uint64_t place)
+{
+    uint32_t count, at = 0;
+    const cccc_value_t *item = items(cccc_get(&e->doc, "actors"), &count), *moved = NULL;
+    for (uint32_t i = 0; i < count && !moved; i++)
+        moved = cccc_str_eq(cccc_get_str(&item[i], "id"), id) ? &item[i] : NULL;
+    cccc_builder_t b = cccc_array_builder(e->arena, count);
+    for (uint32_t i = 0; moved && i < count; i++) {
+        if (&item[i] == moved)
+            continue;
+        if (at++ == place)
+            cccc_array_add(&b, *moved);
+        cccc_array_add(&b, item[i]);
+    }
+    if (moved && at <= place)
+        cccc_array_add(&b, *moved);
+    if (moved)
+        put(e, "actors", b.value);
+}
+
+/* The entry as it is now, its role left out, which is computed and never stored. */
+static void put_actor(struct edit *e, cccc_str_t id, const cccc_value_t *actor)
+{
+    cccc_value_t entry = cccc_map_without(e->arena, actor, CCCC_STR("role"));
+    uint64_t place;
+    put_in_list(e, "actors", "id", id, &entry);
+    if (cccc_as_uint(data(e, "place"), &place))
+        put_in_place(e, id, place);
+}
+
 static void apply_create(struct edit *e)
 {
     e->doc = fresh(e->arena, e->event);
@@ -337,8 +368,7 @@ static void apply_actor_add(struct edit *e)
     cccc_str_t id = cccc_get_str(actor, "id");
     if (id.len == 0)
         return;
-    cccc_value_t entry = cccc_map_without(e->arena, actor, CCCC_STR("role")); /* computed, never stored */
-    put_in_list(e, "actors", "id", id, &entry);
+    put_actor(e, id, actor);
 }
 
 /* Lines of CCCC 0.4.0 carry only the patch, with null for what was not touched. */
@@ -367,10 +397,10 @@ static void apply_actor_update(struct edit *e)
 {
     cccc_str_t id = cccc_get_str(&e->event->data, "actor_id");
     const cccc_value_t *actor = data(e, "actor");
-    cccc_value_t entry = cccc_is_map(actor) ? cccc_map_without(e->arena, actor, CCCC_STR("role")) : entry_patched(e, id);
+    cccc_value_t entry = cccc_is_map(actor) ? *actor : entry_patched(e, id);
     bool had_enabled = any_enabled(&e->doc);
     if (id.len > 0 && cccc_is_map(&entry))
-        put_in_list(e, "actors", "id", id, &entry);
+        put_actor(e, id, &entry);
     stop_when_empty(e, had_enabled);
 }
 

@@ -211,7 +211,7 @@ enum cccc_store_kind {
     CCCC_STORE_TRASH, /* groups/<id> -> trash/<id>.<stamp>; the executor closes the ledger first; yields {moved: true}, also with an error when
                              only the sync failed */
     CCCC_STORE_SCAN, /* yields {present:[ids], corrupt:[ids]} of groups/ */
-    CCCC_STORE_GIT,  /* yields {root, git_remote} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
+    CCCC_STORE_GIT, /* yields {root, git_remote, directory: is it one} for the directory `name` (reference 1.3); the remote as git has it, without credentials */
     CCCC_STORE_BLOB_PIECE,   /* `data` at `offset` of upload `name` (a sha256), total `total` */
     CCCC_STORE_BLOB_END,     /* verify, sync, rename to state/blobs/<document.file>; yields {bytes} */
     CCCC_STORE_BLOB_DROP,    /* forget upload `name` */
@@ -223,7 +223,10 @@ enum cccc_store_kind {
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
     CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */
-    CCCC_STORE_CONTEXT,       /* files under context/ <- document {context, tasks?, presence?} */
+    CCCC_STORE_PROMPTS,       /* prompts/<name> <- each text of `document`, nil removes it; yields {paths} of those that were changed */
+    CCCC_STORE_TEMPLATE, /* `data` is YAML: yields {template}. Else `document`, with the prompts of the group in it, as YAML: yields {text}. With a group both
+                               * yield {preamble, help}, its prompts */
+    CCCC_STORE_CONTEXT, /* files under context/ <- document {context, tasks?, presence?} */
     CCCC_STORE_LOG_TAIL, /* yields {path, lines} of daemon/ccccd.log, the last `total`; with a document {clear: true} it is emptied instead */
     CCCC_STORE_ZONE,     /* yields {data: bin} of the system's time zone `name` */
     CCCC_STORE_SETTINGS, /* settings.yaml <- document; the executor's log level <- total (as syslog) */

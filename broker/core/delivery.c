@@ -15,6 +15,8 @@
 #define SECOND        1000000ULL
 #define HANDOVER_MAX  (5 * SECOND)
 #define RETRY_FIRST_S 5
+/* An agent that was told its first words draws another view, and some lose what comes meanwhile (reference 6.3). */
+#define PREAMBLE_PAUSE (2 * SECOND)
 
 static const char *const state_words[] = {
     [DELIVERY_CLAIMED] = "claimed", [DELIVERY_ACCEPTED] = "accepted", [DELIVERY_FAILED] = "failed", [DELIVERY_AMBIGUOUS] = "ambiguous"};
@@ -335,12 +337,28 @@ static bool preamble_first(struct cccc_core *core, struct cccc_group *group, str
     return true;
 }
 
-void delivery_preamble(struct cccc_core *core, struct cccc_runtime *runtime, cccc_str_t outcome)
+/* What kept the holder from typing, until it does. */
+static void note_obstacle(struct cccc_runtime *runtime, const cccc_value_t *report)
 {
-    bool again = cccc_str_is(outcome, state_words[DELIVERY_FAILED]);
+    bool failed = cccc_str_is(cccc_get_str(report, "outcome"), state_words[DELIVERY_FAILED]);
+    cccc_str_t reason = failed ? cccc_get_str(report, "reason") : CCCC_STR("");
+    snprintf(runtime->obstacle, sizeof runtime->obstacle, "%.*s", CCCC_STR_FMT(reason));
+}
+
+void delivery_preamble(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const cccc_value_t *report)
+{
+    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+    bool again = cccc_str_is(cccc_get_str(report, "outcome"), state_words[DELIVERY_FAILED]);
     runtime->preamble = again ? PREAMBLE_OWED : PREAMBLE_DONE;
+    note_obstacle(runtime, report);
+    if (cccc_str_is(cccc_get_str(report, "outcome"), state_words[DELIVERY_AMBIGUOUS]))
+        core_log(core, 4, "PREAMBLE-AMBIGUOUS",
+                 "an agent may not have got its first words, and is not told them again group=%s actor=%s why=%.*s", group->id, runtime->id,
+                 CCCC_STR_FMT(cccc_get_str(report, "reason")));
     if (again)
         runtime->next_delivery_us = core->now->mono_us + retry_us(runtime->preamble_tries++);
+    else if (actor && actor_draws(actor))
+        runtime->next_delivery_us = core->now->mono_us + PREAMBLE_PAUSE;
 }
 
 /* ---- beginning ---- */
@@ -352,10 +370,20 @@ static bool is_orphaned(const struct cccc_runtime *runtime)
            (runtime->phase == RUNTIME_ABSENT || runtime->delivery.generation != runtime->current);
 }
 
+/* Claimed for the program that runs, and nobody is at it: its outcome came while the group took no events. The holder still knows, and is asked by the same order. */
+static bool is_unsettled(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+{
+    const struct cccc_delivery *d = &runtime->delivery;
+    return d->state == DELIVERY_CLAIMED && d->generation == runtime->current && runtime->phase == RUNTIME_RUNNING && !group->read_only &&
+           !group->offline && !core->stopping && core->now->mono_us >= runtime->handover_us && !pending_step(group, runtime->settle_seq);
+}
+
 void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
 {
     if (is_orphaned(runtime) && !group->read_only && !group->offline)
         delivery_lost(core, group, runtime, "the program ended before anything more was heard of it");
+    if (is_unsettled(core, group, runtime))
+        delivery_resume(core, group, runtime);
     if (!is_due(core, group, runtime) || preamble_first(core, group, runtime))
         return;
     call_t *call = handover_call(core, group, runtime);
@@ -382,6 +410,7 @@ void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cc
     call_t *call = handover_call(core, group, runtime);
     struct handover *h = call->state;
     h->resumed = true;
+    runtime->handover_us = core->now->mono_us + HANDOVER_MAX;
     h->count = d->count;
     memcpy(h->seqs, d->seqs, d->count * sizeof *d->seqs);
     memcpy(h->id, d->id, sizeof h->id);
@@ -476,6 +505,7 @@ bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_valu
     if (call_append(call, call->group, CCCC_KIND_RUNTIME_DELIVERY, CCCC_STR("system"), CCCC_STR(""), data, next, &m) != CCCC_OK)
         return false;
     runtime->settle_seq = call->appended->event.seq;
+    note_obstacle(runtime, report);
     if (state == DELIVERY_ACCEPTED)
         mark_delivered(call->core, call->group, runtime);
     runtime->handover_us = 0;

@@ -148,18 +148,31 @@ struct cccc_group *group_place(call_t *call, cccc_str_t id)
     return NULL;
 }
 
+void group_new_id(struct cccc_core *core, char id[15])
+{
+    do
+        snprintf(id, 15, "g_%012llx", (unsigned long long)(core_random(core) >> 16));
+    while (core_group_any(core, cccc_str(id)) != NULL);
+}
+
 static struct cccc_group *create_place(call_t *call)
 {
     char id[15];
     cccc_str_t client_id = cccc_arg_str(&call->request.args, CCCC_A_group_create_client_id);
-    if (client_id.len > 0) {
+    if (client_id.len > 0)
         scope_hash_id(id, 'g', cccc_arena_printf(call->arena, "client_id:%.*s", CCCC_STR_FMT(client_id)));
-    } else {
-        do
-            snprintf(id, sizeof id, "g_%012llx", (unsigned long long)(core_random(call->core) >> 16));
-        while (core_group_any(call->core, cccc_str(id)) != NULL);
-    }
+    else
+        group_new_id(call->core, id);
     return group_place(call, cccc_str(id));
+}
+
+/* Clients of CCCC 0.4.0 ask whether there is an operation by calling it without any argument; nothing may happen then. */
+static bool is_probe(const struct cccc_args *args)
+{
+    for (uint32_t i = 0; i < args->def->arg_count; i++)
+        if (args->values[i])
+            return false;
+    return true;
 }
 
 void op_group_create(call_t *call)
@@ -167,6 +180,10 @@ void op_group_create(call_t *call)
     const struct cccc_args *args = &call->request.args;
     if (!permit_by(call, NULL, cccc_arg_str(args, CCCC_A_group_create_by), "cli"))
         return;
+    if (is_probe(args)) {
+        call_fail(call, CCCC_E_MISSING_ARGUMENT, "without any argument no group is made; give a title, which may be blank");
+        return;
+    }
     struct cccc_group *group = create_place(call);
     if (group == NULL)
         return;

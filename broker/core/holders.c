@@ -213,7 +213,7 @@ static void take_reports(call_t *call, struct cccc_runtime *runtime, const struc
         if (order && order->waiting)
             answered(order->waiting, runtime, report);
         if (order && order->id[0] == 'p')
-            delivery_preamble(call->core, runtime, cccc_get_str(report, "outcome"));
+            delivery_preamble(call->core, call->group, runtime, report);
         if (order)
             order_free(order);
         delivery_report(call, runtime, report, next);

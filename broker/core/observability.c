@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <syslog.h>
 
-enum { TRANSCRIPT_BYTES = 10485760, SCROLLBACK_LINES = 8000, SCROLLBACK_MIN = 1000, SCROLLBACK_MAX = 200000 };
+enum { SCROLLBACK_LINES = 8000, SCROLLBACK_MIN = 1000, SCROLLBACK_MAX = 200000 };
 
 static const struct {
     const char *word;
@@ -50,7 +50,7 @@ static cccc_value_t transcript(cccc_arena_t *arena, const cccc_value_t *v)
     cccc_builder_t map = cccc_map_builder(arena, 4);
     uint64_t bytes = cccc_get_uint(v, "per_actor_bytes", 0);
     cccc_map_add(&map, "enabled", cccc_bool(cccc_coerce_bool(cccc_get(v, "enabled"), false)));
-    cccc_map_add(&map, "per_actor_bytes", cccc_uint(bytes ? bytes : TRANSCRIPT_BYTES));
+    cccc_map_add(&map, "per_actor_bytes", cccc_uint(bytes ? bytes : CCCC_SCROLLBACK_BYTES));
     cccc_map_add(&map, "persist", cccc_bool(cccc_coerce_bool(cccc_get(v, "persist"), false)));
     cccc_map_add(&map, "strip_ansi", cccc_bool(cccc_coerce_bool(cccc_get(v, "strip_ansi"), true)));
     return map.value;

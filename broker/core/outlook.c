@@ -94,8 +94,13 @@ static bool delivery_waits(const struct saying *s)
     else if (d->state == DELIVERY_FAILED)
         waits(s, cccc_arena_printf(s->call->arena, "typing what came before it failed (%s); the next try is in %llu s", d->reason, seconds),
               attach);
+    else if (runtime->obstacle[0])
+        waits(
+            s,
+            cccc_arena_printf(s->call->arena, "typing its first words failed (%s); the next try is in %llu s", runtime->obstacle, seconds),
+            attach);
     else if (seconds > 0)
-        waits(s, cccc_arena_printf(s->call->arena, "the group's min_interval_seconds: the next delivery is in %llu s", seconds),
+        waits(s, cccc_arena_printf(s->call->arena, "it was told something a moment ago: the next delivery is in %llu s", seconds),
               CCCC_STR(""));
     else
         return false;

@@ -142,7 +142,8 @@ cccc_value_t permit_attest(const call_t *call)
         return cccc_nil();
     bool actor = peer->standing == CCCC_PEER_ACTOR;
     cccc_builder_t b = cccc_map_builder(call->arena, 3);
-    cccc_map_add_key(&b, CCCC_KEY_STR(as), cccc_text(actor ? "actor" : "operator"));
+    bool holder = peer->standing == CCCC_PEER_HOLDER;
+    cccc_map_add_key(&b, CCCC_KEY_STR(as), cccc_text(actor ? "actor" : holder ? "holder" : "operator"));
     cccc_map_add_key(&b, CCCC_KEY_STR(uid), cccc_uint(peer->uid));
     cccc_map_add_key(&b, CCCC_KEY_STR(pid), cccc_int(peer->pid));
     /* `by` names an actor of the event's group; elsewhere it must be said whose actor it is. */

@@ -4,6 +4,7 @@
 #include "broker/core/guards.h"
 #include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
+#include "broker/mutant.h"
 
 static uint64_t lower(uint64_t a, uint64_t b)
 {
@@ -20,7 +21,7 @@ static uint64_t oldest_for_readers(const struct cccc_group *group)
         if (reader->owes.first)
             oldest = lower(oldest, reader->owes.first->ask->seq);
         for (int lane = 0; lane < CCCC_LANES; lane++)
-            if (reader->unread[lane].count > 0)
+            if (reader->unread[lane].count > 0 && !CCCC_MUTANT_IS(RETIRE_UNREAD))
                 oldest = lower(oldest, reader->unread[lane].first);
     }
     return oldest;

@@ -431,6 +431,15 @@ struct spawn {
     uint64_t generation;
 };
 
+/* A program runs also without its scrollback on disk. */
+static void tell_of_scrollback(const call_t *call, const struct cccc_runtime *runtime)
+{
+    cccc_str_t why = cccc_get_str(call->stored.value, "scrollback_lost");
+    if (why.len > 0)
+        core_log(call->core, 4, "SCROLLBACK-NOT-KEPT", "what an actor prints is kept in memory only group=%s actor=%s why=%.*s",
+                 call->group->id, runtime->id, CCCC_STR_FMT(why));
+}
+
 static void spawned(call_t *call)
 {
     struct spawn *spawn = call->state;
@@ -441,6 +450,7 @@ static void spawned(call_t *call)
             runtime->holder_pid = (int32_t)cccc_get_uint(call->stored.value, "hold_pid", 0);
             runtime->holder_started = cccc_get_uint(call->stored.value, "hold_started", 0);
             runtime_set_phase(call->core, runtime, RUNTIME_STARTING);
+            tell_of_scrollback(call, runtime);
         } else {
             runtime_start_failed(call->core, group, runtime, call->stored.message);
         }
@@ -455,14 +465,14 @@ static const struct cccc_scope *scope_of(const struct cccc_group *group, const s
 }
 
 /* The launch document without what the store thread adds: environment and home. */
-static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor,
-                                    uint64_t generation, const struct cccc_scope *scope)
+static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_core *core, const struct cccc_group *group,
+                                    const struct cccc_actor *actor, uint64_t generation, const struct cccc_scope *scope)
 {
     const cccc_value_t *env = cccc_get(actor->entry, "env");
-    uint64_t ready_ms;
-    cccc_value_t dialogs;
-    actor_habits(arena, actor, &ready_ms, &dialogs);
-    cccc_builder_t map = cccc_map_builder(arena, 14);
+    cccc_value_t observed = observability_effective(arena, core);
+    const cccc_value_t *transcript = cccc_get(&observed, "terminal_transcript");
+    uint64_t scrollback = cccc_get_uint(transcript, "per_actor_bytes", CCCC_SCROLLBACK_BYTES);
+    cccc_builder_t map = cccc_map_builder(arena, 18);
     cccc_map_add(&map, "v", cccc_uint(1));
     cccc_map_add(&map, "group_id", cccc_text(group->id));
     cccc_map_add(&map, "actor_id", cccc_string(actor->id));
@@ -470,8 +480,9 @@ static cccc_value_t launch_document(cccc_arena_t *arena, const struct cccc_group
     cccc_map_add(&map, "command", actor_command(arena, actor));
     cccc_map_add(&map, "env", cccc_is_map(env) ? *env : cccc_map_builder(arena, 0).value);
     cccc_map_add(&map, "directory", cccc_string(scope->url));
-    cccc_map_add(&map, "ready_ms", cccc_uint(ready_ms));
-    cccc_map_add(&map, "dialogs", dialogs);
+    actor_add_habits(&map, actor);
+    cccc_map_add(&map, "scrollback_bytes", cccc_uint(scrollback < CCCC_SCROLLBACK_BYTES_MAX ? scrollback : CCCC_SCROLLBACK_BYTES_MAX));
+    cccc_map_add(&map, "scrollback_file", cccc_bool(cccc_get_bool(transcript, "persist", false)));
     cccc_map_add(&map, "processes_max", cccc_uint(cccc_get_uint(actor->entry, "processes_max", 0)));
     cccc_map_add(&map, "memory_mib_max", cccc_uint(cccc_get_uint(actor->entry, "memory_mib_max", 0)));
     return map.value;
@@ -496,7 +507,7 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
         return;
     }
     runtime->current = next_generation(core, runtime);
-    runtime->failure[0] = '\0';
+    runtime->failure[0] = runtime->obstacle[0] = '\0';
     runtime->ready = runtime->attached = false;
     runtime->preamble = PREAMBLE_OWED;
     runtime->preamble_tries = 0;
@@ -511,7 +522,7 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
     struct cccc_store store = {.kind = CCCC_STORE_HOLDER_START, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
     store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
     store.name = cccc_arena_str(store.arena, actor->id);
-    cccc_value_t document = launch_document(store.arena, group, actor, runtime->current, scope);
+    cccc_value_t document = launch_document(store.arena, core, group, actor, runtime->current, scope);
     store.document = cccc_value_copy(store.arena, &document);
     call_store(call, &store, spawned);
 }

@@ -90,6 +90,7 @@ struct cccc_runtime {
     bool attached;
     uint64_t output_us; /* of its last output, monotonic */
     char failure[256];  /* why the last start failed; "" */
+    char obstacle[96];  /* why the holder did not type what it was last ordered to; "" */
     struct runtime_order *orders;
     uint32_t order_count;
     uint64_t orders_given;
@@ -191,7 +192,7 @@ void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cc
 /* Decide the event for a report, as part of `call`. False: it is not about the open delivery. */
 bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_value_t *report, call_next_fn next);
 /* What became of an order to type the preamble. */
-void delivery_preamble(struct cccc_core *core, struct cccc_runtime *runtime, cccc_str_t outcome);
+void delivery_preamble(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const cccc_value_t *report);
 /* What is claimed can no longer be known. */
 void delivery_lost(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why);
 void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, const struct cccc_event *event);

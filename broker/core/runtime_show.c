@@ -57,6 +57,18 @@ static cccc_value_t delivery_value(cccc_arena_t *arena, const struct cccc_delive
     return map.value;
 }
 
+static uint64_t queued(const struct cccc_runtime *runtime)
+{
+    return runtime->queue[CCCC_LANE_CHAT].count + runtime->queue[CCCC_LANE_NOTIFY].count;
+}
+
+/* Something waits for its terminal, and the holder has said why it does not type. */
+static bool is_held_up(const struct cccc_runtime *runtime)
+{
+    bool waits = queued(runtime) > 0 || runtime->delivery.state == DELIVERY_FAILED;
+    return waits && runtime->phase == RUNTIME_RUNNING && runtime->obstacle[0];
+}
+
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime)
 {
     cccc_arena_t *arena = row->arena;
@@ -74,20 +86,24 @@ void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struc
         cccc_map_add(row, "exit", exit_value(arena, &runtime->exit));
     if (runtime->failure[0])
         cccc_map_add(row, "start_error", cccc_string(cccc_arena_str(arena, cccc_str(runtime->failure))));
-    uint64_t queued = runtime->queue[CCCC_LANE_CHAT].count + runtime->queue[CCCC_LANE_NOTIFY].count;
-    cccc_map_add(row, "queued", cccc_uint(queued));
+    cccc_map_add(row, "queued", cccc_uint(queued(runtime)));
+    if (is_held_up(runtime))
+        cccc_map_add(row, "obstacle", cccc_string(cccc_arena_str(arena, cccc_str(runtime->obstacle))));
     if (runtime->delivery.state != DELIVERY_NONE)
         cccc_map_add(row, "delivery", delivery_value(arena, &runtime->delivery));
 }
 
 /* Why somebody should look at it; NULL: nobody needs to. */
-static const char *trouble(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime)
+static const char *trouble(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime,
+                           cccc_arena_t *arena)
 {
     bool unregistered_long = core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
     if (runtime->phase == RUNTIME_UNREGISTERED && unregistered_long)
         return "its holder lives and does not answer";
     if (runtime->phase == RUNTIME_ABSENT && runtime->given_up && runtime_is_wanted(group, runtime))
         return runtime->failure;
+    if (is_held_up(runtime))
+        return cccc_arena_printf(arena, "messages wait for its terminal: %s", runtime->obstacle).ptr;
     return runtime->delivery.state == DELIVERY_AMBIGUOUS ? "its last delivery may not have arrived, and is not repeated" : NULL;
 }
 
@@ -97,7 +113,7 @@ void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const stru
     uint64_t running = 0;
     for (uint32_t i = 0; i < group->config.actor_count; i++) {
         const struct cccc_runtime *runtime = runtime_find(group, group->config.actors[i].id);
-        const char *why = runtime ? trouble(core, group, runtime) : NULL;
+        const char *why = runtime ? trouble(core, group, runtime, row->arena) : NULL;
         running += runtime && runtime->phase == RUNTIME_RUNNING;
         if (!why)
             continue;

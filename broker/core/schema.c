@@ -26,7 +26,7 @@ struct rule {
 };
 
 static const char *const runtimes[] = {
-#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, dialogs) #name,
+#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, draws, shows, questions, dialogs) #name,
 #include "proto/runtimes.def"
 #undef CCCC_RUNTIME
     NULL};

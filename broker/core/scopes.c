@@ -35,7 +35,7 @@ bool path_clean(cccc_arena_t *arena, cccc_str_t path, cccc_str_t *out)
     return true;
 }
 
-static bool path_argument(call_t *call, enum cccc_arg_slot slot, cccc_str_t *out)
+bool path_argument(call_t *call, enum cccc_arg_slot slot, cccc_str_t *out)
 {
     cccc_str_t path = cccc_arg_str(&call->request.args, slot);
     if (path_clean(call->arena, path, out))
@@ -45,13 +45,7 @@ static bool path_argument(call_t *call, enum cccc_arg_slot slot, cccc_str_t *out
     return false;
 }
 
-/* What is at a path, as far as the executor could say. */
-struct place {
-    cccc_str_t root, git_remote, label;
-    char key[15], group_id[15];
-};
-
-static void place_ask(call_t *call, cccc_str_t path, call_next_fn next)
+void place_ask(call_t *call, cccc_str_t path, call_next_fn next)
 {
     struct cccc_store store = {.kind = CCCC_STORE_GIT, .arena = cccc_arena_new(CCCC_PATH_BYTES_MAX + 256)};
     store.name = cccc_arena_str(store.arena, path);
@@ -61,10 +55,11 @@ static void place_ask(call_t *call, cccc_str_t path, call_next_fn next)
 }
 
 /* In the continuation of place_ask. A path that does not exist, or is in no repository, is its own root. */
-static struct place place_answer(call_t *call)
+struct place place_answer(call_t *call)
 {
     struct place p = {.root = *(const cccc_str_t *)call->state};
     if (call->stored.err == CCCC_OK) {
+        p.directory = cccc_get_bool(call->stored.value, "directory", false);
         cccc_str_t root = cccc_get_str(call->stored.value, "root");
         if (root.len > 0)
             p.root = cccc_arena_str(call->arena, root);
@@ -111,17 +106,21 @@ static void attach_finish(call_t *call, cccc_builder_t *result)
     cccc_map_add(result, "title", cccc_string(call->group->config.title));
 }
 
-static void attach_applied(call_t *call)
+void scope_attached(call_t *call, cccc_str_t key)
 {
-    cccc_str_t key = call->appended->event.scope_key;
     const struct cccc_scope *scope = config_scope(call->group, key);
     registry_set_default(call->core, key, cccc_str(call->group->id));
     if (scope != NULL)
         scope_file(call, scope, true);
+}
+
+static void attach_applied(call_t *call)
+{
+    scope_attached(call, call->appended->event.scope_key);
     change_applied(call);
 }
 
-static cccc_value_t attach_data(call_t *call, const struct place *place)
+cccc_value_t attach_data(call_t *call, const struct place *place)
 {
     cccc_builder_t data = cccc_map_builder(call->arena, 3);
     cccc_map_add(&data, "url", cccc_string(place->root));

@@ -243,3 +243,44 @@ void op_actor_env_private_update(call_t *call)
     secrets_begin(call, CCCC_A_actor_env_private_update_group_id, CCCC_A_actor_env_private_update_actor_id,
                   CCCC_A_actor_env_private_update_by, document.value);
 }
+
+/* ---- what a program is told first ---- */
+
+/* NULL: the call was failed. */
+static const struct cccc_actor *prompted(call_t *call)
+{
+    cccc_str_t id = cccc_arg_str(&call->request.args, CCCC_A_actor_prompt_actor_id);
+    if (!call_group(call, CCCC_A_actor_prompt_group_id))
+        return NULL;
+    const struct cccc_actor *actor = config_actor(call->group, id);
+    if (!actor)
+        call_fail(call, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), call->group->id);
+    return actor;
+}
+
+static void prompt_read(call_t *call)
+{
+    const struct cccc_actor *actor = prompted(call);
+    if (!actor)
+        return;
+    if (call->stored.err != CCCC_OK) {
+        call_fail(call, call->stored.err, "%s", call->stored.message);
+        return;
+    }
+    cccc_str_t words = cccc_get_str(call->stored.value, "text");
+    cccc_builder_t result = cccc_map_builder(call->arena, 4);
+    cccc_map_add(&result, "group_id", cccc_text(call->group->id));
+    cccc_map_add(&result, "actor_id", cccc_string(cccc_arena_str(call->arena, actor->id)));
+    cccc_map_add(&result, "prompt", cccc_string(render_preamble(call->arena, call->group, actor, words)));
+    call_reply(call, &result.value);
+}
+
+void op_actor_prompt(call_t *call)
+{
+    if (!prompted(call))
+        return;
+    struct cccc_store store = {.kind = CCCC_STORE_PROMPT, .arena = cccc_arena_new(STORE_CHUNK_BYTES), .document = cccc_nil()};
+    store.group_id = cccc_arena_str(store.arena, cccc_str(call->group->id));
+    store.name = CCCC_STR("CCCC_PREAMBLE.md");
+    call_store(call, &store, prompt_read);
+}

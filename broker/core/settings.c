@@ -315,6 +315,40 @@ cccc_value_t settings_merge(cccc_arena_t *arena, const cccc_value_t *document, c
     return doc;
 }
 
+/* ---- in a template ---- */
+
+/* How a ledger is kept is a matter of the disk it is on. */
+static bool travels(const struct setting *s)
+{
+    return strcmp(s->section, "ledger") != 0;
+}
+
+cccc_value_t settings_template(cccc_arena_t *arena, const cccc_value_t *document)
+{
+    cccc_builder_t b = cccc_map_builder(arena, SETTING_COUNT);
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        if (travels(&settings[i]))
+            cccc_map_add(&b, settings[i].name, effective(&settings[i], document));
+    return b.value;
+}
+
+cccc_err_t settings_of_template(cccc_arena_t *arena, const cccc_value_t *given, cccc_value_t *out, struct cccc_errmsg *m)
+{
+    cccc_builder_t b = cccc_map_builder(arena, SETTING_COUNT);
+    char text[96];
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *s = &settings[i];
+        const cccc_value_t *stated = travels(s) ? cccc_get(given, s->name) : NULL;
+        cccc_value_t v = default_of(s, NULL);
+        if (stated && (!canonical(s, stated, &v) || is_out_of_range(s, stated)))
+            return cccc_fail(m, CCCC_E_INVALID_TEMPLATE, "settings.%s must be %s", s->name, wanted(s, text, sizeof text));
+        if (travels(s))
+            cccc_map_add(&b, s->name, v);
+    }
+    *out = b.value;
+    return CCCC_OK;
+}
+
 /* ---- group_settings_update ---- */
 
 /* The patch in canonical values, or the call failed. */

@@ -84,9 +84,10 @@ static bool load_parts(struct cccc_group *group, const cccc_value_t *payload)
 
 bool cccc_core_fold_snapshot(cccc_core_t *self, cccc_slot_t slot, uint64_t seq, const char *bytes, size_t len)
 {
+    /* As many values as bytes at most: whatever was written can be read. The group's own limits bound what that is. */
     static const struct cccc_msgpack_limits limits = {.bytes = CCCC_SNAPSHOT_BYTES_MAX,
                                                       .depth = CCCC_DECODE_DEPTH_MAX,
-                                                      .items = CCCC_DECODE_ITEMS_MAX,
+                                                      .items = CCCC_SNAPSHOT_BYTES_MAX,
                                                       .key_bytes = CCCC_MAP_KEY_BYTES_MAX};
     struct cccc_group *group = self->groups[slot];
     cccc_arena_t *arena = cccc_arena_new(8192);

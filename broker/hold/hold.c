@@ -12,9 +12,11 @@
 
 /* Milliseconds. */
 enum {
-    READY_QUIET = 200,   /* after the first output */
-    READY_SILENT = 1000, /* a program that prints nothing, and is at rest */
+    READY_QUIET = 200,   /* after the first output that shows */
+    READY_SILENT = 1000, /* a program that shows nothing, and is at rest */
     REST_INTERVAL = 300, /* ... between two looks */
+    READY_DRAWN = 1000,  /* one that takes pastes and draws without end */
+    READY_PLAIN = 10000, /* one that should ask for pastes, and does not */
     HUNG_UP_MAX = 500,   /* everybody closed the terminal: the agent, if it has not exited by then, can be reached no more and is ended */
     TURN_MAX = 1000,
     WINDOW = 100
@@ -68,6 +70,7 @@ static bool read_output(struct hold *self)
     self->read_in_window += (size_t)n;
     self->output_ms = self->now_ms;
     ring_put(&self->ring, bytes, (size_t)n);
+    scrollback_put(&self->scrollback, &self->ring, bytes, (size_t)n);
     screen_feed(self->screen, bytes, (size_t)n);
     answer_questions(self);
     return true;
@@ -83,17 +86,41 @@ static bool may_read(struct hold *self)
     return self->read_in_window < WINDOW_BYTES && used_us() - self->read_window_cpu_us < WINDOW_CPU_US;
 }
 
+/* A program that shows nothing: it may be one that only reads, or one that is still starting. */
+static bool reads_in_silence(struct hold *self)
+{
+    if (self->now_ms - self->started_ms < READY_SILENT || self->now_ms - self->rest_ms < REST_INTERVAL)
+        return false;
+    self->rest_ms = self->now_ms;
+    return child_is_at_rest(&self->child);
+}
+
+/* An agent, which draws a screen and asks for pastes, and throws away what comes before: some ask long before they draw. */
+static bool has_drawn(struct hold *self, bool quiet)
+{
+    bool drawn = screen_wants_brackets(self->screen) && !screen_is_blank(self->screen);
+    if (!drawn)
+        self->drawn_ms = 0;
+    else if (!self->drawn_ms)
+        self->drawn_ms = self->now_ms;
+    if (drawn)
+        return quiet || self->now_ms - self->drawn_ms >= READY_DRAWN;
+    return quiet && self->now_ms - self->started_ms >= READY_PLAIN && !screen_is_blank(self->screen);
+}
+
 static void note_readiness(struct hold *self)
 {
     if (self->ready || self->child.terminal < 0 || self->now_ms - self->started_ms < self->launch.ready_ms)
         return;
-    bool silent = !self->output_ms && self->now_ms - self->started_ms >= READY_SILENT && self->now_ms - self->rest_ms >= REST_INTERVAL;
-    if (silent) {
-        self->rest_ms = self->now_ms;
-        silent = child_is_at_rest(&self->child);
-    }
     bool quiet = self->output_ms && self->now_ms - self->output_ms >= READY_QUIET;
-    self->ready = silent || quiet || screen_wants_brackets(self->screen);
+    if (self->launch.draws)
+        self->ready = has_drawn(self, quiet);
+    else if (screen_wants_brackets(self->screen))
+        self->ready = true;
+    else if (screen_is_blank(self->screen))
+        self->ready = reads_in_silence(self);
+    else
+        self->ready = quiet;
 }
 
 /* ---- people type ---- */
@@ -104,11 +131,9 @@ static void on_keys(void *arg, const char *bytes, size_t len)
     if (self->keys.size + len > KEYS_BYTES_MAX)
         return; /* the program reads nothing: what a person types is lost as it would be in any terminal */
     cccc_buf_put(&self->keys, bytes, len);
-    self->keys_ms = self->now_ms;
-    char last = bytes[len - (len > 0)];
-    bool ends_line = last == '\r' || last == '\n' || last == 3 /* ^C */ || last == 21 /* ^U */;
-    if (len > 0)
-        self->line_open = !ends_line;
+    keys_take(&self->person, bytes, len, self->now_ms);
+    if (hold_is_asked(self))
+        keys_forget_line(&self->person); /* an answer */
 }
 
 void hold_resize(struct hold *self, uint16_t rows, uint16_t cols)
@@ -204,11 +229,6 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* How long this turn may wait. */
 static int turn_ms(struct hold *self)
 {
@@ -218,8 +238,7 @@ static int turn_ms(struct hold *self)
     if (self->stopping && !hold_agent_is_gone(self))
         due = earlier(due, self->stop_until_ms);
     if (!self->ready && self->child.terminal >= 0)
-        due = earlier(due, self->output_ms ? self->output_ms + READY_QUIET
-                                           : later(self->started_ms + READY_SILENT, self->rest_ms + REST_INTERVAL));
+        due = earlier(due, self->now_ms + READY_QUIET);
     if (self->child.terminal >= 0 && !may_read(self))
         due = earlier(due, self->read_window_ms + WINDOW);
     return due > self->now_ms ? (int)(due - self->now_ms) : 1;
@@ -244,6 +263,21 @@ static void wait_for_anything(struct hold *self, struct pollfd *fds)
     self->now_ms = monotonic_ms();
 }
 
+static bool is_asked(void *arg)
+{
+    return hold_is_asked(arg);
+}
+
+struct typing_terminal hold_typing_terminal(struct hold *self)
+{
+    return (struct typing_terminal){.fd = self->child.terminal,
+                                    .screen = self->screen,
+                                    .now_ms = self->now_ms,
+                                    .shows_text = self->launch.shows,
+                                    .asks = is_asked,
+                                    .arg = self};
+}
+
 static void agent_turn(struct hold *self, short events)
 {
     if (self->child.terminal < 0)
@@ -252,7 +286,7 @@ static void agent_turn(struct hold *self, short events)
         read_output(self);
     if (wants_keys(self) && (events & POLLOUT))
         pass_keys(self);
-    struct typing_terminal terminal = {self->child.terminal, self->screen, self->now_ms};
+    struct typing_terminal terminal = hold_typing_terminal(self);
     typing_step(&self->typing, &terminal);
     hold_typing_done(self);
     note_readiness(self);
@@ -303,7 +337,7 @@ static void start_agent(struct hold *self)
                                     .cols = l->cols,
                                     .limits = &self->limits};
     struct terminal_wants wants = {on_keys, on_resize, self};
-    limits_init(&self->limits, l->processes_max, l->memory_bytes);
+    limits_init(&self->limits, &limits_of_this_machine, l->processes_max, l->memory_bytes);
     cccc_err_t err = terminal_open(&self->terminal, l->socket, &wants, &m);
     if (err == CCCC_OK)
         err = child_start(&self->child, &options, &m);
@@ -316,6 +350,7 @@ static void begin(struct hold *self, struct launch *launch)
     *self = (struct hold){.launch = *launch, .child.terminal = -1, .signals = open_signals(), .talk.backoff_ms = 100};
     *launch = (struct launch){0};
     ring_init(&self->ring, self->launch.scrollback_bytes);
+    self->scrollback.fd = self->launch.scrollback_fd;
     self->screen = screen_new(self->launch.rows, self->launch.cols);
     typing_init(&self->typing);
     reports_init(&self->reports);
@@ -334,6 +369,7 @@ static void finish(struct hold *self)
     limits_fini(&self->limits);
     screen_destroy(&self->screen);
     ring_fini(&self->ring);
+    scrollback_close(&self->scrollback);
     typing_fini(&self->typing);
     reports_fini(&self->reports);
     cccc_buf_fini(&self->keys);

@@ -4,10 +4,12 @@
 #pragma once
 
 #include "broker/hold/child.h"
+#include "broker/hold/keys.h"
 #include "broker/hold/launch.h"
 #include "broker/hold/reports.h"
 #include "broker/hold/ring.h"
 #include "broker/hold/screen.h"
+#include "broker/hold/scrollback.h"
 #include "broker/hold/terminal.h"
 #include "broker/hold/typing.h"
 #include "clients/lib/include/cccc.h"
@@ -33,6 +35,7 @@ struct hold {
     struct child child;
     char start_failure[512]; /* "" or why there is no agent */
     struct ring ring;
+    struct scrollback scrollback;
     screen_t *screen;
     struct terminal terminal;
     struct typing typing;
@@ -44,12 +47,12 @@ struct hold {
     int signals; /* signalfd */
     int64_t now_ms, started_ms;
     int64_t output_ms; /* of the last output; 0 = none yet */
+    int64_t drawn_ms;  /* when there was something to be seen and pastes were asked for; 0 = not yet */
     bool ready;
     int64_t rest_ms; /* when it was last looked whether a silent program is at rest */
 
-    cccc_buf_t keys; /* what a person typed and the program has not read yet */
-    int64_t keys_ms; /* when a person typed last */
-    bool line_open;  /* ... and has not finished the line */
+    cccc_buf_t keys;    /* what a person typed and the program has not read yet */
+    struct keys person; /* what it means to us */
 
     int64_t read_window_ms; /* reading is bounded per window */
     size_t read_in_window;
@@ -70,6 +73,8 @@ int hold_run(struct launch *launch);
 void hold_stop(struct hold *self, int64_t grace_ms);
 /* Change the size of the terminal; zeros change nothing. */
 void hold_resize(struct hold *self, uint16_t rows, uint16_t cols);
+/* What typing needs to know of the terminal now. */
+struct typing_terminal hold_typing_terminal(struct hold *self);
 /* True when there is nothing left to hold. */
 bool hold_agent_is_gone(const struct hold *self);
 
@@ -77,6 +82,8 @@ bool hold_agent_is_gone(const struct hold *self);
 
 /* Do what the daemon orders ({delivery_id, kind, ...}, HOLD.md), once, and report what becomes of it; an order that was met before is only reported again. */
 void hold_carry_out(struct hold *self, const cccc_value_t *order);
+/* Is a question of the program's own on the screen, which a key of ours would answer? */
+bool hold_is_asked(struct hold *self);
 /* The text that was being typed came to an end: report it. */
 void hold_typing_done(struct hold *self);
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SCROLLBACK_FD = 5 };
+
 /* The whole pipe, at most a frame's worth. */
 static cccc_err_t read_all(int fd, cccc_buf_t *out, struct cccc_errmsg *m)
 {
@@ -78,8 +80,12 @@ static cccc_err_t take(struct launch *self, const cccc_value_t *map, struct cccc
     self->rows = size_or(map, "rows", 40);
     self->cols = size_or(map, "cols", 120);
     self->ready_ms = (int64_t)cccc_get_uint(map, "ready_ms", 0);
+    self->draws = cccc_get_bool(map, "draws", false);
+    self->shows = cccc_get_bool(map, "shows", false);
+    self->questions = cccc_get(map, "questions");
     self->dialogs = cccc_get(map, "dialogs");
     self->scrollback_bytes = cccc_get_uint(map, "scrollback_bytes", CCCC_SCROLLBACK_BYTES);
+    self->scrollback_fd = cccc_get_bool(map, "scrollback_file", false) ? SCROLLBACK_FD : -1;
     self->processes_max = cccc_get_uint(map, "processes_max", 0);
     self->memory_bytes = cccc_get_uint(map, "memory_mib_max", 0) << 20;
     if (!self->argv[0] || !*self->home || !*self->group_id || !*self->actor_id || !*self->directory || !*self->socket || !self->generation)

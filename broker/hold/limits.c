@@ -23,6 +23,8 @@ static const struct {
     [LIMITED_MEMORY] = {"memory", "memory.limit_in_bytes", "memory.max", RLIMIT_AS},
 };
 
+const struct limits_places limits_of_this_machine = {"/sys/fs/cgroup", "/proc/self/cgroup"};
+
 /* ---- files ---- */
 
 static bool write_file(const char *folder, const char *name, const char *text)
@@ -64,8 +66,8 @@ static bool lists(char *controllers, const char *word)
     return false;
 }
 
-/* A line of /proc/self/cgroup, number:controllers:path, as the folder a group for `controller` may be made in. False: not here. */
-static bool folder_of(char *line, const char *controller, char *out, size_t size)
+/* A line of the file that says where we are, number:controllers:path, as the folder a group for `controller` may be made in. False: not here. */
+static bool folder_of(char *line, const char *root, const char *controller, char *out, size_t size)
 {
     char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
     if (!path)
@@ -73,21 +75,21 @@ static bool folder_of(char *line, const char *controller, char *out, size_t size
     *path++ = '\0';
     path[strcspn(path, "\n")] = '\0';
     if (controllers[1] != '\0') {
-        snprintf(out, size, "/sys/fs/cgroup/%s%s", controller, strcmp(path, "/") == 0 ? "" : path);
+        snprintf(out, size, "%s/%s%s", root, controller, strcmp(path, "/") == 0 ? "" : path);
         return lists(controllers + 1, controller);
     }
     char *end = strrchr(path, '/'); /* version 2: the folder we are in, not our own */
-    snprintf(out, size, "/sys/fs/cgroup%.*s", end ? (int)(end - path) : 0, path);
+    snprintf(out, size, "%s%.*s", root, end ? (int)(end - path) : 0, path);
     return has_word(out, "cgroup.subtree_control", controller);
 }
 
-static bool find_folder(const char *controller, char *out, size_t size)
+static bool find_folder(const struct limits_places *places, const char *controller, char *out, size_t size)
 {
     char line[4200];
     bool found = false;
-    FILE *file = fopen("/proc/self/cgroup", "re");
+    FILE *file = fopen(places->own, "re");
     while (file && !found && fgets(line, sizeof line, file))
-        found = folder_of(line, controller, out, size);
+        found = folder_of(line, places->root, controller, out, size);
     if (file)
         fclose(file);
     return found;
@@ -111,11 +113,11 @@ static void remove_leftovers(const char *folder)
 
 /* ---- the group ---- */
 
-static void make_group(struct limits *self, enum limited kind)
+static void make_group(struct limits *self, const struct limits_places *places, enum limited kind)
 {
     char folder[4096], most[32];
     char *group = self->group[kind];
-    if (!find_folder(kinds[kind].controller, folder, sizeof folder))
+    if (!find_folder(places, kinds[kind].controller, folder, sizeof folder))
         return;
     remove_leftovers(folder);
     snprintf(group, sizeof self->group[kind], "%s/" OURS "%d", folder, (int)getpid());
@@ -130,12 +132,12 @@ static void make_group(struct limits *self, enum limited kind)
     group[0] = '\0';
 }
 
-void limits_init(struct limits *self, uint64_t processes_max, uint64_t memory_bytes)
+void limits_init(struct limits *self, const struct limits_places *places, uint64_t processes_max, uint64_t memory_bytes)
 {
     *self = (struct limits){.most = {[LIMITED_PROCESSES] = processes_max, [LIMITED_MEMORY] = memory_bytes}};
     for (int kind = 0; kind < LIMITED_COUNT; kind++)
         if (self->most[kind] > 0)
-            make_group(self, (enum limited)kind);
+            make_group(self, places, (enum limited)kind);
 }
 
 static bool lower(int resource, uint64_t most)

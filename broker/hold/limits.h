@@ -16,8 +16,14 @@ struct limits {
     char group[LIMITED_COUNT][4200]; /* folder of the control group; "": there is none, setrlimit it is */
 };
 
+/* Where control groups are, and what says which we are in. */
+struct limits_places {
+    const char *root, *own;
+};
+extern const struct limits_places limits_of_this_machine;
+
 /* Make what groups can be made. Those that holders before us have left behind go. */
-void limits_init(struct limits *self, uint64_t processes_max, uint64_t memory_bytes);
+void limits_init(struct limits *self, const struct limits_places *places, uint64_t processes_max, uint64_t memory_bytes);
 /* In the new process, before it becomes the agent. False: errno says why, and nothing may be started. */
 bool limits_enter(const struct limits *self);
 /* Nothing more may be started: what is there is about to be ended. */

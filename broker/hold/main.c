@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { LAUNCH_FD = 3, LOCK_FD = 4 };
+enum { LAUNCH_FD = 3, LOCK_FD = 4, SCROLLBACK_FD = 5 /* not always */ };
 
 static const char usage[] = "usage: cccc-hold\n"
                             "Holds the terminal of one actor. It is started by ccccd and of no use by itself; see cccc-hold(8).\n";
@@ -27,6 +27,7 @@ int main(int argc, char **argv)
     }
     fcntl(LAUNCH_FD, F_SETFD, FD_CLOEXEC);
     fcntl(LOCK_FD, F_SETFD, FD_CLOEXEC);
+    fcntl(SCROLLBACK_FD, F_SETFD, FD_CLOEXEC);
     setsid(); /* fails when ccccd has seen to it already */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_DUMPABLE, 0); /* the environment of the agent passes through here */

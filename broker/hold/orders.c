@@ -1,8 +1,9 @@
 /* orders.c - what the daemon wants of a holder: one table, one function per order. */
+#include "broker/hold/dialog.h"
 #include "broker/hold/hold.h"
 
-#include <ctype.h>
 #include <string.h>
+#include <termios.h>
 
 /* Milliseconds since a person's last key in which nothing is typed for them. */
 enum { PERSON_PAUSE = 2000 };
@@ -19,46 +20,21 @@ static void failed(struct hold *self, const char *id, const char *reason)
 
 /* ---- type ---- */
 
-/* A line without the frame and the marks in front of its first word. */
-static cccc_str_t first_word_on(cccc_str_t line)
+bool hold_is_asked(struct hold *self)
 {
-    while (line.len > 0 && !isalnum((unsigned char)*line.ptr)) {
-        line.ptr++;
-        line.len--;
-    }
-    return line;
+    return dialog_is_open(self->screen, self->launch.questions, self->launch.dialogs);
 }
 
-static bool asks(const cccc_value_t *dialogs, cccc_str_t line)
+/* Letters that a person typed and that stand where they were typed. Where the program takes keys as they come and shows the cursor, it is seen when they were none of a
+ * line: a letter that is not left of the cursor was a command. */
+static bool has_half_a_line(struct hold *self)
 {
-    for (uint32_t i = 0; i < dialogs->via.array.size; i++) {
-        cccc_str_t mark;
-        if (cccc_as_str(&dialogs->via.array.ptr[i], &mark) && mark.len > 0 && line.len >= mark.len &&
-            memcmp(line.ptr, mark.ptr, mark.len) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* A question of the program's own. Only where a line begins: what a message or a file says elsewhere in a line is no question to anybody here. */
-static bool shows_dialog(struct hold *self)
-{
-    const cccc_value_t *dialogs = self->launch.dialogs;
-    cccc_buf_t shown;
-    bool found = false;
-    if (!cccc_is_array(dialogs) || dialogs->via.array.size == 0)
-        return false;
-    cccc_buf_init(&shown);
-    screen_text(self->screen, 0, &shown);
-    for (cccc_str_t rest = {shown.data, shown.size}; rest.len > 0 && !found;) {
-        const char *end = memchr(rest.ptr, '\n', rest.len);
-        size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
-        found = asks(dialogs, first_word_on((cccc_str_t){rest.ptr, len}));
-        rest.ptr += len + (end != NULL);
-        rest.len -= len + (end != NULL);
-    }
-    cccc_buf_fini(&shown);
-    return found;
+    struct termios modes;
+    uint32_t left = screen_left_of_cursor(self->screen);
+    bool takes_keys = tcgetattr(self->child.terminal, &modes) == 0 && !(modes.c_lflag & ICANON);
+    if (keys_line_is_open(&self->person) && takes_keys && left && self->person.last && left != self->person.last)
+        keys_forget_line(&self->person);
+    return keys_line_is_open(&self->person);
 }
 
 /* Why nothing may be typed now, or NULL. */
@@ -72,13 +48,15 @@ static const char *obstacle(struct hold *self)
         return "another text is being typed";
     if (child_is_stopped(&self->child))
         return "the agent's process is stopped";
-    if (self->line_open || self->keys.size > 0)
-        return "a person has typed half a line";
-    if (self->keys_ms && self->now_ms - self->keys_ms < PERSON_PAUSE)
+    if (self->person.typed_ms && self->now_ms - self->person.typed_ms < PERSON_PAUSE)
         return "a person is typing";
+    if (self->keys.size > 0 || has_half_a_line(self))
+        return "a person has typed half a line";
     if (child_unread(self->child.terminal) > 0)
         return "the program has not read yet what was typed before";
-    return shows_dialog(self) ? "a dialog is open in the terminal" : NULL;
+    if (typing_left_text(&self->typing, self->screen))
+        return "a text typed before still stands in the input line";
+    return hold_is_asked(self) ? "a dialog is open in the terminal" : NULL;
 }
 
 static void order_type(struct hold *self, const char *id, const cccc_value_t *order)
@@ -90,7 +68,7 @@ static void order_type(struct hold *self, const char *id, const cccc_value_t *or
         return;
     }
     snprintf(self->typing_order, sizeof self->typing_order, "%s", id);
-    struct typing_terminal terminal = {self->child.terminal, self->screen, self->now_ms};
+    struct typing_terminal terminal = hold_typing_terminal(self);
     cccc_str_t text = cccc_get_str(order, "text"), brief = cccc_get_str(order, "brief");
     typing_begin(&self->typing, &terminal, brief.len > 0 && !typing_fits(&terminal, text) ? brief : text,
                  cccc_str_is(submit, "newline") ? TYPING_NEWLINE
@@ -179,6 +157,7 @@ static void order_clear(struct hold *self, const char *id, const cccc_value_t *o
 {
     (void)order;
     ring_clear(&self->ring);
+    scrollback_clear(&self->scrollback);
     screen_forget_history(self->screen);
     done(self, id, NULL);
 }

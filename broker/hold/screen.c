@@ -12,7 +12,7 @@ struct screen {
     VTermScreen *cells;
     VTermState *state;
     uint64_t changes;
-    bool alternate;
+    bool alternate, cursor_hidden;
     bool probing; /* what libvterm would send is being looked at, not sent */
     bool would_bracket;
     VTermPos cursor;
@@ -42,8 +42,11 @@ static int on_move_cursor(VTermPos pos, VTermPos before, int visible, void *user
 
 static int on_property(VTermProp property, VTermValue *value, void *user)
 {
+    screen_t *self = user;
     if (property == VTERM_PROP_ALTSCREEN)
-        ((screen_t *)user)->alternate = value->boolean != 0;
+        self->alternate = value->boolean != 0;
+    else if (property == VTERM_PROP_CURSORVISIBLE)
+        self->cursor_hidden = value->boolean == 0;
     return 1;
 }
 
@@ -211,9 +214,35 @@ cccc_str_t screen_answers(screen_t *self)
     return (cccc_str_t){self->answers.data, self->answers.size};
 }
 
-int screen_cursor_row(const screen_t *self)
+int screen_cursor(const screen_t *self, int *col)
 {
+    *col = self->cursor.col;
     return self->cursor.row;
+}
+
+uint32_t screen_left_of_cursor(const screen_t *self)
+{
+    VTermScreenCell cell = {0};
+    int rows, cols, col = self->cursor.col;
+    vterm_get_size(self->vterm, &rows, &cols);
+    if (self->cursor_hidden || col == 0 || col + 1 == cols)
+        return 0;
+    vterm_screen_get_cell(self->cells, (VTermPos){.row = self->cursor.row, .col = col - 1}, &cell);
+    if (cell.chars[0] == (uint32_t)-1 && col >= 2) /* the second half of a wide one */
+        vterm_screen_get_cell(self->cells, (VTermPos){.row = self->cursor.row, .col = col - 2}, &cell);
+    return cell.chars[0] ? cell.chars[0] : ' ';
+}
+
+bool screen_is_blank(screen_t *self)
+{
+    cccc_buf_t shown;
+    bool blank = true;
+    cccc_buf_init(&shown);
+    screen_text(self, 0, &shown);
+    for (size_t i = 0; i < shown.size && blank; i++)
+        blank = shown.data[i] == '\n' || shown.data[i] == ' ';
+    cccc_buf_fini(&shown);
+    return blank;
 }
 
 void screen_text(screen_t *self, int row, cccc_buf_t *out)

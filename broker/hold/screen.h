@@ -25,8 +25,12 @@ bool screen_is_alternate(const screen_t *self);
 cccc_str_t screen_answers(screen_t *self);
 /* The shown lines from `row` on as UTF-8, trailing blanks off, each with a line feed. */
 void screen_text(screen_t *self, int row, cccc_buf_t *out);
-/* The row the cursor is in, and whether that line holds anything in front of it. */
-int screen_cursor_row(const screen_t *self);
+/* Where the cursor is: its row, and *col. */
+int screen_cursor(const screen_t *self, int *col);
+/* What stands left of the cursor, a code point; 0 when the cursor is hidden or at an edge, and so says nothing about what was typed. */
+uint32_t screen_left_of_cursor(const screen_t *self);
+/* Nothing at all to be seen? */
+bool screen_is_blank(screen_t *self);
 /* Scrolled-off lines, then the shown ones without the empty ones at the end. */
 void screen_history(screen_t *self, cccc_buf_t *out);
 void screen_forget_history(screen_t *self);

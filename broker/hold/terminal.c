@@ -123,6 +123,22 @@ static bool flush_out(struct terminal_client *client)
     return true;
 }
 
+/* Of `bytes` those that were printed before the client came, without the questions in them; how many of `bytes` these were. */
+static size_t put_past(struct terminal_client *client, const char *bytes, size_t len)
+{
+    cccc_buf_t shown;
+    uint64_t past = client->live_from - client->position;
+    len = past < len ? (size_t)past : len;
+    cccc_buf_init(&shown);
+    replay_put(&client->replay, &shown, bytes, len);
+    if (len == past)
+        replay_end(&client->replay, &shown);
+    if (shown.size > 0)
+        put_frame(&client->out, 'd', shown.data, shown.size);
+    cccc_buf_fini(&shown);
+    return len;
+}
+
 /* The next piece of the ring as a frame. Somebody who was overtaken is told so and goes on near the end: a terminal is for looking. */
 static bool put_piece(struct terminal_client *client, const struct ring *ring)
 {
@@ -131,13 +147,17 @@ static bool put_piece(struct terminal_client *client, const struct ring *ring)
     const char *bytes;
     if (client->position < ring->start) {
         client->position = ring->end - ring->start > PIECE_BYTES_MAX ? ring->end - PIECE_BYTES_MAX : ring->start;
+        client->replay = (struct replay){0};
         put_frame(&client->out, 'd', skipped, sizeof skipped - 1);
     }
     size_t len = ring_peek(ring, &client->position, &bytes);
     if (len == 0)
         return false;
     len = len < PIECE_BYTES_MAX ? len : PIECE_BYTES_MAX;
-    put_frame(&client->out, 'd', bytes, len);
+    if (client->position < client->live_from)
+        len = put_past(client, bytes, len);
+    else
+        put_frame(&client->out, 'd', bytes, len);
     client->position += len;
     return true;
 }
@@ -168,6 +188,7 @@ static bool greet(struct terminal *self, struct terminal_client *client, const s
     client->in.size -= line_len;
     client->greeted = true;
     client->position = ring->start;
+    client->live_from = ring->end;
     choose_writer(self);
     if (!client->writer)
         say_writer(client);
@@ -227,19 +248,32 @@ static bool take_input(struct terminal *self, struct terminal_client *client, co
     return !client->greeted || take_frames(self, client);
 }
 
+/* A place for a newcomer: a free one, else that of who has waited longest without a ticket; NULL when all have shown one. */
+static struct terminal_client *free_place(struct terminal *self)
+{
+    struct terminal_client *silent = NULL;
+    for (struct terminal_client *c = self->clients; c < self->clients + CCCC_TERMINAL_CLIENTS_MAX; c++) {
+        if (c->fd < 0)
+            return c;
+        if (!c->greeted && (!silent || c->serial < silent->serial))
+            silent = c;
+    }
+    if (silent)
+        drop(silent);
+    return silent;
+}
+
 static void take_client(struct terminal *self)
 {
     int fd = accept4(self->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
-    for (struct terminal_client *c = self->clients; c < self->clients + CCCC_TERMINAL_CLIENTS_MAX; c++)
-        if (c->fd < 0) {
-            *c = (struct terminal_client){.fd = fd, .serial = ++self->serial};
-            cccc_buf_init(&c->in);
-            cccc_buf_init(&c->out);
-            return;
-        }
-    close(fd);
+    struct terminal_client *place = fd >= 0 ? free_place(self) : NULL;
+    if (place) {
+        *place = (struct terminal_client){.fd = fd, .serial = ++self->serial};
+        cccc_buf_init(&place->in);
+        cccc_buf_init(&place->out);
+    } else if (fd >= 0) {
+        close(fd);
+    }
 }
 
 /* ---- the owner's loop ---- */

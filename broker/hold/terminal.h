@@ -5,6 +5,7 @@
  * Thread: the holder's one. */
 #pragma once
 
+#include "broker/hold/replay.h"
 #include "broker/hold/ring.h"
 #include "proto/limits.h"
 #include "proto/value.h"
@@ -22,7 +23,9 @@ struct terminal_ticket {
 struct terminal_client {
     int fd; /* -1 = free */
     bool greeted, read_only, writer;
-    uint64_t position; /* in the ring */
+    uint64_t position;  /* in the ring */
+    uint64_t live_from; /* what lies before was printed before it came */
+    struct replay replay;
     cccc_buf_t in, out;
     uint64_t serial; /* order of coming */
 };

@@ -13,11 +13,16 @@ enum {
     STUCK_MAX = 10000,  /* the program reads nothing */
     SETTLE_QUIET = 100, /* the screen has taken the text in */
     SETTLE_MAX = 1500,
+    SETTLE_SHOWN_MAX = 5000, /* ... of a program that shows it */
     WATCH_QUIET = 50,
     WATCH_MAX = 1500,
-    UNREAD_MAX = 20000, /* the program is busy and reads nothing */
+    LOOK_INTERVAL = 100, /* a screen that does not come to rest */
+    ASKED_MAX = 20000,   /* a question came up between text and key */
+    UNREAD_MAX = 20000,  /* the program is busy and reads nothing */
     UNREAD_INTERVAL = 200
 };
+
+enum { KEYS_MAX = 4, GONE_LOOKS = 3 };
 
 static void enter(struct typing *self, const struct typing_terminal *terminal, enum typing_phase phase)
 {
@@ -25,6 +30,8 @@ static void enter(struct typing *self, const struct typing_terminal *terminal, e
     self->since_ms = self->progress_ms = terminal->now_ms;
     self->changed = false;
     self->changes = screen_changes(terminal->screen);
+    self->looked_ms = terminal->now_ms;
+    self->gone = 0;
 }
 
 static void end(struct typing *self, enum typing_outcome outcome, const char *reason, const char *evidence)
@@ -39,27 +46,15 @@ void typing_init(struct typing *self)
 {
     *self = (struct typing){.reason = "", .evidence = ""};
     cccc_buf_init(&self->bytes);
-    cccc_buf_init(&self->last_line);
+    composer_place_init(&self->before);
+    composer_place_init(&self->stands);
 }
 
 void typing_fini(struct typing *self)
 {
     cccc_buf_fini(&self->bytes);
-    cccc_buf_fini(&self->last_line);
-}
-
-/* The end of the text as it would stand on the screen: enough to find it, short enough not to be wrapped. */
-static void note_last_line(struct typing *self, cccc_str_t safe)
-{
-    enum { SEEN_BYTES = 24 };
-    self->last_line.size = 0;
-    size_t start = safe.len > SEEN_BYTES ? safe.len - SEEN_BYTES : 0;
-    for (size_t i = safe.len; i > start; i--)
-        if (safe.ptr[i - 1] == '\n')
-            start = i;
-    while (start < safe.len && ((unsigned char)safe.ptr[start] & 0xC0) == 0x80)
-        start++;
-    cccc_buf_put(&self->last_line, safe.ptr + start, safe.len - start);
+    composer_place_fini(&self->before);
+    composer_place_fini(&self->stands);
 }
 
 bool typing_fits(const struct typing_terminal *terminal, cccc_str_t text)
@@ -89,7 +84,9 @@ void typing_begin(struct typing *self, const struct typing_terminal *terminal, c
         end(self, TYPING_FAILED, "there is nothing in it that can be typed", "");
         return;
     }
-    note_last_line(self, safe);
+    composer_tail_of(&self->tail, safe);
+    composer_find(&self->before, terminal->screen, &self->tail);
+    self->stands.shown = false;
     if (brackets)
         cccc_buf_str(&self->bytes, "\x1b[201~");
     typing_step(self, terminal);
@@ -140,9 +137,35 @@ static bool came_to_rest(struct typing *self, const struct typing_terminal *term
     return false;
 }
 
+/* True once a screen that does not come to rest is to be looked at again. */
+static bool is_time_to_look(struct typing *self, const struct typing_terminal *terminal)
+{
+    int64_t due = self->looked_ms + LOOK_INTERVAL;
+    if (terminal->now_ms >= due) {
+        self->looked_ms = terminal->now_ms;
+        return true;
+    }
+    self->due_ms = self->due_ms < due ? self->due_ms : due;
+    return false;
+}
+
+/* The text is shown where it was not before: a text of the same end may stand above it. */
+static bool has_appeared(struct typing *self, const struct typing_terminal *terminal)
+{
+    composer_look_again(&self->stands, terminal->screen, &self->tail);
+    self->stands.shown = self->stands.shown && !composer_is_same(&self->stands, &self->before);
+    return self->stands.shown;
+}
+
 static void settle(struct typing *self, const struct typing_terminal *terminal)
 {
-    if (came_to_rest(self, terminal, SETTLE_QUIET, SETTLE_MAX) || terminal->now_ms >= self->since_ms + SETTLE_MAX)
+    int64_t max = terminal->shows_text ? SETTLE_SHOWN_MAX : SETTLE_MAX;
+    bool rests = came_to_rest(self, terminal, SETTLE_QUIET, max), over = terminal->now_ms >= self->since_ms + max;
+    if (!rests && !over && !is_time_to_look(self, terminal))
+        return;
+    bool shown = has_appeared(self, terminal);
+    bool restless = terminal->now_ms >= self->since_ms + SETTLE_MAX;
+    if (over || (rests && (shown || !terminal->shows_text)) || (shown && restless))
         enter(self, terminal, TYPING_KEY);
 }
 
@@ -151,6 +174,12 @@ static void send_key(struct typing *self, const struct typing_terminal *terminal
     static const char keys[] = {[TYPING_ENTER] = '\r', [TYPING_NEWLINE] = '\n'};
     if (self->submit == TYPING_NO_KEY) {
         end(self, TYPING_ACCEPTED, "", "typed, not submitted");
+        return;
+    }
+    self->due_ms = terminal->now_ms + UNREAD_INTERVAL;
+    if (terminal->asks(terminal->arg)) { /* the key would be its answer */
+        if (terminal->now_ms - self->since_ms >= ASKED_MAX)
+            end(self, TYPING_AMBIGUOUS, "a dialog opened in the terminal before the text was submitted", "typed, not submitted");
         return;
     }
     ssize_t n = write(terminal->fd, &keys[self->submit], 1);
@@ -164,38 +193,49 @@ static void send_key(struct typing *self, const struct typing_terminal *terminal
     }
 }
 
-/* Does the end of the text still stand in the line the cursor is in? */
-static bool stands_in_composer(struct typing *self, screen_t *screen)
+static bool still_stands(const struct typing *self, screen_t *screen)
 {
-    cccc_buf_t shown;
-    cccc_buf_init(&shown);
-    int row = screen_cursor_row(screen);
-    screen_text(screen, row, &shown);
-    const char *line_end = memchr(shown.data, '\n', shown.size);
-    size_t len = line_end ? (size_t)(line_end - shown.data) : shown.size;
-    bool stands = self->last_line.size > 0 && len >= self->last_line.size &&
-                  memcmp(shown.data + len - self->last_line.size, self->last_line.data, self->last_line.size) == 0;
-    cccc_buf_fini(&shown);
+    struct composer_place now;
+    composer_place_init(&now);
+    composer_find(&now, screen, &self->tail);
+    bool stands = composer_is_same(&self->stands, &now);
+    composer_place_fini(&now);
     return stands;
+}
+
+bool typing_left_text(struct typing *self, screen_t *screen)
+{
+    if (self->phase == TYPING_DONE && self->outcome == TYPING_AMBIGUOUS && self->stands.shown && !still_stands(self, screen))
+        self->stands.shown = false; /* somebody has seen to it */
+    return self->phase == TYPING_DONE && self->outcome == TYPING_AMBIGUOUS && self->stands.shown;
+}
+
+/* What became of it, when it does not stand in the input line. */
+static void judge(struct typing *self, const struct typing_terminal *terminal)
+{
+    if (self->stands.shown)
+        end(self, TYPING_ACCEPTED, "", "the text left the input line");
+    else if (terminal->shows_text)
+        end(self, TYPING_AMBIGUOUS, "the program never showed the text, so it may be lost", "not shown");
+    else
+        end(self, TYPING_ACCEPTED, "", self->changed ? "the screen changed after the submit key" : "the screen did not change");
 }
 
 static void watch(struct typing *self, const struct typing_terminal *terminal)
 {
-    bool at_rest = came_to_rest(self, terminal, WATCH_QUIET, WATCH_MAX);
-    bool over = terminal->now_ms >= self->since_ms + WATCH_MAX;
-    if (!at_rest && !over)
+    bool rests = came_to_rest(self, terminal, WATCH_QUIET, WATCH_MAX), over = terminal->now_ms >= self->since_ms + WATCH_MAX;
+    if (!rests && !over && !is_time_to_look(self, terminal))
         return;
-    if (child_unread(terminal->fd) > 0) {
+    bool stands = self->stands.shown && still_stands(self, terminal->screen);
+    self->gone = stands ? 0 : self->gone + 1;
+    if ((rests || over) && child_unread(terminal->fd) > 0)
         enter(self, terminal, TYPING_UNREAD);
-        return;
-    }
-    bool stands = stands_in_composer(self, terminal->screen);
-    if (!stands)
-        end(self, TYPING_ACCEPTED, "", self->changed ? "the screen changed after the submit key" : "the screen did not change");
-    else if (over && self->keys < 2)
+    else if (!stands && (rests || over || (self->stands.shown && self->gone >= GONE_LOOKS)))
+        judge(self, terminal);
+    else if (over && self->keys < KEYS_MAX)
         enter(self, terminal, TYPING_KEY);
     else if (over)
-        end(self, TYPING_AMBIGUOUS, "the text still stands in the input line after two submit keys",
+        end(self, TYPING_AMBIGUOUS, "the text still stands in the input line after several submit keys",
             "not submitted as far as the screen shows");
 }
 
@@ -255,12 +295,12 @@ bool typing_wants_keys_to_wait(const struct typing *self)
 
 bool typing_wants_to_write(const struct typing *self)
 {
-    return self->phase == TYPING_TEXT || self->phase == TYPING_KEY;
+    return self->phase == TYPING_TEXT;
 }
 
 int64_t typing_due(const struct typing *self)
 {
-    if (typing_wants_to_write(self))
+    if (self->phase == TYPING_TEXT)
         return self->progress_ms + STUCK_MAX;
     return typing_is_busy(self) ? self->due_ms : INT64_MAX;
 }

@@ -1,12 +1,13 @@
 /* typing.h - hand one text over to the program in the terminal, and find out what became of it.
  *
  * Steps: nothing is typed while a person is, or a dialog is open; the text goes in as one paste (or bare, when the program does not know pastes); once the screen
- * has taken it in, the submit key follows as a write of its own; then the screen is watched. The key may be repeated once, the text never.
+ * has taken it in, the submit key follows as a write of its own, unless a question came up meanwhile; then the screen is watched. As long as the text still stands in
+ * the input line the key may be repeated, the text never.
  * Outcomes are those of runtime.delivery. Thread: the holder's one; the owner calls typing_step when the terminal can be written, the screen
  * changed, or typing_due has come. */
 #pragma once
 
-#include "broker/hold/screen.h"
+#include "broker/hold/composer.h"
 
 enum typing_outcome {
     TYPING_OPEN,
@@ -24,10 +25,13 @@ struct typing {
     enum typing_submit submit;
     cccc_buf_t bytes; /* what is written, brackets included */
     size_t written;
-    cccc_buf_t last_line; /* of the text, to look for on the screen */
-    int keys;             /* submit keys sent */
-    uint64_t changes;     /* of the screen, as seen last */
-    bool changed;         /* since this phase began, last at changed_ms */
+    struct composer_tail tail;            /* of the text, to look for on the screen */
+    struct composer_place before, stands; /* where such a text stood before it was typed, and where it stood when the key was sent */
+    int keys;                             /* submit keys sent */
+    int64_t looked_ms;                    /* when the screen was looked at last, while it does not come to rest */
+    int gone;                             /* looks in a row at which the text had left its place */
+    uint64_t changes;                     /* of the screen, as seen last */
+    bool changed;                         /* since this phase began, last at changed_ms */
     int64_t since_ms, changed_ms, progress_ms, due_ms;
     enum typing_outcome outcome;
     const char *reason;   /* "" or why; static */
@@ -38,7 +42,10 @@ struct typing {
 struct typing_terminal {
     int fd; /* PTY master, non-blocking */
     screen_t *screen;
-    int64_t now_ms; /* monotonic */
+    int64_t now_ms;          /* monotonic */
+    bool shows_text;         /* the program is one that shows what it is given, so it is waited for longer */
+    bool (*asks)(void *arg); /* is a question of the program's own open? */
+    void *arg;
 };
 
 /* Idle; and free a text that was not typed to its end. */
@@ -53,6 +60,8 @@ void typing_step(struct typing *self, const struct typing_terminal *terminal);
 /* Give up: the program is gone, or about to. */
 void typing_abandon(struct typing *self, const char *reason);
 bool typing_is_busy(const struct typing *self);
+/* Does a text whose submit key had no effect still stand in the input line? The next one would be typed behind it. */
+bool typing_left_text(struct typing *self, screen_t *screen);
 /* Would a person's keys get into the text? Not any more once all of it, and the key, were typed. */
 bool typing_wants_keys_to_wait(const struct typing *self);
 /* Waiting for room in the terminal? */

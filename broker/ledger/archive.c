@@ -412,20 +412,15 @@ int cccc_archive_write(const struct cccc_archive *self)
 
 /* ---- what is needed no more ---- */
 
-/* Names of files, one behind the other with their NULs: a folder is not changed while it is being listed. */
-struct sweep {
-    const struct cccc_archive *archive;
-    cccc_buf_t names;
-};
-
 static bool is_retired(const struct cccc_archive *self, const struct cccc_part *named)
 {
     uint32_t at = cccc_archive_find(self, named->first);
     return at < self->count && self->parts[at].retired && self->parts[at].first == named->first && self->parts[at].last == named->last;
 }
 
-static bool is_needless(const struct cccc_archive *self, const char *name)
+static bool is_needless(const void *arg, const char *name)
 {
+    const struct cccc_archive *self = arg;
     char base[CCCC_PART_NAME_ROOM];
     struct cccc_part part;
     if (cccc_part_parse_name(name, &part) || cccc_ids_parse_name(name, &part))
@@ -434,40 +429,24 @@ static bool is_needless(const struct cccc_archive *self, const char *name)
     return is_base_name(name) && strcmp(name, base) != 0;
 }
 
-static void note_needless(void *arg, const char *name)
-{
-    struct sweep *sweep = arg;
-    if (is_needless(sweep->archive, name))
-        cccc_buf_put(&sweep->names, name, strlen(name) + 1);
-}
+struct search {
+    const struct cccc_archive *archive;
+    bool found;
+};
 
-/* 0 or -errno; the caller ends `sweep` with cccc_buf_fini(&sweep->names). */
-static int find_needless(const struct cccc_archive *self, struct sweep *sweep)
+static void look(void *arg, const char *name)
 {
-    *sweep = (struct sweep){.archive = self};
-    cccc_buf_init(&sweep->names);
-    return self->vfs->list(self->vfs->ctx, self->dir, note_needless, sweep);
+    struct search *search = arg;
+    search->found = search->found || is_needless(search->archive, name);
 }
 
 bool cccc_archive_has_needless(const struct cccc_archive *self)
 {
-    struct sweep sweep;
-    bool has = find_needless(self, &sweep) == 0 && sweep.names.size > 0;
-    cccc_buf_fini(&sweep.names);
-    return has;
+    struct search search = {.archive = self};
+    return self->vfs->list(self->vfs->ctx, self->dir, look, &search) == 0 && search.found;
 }
 
 int cccc_archive_sweep(const struct cccc_archive *self)
 {
-    struct sweep sweep;
-    int err = find_needless(self, &sweep);
-    const char *end = sweep.names.data + sweep.names.size;
-    for (const char *name = sweep.names.data; err == 0 && name < end; name += strlen(name) + 1) {
-        char *path = cccc_path_join(self->dir, name);
-        int rc = self->vfs->unlink(self->vfs->ctx, path);
-        err = rc == -ENOENT ? 0 : rc;
-        free(path);
-    }
-    cccc_buf_fini(&sweep.names);
-    return err;
+    return cccc_vfs_sweep(self->vfs, self->dir, is_needless, self);
 }

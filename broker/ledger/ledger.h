@@ -192,7 +192,8 @@ enum cccc_verify_kind {
     CCCC_VERIFY_STRAY,    /* bytes that belong to no event */
     CCCC_VERIFY_FORKED,   /* a sound line that does not continue the one before it */
     CCCC_VERIFY_TORN,     /* a tail nobody was told of; the next start keeps it aside */
-    CCCC_VERIFY_MARK      /* the mark is unreadable: the next one takes its place, and until then only `dur` protects the tail */
+    CCCC_VERIFY_BASE, /* the state that stands for retired events cannot be read: the group is not served, and there is nothing to give up */
+    CCCC_VERIFY_MARK  /* the mark is unreadable: the next one takes its place, and until then only `dur` protects the tail */
 };
 struct cccc_verify_finding {
     enum cccc_verify_kind kind;
@@ -206,7 +207,7 @@ struct cccc_verify_report {
     uint64_t bytes, lines, sound, legacy, broken, head_seq, first_seq;
     uint64_t torn_bytes; /* tail above every mark: would be cut at the next start */
     uint64_t chain_breaks, seq_breaks;
-    uint64_t damaged;               /* findings DAMAGED, LOST, STRAY and FORKED */
+    uint64_t damaged;               /* findings DAMAGED, LOST, STRAY, FORKED and BASE */
     uint64_t sealed_bytes, retired; /* bytes of lines in sealed segments; events a retention rule removed */
     uint32_t segments;
     char head_id[33];

@@ -483,7 +483,7 @@ static void run_before(cccc_read_t *read)
     struct back back = {.at = read->entry_count, .below = q->seq, .stop_offset = read->stop_offset};
     result->checked_seq = q->seq;
     if (read->file && q->limit > 0 && q->seq > 1)
-        while ((back.at > 0 || next_part(read, &back)) && !back.full && result->err == CCCC_OK && read->scanned < CCCC_READ_SCAN_BYTES_MAX)
+        while (!back.full && result->err == CCCC_OK && read->scanned < CCCC_READ_SCAN_BYTES_MAX && (back.at > 0 || next_part(read, &back)))
             if (back.at > 0)
                 step_back(read, &back);
     for (size_t i = back.piece_count; i-- > 0;) {

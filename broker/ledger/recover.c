@@ -344,7 +344,7 @@ static cccc_err_t load_base(struct recovery *r)
     struct cccc_snapshot of;
     char *file, name[CCCC_PART_NAME_ROOM];
     cccc_str_t state;
-    if (!r->options->base || base->seq <= r->known_seq)
+    if (!r->options->base || base->seq <= r->known_seq || CCCC_MUTANT_IS(BASE_FORGOTTEN))
         return CCCC_OK;
     if (r->known_seq > 0)
         fold_anew(r);

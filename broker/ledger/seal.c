@@ -119,23 +119,11 @@ cccc_sealing_t *cccc_ledger_take_seal(cccc_ledger_t *self, const struct cccc_sea
 /* ---- preparing: segments ---- */
 
 /* What a seal that was interrupted, or given up, has left: segments above all that the manifest has. Their lines are in ledger.jsonl. */
-struct sweep {
-    cccc_sealing_t *seal;
-    int err;
-};
-
-static void sweep_one(void *arg, const char *name)
+static bool is_leftover(const void *arg, const char *name)
 {
-    struct sweep *sweep = arg;
-    const cccc_sealing_t *seal = sweep->seal;
+    const cccc_sealing_t *seal = arg;
     struct cccc_part part;
-    if ((!cccc_part_parse_name(name, &part) && !cccc_ids_parse_name(name, &part)) || part.first <= cccc_archive_last(seal->archive))
-        return;
-    char *path = cccc_path_join(seal->state_dir, name);
-    int rc = seal->vfs->unlink(seal->vfs->ctx, path);
-    if (rc < 0 && rc != -ENOENT)
-        sweep->err = rc;
-    free(path);
+    return (cccc_part_parse_name(name, &part) || cccc_ids_parse_name(name, &part)) && part.first > cccc_archive_last(seal->archive);
 }
 
 struct cutting {
@@ -286,11 +274,8 @@ static int write_manifest(cccc_sealing_t *self)
 
 void cccc_seal_prepare(cccc_sealing_t *self)
 {
-    struct sweep sweep = {.seal = self};
     self->cut = self->begin;
-    int rc = self->vfs->list(self->vfs->ctx, self->state_dir, sweep_one, &sweep);
-    if (rc == 0)
-        rc = sweep.err;
+    int rc = cccc_vfs_sweep(self->vfs, self->state_dir, is_leftover, self);
     if (rc == 0 && self->wanted > self->start.seq)
         rc = write_segments(self);
     if (rc < 0)

@@ -63,7 +63,7 @@ static int write_to(const struct cccc_vfs *vfs, const char *path, const struct c
         rc = vfs->rename(vfs->ctx, draft, path);
     if (rc < 0)
         vfs->unlink(vfs->ctx, draft);
-    else if (sync)
+    else if (sync && !CCCC_MUTANT_IS(BASE_NO_DIR_SYNC))
         rc = cccc_vfs_sync_parent(vfs, path);
     *bytes = head_len + payload->size + END_BYTES;
     free(draft);

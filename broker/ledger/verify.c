@@ -37,7 +37,8 @@ static void tell_all(struct verification *v)
     for (size_t i = 0; i < v->count; i++) {
         const struct cccc_verify_finding *finding = &v->findings[i];
         v->report->damaged += finding->kind == CCCC_VERIFY_DAMAGED || finding->kind == CCCC_VERIFY_LOST ||
-                              finding->kind == CCCC_VERIFY_STRAY || finding->kind == CCCC_VERIFY_FORKED;
+                              finding->kind == CCCC_VERIFY_STRAY || finding->kind == CCCC_VERIFY_FORKED ||
+                              finding->kind == CCCC_VERIFY_BASE;
         if (v->each)
             v->each(v->arg, finding);
     }
@@ -228,7 +229,7 @@ static int verify_base(struct verification *v, const struct cccc_archive *archiv
         return rc;
     cccc_base_name(archive->base.seq, name);
     v->path = v->paths[v->path_count++] = cccc_path_join(archive->dir, name);
-    note(v, CCCC_VERIFY_DAMAGED, 0, &(struct cccc_gap){.reason = rc == -ENOENT ? "missing" : "damaged"},
+    note(v, CCCC_VERIFY_BASE, 0, &(struct cccc_gap){.reason = rc == -ENOENT ? "missing" : "damaged"},
          "the state that stands for retired events cannot be read; restore a backup");
     return 0;
 }

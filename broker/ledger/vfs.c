@@ -5,6 +5,7 @@
 
 #include "broker/mutant.h"
 #include "proto/limits.h"
+#include "proto/value.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -226,5 +227,35 @@ int cccc_vfs_slurp(const struct cccc_vfs *vfs, const char *path, size_t max, cha
         return fd;
     int rc = slurp_fd(vfs, fd, max, out, len);
     vfs->close(vfs->ctx, fd);
+    return rc;
+}
+
+/* Names, one behind the other with their NULs. */
+struct names {
+    cccc_name_test_t is_wanted;
+    const void *arg;
+    cccc_buf_t text;
+};
+
+static void note_name(void *arg, const char *name)
+{
+    struct names *names = arg;
+    if (names->is_wanted(names->arg, name))
+        cccc_buf_put(&names->text, name, strlen(name) + 1);
+}
+
+int cccc_vfs_sweep(const struct cccc_vfs *vfs, const char *dir, cccc_name_test_t is_needless, const void *arg)
+{
+    struct names names = {.is_wanted = is_needless, .arg = arg};
+    cccc_buf_init(&names.text);
+    int rc = vfs->list(vfs->ctx, dir, note_name, &names);
+    const char *end = names.text.data + names.text.size;
+    for (const char *name = names.text.data; rc == 0 && name < end; name += strlen(name) + 1) {
+        char path[PATH_ROOM];
+        int len = snprintf(path, sizeof path, "%s/%s", dir, name);
+        rc = len < (int)sizeof path ? vfs->unlink(vfs->ctx, path) : -ENAMETOOLONG;
+        rc = rc == -ENOENT ? 0 : rc;
+    }
+    cccc_buf_fini(&names.text);
     return rc;
 }

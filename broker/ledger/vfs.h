@@ -73,3 +73,7 @@ int cccc_vfs_replace(const struct cccc_vfs *vfs, const char *path, const void *b
 int cccc_vfs_slurp(const struct cccc_vfs *vfs, const char *path, size_t max, char **out, size_t *len);
 /* mkdir -p with directory syncs; 0 or -errno. */
 int cccc_vfs_make_dirs(const struct cccc_vfs *vfs, const char *path);
+/* Remove the files of the directory `dir` whose names `is_needless` is true for. The names are collected first: a directory is not changed while it is being listed. 0 or the first
+ * -errno; a file that is gone already is none. */
+typedef bool (*cccc_name_test_t)(const void *arg, const char *name);
+int cccc_vfs_sweep(const struct cccc_vfs *vfs, const char *dir, cccc_name_test_t is_needless, const void *arg);

@@ -61,12 +61,16 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call);
 cccc_err_t cccc_store_prompt(const struct cccc_store_call *call);
+cccc_err_t cccc_store_prompts(const struct cccc_store_call *call);
+cccc_err_t cccc_store_template(const struct cccc_store_call *call);
 cccc_err_t cccc_store_context(const struct cccc_store_call *call);
 cccc_err_t cccc_store_log_tail(const struct cccc_store_call *call);
 cccc_err_t cccc_store_settings(const struct cccc_store_call *call);
 cccc_err_t cccc_store_zone(const struct cccc_store_call *call);
 cccc_err_t cccc_store_secrets(const struct cccc_store_call *call);
 
+/* The group's own words in prompts/<name>, in the arena; "" when there are none. prompt.c */
+cccc_err_t cccc_prompt_read(const struct cccc_store_call *call, const char *name, cccc_str_t *out);
 /* The private environment of an actor: a map, maybe empty. secrets.c */
 cccc_value_t cccc_secrets_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_str_t actor_id,
                                cccc_arena_t *arena);

@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -189,7 +190,10 @@ cccc_err_t cccc_store_git(const struct cccc_store_call *call)
     if (path.len > CCCC_PATH_BYTES_MAX)
         return cccc_fail(call->m, CCCC_E_TOO_LARGE, "a path of %zu bytes; at most %d (PATH_BYTES_MAX)", path.len, CCCC_PATH_BYTES_MAX);
     cccc_git_detect(normalise_path(call->arena, path), TIMEOUT_MS, call->arena, &root, &remote);
-    cccc_builder_t map = cccc_map_builder(call->arena, 2);
+    struct stat st;
+    bool directory = stat(cccc_arena_str(call->arena, path).ptr, &st) == 0 && S_ISDIR(st.st_mode);
+    cccc_builder_t map = cccc_map_builder(call->arena, 3);
+    cccc_map_add(&map, "directory", cccc_bool(directory));
     cccc_map_add(&map, "root", cccc_string(root));
     cccc_map_add(&map, "git_remote", cccc_string(remote));
     *call->value = map.value;

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LAUNCH_FD = 3, LOCK_FD = 4, HIGH_FD = 10 };
+enum { LAUNCH_FD = 3, LOCK_FD = 4, SCROLLBACK_FD = 5, HIGH_FD = 10, NO_SCROLLBACK = -4096 /* no errno */ };
 
 /* An actor's id as a file name: what would leave the folder is no actor. */
 static bool is_file_name(cccc_str_t id)
@@ -45,13 +45,45 @@ static int take_lock(const struct cccc_vfs *vfs, const char *path)
     return rc < 0 ? rc : fd;
 }
 
+/* ---- the scrollback on disk ---- */
+
+/* A fresh file for what the program will print, the last one beside it; above the descriptors that a holder gets. NO_SCROLLBACK: none is wanted; -errno. */
+static int open_scrollback(const struct cccc_store_call *call)
+{
+    const struct cccc_store *store = call->store;
+    struct cccc_path path = runner_path(call->home, store->group_id, store->name, "scrollback");
+    struct cccc_path last = runner_path(call->home, store->group_id, store->name, "scrollback.1");
+    if (!cccc_get_bool(&store->document, "scrollback_file", false))
+        return NO_SCROLLBACK;
+    int rc = call->vfs->rename(call->vfs->ctx, path.z, last.z);
+    int fd = rc < 0 && rc != -ENOENT ? rc : call->vfs->open(call->vfs->ctx, path.z, CCCC_O_READ | CCCC_O_WRITE | CCCC_O_CREATE);
+    if (fd < 0)
+        return fd;
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+    int error = errno;
+    call->vfs->close(call->vfs->ctx, fd);
+    return high < 0 ? -error : high;
+}
+
 /* ---- the launch document ---- */
+
+/* What tells about the terminal that the daemon was started in, if it was in one: the program's is another, and is like an xterm. */
+static bool is_of_a_terminal(cccc_str_t name)
+{
+    static const char *const of_terminals[] = {
+        "TERM",    "COLUMNS", "LINES", "TERMCAP", "TMUX", "TMUX_PANE", "STY", "WINDOW", "WINDOWID", "TERM_PROGRAM", "TERM_PROGRAM_VERSION",
+        "SSH_TTY", "GPG_TTY"};
+    for (size_t i = 0; i < sizeof of_terminals / sizeof *of_terminals; i++)
+        if (cccc_str_is(name, of_terminals[i]))
+            return true;
+    return false;
+}
 
 static void add_environment(cccc_builder_t *b, const char *const *names)
 {
     for (; *names; names++) {
         const char *equals = strchr(*names, '=');
-        if (equals && strncmp(*names, "CCCC_", 5) != 0)
+        if (equals && strncmp(*names, "CCCC_", 5) != 0 && !is_of_a_terminal((cccc_str_t){*names, (size_t)(equals - *names)}))
             cccc_map_add_key(b, (cccc_str_t){*names, (size_t)(equals - *names)}, cccc_text(equals + 1));
     }
 }
@@ -64,7 +96,7 @@ static void overlay(cccc_arena_t *arena, cccc_value_t *map, const cccc_value_t *
             *map = cccc_map_with(arena, map, name, more->via.map.ptr[i].val);
 }
 
-/* Reference 1.11: the daemon's own, the actor's, its private one, ours. */
+/* Reference 1.11: the daemon's own, the terminal's, the actor's, its private one, ours. */
 static cccc_value_t environment(const struct cccc_store_call *call)
 {
     extern char **environ;
@@ -72,8 +104,7 @@ static cccc_value_t environment(const struct cccc_store_call *call)
     cccc_builder_t b = cccc_map_builder(call->arena, 64);
     add_environment(&b, (const char *const *)environ);
     cccc_value_t map = b.value;
-    if (!cccc_get(&map, "TERM"))
-        map = cccc_map_with(call->arena, &map, CCCC_STR("TERM"), cccc_text("xterm-256color"));
+    map = cccc_map_with(call->arena, &map, CCCC_STR("TERM"), cccc_text("xterm-256color"));
     overlay(call->arena, &map, cccc_get(&store->document, "env"));
     cccc_value_t secrets = cccc_secrets_read(call->vfs, call->home, store->group_id, store->name, call->arena);
     overlay(call->arena, &map, &secrets);
@@ -85,7 +116,7 @@ static cccc_value_t environment(const struct cccc_store_call *call)
     return cccc_map_with(call->arena, &map, CCCC_STR("CCCC_HOLD"), cccc_string(mark));
 }
 
-static cccc_value_t launch_document(const struct cccc_store_call *call)
+static cccc_value_t launch_document(const struct cccc_store_call *call, bool scrollback)
 {
     cccc_arena_t *arena = call->arena;
     cccc_value_t map = cccc_map_without(arena, &call->store->document, CCCC_STR("env"));
@@ -93,12 +124,13 @@ static cccc_value_t launch_document(const struct cccc_store_call *call)
                                           (unsigned long long)cccc_get_uint(&call->store->document, "generation", 0));
     map = cccc_map_with(arena, &map, CCCC_STR("home"), cccc_text(call->home->root));
     map = cccc_map_with(arena, &map, CCCC_STR("socket"), cccc_string(socket));
+    map = cccc_map_with(arena, &map, CCCC_STR("scrollback_file"), cccc_bool(scrollback));
     return cccc_map_with(arena, &map, CCCC_STR("environment"), environment(call));
 }
 
 /* ---- the process ---- */
 
-static int spawn_holder(const char *program, int launch, int lock, pid_t *pid)
+static int spawn_holder(const char *program, int launch, int lock, int scrollback, pid_t *pid)
 {
     char *argv[] = {(char *)(uintptr_t) "cccc-hold", NULL}, *nothing[] = {(char *)(uintptr_t) "LC_ALL=C.UTF-8", NULL};
     posix_spawn_file_actions_t files;
@@ -111,7 +143,9 @@ static int spawn_holder(const char *program, int launch, int lock, pid_t *pid)
     posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&files, launch, LAUNCH_FD);
     posix_spawn_file_actions_adddup2(&files, lock, LOCK_FD);
-    posix_spawn_file_actions_addclosefrom_np(&files, LOCK_FD + 1);
+    if (scrollback >= 0)
+        posix_spawn_file_actions_adddup2(&files, scrollback, SCROLLBACK_FD);
+    posix_spawn_file_actions_addclosefrom_np(&files, scrollback >= 0 ? SCROLLBACK_FD + 1 : SCROLLBACK_FD);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
@@ -166,9 +200,9 @@ cccc_err_t cccc_holder_launch(int fd, const cccc_value_t *document, struct cccc_
 }
 
 /* The launch document packed, in the call's arena. */
-static cccc_err_t pack_document(const struct cccc_store_call *call, cccc_value_t *out)
+static cccc_err_t pack_document(const struct cccc_store_call *call, bool scrollback, cccc_value_t *out)
 {
-    cccc_value_t document = launch_document(call);
+    cccc_value_t document = launch_document(call, scrollback);
     cccc_buf_t bytes;
     cccc_buf_init(&bytes);
     cccc_pack_value(&bytes, &document);
@@ -192,10 +226,13 @@ static cccc_err_t start(const struct cccc_store_call *call, int lock, const int 
     pid_t pid;
     uint64_t started = 0;
     cccc_value_t document = cccc_nil();
-    cccc_err_t packed = pack_document(call, &document);
+    int scrollback = open_scrollback(call);
+    cccc_err_t packed = pack_document(call, scrollback >= 0, &document);
+    int error = packed == CCCC_OK ? spawn_holder(call->home->hold_program, ends[0], lock, scrollback, &pid) : 0;
+    if (scrollback >= 0)
+        close(scrollback);
     if (packed != CCCC_OK)
         return packed;
-    int error = spawn_holder(call->home->hold_program, ends[0], lock, &pid);
     if (error)
         return cccc_fail(call->m, CCCC_E_STORAGE, "cannot run %s: %s", call->home->hold_program, strerror(error));
     cccc_process_started(pid, &started);
@@ -205,7 +242,9 @@ static cccc_err_t start(const struct cccc_store_call *call, int lock, const int 
         err = cccc_fail(call->m, CCCC_E_STORAGE, "no descriptors for a holder: %s", strerror(errno));
     if (err != CCCC_OK)
         return err;
-    cccc_builder_t result = cccc_map_builder(call->arena, 4);
+    cccc_builder_t result = cccc_map_builder(call->arena, 5);
+    if (scrollback < 0 && scrollback != NO_SCROLLBACK)
+        cccc_map_add(&result, "scrollback_lost", cccc_text(strerror(-scrollback)));
     cccc_map_add(&result, "hold_pid", cccc_int(pid));
     cccc_map_add(&result, "hold_started", cccc_uint(started));
     cccc_map_add(&result, "launch_fd", cccc_int(fd));

@@ -23,6 +23,8 @@ static const struct {
     [CCCC_STORE_HOLDER_FORGET] = {cccc_store_holder_forget, true},
     [CCCC_STORE_HOLDER_KILL] = {cccc_store_holder_kill, true},
     [CCCC_STORE_PROMPT] = {cccc_store_prompt, true},
+    [CCCC_STORE_PROMPTS] = {cccc_store_prompts, true},
+    [CCCC_STORE_TEMPLATE] = {cccc_store_template, false},
     [CCCC_STORE_CONTEXT] = {cccc_store_context, true},
     [CCCC_STORE_LOG_TAIL] = {cccc_store_log_tail, false},
     [CCCC_STORE_SETTINGS] = {cccc_store_settings, false},

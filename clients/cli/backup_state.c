@@ -78,8 +78,11 @@ static cccc_err_t cut_tail(struct cli *cli, const char *group_dir, struct cccc_v
         return CCCC_OK; /* a group whose ledger is still to come */
     if (err || lines->torn_bytes == 0)
         return err;
+    struct cccc_stat st;
     int fd = vfs->open(NULL, cli_printf(cli, "%s/ledger.jsonl", group_dir), CCCC_O_WRITE);
-    int rc = fd < 0 ? fd : vfs->truncate(NULL, fd, lines->bytes - lines->torn_bytes);
+    int rc = fd < 0 ? fd : vfs->fstat(NULL, fd, &st);
+    if (rc == 0)
+        rc = vfs->truncate(NULL, fd, st.size - lines->torn_bytes);
     if (rc == 0)
         rc = vfs->sync(NULL, fd);
     if (fd >= 0)

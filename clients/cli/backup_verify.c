@@ -129,7 +129,7 @@ static void check_files(struct cli *cli, const char *dir, struct backup_findings
 struct ledger_check {
     struct cli *cli;
     struct backup_findings *out;
-    const char *path;
+    const char *dir;
     bool plain; /* a tail that was being written is no damage of a plain copy */
 };
 
@@ -138,8 +138,13 @@ static void ledger_finding(void *arg, const struct cccc_verify_finding *finding)
     struct ledger_check *self = arg;
     bool harmless =
         finding->kind == CCCC_VERIFY_GIVEN_UP || finding->kind == CCCC_VERIFY_MARK || (finding->kind == CCCC_VERIFY_TORN && self->plain);
-    found(self->cli, harmless ? &self->out->notes : &self->out->damage, self->path, "line %" PRIu64 " offset %" PRIu64 ": %s",
-          finding->line, finding->gap.offset, finding->what);
+    const char *path = finding->file + strlen(self->dir);
+    path += strspn(path, "/");
+    cccc_builder_t *list = harmless ? &self->out->notes : &self->out->damage;
+    if (finding->line == 0)
+        found(self->cli, list, path, "%s", finding->what);
+    else
+        found(self->cli, list, path, "line %" PRIu64 " offset %" PRIu64 ": %s", finding->line, finding->gap.offset, finding->what);
 }
 
 static const cccc_value_t *group_entry(const cccc_value_t *manifest, const char *group)
@@ -155,18 +160,18 @@ static void check_ledger(struct cli *cli, const char *dir, const char *group, st
 {
     struct cccc_verify_report report;
     struct cccc_errmsg m;
-    struct ledger_check check = {
-        .cli = cli, .out = out, .path = cli_printf(cli, "groups/%s/ledger.jsonl", group), .plain = cccc_is_nil(&out->manifest)};
+    const char *path = cli_printf(cli, "groups/%s/ledger.jsonl", group);
+    struct ledger_check check = {.cli = cli, .out = out, .dir = dir, .plain = cccc_is_nil(&out->manifest)};
     const cccc_value_t *entry = group_entry(&out->manifest, group);
     cccc_err_t err =
         cccc_ledger_verify(&cccc_vfs_posix, cli_printf(cli, "%s/groups/%s", dir, group), ledger_finding, NULL, &check, &report, &m);
     if (err == CCCC_E_NOT_FOUND && cccc_get_uint(entry, "head_seq", 0) == 0)
         return;
     if (err)
-        found(cli, &out->damage, check.path, "%s", m.text);
+        found(cli, &out->damage, path, "%s", m.text);
     else if (entry &&
              (cccc_get_uint(entry, "head_seq", 0) != report.head_seq || !cccc_str_is(cccc_get_str(entry, "head_id"), report.head_id)))
-        found(cli, &out->damage, check.path, "ends with event %" PRIu64 " (%s) instead of %" PRIu64, report.head_seq, report.head_id,
+        found(cli, &out->damage, path, "ends with event %" PRIu64 " (%s) instead of %" PRIu64, report.head_seq, report.head_id,
               cccc_get_uint(entry, "head_seq", 0));
     if (check.plain)
         out->bytes += report.bytes;

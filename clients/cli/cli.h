@@ -161,6 +161,8 @@ const char *cli_did_you_mean(struct cli *cli, const char *word, const char *cons
 /* Flush stdout; an output that cannot be written turns success into failure. */
 int cli_finish(struct cli *cli, int status);
 
+/* Text of many lines, which ends with one; on a terminal escaped. `raw`: as it is, to the byte. */
+void cli_print_text(const struct cli *cli, cccc_str_t text, bool raw);
 /* A named fact on a line of its own: "name    value", or the two with a tab between them. Escaped. */
 void cli_fact(struct cli *cli, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -357,6 +359,13 @@ bool cli_complete_print(const char *shell, FILE *out);
 
 /* All of stdin or a file up to `max` bytes, in the arena. 0 or the exit status of the failure reported. */
 int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out);
+/* A file up to `max` bytes, or standard input for "-", in the arena. 0 or the exit status of the failure reported. */
+int cli_read_file(struct cli *cli, const char *path, size_t max, cccc_str_t *out);
+/* A text as it is, anything else as JSON; in the arena. */
+const char *cli_value_text(struct cli *cli, const cccc_value_t *value);
+/* The last `max` bytes of a file, from the beginning of a line on (of all of it when it is shorter), in the arena; *before: how many bytes come before them. 0 or
+ * -errno. */
+int cli_file_end(struct cli *cli, const char *path, uint64_t max, cccc_str_t *out, uint64_t *before);
 /* Split a command line as a shell would: blanks, quotes, backslashes; no expansion. False: an unclosed quote. */
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count);
 /* The file a shell would run for `program`: the first executable one of that name in PATH. NULL: none. In the arena. */
@@ -382,6 +391,15 @@ int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t 
 void cli_print_cycle(struct cli *cli, const cccc_value_t *names);
 void cli_print_holds(struct cli *cli, const cccc_value_t *holds, const char *group);
 
+/* ---- changes of the context (cmd_context.c) ---- */
+
+/* An op of context_sync, with its name in it so far. */
+cccc_builder_t cli_context_op(struct cli *cli, const char *name);
+/* Add what `option` was given, if it was. */
+void cli_context_field(struct cli *cli, cccc_builder_t *op, const char *field, const char *option);
+/* Carry it out and say what was done; the exit status. */
+int cli_context_change(struct cli *cli, const cccc_builder_t *op);
+
 /* ---- the commands (cmd_*.c) ---- */
 
 /* Each carries out one row of the table, named like it (cmd_home: `cccc` alone), and returns the exit status; what went wrong has been said. */
@@ -392,6 +410,8 @@ int cmd_daemon_restart(struct cli *cli);
 int cmd_daemon_status(struct cli *cli);
 int cmd_daemon_logs(struct cli *cli);
 int cmd_doctor(struct cli *cli);
+int cmd_triage(struct cli *cli);
+int cmd_evidence(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_groups(struct cli *cli);
 int cmd_group_create(struct cli *cli);
@@ -419,6 +439,24 @@ int cmd_actor_secrets(struct cli *cli);
 int cmd_actor_tail(struct cli *cli);
 int cmd_actor_clear(struct cli *cli);
 int cmd_actor_attach(struct cli *cli);
+int cmd_template_export(struct cli *cli);
+int cmd_template_import(struct cli *cli);
+int cmd_template_create(struct cli *cli);
+int cmd_context_show(struct cli *cli);
+int cmd_context_vision(struct cli *cli);
+int cmd_context_sketch(struct cli *cli);
+int cmd_context_milestone(struct cli *cli);
+int cmd_context_note(struct cli *cli);
+int cmd_context_reference(struct cli *cli);
+int cmd_context_forget(struct cli *cli);
+int cmd_context_presence(struct cli *cli);
+int cmd_context_sync(struct cli *cli);
+int cmd_task_list(struct cli *cli);
+int cmd_task_show(struct cli *cli);
+int cmd_task_add(struct cli *cli);
+int cmd_task_update(struct cli *cli);
+int cmd_task_step(struct cli *cli);
+int cmd_actor_prompt(struct cli *cli);
 int cmd_runtime_list(struct cli *cli);
 int cmd_send(struct cli *cli);
 int cmd_reply(struct cli *cli);

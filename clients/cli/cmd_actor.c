@@ -14,8 +14,11 @@
 static void delivery_cell(cli_table_t *table, const cccc_value_t *actor)
 {
     const cccc_value_t *delivery = cccc_get(actor, "delivery");
-    cccc_str_t state = cccc_get_str(delivery, "state"), reason = cccc_get_str(delivery, "reason");
-    if (state.len == 0 || cccc_str_is(state, "accepted"))
+    cccc_str_t state = cccc_get_str(delivery, "state"), reason = cccc_get_str(delivery, "reason"),
+               obstacle = cccc_get_str(actor, "obstacle");
+    if (obstacle.len > 0)
+        cli_cell_fmt(table, STYLE_RED, "waits: %.*s", CCCC_STR_FMT(obstacle));
+    else if (state.len == 0 || cccc_str_is(state, "accepted"))
         cli_cell(table, CCCC_STR("-"), STYLE_NONE);
     else
         cli_cell_fmt(table, cccc_str_is(state, "claimed") ? STYLE_NONE : STYLE_RED, "%.*s%s%.*s", CCCC_STR_FMT(state),
@@ -342,4 +345,23 @@ int cmd_actor_remove(struct cli *cli)
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "actor_id", cli_arg(cli, 0));
     return actor_change(cli, "actor_remove", &args, group, cli_arg(cli, 0), "removed");
+}
+
+int cmd_actor_prompt(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    int status = cli_group(cli, &group);
+    if (status == 0)
+        status = cli_fail_unless_actor(cli, group, cli_arg(cli, 0));
+    if (status)
+        return status;
+    cccc_args_t *args = cccc_args_new();
+    cccc_args_str(args, "group_id", group);
+    cccc_args_str(args, "actor_id", cli_arg(cli, 0));
+    status = cli_ask(cli, "actor_prompt", &args, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    cli_print_text(cli, cccc_get_str(result, "prompt"), false);
+    return 0;
 }

@@ -245,20 +245,6 @@ static cccc_str_t last_lines(cccc_str_t text, uint64_t lines)
     return (cccc_str_t){text.ptr + at, text.len - at};
 }
 
-static void print_text(const struct cli *cli, cccc_str_t text, bool raw)
-{
-    cccc_buf_t safe;
-    cccc_buf_init(&safe);
-    if (!raw && cli->tty) {
-        escape_text(&safe, text, ESCAPE_KEEP_LINES);
-        text = (cccc_str_t){safe.data, safe.size};
-    }
-    fwrite(text.ptr, 1, text.len, stdout);
-    if (!raw && text.len > 0 && text.ptr[text.len - 1] != '\n')
-        putchar('\n');
-    cccc_buf_fini(&safe);
-}
-
 int cmd_actor_tail(struct cli *cli)
 {
     bool raw = cli_flag(cli, "raw");
@@ -283,7 +269,7 @@ int cmd_actor_tail(struct cli *cli)
     else if (value)
         cccc_as_str(value, &text);
     if (lines > 0)
-        print_text(cli, last_lines(text, lines), raw);
+        cli_print_text(cli, last_lines(text, lines), raw);
     return 0;
 }
 

@@ -12,12 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
-
-/* Below these the disk is reported: a ledger that cannot grow refuses messages. */
-#define DISK_WARN_BYTES (512ull * 1024 * 1024)
-#define DISK_FAIL_BYTES (32ull * 1024 * 1024)
 
 /* A daemon that takes longer to say how it is is not well. */
 #define DAEMON_PATIENCE_S 5
@@ -93,21 +88,10 @@ static bool check_home(struct doctor *self)
 
 static void check_disk(struct doctor *self)
 {
-    struct statvfs fs;
-    char size[32];
-    if (statvfs(self->cli->home.root, &fs) != 0) {
-        found(self, "disk", FAILED, "cannot ask for free space: %s", strerror(errno));
-        return;
-    }
-    uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    enum state state = bytes < DISK_FAIL_BYTES ? FAILED : bytes < DISK_WARN_BYTES ? NOTE : WELL;
-    cli_size(size, sizeof size, bytes);
-    if (fs.f_files > 0 && fs.f_favail < 1000)
-        found(self, "disk", FAILED, "only %" PRIu64 " inodes free; make room before messages are refused", (uint64_t)fs.f_favail);
-    else
-        found(self, "disk", state, "%s free%s", size, state == WELL ? "" : "; make room before messages are refused");
-    if (fs.f_flag & ST_RDONLY)
-        found(self, "disk", FAILED, "the file system is mounted read-only");
+    static const enum state states[] = {[OFFLINE_ROOM_ENOUGH] = WELL, [OFFLINE_ROOM_LOW] = NOTE, [OFFLINE_ROOM_NONE] = FAILED};
+    const char *text;
+    enum offline_room room = offline_disk(self->cli, &text);
+    found(self, "disk", states[room], "%s", text);
 }
 
 /* ---- the daemon ---- */

@@ -265,17 +265,6 @@ static cccc_value_t setting_value(const char *text)
     return cccc_text(text);
 }
 
-static const char *value_text(struct cli *cli, const cccc_value_t *value)
-{
-    cccc_str_t word;
-    if (cccc_as_str(value, &word))
-        return cccc_arena_str(cli->arena, word).ptr;
-    char *json = cccc_to_json(value);
-    const char *text = cccc_arena_str(cli->arena, cccc_str(json)).ptr;
-    free(json);
-    return text;
-}
-
 static bool is_listed(const cccc_value_t *names, cccc_str_t name)
 {
     cccc_str_t item;
@@ -318,7 +307,7 @@ static int show_settings(struct cli *cli, const char *group)
         cccc_as_str(&settings->via.map.ptr[i].key, &name);
         bool is_set = is_listed(set, name);
         cli_cell(table, name, STYLE_NONE);
-        cli_cell(table, cccc_str(value_text(cli, &settings->via.map.ptr[i].val)), is_set ? STYLE_BOLD : STYLE_NONE);
+        cli_cell(table, cccc_str(cli_value_text(cli, &settings->via.map.ptr[i].val)), is_set ? STYLE_BOLD : STYLE_NONE);
         cli_cell(table, is_set ? CCCC_STR("set") : CCCC_STR("default"), is_set ? STYLE_GREEN : STYLE_DIM);
     }
     cli_table_print(&table);
@@ -379,7 +368,8 @@ static int explain_settings(struct cli *cli, const char *group, const cccc_value
                             "there is no setting %s; nothing was changed", given.ptr);
         if (cccc_as_int(now, &(int64_t){0}) && !cccc_as_int(&patch->via.map.ptr[i].val, &(int64_t){0}))
             return cli_fail(cli, CCCC_E_INVALID_PATCH,
-                            cli_printf(cli, "it is %s now; `cccc group settings` lists all", value_text(cli, now)), "%s", error->message);
+                            cli_printf(cli, "it is %s now; `cccc group settings` lists all", cli_value_text(cli, now)), "%s",
+                            error->message);
     }
     return cli_fail_with(cli, error);
 }
@@ -394,7 +384,7 @@ static int report_settings(struct cli *cli, const cccc_value_t *patch, const ccc
         cccc_as_str(&patch->via.map.ptr[i].key, &name);
         const cccc_value_t *now = cccc_get(cccc_get(result, "settings"), name.ptr);
         if (now)
-            cli_fact(cli, name.ptr, "%s", value_text(cli, now));
+            cli_fact(cli, name.ptr, "%s", cli_value_text(cli, now));
     }
     return 0;
 }

@@ -40,8 +40,8 @@ static void show_progress(void *arg, uint64_t done, uint64_t all)
 /* ---- judging ---- */
 
 static const char *const finding_states[] = {
-    [CCCC_VERIFY_DAMAGED] = "damaged", [CCCC_VERIFY_LOST] = "lost",     [CCCC_VERIFY_GIVEN_UP] = "given_up",
-    [CCCC_VERIFY_STRAY] = "stray",     [CCCC_VERIFY_FORKED] = "forked", [CCCC_VERIFY_MARK] = "unmarked",
+    [CCCC_VERIFY_DAMAGED] = "damaged", [CCCC_VERIFY_LOST] = "lost", [CCCC_VERIFY_GIVEN_UP] = "given_up", [CCCC_VERIFY_STRAY] = "stray",
+    [CCCC_VERIFY_FORKED] = "forked",   [CCCC_VERIFY_BASE] = "base", [CCCC_VERIFY_MARK] = "unmarked",
 };
 
 static void note_finding(void *arg, const struct cccc_verify_finding *found)
@@ -87,9 +87,10 @@ bool offline_is_damage(const cccc_value_t *finding)
 
 const char *offline_finding_text(struct cli *cli, const cccc_value_t *finding)
 {
+    uint64_t line = cccc_get_uint(finding, "line", 0); /* 0: it is about the file as a whole */
+    const char *where = line == 0 ? "" : cli_printf(cli, " line %" PRIu64 " offset %" PRIu64, line, cccc_get_uint(finding, "offset", 0));
     const char *place =
-        cli_printf(cli, "%.*s line %" PRIu64 " offset %" PRIu64 ": %.*s", CCCC_STR_FMT(cccc_get_str(finding, "file")),
-                   cccc_get_uint(finding, "line", 0), cccc_get_uint(finding, "offset", 0), CCCC_STR_FMT(cccc_get_str(finding, "what")));
+        cli_printf(cli, "%.*s%s: %.*s", CCCC_STR_FMT(cccc_get_str(finding, "file")), where, CCCC_STR_FMT(cccc_get_str(finding, "what")));
     uint64_t from = cccc_get_uint(finding, "from_seq", 0), to = cccc_get_uint(finding, "to_seq", 0);
     return from == 0 ? place : cli_printf(cli, "%s (events %" PRIu64 "..%" PRIu64 ")", place, from, to);
 }

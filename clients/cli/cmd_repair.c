@@ -36,6 +36,12 @@ static bool is_lost(const cccc_value_t *finding)
     return cccc_str_is(cccc_get_str(finding, "state"), "lost");
 }
 
+/* What stands for retired events: without it the group is not served. */
+static bool is_base(const cccc_value_t *finding)
+{
+    return cccc_str_is(cccc_get_str(finding, "state"), "base");
+}
+
 static int examine(struct repairing *self)
 {
     struct cli *cli = self->cli;
@@ -44,9 +50,14 @@ static int examine(struct repairing *self)
         return cli_fail(cli, self->before.err, "restore a backup: `cccc backup list`", "%s", self->before.message.text);
     const cccc_value_t *findings = &self->before.findings.value;
     self->stretches = cccc_array_builder(cli->arena, 4);
-    for (uint32_t i = 0; i < cli_count(findings); i++)
-        if (is_wanted(cli_item(findings, i)))
-            cccc_array_add(&self->stretches, *cli_item(findings, i));
+    for (uint32_t i = 0; i < cli_count(findings); i++) {
+        const cccc_value_t *finding = cli_item(findings, i);
+        if (is_base(finding))
+            return cli_fail(cli, CCCC_E_DAMAGED, "restore a backup: `cccc backup list`",
+                            "%s; no other file says who had read how far, so it cannot be given up", offline_finding_text(cli, finding));
+        if (is_wanted(finding))
+            cccc_array_add(&self->stretches, *finding);
+    }
     return 0;
 }
 
@@ -102,12 +113,11 @@ static void print_plan(struct repairing *self, bool dry)
     const cccc_value_t *list = &self->stretches.value;
     for (uint32_t i = 0; i < cli_count(list); i++) {
         const cccc_value_t *finding = cli_item(list, i);
-        uint64_t offset = cccc_get_uint(finding, "offset", 0), bytes = self->before.report.bytes;
+        uint64_t offset = cccc_get_uint(finding, "offset", 0), bytes = cccc_get_uint(finding, "length", 0);
         cli_fact(cli, dry ? "would give up" : "gave up", "%s", offline_finding_text(cli, finding));
-        if (is_lost(finding) && bytes > offset)
+        if (is_lost(finding) && bytes > 0)
             cli_fact(cli, dry ? "would move" : "moved",
-                     "%" PRIu64 " bytes from offset %" PRIu64 " on to state/ledger/torn/damaged.%" PRIu64 ".*", bytes - offset, offset,
-                     offset);
+                     "%" PRIu64 " bytes from offset %" PRIu64 " on to state/ledger/torn/damaged.%" PRIu64 ".*", bytes, offset, offset);
         else if (!is_lost(finding))
             cli_fact(cli, dry ? "would leave" : "left", "its bytes where they are: events behind them are sound");
     }

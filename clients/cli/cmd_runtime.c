@@ -10,7 +10,8 @@ static const struct runtime {
     const char *name, *title, *executable, *command;
     bool primary;
 } runtimes[] = {
-#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, dialogs) {#name, title, executable, command, primary},
+#define CCCC_RUNTIME(name, title, executable, command, primary, ready_ms, draws, shows, questions, dialogs)                                \
+    {#name, title, executable, command, primary},
 #include "proto/runtimes.def"
 #undef CCCC_RUNTIME
 };

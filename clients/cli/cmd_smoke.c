@@ -1,6 +1,7 @@
-/* cmd_smoke.c - `cccc smoke`: prove that this home works, end to end, in a scratch group that is deleted again.
+/* cmd_smoke.c - `cccc smoke`: prove that this home works, end to end, in a scratch group that is removed again.
  *
- * The active group is left as it is. Each check is one function; the first that fails ends the test, and the group is deleted all the same.
+ * The active group is left as it is. Each check is one function; the first that fails ends the test, and the group is removed all the same: what
+ * runs in it is stopped, it is deleted, and its folder is taken out of the trash, which would otherwise grow with every test.
  * Thread: the program's one. */
 #include "clients/cli/offline.h"
 
@@ -9,6 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* So long a terminal may take until a message is typed into it. */
+#define TYPED_MS_MAX 20000
+#define TERMINAL     "smoke-t"
 
 struct smoke {
     struct cli *cli;
@@ -163,7 +168,66 @@ static bool read_reply(struct smoke *self)
     return (cccc_is_array(messages) && cli_count(messages) == 0) || WRONG(self, "what was read is still unread");
 }
 
-/* Group, scope, two actors, message, reply, read: seven events, numbered without a hole. */
+/* `cat` is an agent that everybody has: it shows what is typed to it. */
+static bool start_terminal(struct smoke *self)
+{
+    static const char *const command[] = {"cat"};
+    const cccc_value_t *result;
+    cccc_args_t *args = group_args(self);
+    cccc_args_str(args, "actor_id", TERMINAL);
+    cccc_args_str(args, "runtime", "custom");
+    cccc_args_strs(args, "command", command, 1);
+    if (!ask(self, "actor_add", &args, &result))
+        return false;
+    args = group_args(self);
+    cccc_args_str(args, "actor_id", TERMINAL);
+    return ask(self, "actor_start", &args, &result);
+}
+
+/* Follow the terminal's deliveries until one of them has an outcome. */
+static bool wait_until_typed(struct smoke *self, cccc_follow_t *follow)
+{
+    struct cccc_error error = {.message = "nothing was typed in time"};
+    struct cccc_item item;
+    while (cccc_follow_next(follow, &item, TYPED_MS_MAX, &error) > 0) {
+        const cccc_value_t *event = cccc_item_event(&item), *data = cccc_get(event, "data");
+        cccc_str_t state = cccc_get_str(data, "state");
+        if (!cccc_str_is(cccc_get_str(event, "kind"), "runtime.delivery") || cccc_str_is(state, "claimed"))
+            continue;
+        return cccc_str_is(state, "accepted") ||
+               WRONG(self, "typing it was %.*s: %.*s", CCCC_STR_FMT(state), CCCC_STR_FMT(cccc_get_str(data, "reason")));
+    }
+    return WRONG(self, "%s", error.message);
+}
+
+static bool type_message(struct smoke *self)
+{
+    static const char *const to[] = {TERMINAL};
+    const cccc_value_t *result;
+    cccc_follow_t *follow;
+    struct cccc_error error;
+    struct cccc_filter filter = {.group_id = self->group, .from_seq = true};
+    cccc_args_t *args = group_args(self);
+    cccc_args_str(args, "text", "type this");
+    cccc_args_strs(args, "to", to, 1);
+    if (!ask(self, "send", &args, &result))
+        return false;
+    if (cccc_follow_open(self->cli->client, &filter, &follow, &error) != 0)
+        return WRONG(self, "%s", error.message);
+    bool typed = wait_until_typed(self, follow);
+    cccc_follow_close(&follow);
+    return typed;
+}
+
+static bool stop_terminal(struct smoke *self)
+{
+    const cccc_value_t *result;
+    cccc_args_t *args = group_args(self);
+    cccc_args_str(args, "actor_id", TERMINAL);
+    return ask(self, "actor_stop", &args, &result);
+}
+
+/* What was done so far are at least twelve events, numbered without a hole. */
 static bool follow_all(struct smoke *self)
 {
     struct cccc_filter filter = {.group_id = self->group, .from_seq = true};
@@ -181,7 +245,7 @@ static bool follow_all(struct smoke *self)
         return WRONG(self, "%s", error.message);
     if (n == 0 || item.type != CCCC_ITEM_LIVE)
         return WRONG(self, "the follower did not get event %" PRIu64 " in its turn", expected);
-    return expected - 1 >= 7 || WRONG(self, "the ledger has %" PRIu64 " events, at least 7 were stored", expected - 1);
+    return expected - 1 >= 12 || WRONG(self, "the ledger has %" PRIu64 " events, at least 12 were stored", expected - 1);
 }
 
 static bool verify_ledger(struct smoke *self)
@@ -197,12 +261,48 @@ static bool verify_ledger(struct smoke *self)
            WRONG(self, "%" PRIu64 " of %" PRIu64 " lines are damaged", ledger.report.broken, ledger.report.lines);
 }
 
-static bool delete_group(struct smoke *self)
+/* ---- removing it ---- */
+
+struct trash_walk {
+    struct smoke *smoke;
+    const char *dir;
+    bool gone;
+};
+
+static void remove_trashed(void *arg, const char *name)
+{
+    struct trash_walk *walk = arg;
+    size_t len = strlen(walk->smoke->group);
+    if (strncmp(name, walk->smoke->group, len) == 0 && name[len] == '.')
+        walk->gone &= cli_remove_tree(cli_printf(walk->smoke->cli, "%s/%s", walk->dir, name));
+}
+
+/* The group is deleted: its folder in the trash is nobody's. */
+static bool empty_trash(struct smoke *self)
+{
+    struct trash_walk walk = {self, cli_printf(self->cli, "%s/trash", self->cli->home.root), true};
+    cccc_vfs_posix.list(NULL, walk.dir, remove_trashed, &walk);
+    return walk.gone || WRONG(self, "cannot remove %s/%s.*: %s", walk.dir, self->group, strerror(errno));
+}
+
+/* A test that failed may have lost its daemon: whichever serves now is asked. */
+static bool remove_group(struct smoke *self)
 {
     const cccc_value_t *result;
+    struct cccc_error error;
+    int status;
     cccc_args_t *args = group_args(self);
+    cccc_close(&self->cli->client);
+    if (!cli_home(self->cli, &status) || !cli_try_connect(self->cli, &error)) {
+        cccc_args_free(&args);
+        return WRONG(self, "%s; `cccc group delete %s --confirm %s` removes the group", error.message, self->group, self->group);
+    }
+    ask(self, "group_stop", &args, &result); /* where that is refused, what runs ends with the group */
+    args = group_args(self);
     cccc_args_str(args, "confirm", self->group);
-    return ask(self, "group_delete", &args, &result);
+    if (!ask(self, "group_delete", &args, &result))
+        return false;
+    return cccc_get(result, "warning") || empty_trash(self);
 }
 
 static const struct {
@@ -217,6 +317,9 @@ static const struct {
     {"it is in the recipient's inbox, once", check_inbox},
     {"reply", reply},
     {"the reply is in the sender's inbox; mark it read", read_reply},
+    {"start an actor in a terminal", start_terminal},
+    {"a message is typed into it", type_message},
+    {"stop it", stop_terminal},
     {"follow the ledger from its start: every event, in order", follow_all},
     {"the ledger on disk is sound", verify_ledger},
 };
@@ -249,11 +352,11 @@ static bool run_checks(struct smoke *self)
         return good;
     char why[sizeof self->why];
     memcpy(why, self->why, sizeof why);
-    bool deleted = delete_group(self);
-    report(self, "delete the group", deleted);
+    bool removed = remove_group(self);
+    report(self, "remove the group", removed);
     if (!good)
         memcpy(self->why, why, sizeof why);
-    return good && deleted;
+    return good && removed;
 }
 
 static int finish(struct smoke *self, bool good)

@@ -135,6 +135,38 @@
     {                                                                                                                                      \
         .name = "TEXT", .help = "the message; - reads it from standard input", .blank = true                                               \
     }
+#define OPT_ID(example)                                                                                                                    \
+    {                                                                                                                                      \
+        .name = "id", .arg = "ID", .help = "change this one: " example                                                                     \
+    }
+#define OPT_STATUS                                                                                                                         \
+    {                                                                                                                                      \
+        .name = "status", .arg = "STATUS", .help = "planned, active, done or archived", .words = "planned|active|done|archived"            \
+    }
+#define OPT_GOAL                                                                                                                           \
+    {                                                                                                                                      \
+        .name = "goal", .arg = "TEXT", .help = "when it is reached", .blank = true                                                         \
+    }
+#define OPT_MILESTONE                                                                                                                      \
+    {                                                                                                                                      \
+        .name = "milestone", .arg = "ID", .help = "the milestone it belongs to", .blank = true                                             \
+    }
+#define OPT_ASSIGNEE                                                                                                                       \
+    {                                                                                                                                      \
+        .name = "assignee", .arg = "ID", .help = "whose it is", .blank = true                                                              \
+    }
+#define ARG_TASK                                                                                                                           \
+    {                                                                                                                                      \
+        .name = "TASK", .help = "its id: T001", .required = true                                                                           \
+    }
+#define ARG_TEMPLATE                                                                                                                       \
+    {                                                                                                                                      \
+        .name = "FILE", .help = "the template; - reads standard input", .required = true, .place = CLI_FILE                                \
+    }
+#define ARG_WORDS                                                                                                                          \
+    {                                                                                                                                      \
+        .name = "TEXT", .help = "the text; - reads standard input", .required = true, .blank = true                                        \
+    }
 #define ARG_BLOB                                                                                                                           \
     {                                                                                                                                      \
         .name = "BLOB", .help = "path of the blob: state/blobs/...", .required = true                                                      \
@@ -375,6 +407,33 @@ const struct cli_command cli_commands[] = {
               "other failures.",
      .examples = EXAMPLES("cccc doctor", "cccc doctor --json  # each check as {name, state, text}"),
      .run = cmd_doctor},
+    {.name = "triage",
+     .summary = "find what is wrong, in the runbook's order: daemon, group, actors, obligations, delivery",
+     .about =
+         "Five checks, each with a verdict, its evidence, and the smallest command that would help. The cause comes first; what only "
+         "follows "
+         "from it says so. Verdicts are ok, note, unknown (only a daemon knows), follows, wrong, damaged. Reads only, starts nothing, "
+         "works "
+         "without a daemon as far as possible; reads every line of the group's ledger. Exits 0 when nothing is wrong, 9 when stored data "
+         "is damaged, else 1.",
+     .examples = EXAMPLES("cccc triage  # the active group", "cccc triage --group ops --json  # for programs"),
+     .options = OPTIONS(OPT_GROUP),
+     .run = cmd_triage},
+    {.name = "evidence",
+     .summary = "gather what somebody else needs to see into one file, secrets left out",
+     .about =
+         "Writes cccc-evidence-GROUP-TIME.tar.zst: versions, triage, status, the group and its actors, who owes what, the last 100 events, "
+         "what became of each message, the daemon's log, and manifest.json, which lists what was left out. Private environments, values "
+         "of variables, arguments of commands, tokens and passwords are never in it; texts that people and agents wrote only with "
+         "--bodies. Starts nothing; without a daemon it takes what the files have, says what is missing, and exits 8.",
+     .examples = EXAMPLES("cccc evidence  # of the active group", "cccc evidence --group ops --actor rev --event 1042",
+                          "cccc evidence --bodies --output /tmp/evidence.tar.zst  # with the messages' texts"),
+     .options = OPTIONS(
+         OPT_GROUP, {.name = "actor", .letter = 'a', .arg = "ID", .help = "only what concerns this actor"},
+         {.name = "event", .letter = 'e', .arg = "EVENT", .help = "also this event, and what became of it: number, id, or its beginning"},
+         {.name = "bodies", .help = "with the texts of messages and notices, but for the secrets found in them"},
+         {.name = "output", .letter = 'o', .arg = "FILE", .help = "write it there; the file must not exist", .place = CLI_FILE}),
+     .run = cmd_evidence},
     /* ---- daemon ---- */
     {.name = "daemon",
      .summary = "start, stop and watch the daemon",
@@ -747,6 +806,163 @@ const struct cli_command cli_commands[] = {
      .options = OPTIONS(OPT_GROUP, {.name = "remove", .help = "remove it"}, OPT_BY),
      .args = ARGS({.name = "SNIPPET", .help = "its name", .required = true}, {.name = "TEXT", .help = "what it says from now on"}),
      .run = cmd_automation_snippet},
+    {.noun = "actor",
+     .name = "prompt",
+     .summary = "what an actor is told first when its program starts",
+     .about = "The group's own words (prompts/CCCC_PREAMBLE.md of its folder), or the built-in ones.",
+     .examples = EXAMPLES("cccc actor prompt peer-1"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS(ARG_ACTOR),
+     .run = cmd_actor_prompt},
+    /* ---- what a group works on ---- */
+    {.name = "context",
+     .summary = "what a group works on: vision, milestones, notes, references",
+     .about = "Kept in context/ of the group as CCCC 0.4.0 has it, and in the ledger. Every actor may change it.",
+     .examples = EXAMPLES("cccc context show", "cccc context vision \"A parser nobody has to debug\"",
+                          "cccc context note \"Errors are in English\"")},
+    {.noun = "context",
+     .name = "show",
+     .summary = "show it",
+     .examples = EXAMPLES("cccc context show", "cccc context show --json"),
+     .options = OPTIONS(OPT_GROUP),
+     .run = cmd_context_show},
+    {.noun = "context",
+     .name = "vision",
+     .summary = "say what all of it is for",
+     .examples = EXAMPLES("cccc context vision \"A parser nobody has to debug\""),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_WORDS),
+     .run = cmd_context_vision},
+    {.noun = "context",
+     .name = "sketch",
+     .summary = "say how it is to be done",
+     .examples = EXAMPLES("cccc context sketch - <sketch.md"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_WORDS),
+     .run = cmd_context_sketch},
+    {.noun = "context",
+     .name = "milestone",
+     .summary = "add a milestone, or change one",
+     .about = "With --outcomes it is done as of today. An archived one comes back with --restore.",
+     .examples = EXAMPLES("cccc context milestone \"First release\" --status active",
+                          "cccc context milestone --id M1 --outcomes \"Released on Monday\""),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, OPT_ID("M1"), {.name = "description", .arg = "TEXT", .help = "what it is", .blank = true},
+                        OPT_STATUS, {.name = "outcomes", .arg = "TEXT", .help = "it is done: what came of it"},
+                        {.name = "restore", .help = "take it out of the archive"}),
+     .args = ARGS({.name = "NAME", .help = "its name"}),
+     .run = cmd_context_milestone},
+    {.noun = "context",
+     .name = "note",
+     .summary = "add a note, or change one",
+     .examples = EXAMPLES("cccc context note \"Errors are in English\"", "cccc context note --id N001 \"Errors name file and line\""),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, OPT_ID("N001")),
+     .args = ARGS(ARG_WORDS),
+     .run = cmd_context_note},
+    {.noun = "context",
+     .name = "reference",
+     .summary = "add a reference, or change one",
+     .examples = EXAMPLES("cccc context reference docs/grammar.md --note \"the grammar\""),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, OPT_ID("R001"), {.name = "note", .arg = "TEXT", .help = "what is there", .blank = true}),
+     .args = ARGS({.name = "URL", .help = "where it is", .required = true}),
+     .run = cmd_context_reference},
+    {.noun = "context",
+     .name = "forget",
+     .summary = "remove a note or a reference",
+     .examples = EXAMPLES("cccc context forget N001"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS({.name = "ID", .help = "of the note (N001) or reference (R001)", .required = true}),
+     .run = cmd_context_forget},
+    {.noun = "context",
+     .name = "presence",
+     .summary = "say what an actor is doing",
+     .about = "Without STATUS it says nothing any more.",
+     .examples = EXAMPLES("cccc context presence \"Reviewing src/api\" --actor-id peer-1", "cccc context presence --actor-id peer-1"),
+     .options = OPTIONS(OPT_GROUP, OPT_ACTOR, OPT_BY),
+     .args = ARGS({.name = "STATUS", .help = "one line"}),
+     .run = cmd_context_presence},
+    {.noun = "context",
+     .name = "sync",
+     .summary = "carry out a list of changes, all or none",
+     .about = "The list is JSON: the ops of context_sync in PROTOCOL.md.",
+     .examples = EXAMPLES("cccc context sync ops.json --dry-run", "cccc context sync - <ops.json"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, {.name = "dry-run", .help = "say what would be done, and change nothing"}),
+     .args = ARGS({.name = "FILE", .help = "the list (default: standard input)", .place = CLI_FILE}),
+     .run = cmd_context_sync},
+    {.name = "task",
+     .summary = "the tasks of a group",
+     .examples =
+         EXAMPLES("cccc task add \"Parser\" --step \"write :: tests pass\"", "cccc task list", "cccc task update T001 --status done")},
+    {.noun = "task",
+     .name = "list",
+     .summary = "list the tasks",
+     .about = "STEPS are those done, of all.",
+     .examples = EXAMPLES("cccc task list", "cccc task list --status active --json"),
+     .options = OPTIONS(OPT_GROUP, OPT_STATUS, {.name = "assignee", .arg = "ID", .help = "whose it is"}),
+     .run = cmd_task_list},
+    {.noun = "task",
+     .name = "show",
+     .summary = "show a task and its steps",
+     .examples = EXAMPLES("cccc task show T001"),
+     .options = OPTIONS(OPT_GROUP),
+     .args = ARGS(ARG_TASK),
+     .run = cmd_task_show},
+    {.noun = "task",
+     .name = "add",
+     .summary = "add a task",
+     .examples = EXAMPLES("cccc task add \"Parser\" --goal \"reads all of the corpus\" --assignee peer-1",
+                          "cccc task add \"Parser\" --step \"write :: tests pass\" --step review"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, OPT_GOAL, OPT_MILESTONE, OPT_ASSIGNEE,
+                        {.name = "step", .arg = "TEXT", .help = "a step; behind :: when it counts as done", .repeat = true}),
+     .args = ARGS({.name = "NAME", .help = "what is to be done", .required = true}),
+     .run = cmd_task_add},
+    {.noun = "task",
+     .name = "update",
+     .summary = "change a task",
+     .examples =
+         EXAMPLES("cccc task update T001 --status active --assignee peer-1", "cccc task update T001 --restore  # out of the archive"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY, {.name = "name", .arg = "TEXT", .help = "what is to be done"}, OPT_GOAL, OPT_STATUS,
+                        OPT_MILESTONE, OPT_ASSIGNEE, {.name = "restore", .help = "take it out of the archive"}),
+     .args = ARGS(ARG_TASK),
+     .run = cmd_task_update},
+    {.noun = "task",
+     .name = "step",
+     .summary = "say how far a step is",
+     .examples = EXAMPLES("cccc task step T001 S1 done"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_TASK, {.name = "STEP", .help = "S1, S2, ...", .required = true},
+                  {.name = "STATUS", .help = "pending, in_progress or done", .required = true, .words = "pending|in_progress|done"}),
+     .run = cmd_task_step},
+    {.name = "template",
+     .summary = "carry a group's actors, settings and rules to another project",
+     .about = "A template is a YAML file that CCCC 0.4.0 reads and writes, too. It holds no environment and no secret.",
+     .examples =
+         EXAMPLES("cccc template export -o team.yaml", "cccc template import team.yaml", "cccc template create team.yaml ~/src/widget")},
+    {.noun = "template",
+     .name = "export",
+     .summary = "write a group's template",
+     .examples = EXAMPLES("cccc template export -o team.yaml", "cccc template export --group Demo"),
+     .options =
+         OPTIONS(OPT_GROUP,
+                 {.name = "output", .letter = 'o', .arg = "FILE", .help = "write it there (default: standard output)", .place = CLI_FILE}),
+     .run = cmd_template_export},
+    {.noun = "template",
+     .name = "import",
+     .summary = "make a group what a template says",
+     .about = "Without --yes it only says what would change. Actors that are not in the template are removed, its rules and words take the "
+              "place of "
+              "those there are, and a running group is stopped. A template that cannot be is refused whole.",
+     .examples = EXAMPLES("cccc template import team.yaml  # what it would change", "cccc template import team.yaml --yes"),
+     .options = OPTIONS(OPT_GROUP, {.name = "yes", .help = "do it"}, OPT_BY),
+     .args = ARGS(ARG_TEMPLATE),
+     .run = cmd_template_import},
+    {.noun = "template",
+     .name = "create",
+     .summary = "make a group for a directory from a template, and make it the active one",
+     .examples = EXAMPLES("cccc template create team.yaml ~/src/widget --title Widget"),
+     .options = OPTIONS({.name = "title", .arg = "TEXT", .help = "its title (default: working-group)"},
+                        {.name = "topic", .arg = "TEXT", .help = "what it is about", .blank = true}, OPT_BY),
+     .args = ARGS(ARG_TEMPLATE, {.name = "PATH", .help = "the directory (default: the current one)", .place = CLI_DIRECTORY}),
+     .run = cmd_template_create},
     {.name = "runtime", .summary = "the agent programs cccc knows", .examples = EXAMPLES("cccc runtime list")},
     {.noun = "runtime",
      .name = "list",
@@ -891,8 +1107,9 @@ const struct cli_command cli_commands[] = {
      .run = cmd_demo},
     {.name = "smoke",
      .summary = "prove this home works, end to end",
-     .about = "Makes a scratch group, attaches a directory, adds actors, sends, replies, reads, checks inbox and ledger, and deletes the "
-              "group. Prints each check. Exits 0 or 1.",
+     .about =
+         "Makes a scratch group, attaches a directory, adds actors, sends, replies, reads, starts an actor in a terminal and has a message "
+         "typed into it, checks inbox and ledger, and removes the group, also when a check fails. Prints each check. Exits 0 or 1.",
      .examples = EXAMPLES("cccc smoke", "cccc smoke --json"),
      .run = cmd_smoke},
     {.name = "bench",

@@ -1,4 +1,4 @@
-/* offline.h - what `ledger` and `doctor` find out about a group's ledger on disk. They read only and start nothing.
+/* offline.h - what `ledger`, `doctor` and `triage` find out about a home and its ledgers on disk. They read only and start nothing.
  *
  * Thread: the program's one. */
 #pragma once
@@ -33,6 +33,10 @@ void offline_print_findings(const struct offline_ledger *ledger);
 const char *offline_finding_text(struct cli *cli, const cccc_value_t *finding);
 /* Is this finding damage, or worth a note only: what was given up, an unreadable mark? */
 bool offline_is_damage(const cccc_value_t *finding);
+
+/* Has the disk of cli->home room for messages? *text says how much. disk.c */
+enum offline_room { OFFLINE_ROOM_ENOUGH, OFFLINE_ROOM_LOW, OFFLINE_ROOM_NONE };
+enum offline_room offline_disk(struct cli *cli, const char **text);
 
 /* A group that registry.json has and the disk has not. */
 struct offline_lost {

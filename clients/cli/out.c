@@ -109,6 +109,20 @@ void cli_say(const struct cli *cli, const char *fmt, ...)
     fputc('\n', stderr);
 }
 
+void cli_print_text(const struct cli *cli, cccc_str_t text, bool raw)
+{
+    cccc_buf_t safe;
+    cccc_buf_init(&safe);
+    if (!raw && cli->tty) {
+        escape_text(&safe, text, ESCAPE_KEEP_LINES);
+        text = (cccc_str_t){safe.data, safe.size};
+    }
+    fwrite(text.ptr, 1, text.len, stdout);
+    if (!raw && text.len > 0 && text.ptr[text.len - 1] != '\n')
+        putchar('\n');
+    cccc_buf_fini(&safe);
+}
+
 void cli_fact(struct cli *cli, const char *name, const char *fmt, ...)
 {
     char text[2048];

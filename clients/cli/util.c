@@ -3,6 +3,7 @@
  * Results live in the run's arena. Thread: the program's one. */
 #include "clients/cli/cli.h"
 #include "proto/json.h"
+#include "proto/words.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -52,42 +53,52 @@ int cli_read_stdin(struct cli *cli, size_t max, cccc_str_t *out)
     return 0;
 }
 
-/* One word of a command line from *text on, its quotes taken off. */
-static bool split_word(const char **text, cccc_buf_t *word)
+/* The rest of `text` behind its first line feed: what is before it may be a part of a line. */
+static cccc_str_t whole_lines(cccc_str_t text)
 {
-    char quote = 0;
-    const char *p = *text;
-    for (; *p && (quote || !strchr(" \t\n", *p)); p++) {
-        if (quote && *p == quote)
-            quote = 0;
-        else if (!quote && (*p == '\'' || *p == '"'))
-            quote = *p;
-        else if (*p == '\\' && p[1] && (!quote || (quote == '"' && strchr("\\\"$`", p[1]))))
-            cccc_buf_put(word, ++p, 1);
-        else
-            cccc_buf_put(word, p, 1);
-    }
-    *text = p;
-    return quote == 0;
+    const char *feed = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
+    size_t skipped = feed ? (size_t)(feed + 1 - text.ptr) : text.len;
+    return (cccc_str_t){text.ptr + skipped, text.len - skipped};
+}
+
+int cli_file_end(struct cli *cli, const char *path, uint64_t max, cccc_str_t *out, uint64_t *before)
+{
+    const struct cccc_vfs *vfs = &cccc_vfs_posix;
+    struct cccc_stat st;
+    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ);
+    if (fd < 0)
+        return fd;
+    ssize_t n = vfs->fstat(vfs->ctx, fd, &st);
+    uint64_t size = n < 0 ? 0 : st.size, room = size < max ? size : max;
+    char *bytes = cccc_arena_alloc(cli->arena, room + 1);
+    n = n < 0 ? n : cccc_vfs_read_all(vfs, fd, bytes, room, size - room);
+    vfs->close(vfs->ctx, fd);
+    cccc_str_t all = {bytes, n > 0 ? (size_t)n : 0};
+    *out = size > room ? whole_lines(all) : all;
+    *before = size - room + (all.len - out->len);
+    return n < 0 ? (int)n : 0;
+}
+
+const char *cli_value_text(struct cli *cli, const cccc_value_t *value)
+{
+    cccc_str_t word;
+    if (cccc_as_str(value, &word))
+        return cccc_arena_str(cli->arena, word).ptr;
+    char *json = cccc_to_json(value);
+    const char *text = cccc_arena_str(cli->arena, cccc_str(json)).ptr;
+    free(json);
+    return text;
 }
 
 bool cli_split(struct cli *cli, const char *text, const char *const **words, size_t *count)
 {
-    const char **list = cccc_arena_alloc(cli->arena, (strlen(text) / 2 + 2) * sizeof *list);
-    size_t n = 0;
-    bool closed = true;
-    while (closed) {
-        text += strspn(text, " \t\n");
-        if (!*text)
-            break;
-        cccc_buf_t word;
-        cccc_buf_init(&word);
-        closed = split_word(&text, &word);
-        list[n++] = cccc_arena_str(cli->arena, (cccc_str_t){word.data, word.size}).ptr;
-        cccc_buf_fini(&word);
-    }
-    *words = list;
-    *count = n;
+    cccc_value_t list;
+    bool closed = cccc_words_split(cli->arena, cccc_str(text), &list);
+    const char **out = cccc_arena_alloc(cli->arena, (cli_count(&list) + 1) * sizeof *out);
+    for (uint32_t i = 0; i < cli_count(&list); i++)
+        out[i] = cli_item(&list, i)->via.str.ptr;
+    *words = out;
+    *count = cli_count(&list);
     return closed;
 }
 

@@ -1,5 +1,5 @@
 # The command line's parts, without a daemon.
-foreach(part commands escape parse show times)
+foreach(part commands escape parse redact show times)
   cccc_test(NAME cli_${part} SOURCES test_cli_${part}.c LIBS cccc_cli)
 endforeach()
 

@@ -6,7 +6,7 @@
 static void an_actor_is_added_with_every_field(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     const char *scope = bench_str_at(b, bench_do(b, "attach", "{'path': '/p', 'group_id': '%s'}", id), "scope_key");
     const cccc_value_t *result = bench_do(
         b, "actor_add",
@@ -143,7 +143,7 @@ static void environments_are_bounded(void **state)
 static void a_group_has_a_bounded_number_of_actors(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     for (int i = 0; i < CCCC_ACTORS_PER_GROUP_MAX; i++)
         bench_do(b, "actor_add", "{'group_id': '%s', 'runtime': 'amp'}", id);
     const cccc_value_t *reply = bench_ask(b, "actor_add", "{'group_id': '%s'}", id);
@@ -173,7 +173,7 @@ static void a_configuration_that_would_grow_too_large_is_refused(void **state)
 static void what_is_decided_counts_for_the_next_decision(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     bench_request(b, 1, "actor_add", "{'group_id': '%s', 'actor_id': 'lead'}", id);
     bench_request(b, 2, "actor_add", "{'group_id': '%s', 'actor_id': 'lead'}", id);
     bench_request(b, 3, "actor_add", "{'group_id': '%s', 'actor_id': 'dev'}", id);
@@ -195,7 +195,7 @@ static void what_is_decided_counts_for_the_next_decision(void **state)
 static void a_foreman_adds_copies_of_itself(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     bench_do(
         b, "actor_add",
         "{'group_id': '%s', 'actor_id': 'lead', 'runtime': 'custom', 'runner': 'headless', 'command': ['run', 'me'], 'env': {'A': '1'}}",

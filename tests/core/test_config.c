@@ -416,7 +416,7 @@ static void the_fold_is_the_live_state(void **state)
     uint64_t base = getenv("CCCC_SEED") ? strtoull(getenv("CCCC_SEED"), NULL, 10) : 1;
     for (uint64_t seed = base; seed < base + 12; seed++) {
         struct walk w = {.b = bench_new(seed), .random = seed};
-        w.id = bench_str_at(w.b, bench_do(w.b, "group_create", "{}"), "group_id");
+        w.id = bench_str_at(w.b, bench_do(w.b, "group_create", "{'title': ''}"), "group_id");
         for (uint64_t step = 0; step < 60; step++) {
             walk_step(&w, step + 1);
             for (uint32_t n = walk_next(&w, 3); n > 0; n--)

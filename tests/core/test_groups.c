@@ -29,12 +29,14 @@ static void a_group_begins_with_its_create_event(void **state)
     assert_true(cccc_value_eq(&stored, bench_at(shown, "group")));
 }
 
-static void a_group_without_arguments_is_a_working_group(void **state)
+/* Without any argument it is a question whether there is such an operation. */
+static void a_group_without_a_title_is_a_working_group(void **state)
 {
     bench_t *b = *state;
-    expect_text(b, bench_do(b, "group_create", "{}"), "title", "working-group");
-    assert_string_not_equal(bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id"),
-                            bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id"));
+    EXPECT(b, "missing_argument", "group_create", "{}");
+    expect_text(b, bench_do(b, "group_create", "{'title': ''}"), "title", "working-group");
+    assert_string_not_equal(bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id"),
+                            bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id"));
 }
 
 /* A repeat with the same client_id finds the group, also after a restart; another title is another request. */
@@ -125,7 +127,7 @@ static void two_clones_of_one_remote_are_one_scope(void **state)
 static void attaching_follows_the_default_of_the_scope(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     bench_do(b, "attach", "{'path': '/p', 'group_id': '%s'}", id);
     expect_text(b, bench_do(b, "attach", "{'path': '/p'}"), "group_id", id);
     bench_restart(b);
@@ -201,7 +203,7 @@ static void a_group_deleted_while_the_path_is_looked_at_is_not_attached_to(void 
 static void scopes_are_bounded(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     for (int i = 0; i < CCCC_SCOPES_PER_GROUP_MAX; i++)
         bench_do(b, "attach", "{'path': '/p%d', 'group_id': '%s'}", i, id);
     EXPECT(b, "too_large", "attach", "{'path': '/more', 'group_id': '%s'}", id);
@@ -213,7 +215,7 @@ static void scopes_are_bounded(void **state)
 static void the_innermost_scope_of_a_path_is_used(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     const char *outer = bench_str_at(b, bench_do(b, "attach", "{'path': '/src', 'group_id': '%s'}", id), "scope_key");
     const char *inner = bench_str_at(b, bench_do(b, "attach", "{'path': '/src/lib', 'group_id': '%s'}", id), "scope_key");
     const cccc_value_t *used = bench_do(b, "group_use", "{'group_id': '%s', 'path': '/src/library'}", id);
@@ -233,7 +235,7 @@ static void the_innermost_scope_of_a_path_is_used(void **state)
 static void another_clone_of_a_scope_is_that_scope(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     bench_repository(b, "/a", "https://host/w");
     const char *key = bench_str_at(b, bench_do(b, "attach", "{'path': '/a', 'group_id': '%s'}", id), "scope_key");
     bench_repository(b, "/b", "https://host/w");
@@ -247,7 +249,7 @@ static void another_clone_of_a_scope_is_that_scope(void **state)
 static void detaching_moves_the_active_scope(void **state)
 {
     bench_t *b = *state;
-    const char *id = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     const char *one = bench_str_at(b, bench_do(b, "attach", "{'path': '/1', 'group_id': '%s'}", id), "scope_key");
     const char *two = bench_str_at(b, bench_do(b, "attach", "{'path': '/2', 'group_id': '%s'}", id), "scope_key");
     const cccc_value_t *result = bench_do(b, "group_detach_scope", "{'group_id': '%s', 'scope_key': '%s'}", id, two);
@@ -335,7 +337,7 @@ static void states_are_set_in_any_case(void **state)
 static void starting_and_stopping_keep_who_is_enabled(void **state)
 {
     bench_t *b = *state;
-    const char *bare = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *bare = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     EXPECT(b, "missing_project_root", "group_start", "{'group_id': '%s', 'by': 'nobody'}", bare);
     const char *id = team(b);
     bench_do(b, "actor_update", "{'group_id': '%s', 'actor_id': 'dev', 'patch': {'enabled': false}}", id);
@@ -356,7 +358,7 @@ static void starting_and_stopping_keep_who_is_enabled(void **state)
 static void deleting_leaves_nothing_behind_but_the_trash(void **state)
 {
     bench_t *b = *state;
-    const char *id = team(b), *other = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = team(b), *other = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     bench_do(b, "active_set", "{'group_id': '%s'}", id);
     EXPECT(b, "confirmation_required", "group_delete", "{'group_id': '%s', 'confirm': 'yes'}", id);
     EXPECT(b, "confirmation_required", "group_delete", "{'group_id': '%s', 'confirm': '%s'}", id, other);
@@ -399,7 +401,7 @@ static void deleting_waits_for_a_quiet_group(void **state)
 static void a_deletion_does_not_need_its_connection(void **state)
 {
     bench_t *b = *state;
-    const char *id = team(b), *other = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = team(b), *other = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     bench_request(b, 1, "group_delete", "{'group_id': '%s'}", id);
     bench_gone(b, 1);
     bench_request(b, 2, "active_set", "{'group_id': '%s'}", other);
@@ -507,7 +509,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_group_begins_with_its_create_event),
-        T(a_group_without_arguments_is_a_working_group),
+        T(a_group_without_a_title_is_a_working_group),
         T(a_client_id_makes_one_group),
         T(a_repeat_waits_for_the_same_durability),
         T(a_group_that_did_not_reach_the_disk_does_not_exist),

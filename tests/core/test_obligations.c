@@ -147,12 +147,59 @@ static void a_hundred_thousand_are_cheap(void **state)
     assert_true(tick < 1 * patience);
 }
 
+/* The state of a group that owes as much as a group may: OBLIGATIONS_PER_GROUP_MAX messages that ask one actor each. */
+static void owe_all(cccc_core_t *core, cccc_slot_t slot, const cccc_value_t *data)
+{
+    for (uint64_t seq = 1; seq <= CCCC_OBLIGATIONS_PER_GROUP_MAX; seq++) {
+        char id[33];
+        snprintf(id, sizeof id, "019b76daa800%010llxc55e1f0900", (unsigned long long)seq);
+        cccc_core_fold(core, slot,
+                       &(struct cccc_event){.id = cccc_str(id),
+                                            .ts = CCCC_STR("2026-01-01T00:00:00.000000Z"),
+                                            .seq = seq,
+                                            .kind = CCCC_STR("chat.message"),
+                                            .group_id = CCCC_STR(TEAM_G),
+                                            .by = CCCC_STR("user"),
+                                            .data = *data});
+    }
+}
+
+/* A state with as many obligations as there may be is saved in bytes that load: what could not be loaded would be lost with a base, and folded anew without. */
+static void as_many_as_may_be_are_saved_and_loaded(void **state)
+{
+    bench_t *b = *state;
+    cccc_value_t document = bench_json(b, "{'v':1,'group_id':'" TEAM_G "','actors':[{'id':'a0','runner':'headless'}],'ledger_seq':0}");
+    cccc_value_t data = bench_json(b, "{'text':'well?','to':['a0'],'reply_required':true,'audience':['a0']}");
+    cccc_buf_t saved, again;
+    cccc_buf_init(&saved);
+    cccc_buf_init(&again);
+    cccc_core_t *core = cccc_core_new();
+    cccc_slot_t slot = cccc_core_fold_begin(core, CCCC_STR(TEAM_G), &document, false);
+    owe_all(core, slot, &data);
+    cccc_core_snapshot(core, slot, &saved);
+    cccc_core_destroy(&core);
+    core = cccc_core_new();
+    slot = cccc_core_fold_begin(core, CCCC_STR(TEAM_G), &document, false);
+    assert_true(cccc_core_fold_snapshot(core, slot, CCCC_OBLIGATIONS_PER_GROUP_MAX, saved.data, saved.size));
+    cccc_core_snapshot(core, slot, &again);
+    assert_true(saved.size == again.size && memcmp(saved.data, again.data, saved.size) == 0);
+    cccc_value_t dump = cccc_core_dump_group(core, slot, bench_arena(b));
+    assert_int_equal(cccc_get(&dump, "obligations")->via.array.size, CCCC_OBLIGATIONS_PER_GROUP_MAX);
+    cccc_core_destroy(&core);
+    cccc_buf_fini(&saved);
+    cccc_buf_fini(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(pages_have_every_obligation_once),    T(acknowledgements_on_their_way_are_one),
-        T(lost_acknowledgement_closes_nothing), T(who_leaves_asks_no_more),
-        T(counts_are_where_one_looks),          T(a_hundred_thousand_are_cheap),
+        T(pages_have_every_obligation_once),
+        T(acknowledgements_on_their_way_are_one),
+        T(lost_acknowledgement_closes_nothing),
+        T(who_leaves_asks_no_more),
+        T(counts_are_where_one_looks),
+        T(a_hundred_thousand_are_cheap),
+        T(as_many_as_may_be_are_saved_and_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

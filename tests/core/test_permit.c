@@ -145,7 +145,7 @@ static void an_operator_names_principals_of_the_group(void **state)
 static void an_actor_speaks_for_itself_in_its_group(void **state)
 {
     bench_t *b = *state;
-    const char *id = team(b), *other = bench_str_at(b, bench_do(b, "group_create", "{}"), "group_id");
+    const char *id = team(b), *other = bench_str_at(b, bench_do(b, "group_create", "{'title': ''}"), "group_id");
     bench_do(b, "actor_add", "{'group_id': '%s', 'actor_id': 'lead'}", other);
     bench_as_actor(b, id, "lead");
     static const char *const claims[] = {"user", "dev", "system", "svc:ci", "cli", "nobody"};
@@ -154,7 +154,7 @@ static void an_actor_speaks_for_itself_in_its_group(void **state)
     EXPECT(b, "ok", "group_update", "{'group_id': '%s', 'by': 'lead', 'patch': {'topic': 'x'}}", id);
     /* The other group has an actor of that name; this one is not it. */
     EXPECT(b, "permission_denied", "group_update", "{'group_id': '%s', 'patch': {'topic': 'x'}}", other);
-    const cccc_value_t *made = bench_do(b, "group_create", "{}");
+    const cccc_value_t *made = bench_do(b, "group_create", "{'title': ''}");
     expect_text(b, made, "event.by", "lead");
     expect_text(b, made, "event.attest.as", "actor");
     expect_text(b, made, "event.attest.group_id", id);
@@ -171,7 +171,7 @@ static void the_unknown_may_only_ping(void **state)
     EXPECT(b, "sender_unknown", "groups", "{}");
     EXPECT(b, "sender_unknown", "status", "{}");
     EXPECT(b, "sender_unknown", "group_show", "{'group_id': '%s'}", id);
-    EXPECT(b, "sender_unknown", "group_create", "{}");
+    EXPECT(b, "sender_unknown", "group_create", "{'title': ''}");
     EXPECT(b, "sender_unknown", "group_update", "{'group_id': '%s', 'patch': {'topic': 'x'}}", id);
     EXPECT(b, "sender_unknown", "group_update", "{'group_id': '%s', 'by': 'user', 'patch': {'topic': 'x'}}", id);
     EXPECT(b, "sender_unknown", "registry_reconcile", "{}");

@@ -24,7 +24,7 @@ static void a_malformed_registry_is_normalised(void **state)
         expect_json(b, &registry, "v", "1");
         const char *created = bench_str_at(b, &registry, "created_at");
         assert_true(strlen(created) > 0);
-        bench_do(b, "group_create", "{}");
+        bench_do(b, "group_create", "{'title': ''}");
         registry = bench_stored(b, CCCC_STORE_REGISTRY);
         expect_text(b, &registry, "created_at", created);
         expect_text(b, bench_at(bench_at(&registry, "groups"), id), "group_id", id);
@@ -210,10 +210,10 @@ static void a_huge_home_writes_its_registry_once_a_second(void **state)
         cccc_slot_t slot = cccc_core_fold_begin(bench_core(b), id, &document, false);
         cccc_core_fold_end(bench_core(b), &now, slot, NULL, NULL);
     }
-    bench_do(b, "group_create", "{}");
+    bench_do(b, "group_create", "{'title': ''}");
     bench_trace(b);
     for (int i = 0; i < 5; i++)
-        bench_do(b, "group_create", "{}");
+        bench_do(b, "group_create", "{'title': ''}");
     assert_null(strstr(bench_trace(b), "store registry"));
     bench_pass(b, 2);
     bench_settle(b);
@@ -235,7 +235,7 @@ static void homes_are_bounded(void **state)
         cccc_slot_t slot = cccc_core_fold_begin(bench_core(b), id, &document, false);
         cccc_core_fold_end(bench_core(b), &now, slot, NULL, NULL);
     }
-    EXPECT(b, "busy", "group_create", "{}");
+    EXPECT(b, "busy", "group_create", "{'title': ''}");
     EXPECT(b, "busy", "attach", "{'path': '/p'}");
     const cccc_value_t *list = bench_do(b, "groups", "{}");
     expect_json(b, list, "more", "true");

@@ -211,6 +211,8 @@ static void a_launch_document_has_the_habits_of_the_runtime(void **state)
     assert_string_equal(bench_str_at(b, &dev, "actor_id"), "dev");
     assert_true(bench_uint_at(&dev, "ready_ms") > 0);
     assert_true(bench_at(&dev, "dialogs")->via.array.size > 0);
+    assert_true(bench_at(&dev, "questions")->via.array.size > 0);
+    assert_int_equal(bench_uint_at(&dev, "scrollback_bytes"), CCCC_SCROLLBACK_BYTES);
     assert_int_equal(bench_uint_at(&dev, "processes_max"), 50);
     assert_int_equal(bench_uint_at(&dev, "memory_mib_max"), 200);
     crew_end(&b);
@@ -345,6 +347,49 @@ static void outcomes_decide_what_comes_next(void **state)
         assert_int_equal(count_events(b, "runtime.delivery", "state", "claimed"), cases[i].again_after ? 2 : 1);
         crew_end(&b);
     }
+}
+
+/* An outcome that came while the ledger took no events is asked for again, by the same order, which the holder does not carry out twice. */
+static void an_outcome_that_could_not_be_recorded_is_asked_for_again(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    send_to(b, "lead", "hello");
+    const char *first = typing_order(b, "lead", "", 1);
+    bench_reopen(b, TEAM, NULL, "the disk is full");
+    wait_for_orders(b, "lead", report(b, first, "accepted"), 2);
+    assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "delivery.state"), "claimed");
+    bench_reopen(b, TEAM, NULL, NULL);
+    bench_pass(b, 6);
+    bench_settle(b);
+    assert_string_equal(typing_order(b, "lead", "", 2), first);
+    wait_for_orders(b, "lead", report(b, first, "accepted"), 2);
+    assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "delivery.state"), "accepted");
+    assert_int_equal(count_events(b, "runtime.delivery", "state", "claimed"), 1);
+    crew_end(&b);
+}
+
+/* What keeps a holder from typing is shown as long as something waits for it, also when it is the preamble that it did not type. */
+static void what_keeps_a_holder_from_typing_is_shown(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    hello(b, "lead");
+    send_to(b, "lead", "hello");
+    const char *preamble = typing_order(b, "lead", "", 0);
+    const char *failed =
+        cccc_arena_printf(bench_arena(b), "{'order_id':'%s','outcome':'failed','reason':'a person is typing'}", preamble).ptr;
+    assert_null(wait_for_orders(b, "lead", failed, 0));
+    assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "obstacle"), "a person is typing");
+    const cccc_value_t *groups = bench_do(b, "groups", "{}");
+    assert_non_null(strstr(bench_str_at(b, groups, "groups.0.actors_troubled.0.reason"), "a person is typing"));
+    bench_pass(b, 6);
+    bench_settle(b);
+    const char *message = typing_order(b, "lead", report(b, typing_order(b, "lead", "", 0), "accepted"), 1);
+    wait_for_orders(b, "lead", report(b, message, "accepted"), 2);
+    assert_null(bench_at(actor_row(b, "lead"), "obstacle"));
+    crew_end(&b);
 }
 
 /* A failed delivery waits 5 s, 10 s, 20 s, ... and never longer than a minute. */
@@ -789,6 +834,8 @@ int main(void)
         cmocka_unit_test(an_actor_added_again_begins_anew),
         cmocka_unit_test(a_claim_is_durable_before_it_is_told),
         cmocka_unit_test(outcomes_decide_what_comes_next),
+        cmocka_unit_test(an_outcome_that_could_not_be_recorded_is_asked_for_again),
+        cmocka_unit_test(what_keeps_a_holder_from_typing_is_shown),
         cmocka_unit_test(failures_are_tried_again_less_and_less_often),
         cmocka_unit_test(what_waits_together_is_typed_together),
         cmocka_unit_test(deliveries_keep_their_distance),

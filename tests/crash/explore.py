@@ -25,6 +25,7 @@ import workload
 
 MEMORY_MIN = 256 * 1024 * 1024
 RECOVERIES = 2  # recorded for each recording of the usual workload
+FEWER = {"sealing": workload.sealing, "retiring": workload.retiring}  # of a recording of these, a quarter of the states
 LOG_FULL = 10 * 1024 * 1024 - 10  # LOG_FILE_BYTES_MAX, and no room for another record
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -38,7 +39,7 @@ def options(arguments=None):
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--jobs", type=int, default=2)
     add_programs(parser)
-    parser.add_argument("--work", choices=["usual", "sealing"], help="record only this (default: both)")
+    parser.add_argument("--work", choices=["usual", *FEWER], help="record only this (default: all)")
     parser.add_argument("--recording", help="use this one instead of new ones")
     parser.add_argument("--state", help="only this state of it: RECORDS.SEED")
     return with_programs(parser.parse_args(arguments))
@@ -208,12 +209,12 @@ def one_state(asked):
 
 
 def recordings(asked, chance, place):
-    """Recordings of the usual workload, of recoveries from what power cuts left of each, and of sealing. (a recording, how many of its states)"""
+    """Recordings of the usual workload, of recoveries from what power cuts left of each, of sealing and of retiring. (a recording, how many of its states)"""
     if asked.recording:
         yield recording.Recording(asked.recording), asked.states
         return
     for number in itertools.count():
-        if asked.work != "sealing":
+        if asked.work not in FEWER:
             workload.record(place / f"{number}", asked.daemon, asked.recorder, chance.random())
             usual = recording.Recording(place / f"{number}")
             yield usual, asked.per_recording
@@ -221,10 +222,11 @@ def recordings(asked, chance, place):
                 yield record_recovery(place / f"{number}.{again}", usual, chance, asked), asked.per_recording // 10
                 shutil.rmtree(place / f"{number}.{again}")
             shutil.rmtree(usual.folder)
-        if asked.work != "usual":
-            workload.record(place / f"{number}.sealing", asked.daemon, asked.recorder, chance.random(), workload.sealing)
-            yield recording.Recording(place / f"{number}.sealing"), asked.per_recording // 4
-            shutil.rmtree(place / f"{number}.sealing")
+        for name, work in FEWER.items():
+            if asked.work in (None, name):
+                workload.record(place / f"{number}.{name}", asked.daemon, asked.recorder, chance.random(), work)
+                yield recording.Recording(place / f"{number}.{name}"), asked.per_recording // 4
+                shutil.rmtree(place / f"{number}.{name}")
 
 
 def main(arguments=None):

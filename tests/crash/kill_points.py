@@ -86,7 +86,21 @@ class Witness(busclient.Bus):
             over = daemon.process.poll() is not None
 
 
+def asking(bus, daemon):
+    """What scenarios ask with."""
+    ask = functools.partial(bus.ask_while, daemon)
+    ask.home, ask.expected, ask.is_over = daemon.home, bus.expected, lambda: daemon.process.poll() is not None
+    return ask
+
+
 # ---- what is killed: one request each, prepared up to the yield; strace looks on from there ----
+
+
+def wait_while(ask, is_so, timeout_s=20):
+    """Without asking the daemon, since every question makes points of its own."""
+    until = time.monotonic() + timeout_s
+    while is_so() and not ask.is_over() and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def short_send(ask, group_id):
@@ -165,8 +179,35 @@ def seal(ask, group_id):
     yield
     while ledger.stat().st_size < 1 << 20 and ask("send_batch", group_id=group_id, messages=messages):
         pass
-    while ledger.stat().st_size > 1 << 20 and ask("ping"):
-        pass
+    wait_while(ask, lambda: ledger.stat().st_size > 1 << 20)
+
+
+def make_retirable(ask, group_id):
+    """All there is has been read and is sealed but for the last event; the cursor has to outlive what goes."""
+    last = ask("ledger_read", group_id=group_id, before_seq=0, limit=1)["events"][-1]
+    read = ask("inbox_mark_read", group_id=group_id, actor_id="lead", event_id=last["id"])
+    ask.expected.cursors = {group_id: {"lead": [[read["event"]["id"], last["seq"]]]}}
+    ask.expected.may_retire = {group_id: [[read["event"]["id"], read["event"]["seq"]]]}
+    ask("group_settings_update", group_id=group_id, patch={"ledger_keep_tail_lines": 1})
+    ask("ledger_compact", group_id=group_id, force=True)
+
+
+def segments(ask, group_id):
+    return list((ask.home / "groups" / group_id / "state/ledger").glob("[0-9]*.jsonl.zst"))
+
+
+def retire_all(ask, group_id):
+    """Set the rule and have it looked at until the segments are gone, or the daemon is."""
+    ask("group_settings_update", group_id=group_id, patch={"retention_max_bytes": 1})
+    while segments(ask, group_id) and not ask.is_over():
+        ask("ledger_compact", group_id=group_id)
+        wait_while(ask, lambda: segments(ask, group_id), timeout_s=1)
+
+
+def retire(ask, group_id):
+    make_retirable(ask, group_id)
+    yield
+    retire_all(ask, group_id)
 
 
 def delete(ask, group_id):
@@ -175,10 +216,10 @@ def delete(ask, group_id):
 
 
 ACTIONS = {action.__name__: action for action in
-           (short_send, long_send, batch, reply, mark_read, create, add_actor, attach_scope, settings, upload, send_file, cross, seal, delete)}
+           (short_send, long_send, batch, reply, mark_read, create, add_actor, attach_scope, settings, upload, send_file, cross, seal, retire, delete)}
 THREADS = ("loop", "ccccd-commit", "ccccd-store", "ccccd-read", "ccccd-seal", "ZMQbg.IO.0")
-# Starts, traced from the first call on: after a kill, with a torn tail to cut and a log to rotate.
-STARTS = {"recovery": True, "start": False}
+# Starts, traced from the first call on: after a kill with a torn tail to cut and a log to rotate; after a kill; and with files that a retirement has left.
+STARTS = ("recovery", "start", "leftovers")
 
 
 class Base:
@@ -187,7 +228,7 @@ class Base:
     def __init__(self, place, asked):
         self.home, self.asked = place / "base", asked
         self.home.mkdir(mode=0o700)
-        self.expected = recording.Expected({"shown": {}, "cursors": {}})
+        self.expected = recording.Expected(recording.NOTHING)
         daemon = Daemon(self.home, asked.daemon).start()
         with Witness(self.home, self.expected) as bus:
             self.group_id = bus.ask_while(daemon, "group_create", title="base", client_id="base")["group_id"]
@@ -196,18 +237,38 @@ class Base:
                 bus.ask_while(daemon, "send", group_id=self.group_id, text=f"text {number} " * 50, to=["lead"])
         daemon.kill()
 
-    def copy(self, place, torn):
+    def copy(self, place):
         home = place / "home"
         shutil.copytree(self.home, home, ignore=disk.SOCKETS)
-        if torn:
-            ledger = home / "groups" / self.group_id / "ledger.jsonl"
-            lines = ledger.read_bytes().splitlines(keepends=True)
-            ledger.write_bytes(b"".join(lines) + lines[-1][: len(lines[-1]) // 2])
-            with open(home / "daemon/ccccd.log", "r+b") as log:
-                log.truncate(LOG_FULL)
-        expected = recording.Expected({"shown": {}, "cursors": {}})
+        expected = recording.Expected(recording.NOTHING)
         expected.events, expected.ids = dict(self.expected.events), set(self.expected.ids)
         return home, expected
+
+    def prepare(self, name, home, expected):
+        """What the start of that name finds."""
+        if name == "recovery":
+            self.tear(home)
+        elif name == "leftovers":
+            self.retire_but_keep(home, expected)
+
+    def tear(self, home):
+        ledger = home / "groups" / self.group_id / "ledger.jsonl"
+        lines = ledger.read_bytes().splitlines(keepends=True)
+        ledger.write_bytes(b"".join(lines) + lines[-1][: len(lines[-1]) // 2])
+        with open(home / "daemon/ccccd.log", "r+b") as log:
+            log.truncate(LOG_FULL)
+
+    def retire_but_keep(self, home, expected):
+        """A retirement that a kill stopped before it removed anything."""
+        daemon = Daemon(home, self.asked.daemon).start()
+        with Witness(home, expected) as bus:
+            ask = asking(bus, daemon)
+            make_retirable(ask, self.group_id)
+            kept = {path: path.read_bytes() for path in segments(ask, self.group_id)}
+            retire_all(ask, self.group_id)
+        daemon.kill()
+        for path, data in kept.items():
+            path.write_bytes(data)
 
 
 # ---- killing ----
@@ -246,16 +307,14 @@ def attached(command, tasks):
 
 def run_action(name, thread, base, place, command):
     """Do it while strace is on the threads of that name; the daemon is gone afterwards, either way."""
-    home, expected = base.copy(place, torn=False)
+    home, expected = base.copy(place)
     content = oracle.content(home)
     if name == "delete":
         expected.add("deleting", base.group_id)
     daemon, tracer = Daemon(home, base.asked.daemon).start(), None
     try:
         with Witness(home, expected) as bus:
-            ask = functools.partial(bus.ask_while, daemon)
-            ask.home = home
-            steps = ACTIONS[name](ask, base.group_id)
+            steps = ACTIONS[name](asking(bus, daemon), base.group_id)
             next(steps)
             names = threads(daemon.process.pid)
             tracer = attached(command, [task for task in names if thread in (WHOLE, names[task])])
@@ -270,7 +329,8 @@ def run_action(name, thread, base, place, command):
 
 
 def run_start(name, base, place, command):
-    home, expected = base.copy(place, torn=STARTS[name])
+    home, expected = base.copy(place)
+    base.prepare(name, home, expected)
     content = oracle.content(home)
     daemon, killed = Daemon(home, base.asked.daemon), False
     try:

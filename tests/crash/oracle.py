@@ -10,6 +10,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import busclient  # noqa: E402
@@ -28,18 +29,44 @@ def require(holds, *words):
 # ---- what clients see ----
 
 
+class Ledger:
+    """The `events` of a group; those up to `retired` are gone by the operator's rule."""
+
+    def __init__(self, events, retired=0):
+        self.events, self.retired = events, retired
+        self.ids = {event["id"] for event in events}
+        self.head = events[-1]["seq"] if events else retired
+
+    def has(self, event_id):
+        return event_id in self.ids or int(event_id[12:22], 16) <= self.retired
+
+
+def retired_in(gaps, group_id):
+    """How far the gaps of a page reach: segments that were retired, one behind the other from the first event on, and no other gap."""
+    retired = 0
+    for gap in gaps:
+        require(gap["from_seq"] == retired + 1 and gap["reason"] == "retired", "a power cut left a gap:", group_id, gaps)
+        retired = gap["to_seq"]
+    return retired
+
+
 def read_all(bus, group_id):
-    """All events of a group, which must be seq 1, 2, 3, ... without a gap."""
-    events, seq = [], 0
+    """All events of a group, which must be seq 1, 2, 3, ... without a gap, but for what was retired."""
+    events, seq, retired = [], 0, 0
     while True:
         page = bus.ask("ledger_read", group_id=group_id, after_seq=seq, limit=1000)
-        require(not page["gaps"], "a power cut left a gap:", group_id, page["gaps"])
+        retired = max(retired, retired_in(page["gaps"], group_id))
         events += page["events"]
         seq = page["checked_seq"]
         if not page["more"]:
             break
-    require([event["seq"] for event in events] == list(range(1, len(events) + 1)), "seqs are not contiguous in", group_id)
-    return events
+    require([event["seq"] for event in events] == list(range(retired + 1, retired + 1 + len(events))), "seqs are not contiguous in", group_id)
+    return Ledger(events, retired)
+
+
+def last_of(states, ledger):
+    """The state behind the last event of `states` ([[event id, state]]) that is there, or was retired; None when none is."""
+    return next((state for event_id, state in reversed(states) if ledger.has(event_id)), None)
 
 
 def trashed(home, group_id):
@@ -47,11 +74,11 @@ def trashed(home, group_id):
     folders = list((home / "trash").glob(group_id + ".*"))
     require(len(folders) == 1, "the deleted group", group_id, "is in trash/", len(folders), "times")
     lines = (folders[0] / "ledger.jsonl").read_bytes().splitlines()
-    return [{key: value for key, value in json.loads(line).items() if key not in ("epoch", "dur", "prev", "crc")} for line in lines]
+    return Ledger([{key: value for key, value in json.loads(line).items() if key not in ("epoch", "dur", "prev", "crc")} for line in lines])
 
 
 def check_events(home, bus, expected, listed):
-    """{group: events} as found; I1 to I3: what was told is there, once, as it was told."""
+    """{group: Ledger} as found; I1 to I3: what was told is there, once, as it was told, unless it could be retired."""
     found = {group_id: read_all(bus, group_id) for group_id in listed}
     for group_id in expected.groups() | expected.deleted:
         if group_id in expected.deleted:
@@ -59,29 +86,29 @@ def check_events(home, bus, expected, listed):
         if group_id not in found:
             require(group_id in expected.deleting | expected.deleted, "the group", group_id, "is gone")
             found[group_id] = trashed(home, group_id)
-    by_id = {event["id"]: event for events in found.values() for event in events}
-    require(len(by_id) == sum(len(events) for events in found.values()), "an event is there twice")
+    for group_id, ledger in found.items():
+        allowed = last_of(expected.may_retire.get(group_id, []), ledger) or 0
+        require(ledger.retired <= allowed, "events of", group_id, "were retired up to", ledger.retired, "instead of at most", allowed)
+    by_id = {event["id"]: event for ledger in found.values() for event in ledger.events}
+    require(len(by_id) == sum(len(ledger.events) for ledger in found.values()), "an event is there twice")
     for event_id, event in expected.events.items():
+        if event["seq"] <= found[event["group_id"]].retired:
+            continue
         require(event_id in by_id, "lost:", json.dumps(event)[:300])
         require(by_id[event_id] == event, "changed:", json.dumps(event)[:300], "is now", json.dumps(by_id[event_id])[:300])
     for event_id in expected.ids:
-        require(event_id in by_id, "lost: event", event_id)
+        require(any(ledger.has(event_id) for ledger in found.values()), "lost: event", event_id)
     for group_id, head in expected.heads.items():
-        require(len(found.get(group_id, [])) >= head, "the head", head, "of", group_id, "was published and is not there")
+        require(group_id in found and found[group_id].head >= head, "the head", head, "of", group_id, "was published and is not there")
     return found
 
 
 def check_no_invention(expected, found):
     """Nobody edited a file by hand, and no client id was used twice."""
-    for group_id, events in found.items():
-        require(not any(event["kind"] == "group.edit" for event in events), group_id, "was edited by nobody")
-        ids = [event["data"]["client_id"] for event in events if event["kind"] == "chat.message" and event["data"]["client_id"]]
+    for group_id, ledger in found.items():
+        require(not any(event["kind"] == "group.edit" for event in ledger.events), group_id, "was edited by nobody")
+        ids = [event["data"]["client_id"] for event in ledger.events if event["kind"] == "chat.message" and event["data"]["client_id"]]
         require(len(ids) == len(set(ids)), "a client_id was stored twice in", group_id)
-
-
-def last_of(states, ids):
-    """The state behind the last event of `states` ([[event id, state]]) that is there; None when none is."""
-    return next((state for event_id, state in reversed(states) if event_id in ids), None)
 
 
 def without_times(shown):
@@ -92,14 +119,13 @@ def without_times(shown):
 def check_state(bus, expected, found, listed):
     """I9, I11: configuration and cursors are those that belong to the head."""
     for group_id in listed:
-        ids = {event["id"] for event in found[group_id]}
-        wanted = last_of(expected.shown.get(group_id, []), ids)
+        wanted = last_of(expected.shown.get(group_id, []), found[group_id])
         if wanted:
             shown, wanted = without_times(bus.ask("group_show", group_id=group_id)["group"]), without_times(wanted)
             differing = {key: (shown.get(key), wanted.get(key)) for key in shown.keys() | wanted.keys() if shown.get(key) != wanted.get(key)}
             require(not differing, "the configuration of", group_id, "differs from that of its last event (is, should be):", differing)
         for actor_id, states in expected.cursors.get(group_id, {}).items():
-            wanted = last_of(states, ids)
+            wanted = last_of(states, found[group_id])
             cursor = wanted and bus.ask("inbox_list", group_id=group_id, actor_id=actor_id, limit=1)["cursor"]["seq"]
             require(cursor == wanted, "the cursor of", actor_id, "is", cursor, "and should be", wanted)
 
@@ -107,7 +133,7 @@ def check_state(bus, expected, found, listed):
 def check_files(home, expected, found, listed):
     """Every blob that an event names, or that was acknowledged, is there with its bytes."""
     for group_id in listed:
-        wanted = {item["path"]: item["sha256"] for event in found[group_id] if event["kind"] == "chat.message" for item in event["data"]["attachments"]}
+        wanted = {item["path"]: item["sha256"] for event in found[group_id].events if event["kind"] == "chat.message" for item in event["data"]["attachments"]}
         for path, sha256 in wanted.items():
             file = home / "groups" / group_id / path
             require(file.is_file(), "event names a file that is gone:", path)
@@ -119,7 +145,7 @@ def check_files(home, expected, found, listed):
 
 
 def check_all(home, expected):
-    """Everything a client can see. {group: its events} of the groups that are listed."""
+    """Everything a client can see. {group: its Ledger} of the groups that are listed."""
     with busclient.Bus(home, timeout_s=30) as bus:
         rows = bus.ask("groups")["groups"]
         for row in rows:
@@ -131,6 +157,12 @@ def check_all(home, expected):
         check_state(bus, expected, found, listed)
         check_files(home, expected, found, listed)
         return {group_id: found[group_id] for group_id in listed}
+
+
+def goes_on(later, before):
+    """The same events and others behind them, but for what was retired since."""
+    kept = [event for event in before.events if event["seq"] > later.retired]
+    return later.retired >= before.retired and later.events[: len(kept)] == kept
 
 
 def send_once(home, expected, listed):
@@ -185,6 +217,16 @@ def check_nothing_erased(before, after):
                 "bytes of", path, "are gone without a copy")
 
 
+def check_removed(home, listed):
+    """What is said to be retired takes no room any more, at the latest when the daemon has removed it."""
+    until = time.monotonic() + 20
+    for group_id, ledger in listed.items():
+        folder = home / "groups" / group_id / "state/ledger"
+        while any(int(path.name[14:27]) <= ledger.retired for path in folder.glob("[0-9]*.jsonl.zst")):
+            require(time.monotonic() < until, "the files of retired events of", group_id, "stay")
+            time.sleep(0.001)
+
+
 def run_cli(home, program, *arguments):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CCCC_")}
     return subprocess.run([str(pathlib.Path(program).parent / "cccc"), *arguments], env={**environment, "CCCC_HOME": str(home)}, capture_output=True,
@@ -221,7 +263,8 @@ def judge(home, program, cli, expected, before=None):
         daemon.start()
         later = check_all(home, expected)
         require(later.keys() == listed.keys(), "the groups are others after a restart")
-        require(all(later[group_id][: len(events)] == events for group_id, events in listed.items()), "events are others after a restart")
+        require(all(goes_on(later[group_id], ledger) for group_id, ledger in listed.items()), "events are others after a restart")
+        check_removed(home, later)
         daemon.kill()
         check_tools(home, cli, listed)
     except Refused as refusal:

@@ -116,6 +116,9 @@ def facts_of(records):
     return facts
 
 
+NOTHING = {"shown": {}, "cursors": {}, "may_retire": {}}
+
+
 class Expected:
     """What must hold at one point of a recording: `facts` up to there, and what is true whenever it is there at all."""
 
@@ -124,6 +127,7 @@ class Expected:
         self.deleted, self.deleting = set(), set()
         self.shown = timeless["shown"]  # {group: [[event id, configuration as shown behind it]]}
         self.cursors = timeless["cursors"]  # {group: {actor: [[event id, seq of the cursor behind it]]}}
+        self.may_retire = timeless["may_retire"]  # {group: [[event id, the last seq that a retention rule may remove behind it]]}
 
     def add(self, what, value):
         if what == "event":

@@ -13,16 +13,19 @@ PROGRAMS = ["--build", str(ASKED.build), "--daemon", str(ASKED.build / "tests/cr
 POWER_CUTS = ["NO_SYNC", "NO_DIR_SYNC", "NO_REPLACE_DIR_SYNC", "NO_ASIDE", "ACK_BEFORE_COMMIT", "PUBLISH_BEFORE_COMMIT", "DEDUPE_FORGOTTEN",
               "NO_REPLACE_SYNC", "NO_TRASH_SYNC", "NO_BLOB_SYNC", "NO_TEXT_SYNC"]
 SEALING = ["SEGMENT_NO_SYNC", "SWITCH_NO_SYNC", "SWITCH_NO_DIR_SYNC"]
+RETIRING = ["BASE_NO_SYNC", "RETIRE_FILES_FIRST"]
 
 
-@pytest.mark.parametrize("work, mistake", [("usual", mistake) for mistake in POWER_CUTS] + [("sealing", mistake) for mistake in SEALING])
+@pytest.mark.parametrize("work, mistake", [("usual", mistake) for mistake in POWER_CUTS] + [("sealing", mistake) for mistake in SEALING] +
+                         [("retiring", mistake) for mistake in RETIRING])
 def test_power_cuts_find(work, mistake, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("CCCC_MUTANT", mistake)
     status = explore.main(["--work", work, "--states", "3000", *PROGRAMS, "--keep", str(tmp_path)])
     assert status == 1 and "BROKEN" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("mistake, points", [("SUM_AFTER_FILE", "settings/ccccd-store"), ("NO_ASIDE", "recovery/all/listen")])
+@pytest.mark.parametrize("mistake, points", [("SUM_AFTER_FILE", "settings/ccccd-store"), ("NO_ASIDE", "recovery/all/listen"),
+                                             ("BASE_FORGOTTEN", "retire/ccccd-seal")])
 @pytest.mark.skipif(kill_points.may_trace() is not None and "CI" not in os.environ, reason="strace is missing or may not trace")
 def test_kills_find(mistake, points, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("CCCC_MUTANT", mistake)

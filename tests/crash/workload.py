@@ -24,7 +24,7 @@ class Client:
 
     def __init__(self, folder, home, chance):
         self.folder, self.home, self.chance = folder, home, chance
-        self.timeless = {"shown": {}, "cursors": {}, "deleting": []}
+        self.timeless = {"shown": {}, "cursors": {}, "may_retire": {}, "deleting": []}
         self.bus = self.sub = None
         self.texts = 0
 
@@ -66,6 +66,22 @@ class Client:
         result = self.ask("inbox_mark_read", group_id=group_id, actor_id=actor_id, event_id=event_id)
         cursors = self.timeless["cursors"].setdefault(group_id, {}).setdefault(actor_id, [])
         cursors.append([result["event"]["id"], result["cursor"]["seq"]])
+        return result["event"]
+
+    def read_everything(self, group_id):
+        """lead has read all there is. Up to the event that says so, and no further, events may be retired."""
+        last = self.ask("ledger_read", group_id=group_id, before_seq=0, limit=1, kinds=["chat.message"])["events"][-1]
+        read = self.mark_read(group_id, "lead", last["id"])
+        self.timeless["may_retire"].setdefault(group_id, []).append([read["id"], read["seq"]])
+
+    def keep_house(self, op, **args):
+        """Ask until what went before is over."""
+        while True:
+            try:
+                return self.ask(op, **args)
+            except busclient.BusError as error:
+                if error.code != "busy":
+                    raise
 
     def text(self, size):
         """Every sector of a text differs from every other one's."""
@@ -180,6 +196,42 @@ def sealing(client, daemon):
     assert daemon.stop() == 0
 
 
+def seal_now(client, group_id):
+    """Everything but the last event, in a segment of its own; the last seq in it."""
+    return client.keep_house("ledger_compact", group_id=group_id, force=True)["result"]["to_seq"]
+
+
+def wait_for_retirement(client, group_id, through):
+    """Until the files of the events up to `through` are gone: asking for a compaction has the rule looked at."""
+    folder = client.home / "groups" / group_id / "state/ledger"
+    while any(int(path.name[:13]) <= through for path in folder.glob("[0-9]*.jsonl.zst")):
+        client.keep_house("ledger_compact", group_id=group_id)
+
+
+def retiring(client, daemon):
+    """Sealed events go by rule, twice, with others sent meanwhile: what lead has read, and nothing behind that."""
+    daemon.start()
+    client.connect()
+    group_id = client.make_group("forgets")
+    client.change("group_settings_update", group_id, patch={"retention_max_bytes": 1, "ledger_keep_tail_lines": 1})
+    for again in range(2):
+        client.burst([group_id], 8, 4000)
+        client.read_everything(group_id)
+        read = seal_now(client, group_id)
+        client.burst([group_id], 6, 2000)
+        seal_now(client, group_id)
+        wait_for_retirement(client, group_id, read)
+        client.burst([group_id], 4, 2000)
+        if again == 0:
+            client.close()
+            daemon.kill()
+            daemon.start()
+            client.connect()
+    client.change("group_update", group_id, patch={"title": "remembers"})
+    client.close()
+    assert daemon.stop() == 0
+
+
 def recovery(client, daemon):
     """A start on what a power cut left, some work, and another end."""
     daemon.start()
@@ -214,7 +266,7 @@ def record(folder, program, recorder, seed, work=usual, tree=None, expected=None
     known = {"before": [], "inodes": {path: (home / path).stat().st_ino for path, leaf in disk.leaves(tree) if leaf}}
     if expected:
         known["before"] = expected.facts()
-        client.timeless.update(shown=expected.shown, cursors=expected.cursors)
+        client.timeless.update(shown=expected.shown, cursors=expected.cursors, may_retire=expected.may_retire)
     try:
         work(client, daemon)
     finally:

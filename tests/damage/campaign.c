@@ -133,8 +133,8 @@ static void hear_finding(void *arg, const struct cccc_verify_finding *finding)
     /* A line of the older format has no checksum of its own: the first sealed line vouches for all of them. */
     bool covers = gap->offset <= e->at && e->at <= gap->offset + gap->length;
     bool vouches = finding->kind == CCCC_VERIFY_FORKED && e->at < e->file->legacy_end && gap->offset == e->file->legacy_end;
-    /* Of a sealed segment the whole file is named. */
-    e->named = e->named || ((covers || vouches) && (finding->line > 0 || e->file->kind == FILE_SEGMENT));
+    /* Of a sealed segment, and of a base, the whole file is named. */
+    e->named = e->named || e->file->kind == FILE_BASE || ((covers || vouches) && (finding->line > 0 || e->file->kind == FILE_SEGMENT));
 }
 
 static void verify_ledgers(struct experiment *e)
@@ -278,7 +278,8 @@ static enum verdict judge_ledger(struct experiment *e)
         return DETECTED;
     if (e->file->unsummed)
         return UNDETECTABLE;
-    if (e->cut ? e->at >= e->file->marked_end : e->at >= e->file->vouched_end)
+    /* Without the newline at the end of the last line that is vouched for, the line behind it, which does so, is none either. */
+    if (e->cut ? e->at >= e->file->marked_end : e->at + 1 >= e->file->vouched_end)
         return TORN;
     return same ? HARMLESS : WRONG;
 }
@@ -291,6 +292,8 @@ static enum verdict judge(struct experiment *e)
         return judge_ledger(e);
     case FILE_SEGMENT: /* one that no manifest names is a copy of what ledger.jsonl has */
         return e->named ? DETECTED : same ? HARMLESS : WRONG;
+    case FILE_BASE: /* a state with less in it is not served as if it were the group's */
+        return e->named && strstr(e->served.text[e->file->group], ".base, which stands for") ? DETECTED : WRONG;
     case FILE_CONFIG:
     case FILE_DOCUMENT:
         return e->reported ? CHANGED : e->file->unsummed ? UNDETECTABLE : WRONG;
@@ -320,8 +323,8 @@ static void run_case(struct experiment *e)
     if (verdict == WRONG)
         wrong(e, "it is not named, not reported, and not harmless");
     check_others(e);
-    bool valuable =
-        e->file->kind == FILE_LEDGER || e->file->kind == FILE_CONFIG || e->file->kind == FILE_DOCUMENT || e->file->kind == FILE_BLOB;
+    bool valuable = e->file->kind == FILE_LEDGER || e->file->kind == FILE_BASE || e->file->kind == FILE_CONFIG ||
+                    e->file->kind == FILE_DOCUMENT || e->file->kind == FILE_BLOB;
     if (valuable && !is_kept(e))
         wrong(e, "bytes went without a copy");
     if (e->outcome->verdict != WRONG)

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const file_kind_names[FILE_KINDS] = {"ledger", "sealed segments", "group.yaml", "registry, active",
+const char *const file_kind_names[FILE_KINDS] = {"ledger", "sealed segments", "bases", "group.yaml", "registry, active",
                                                  "blob",   "group.sum",       "caches"};
 
-enum { OPERATOR_CONN = 1, LEGACY_GROUP = 4, UNOPENED_GROUP = 5 };
+enum { OPERATOR_CONN = 1, RETIRED_GROUP = 2, LEGACY_GROUP = 4, UNOPENED_GROUP = 5 };
 
 static const char *const actors[] = {"lead", "peer"};
 
@@ -142,6 +142,35 @@ static void make_blob(struct talk *talk, int group)
     DO(talk, "send", "{'group_id':'%s','text':'%s','to':['lead']}", talk->home->groups[group], text);
 }
 
+/* All lines but the last are in a segment. */
+static void seal(struct talk *talk, int group)
+{
+    const char *id = talk->home->groups[group];
+    DO(talk, "group_settings_update", "{'group_id':'%s','patch':{'ledger_keep_tail_lines':1}}", id);
+    DO(talk, "ledger_compact", "{'group_id':'%s','force':true}", id);
+}
+
+/* What the group has was read by everybody, and goes by the operator's rule. */
+static void retire(struct talk *talk, int group)
+{
+    static const char *const readers[] = {"lead", "peer", "user"};
+    const char *id = talk->home->groups[group];
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+        ask(talk, "inbox_mark_all_read", "{'group_id':'%s','actor_id':'%s'}", id, readers[i]);
+    DO(talk, "group_settings_update", "{'group_id':'%s','patch':{'retention_max_bytes':1}}", id);
+    seal(talk, group);
+    say(talk, group, 3, 100);
+}
+
+/* Only the base knows what was retired. */
+static void remove_snapshot(struct home *home, int group)
+{
+    const struct cccc_vfs *vfs = simdisk_vfs(home->sim.disk);
+    char path[96];
+    snprintf(path, sizeof path, "/home/groups/%s/state/ledger/snapshot", home->groups[group]);
+    CCCC_ASSERT(vfs->unlink(vfs->ctx, path) == 0, "there is no snapshot");
+}
+
 /* As CCCC 0.4.0 writes: ", " and ": ", no seq, no checksum. */
 static void put_legacy(struct home *home, int group, const char *id)
 {
@@ -179,7 +208,7 @@ static enum file_kind kind_of(const char *path)
         enum file_kind kind;
     } kinds[] = {
         {"/ledger.jsonl", FILE_LEDGER}, {"/group.yaml", FILE_CONFIG}, {"/registry.json", FILE_DOCUMENT}, {"/active.json", FILE_DOCUMENT},
-        {"_chat.txt", FILE_BLOB},       {"/group.sum", FILE_SUM},     {".jsonl.zst", FILE_SEGMENT},
+        {"_chat.txt", FILE_BLOB},       {"/group.sum", FILE_SUM},     {".jsonl.zst", FILE_SEGMENT},      {".base", FILE_BASE},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         size_t len = strlen(path), end = strlen(kinds[i].end);
@@ -280,6 +309,9 @@ void home_init(struct home *home)
     make_group(&talk, 2, 6);
     make_group(&talk, 3, 6);
     make_blob(&talk, 0);
+    seal(&talk, 1);
+    say(&talk, 1, 5, 100);
+    retire(&talk, RETIRED_GROUP);
     say(&talk, LEGACY_GROUP, 4, 40);
     DO(&talk, "active_set", "{'group_id':'%s'}", home->groups[1]);
     stop(&talk);
@@ -289,6 +321,7 @@ void home_init(struct home *home)
     broker_kill(&talk.broker);
     simdisk_kill(home->sim.disk);
     stop(&talk);
+    remove_snapshot(home, RETIRED_GROUP);
     put_legacy(home, UNOPENED_GROUP, "g_a3610964d662");
     list_dir(home, "/home");
 }

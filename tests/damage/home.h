@@ -9,6 +9,7 @@
 enum file_kind {
     FILE_LEDGER,
     FILE_SEGMENT,  /* sealed events; its whole content has a hash */
+    FILE_BASE,     /* the state that stands for retired events: without it their group cannot be served */
     FILE_CONFIG,   /* group.yaml */
     FILE_DOCUMENT, /* registry.json, active.json: with a checksum inside */
     FILE_BLOB,
@@ -40,7 +41,7 @@ struct home {
     unsigned file_count, said;
 };
 
-/* Make it: four groups in use, one of which was killed before its mark, one of CCCC 0.4.0 that went on with us, and one that we have never opened.
+/* Make it: four groups in use, one of which has retired events and one was killed before its mark, one of CCCC 0.4.0 that went on with us, and one that we have never opened.
  * Deterministic. */
 void home_init(struct home *home);
 void home_fini(struct home *home);

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
@@ -12,6 +13,7 @@ import termios
 from home import BIN
 
 CCCC = str(BIN / "cccc")
+SILENT_S = 60
 
 
 def answer(home, *args, status=0, **options):
@@ -62,10 +64,16 @@ class Terminal:
         self.fd = ours
         self.bytes = b""
 
+    def read(self):
+        """The next piece of its output. One that says nothing any more fails the test with what it has said."""
+        ready, _, _ = select.select([self.fd], [], [], SILENT_S)
+        assert ready, self.bytes
+        return os.read(self.fd, 65536)
+
     def read_until(self, wanted):
         """Read until the output holds `wanted`."""
         while wanted not in self.bytes:
-            self.bytes += os.read(self.fd, 65536)
+            self.bytes += self.read()
 
     def type(self, keys):
         os.write(self.fd, keys)
@@ -74,7 +82,7 @@ class Terminal:
         """Everything it said, and its exit status."""
         while True:
             try:
-                piece = os.read(self.fd, 65536)
+                piece = self.read()
             except OSError:
                 break
             if not piece:

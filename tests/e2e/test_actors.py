@@ -27,7 +27,7 @@ def test_start_and_stop(team):
     started = team.start("lead", "cat")
     assert started["running"] and is_alive(started["pid"])
     assert team.actor("lead")["runtime_state"] == "running"
-    assert [e["data"]["why"] for e in team.events("runtime.started")] == ["asked"]
+    assert [(e["data"]["why"], e["by"], e["attest"]["as"]) for e in team.events("runtime.started")] == [("asked", "system", "holder")]
     stopped = team.ask("actor_stop", actor_id="lead")
     assert not stopped["running"] and not is_alive(started["pid"])
     assert team.actor("lead")["runtime_state"] == "exited" and not team.actor("lead")["enabled"]

@@ -130,6 +130,25 @@ def test_backup_under_load_is_a_prefix_and_passes_the_drill(served, elsewhere):
     assert checked["state"] == "sound" and checked["drilled"] and checked["notes"] == []
 
 
+# The copy of a ledger that ends within a line ends before that line, also when older events are sealed; and nothing else in it changes.
+def test_copy_of_a_torn_ledger_with_sealed_events_ends_before_the_torn_line(home, elsewhere):
+    home.start()
+    with home.bus() as bus:
+        group = make_group(bus)
+        for number in range(20):
+            send(bus, group, f"event {number} " * 50)
+        bus.ask("group_settings_update", group_id=group, patch={"ledger_keep_tail_lines": 3})
+        bus.ask("ledger_compact", group_id=group, force=True)
+    home.kill()
+    ledger = home.path / "groups" / group / "ledger.jsonl"
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole + b'{"v":1,"id":"019b76daa80')
+    home.cli("backup", "create", str(elsewhere))
+    copy = elsewhere / "groups" / group
+    assert (copy / "ledger.jsonl").read_bytes() == whole and not (copy / "state/ledger/torn").exists()
+    home.cli("backup", "verify", "--drill", str(elsewhere))
+
+
 # Several groups change their configuration while they are copied: every copy opens, and none has a configuration newer than its ledger.
 def test_configuration_never_runs_ahead_of_the_ledger(served, elsewhere):
     with served.bus() as bus:

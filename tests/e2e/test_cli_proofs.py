@@ -67,10 +67,10 @@ def test_smoke_checks_a_home_and_leaves_it_as_it_was(home, tmp_path):
     group = group_with(home, "lead")
     before = home.ledger(group)
     done = home.cli("smoke", env={"TMPDIR": str(tmp_path)})
-    assert {row[0] for row in rows(done.stdout)} == {"ok"} and len(rows(done.stdout)) == 11
+    assert {row[0] for row in rows(done.stdout)} == {"ok"} and len(rows(done.stdout)) == 14
     assert answer(home, "active")["active_group_id"] == group and home.ledger(group) == before
     assert [entry["group_id"] for entry in answer(home, "groups")["groups"]] == [group]
-    assert leftovers(tmp_path) == []
+    assert leftovers(tmp_path) == [] and leftovers(home.path / "trash") == [], "its group is not kept in the trash either"
     result = answer(home, "smoke")
     assert result["passed"] is True and all(check["ok"] for check in result["checks"])
 
@@ -83,6 +83,15 @@ def test_smoke_fails_where_messages_cannot_be_stored(home):
         (home.path / "groups").write_text("not a folder")
     done = home.cli("smoke", check=False)
     assert done.returncode == 1 and done.stdout.splitlines()[-1].startswith("failed\t") and "cccc doctor" in done.stderr
+
+
+def test_smoke_removes_its_group_also_when_a_check_fails(home, tmp_path):
+    """There is no program to start: the checks before it pass, it fails and says why, and nothing of the group is left."""
+    home.start(extra_env={"PATH": str(tmp_path)})
+    done = home.cli("smoke", check=False)
+    assert done.returncode == 1 and "cat" in done.stderr
+    assert [row[0] for row in rows(done.stdout)] == ["ok"] * 8 + ["failed", "ok"] and done.stdout.endswith("remove the group\n")
+    assert answer(home, "groups")["groups"] == [] and list((home.path / "groups").iterdir()) == [] and leftovers(home.path / "trash") == []
 
 
 # ---- bench ----

@@ -1,6 +1,8 @@
 """Giving up what is lost: `cccc ledger repair` shows first, keeps every byte, names what is gone, and the group goes on."""
 
+import json
 import os
+import shutil
 
 import pytest
 
@@ -126,3 +128,44 @@ def test_damage_in_the_middle_is_acknowledged_in_place(home):
     home.cli("daemon", "start")
     home.cli("send", "again", "--to", "lead", "--group", group)
     assert home.cli("doctor").returncode == 0
+
+
+def sealed(home, title):
+    """A group with sealed events, all of them read by lead; the daemon serves."""
+    group = talked(home, title)
+    home.cli("group", "settings", "--group", group, "ledger_keep_tail_lines=1")
+    with home.bus() as bus:
+        bus.ask("inbox_mark_all_read", group_id=group, actor_id="lead")
+        bus.ask("ledger_compact", group_id=group, force=True)
+    return group
+
+
+# What the plan says will be moved is what is moved, also when older events are sealed: they are in other files.
+def test_the_plan_for_a_sealed_ledger_counts_the_damaged_bytes(home):
+    group = sealed(home, "sealed")
+    home.cli("send", "last", "--to", "lead", "--group", group)
+    home.cli("daemon", "stop")
+    flip_last_line(home, group)
+    plan = home.cli("ledger", "repair", "--group", group, check=False)
+    done = answer(home, "ledger", "repair", "--group", group, "--accept-loss")
+    assert done["given_up"] == 1 and f"\t{done['bytes_aside']} bytes from offset" in plan.stdout
+
+
+# The state that stands for retired events cannot be given up: no other file says who had read how far. The repair says so and changes nothing.
+def test_a_damaged_base_is_named_and_not_given_up(home, tmp_path):
+    group = sealed(home, "forgets")
+    home.cli("group", "settings", "--group", group, "retention_max_bytes=1")
+    folder = ledger_file(home, group).parent / "state/ledger"
+    while list(folder.glob("*.jsonl.zst")):
+        home.cli("ledger", "compact", "--group", group)
+    home.cli("daemon", "stop")
+    (base,) = folder.glob("*.base")
+    flip(base, base.stat().st_size // 2)
+    hurt = base.read_bytes()
+    refused = home.cli("ledger", "repair", "--group", group, "--accept-loss", check=False)
+    assert refused.returncode == 9 and base.name in refused.stderr and "backup" in refused.stderr and base.read_bytes() == hurt
+    verdict = json.loads(home.cli("ledger", "verify", "--group", group, "--json", check=False).stdout)["result"]["ledgers"][0]
+    assert [finding["state"] for finding in verdict["findings"]] == ["base"] and verdict["state"] == "damaged"
+    shutil.copytree(home.path, tmp_path / "copy")
+    named = home.cli("backup", "verify", str(tmp_path / "copy"), check=False)
+    assert named.returncode == 9 and f"groups/{group}/state/ledger/{base.name}" in named.stdout + named.stderr

@@ -218,3 +218,16 @@ def test_a_stale_socket_of_a_killed_daemon_is_replaced(served):
     served.start()
     assert call(served, "ping")["ipc_v"] == 1
     assert msgpack  # the bus is there, too
+
+
+@pytest.mark.parametrize("transport", ["bus", "gateway"])
+def test_a_relative_path_is_the_callers(served, tmp_path, monkeypatch, transport):
+    """As clients of CCCC 0.4.0 type it: `cccc attach .` is about where they are, not where the daemon is."""
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path)
+    bus = served.bus()
+    ask = bus.ask if transport == "bus" else lambda op, **args: call(served, op, **args)
+    group = ask("attach", path="./in/..")["group_id"]
+    assert [s["url"] for s in ask("group_show", group_id=group)["group"]["scopes"]] == [str(tmp_path.resolve())]
+    assert ask("group_use", group_id=group, path="in")["active_scope_key"]
+    bus.close()

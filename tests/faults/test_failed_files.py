@@ -165,6 +165,41 @@ class Reconcile(Reads):
         assert found["missing_group_ids"] == found["removed_group_ids"] == []
 
 
+class Seal:
+    """All but the last event are in a segment, and everything is read as before."""
+
+    files = ["groups/{group}/state/ledger*", "groups/{group}/ledger.jsonl.tmp"]
+
+    def prepare(self, bus, group):
+        bus.ask("group_settings_update", group_id=group, patch={"ledger_keep_tail_lines": 1})
+
+    def run(self, bus, group, name):
+        bus.ask("ledger_compact", group_id=group, force=True)
+
+    def is_there(self, bus, group, name):
+        return None
+
+
+class Retire(Seal):
+    """The sealed events go by rule once the disk lets them; refused is nothing, because nobody waits for it."""
+
+    def prepare(self, bus, group):
+        super().prepare(bus, group)
+        bus.ask("inbox_mark_all_read", group_id=group, actor_id="lead")
+        bus.ask("ledger_compact", group_id=group, force=True)
+        bus.ask("group_settings_update", group_id=group, patch={"retention_max_bytes": 1})
+
+    def run(self, bus, group, name):
+        bus.ask("ledger_compact", group_id=group)
+        bus.ask("ledger_snapshot", group_id=group)  # behind it, on the same thread
+
+    def finish(self, bus, group):
+        deadline = time.monotonic() + PATIENCE_S
+        while not bus.ask("ledger_read", group_id=group, after_seq=0, limit=1)["gaps"]:
+            assert time.monotonic() < deadline, "the rule is not followed any more"
+            attempt(self, bus, group, "")
+
+
 class DeleteGroup:
     """What is deleted is in the trash, whole, or still served."""
 
@@ -180,10 +215,11 @@ class DeleteGroup:
         return error.code == "group_not_found"
 
 
-OPERATIONS = [Send, SendLong, CreateGroup, UpdateGroup, AddActor, Attach, SetActive, PutBlob, ReadLedger, ReadBlob, Reconcile, DeleteGroup]
+OPERATIONS = [Send, SendLong, CreateGroup, UpdateGroup, AddActor, Attach, SetActive, PutBlob, ReadLedger, ReadBlob, Reconcile, Seal, Retire, DeleteGroup]
 
 # Codes that may answer a disk that refuses; with those of the first line nothing was begun.
-REFUSALS = {"busy", "group_offline", "group_read_only", "storage_failed", "no_space", "damaged", "group_delete_failed", "blob_not_found"}
+REFUSALS = {"busy", "group_offline", "group_read_only", "storage_failed", "no_space", "damaged", "group_delete_failed", "blob_not_found",
+            "ledger_compact_failed", "ledger_snapshot_failed"}
 PATIENCE_S = 60
 
 
@@ -251,6 +287,8 @@ def cells(operation):
 def run_cell(home, bus, other, operation, name, calls, error, count):
     """One operation under one fault. Its group; the error it was answered with; whether the fault was met at all."""
     group = make_group(bus, f"group of {name}")
+    if hasattr(operation, "prepare"):
+        operation.prepare(bus, group)
     operation.made = "g_" if isinstance(operation, CreateGroup) else ""
     patterns = [f"{home.path}/{file.format(group=group, made=operation.made)}" for file in operation.files]
     rules = [home.files.on(calls, pattern, error, count=count) for pattern in patterns]
@@ -274,7 +312,9 @@ def view(bus):
         status = bus.ask("status", group_id=group)
         pages = bus.ask("ledger_read", group_id=group, after_seq=0, limit=1000)
         seen[group] = [shown["group"], status["as_of_seq"], status["group"], pages["events"], pages["gaps"]]
-        assert [event["seq"] for event in pages["events"]] == list(range(1, status["as_of_seq"] + 1))
+        retired = pages["gaps"][-1]["to_seq"] if pages["gaps"] else 0
+        assert {gap["reason"] for gap in pages["gaps"]} <= {"retired"}
+        assert [event["seq"] for event in pages["events"]] == list(range(retired + 1, status["as_of_seq"] + 1))
     return seen
 
 
@@ -318,6 +358,8 @@ def test_operation_on_a_disk_that_refuses(operation):
                     judge(operation, bus, group, name, answer)
                 repeat_until_done(operation, bus, group, name)
                 assert operation.is_there(bus, group, name) in (True, None)
+                if hasattr(operation, "finish"):
+                    operation.finish(bus, group)
             assert home.files.repeated_syncs == 0
             assert bus.ask("status")["pid"] == home.process.pid
             before = view(bus)

@@ -2,6 +2,7 @@
 read-only, a mount that is read-only, a limit on the size of files. What the kernel will not let us make here is skipped, and said to be."""
 
 import ctypes
+import json
 import os
 import pathlib
 import resource
@@ -153,6 +154,26 @@ def test_full_file_system(place):
         assert home.stop() == 0
         assert client_ids(home, group) == acked + [open_]
         check_whole(home, group)
+
+
+def test_triage_names_the_full_disk_first(place):
+    """A home on a disk without room: the disk is the cause, before the group that takes no events because of it; nothing is damaged."""
+    disk = place("triage", "-t", "tmpfs", "-o", "size=2m,mode=700", "none")
+    with HomeAt(disk) as home:
+        home.start()
+        with home.bus() as bus:
+            group = bus.ask("group_create", title="triage")["group_id"]
+            bus.ask("actor_add", group_id=group, actor_id="lead", runtime="custom", runner="headless")
+            bus.ask("active_set", group_id=group)
+            send_until_refused(bus, group)
+            wait_until_degraded(bus, group)
+        done = home.cli("triage", "--json", check=False)
+        result = json.loads(done.stdout)["result"]
+        assert done.returncode == 1 and result["cause"]["check"] == "daemon", result
+        assert result["cause"]["found"].startswith(f"the disk of {home.path}: ") and result["cause"]["next"] == f"df -h -- {home.path}"
+        verdicts = {check["name"]: {finding["verdict"] for finding in check["findings"]} for check in result["checks"]}
+        assert "follows" in verdicts["group"] and "wrong" not in verdicts["group"] | verdicts["obligations"] | verdicts["delivery"], result
+        assert home.stop() == 0
 
 
 def home_bin():

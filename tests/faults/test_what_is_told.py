@@ -1,12 +1,17 @@
 """A disk that refuses: status, doctor and the log say which group stopped, why, and what ends it; what can end by itself does."""
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
 import time
 
 import pytest
 
 import busclient
-from faults import Home
+from faults import BIN, Home
 
 
 def make_group(bus, title="faults"):
@@ -294,6 +299,34 @@ def test_slow_disk_delays_its_group_and_nothing_else(stage):
             assert sorted(bus.take(30)["id"] for _ in posted) == sorted(posted)
             assert rule.struck <= 20, "a batch is synced once"
         assert side.ask("status")["sync_max_us"] >= 2000000
+
+
+def said_on_terminal(stage, *arguments):
+    """What a command that succeeds writes to standard error when that is a terminal."""
+    here, there = pty.openpty()
+    environment = {**stage.environment(), **stage.files.environment()}
+    command = subprocess.Popen([str(BIN / "cccc"), *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=there)
+    os.close(there)
+    said = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while piece := os.read(here, 4096):
+            said += piece
+    os.close(here)
+    assert command.wait(30) == 0
+    return said.decode()
+
+
+def test_verify_of_a_ledger_that_takes_long_shows_how_far_it_is(stage):
+    """On a terminal, and only while it runs: a line that is gone in the end."""
+    with stage.bus() as bus:
+        group = make_group(bus, "large")
+        for _ in range(20):
+            bus.ask("send_batch", group_id=group, messages=[{"text": "x" * 1800, "to": ["lead"]} for _ in range(1000)])
+    with stage.files.on("read", ledger(stage, group), delay_s=0.03):
+        said = said_on_terminal(stage, "ledger", "verify", "--group", group)
+    shown = re.findall(r"\r" + group + r" +(\d+) %  \d+ MiB/s", said)
+    assert shown and all(0 < int(percent) <= 100 for percent in shown) and said.endswith("\r\x1b[K")
+    assert group not in stage.cli("ledger", "verify", "--group", group).stderr
 
 
 # What a start needs, and what it says when the disk will not give it. The home is as it was, and the next start succeeds.

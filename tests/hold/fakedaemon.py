@@ -128,13 +128,21 @@ class FakeDaemon:
         environment.update(options.pop("environment", {}))
         document = {"v": 1, "home": str(self.home), "group_id": GROUP, "actor_id": ACTOR, "generation": 7, "socket": str(self.home / "t.sock"),
                     "command": list(command), "environment": environment, "directory": str(self.home)}
+        uid = options.pop("uid", None)
         document.update(options)
+        if uid is not None:
+            for path in (self.home, *self.home.rglob("*")):
+                os.chown(path, uid, uid)
 
         def place():
             os.dup2(launch_read, 13)
             os.dup2(lock, 14)
             os.dup2(13, 3)
             os.dup2(14, 4)
+            if uid is not None:
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
 
         self.process = subprocess.Popen([BIN / "cccc-hold"], preexec_fn=place, close_fds=False)
         os.close(launch_read)

@@ -1,8 +1,14 @@
 """A holder and real programs in its terminal: typing, its outcomes, exits, restarts of the daemon."""
 
 import os
+import pathlib
 import signal
+import socket
+import struct
+import sys
 import time
+
+import pytest
 
 
 def test_a_shell_gets_what_is_typed_once_and_its_screen_is_told(daemon):
@@ -123,3 +129,170 @@ def test_bracketed_paste_is_one_unit_and_its_end_mark_cannot_be_smuggled_in(daem
     report = daemon.type("line one\nline two\x1b[201~; rm -rf /\r\x9b201~\x07\x03")
     assert report["outcome"] == "accepted"
     assert daemon.shows(repr(b"\x1b[200~line one\nline two[201~; rm -rf /\n201~\x1b[201~\r").replace("b'", "b'", 1)[:60])
+
+
+# ---- what the screen says about a text that was typed ----
+
+STANDIN = [sys.executable, "-B", str(pathlib.Path(__file__).parents[1] / "e2e/standin.py")]
+
+
+def agent(daemon, *options, **more):
+    daemon.start(*STANDIN, *options, str(daemon.home / "got"), **{"draws": True, "shows": True, **more})
+    daemon.until_ready()
+
+
+def got(daemon):
+    return (daemon.home / "got").read_text().splitlines() if (daemon.home / "got").exists() else []
+
+
+# A submit key that the program took for something else is pressed again while the text stands in the input line, whatever moves elsewhere on the screen.
+@pytest.mark.parametrize("options", [[], ["--spin"], ["--spin", "--pasted"]], ids=" ".join)
+def test_a_text_that_was_not_submitted_is_submitted_again_and_not_typed_again(daemon, options):
+    agent(daemon, "--swallow", "1", *options)
+    report = daemon.type("first line\nsecond line")
+    assert report["outcome"] == "accepted" and report["evidence"] == "the text left the input line"
+    assert got(daemon) == ["got 1: first line|second line"]
+
+
+# What still stands in the input line was not delivered, and nothing is typed behind it until somebody has seen to it.
+def test_a_text_that_stays_in_the_input_line_is_not_called_delivered(daemon):
+    agent(daemon, "--swallow", "100", "--spin")
+    report = daemon.type("it stays")
+    assert report["outcome"] == "ambiguous" and "input line" in report["reason"]
+    report = daemon.type("another one")
+    assert report["outcome"] == "failed" and "input line" in report["reason"]
+    assert got(daemon) == []
+
+
+# A program that shows what it is given, and did not, may have lost it: that something moves on its screen says nothing.
+def test_a_text_that_was_never_shown_is_not_called_delivered(daemon):
+    program = "import itertools, os, time, tty\ntty.setraw(0)\nos.write(1, b'\\x1b[?2004hready')\nfor n in itertools.count():\n    os.write(1, b'\\x1b7\\x1b[9;9H%d\\x1b8' % n)\n    time.sleep(.05)\n    if n % 4 == 0 and __import__('select').select([0], [], [], 0)[0]: os.read(0, 65536)\n"
+    daemon.start(sys.executable, "-c", program, draws=True, shows=True)
+    daemon.until_ready()
+    report = daemon.type("is anybody there")
+    assert report["outcome"] == "ambiguous" and "never showed" in report["reason"]
+
+
+# An agent that asks for pastes long before it listens is typed at once it has drawn something.
+def test_nothing_is_typed_before_an_agent_has_drawn_its_screen(daemon):
+    agent(daemon, "--early", "2")
+    assert daemon.type("not too early")["outcome"] == "accepted"
+    assert got(daemon) == ["got 1: not too early"]
+
+
+# A question that comes up between the text and its submit key is not answered by the key.
+def test_a_question_that_opens_meanwhile_is_not_answered_by_the_submit_key(daemon):
+    program = ("import os, tty\ntty.setraw(0)\nos.write(1, b'\\x1b[?2004h> ')\nos.read(0, 65536)\nos.write(1, b'\\r\\nDo you want to go on?\\r\\n> 1. Yes\\r\\n')\n"
+               "key = os.read(0, 1)\nos.write(1, b'answered with %r' % key)\nimport time; time.sleep(1000)\n")
+    daemon.start(sys.executable, "-c", program, questions=["Do you want to"])
+    daemon.until_ready()
+    order = daemon.order("type", text="a message", submit="enter")
+    assert daemon.shows("Do you want to go on?")
+    time.sleep(3)  # longer than the screen is waited for
+    assert "answered" not in daemon.screen() and order not in daemon.reports
+
+
+# ---- a person at the terminal ----
+
+
+def attach(daemon):
+    ticket = daemon.ask("ticket")["result"]["ticket"]
+    person = socket.socket(socket.AF_UNIX)
+    person.settimeout(10)
+    person.connect(str(daemon.home / "t.sock"))
+    person.sendall(f"ticket {ticket}\n".encode())
+    return person
+
+
+def keys(person, text):
+    person.sendall(b"d" + struct.pack(">I", len(text)) + text)
+
+
+def shown(person, wanted):
+    seen = b""
+    while wanted not in seen:
+        seen += person.recv(65536)
+    return seen
+
+
+# Somebody who looks is shown what was printed, without the questions that their terminal would answer; what is asked from then on is theirs to answer.
+def test_a_replay_asks_nothing(daemon):
+    daemon.start("sh", "-c", r"stty raw -echo; printf 'before\033[6n\033[cbehind'; read line; printf 'now\033[6nlive'; cat")
+    daemon.until_ready()
+    with attach(daemon) as person:
+        assert b"beforebehind" in shown(person, b"behind")
+        keys(person, b"\n")
+        assert b"now\x1b[6nlive" in shown(person, b"live")
+
+
+# Answers of a person's terminal, and keys that make no line, keep no message waiting; half a line does, until it is finished.
+def test_only_half_a_line_keeps_a_message_waiting(daemon):
+    agent(daemon)
+    with attach(daemon) as person:
+        keys(person, b"\x1b[?1;2c\x1b[12;1R\x1b[I\x1b[<35;1;1M")
+        shown(person, b"ready")
+        assert daemon.type("in front of a person who only looks")["outcome"] == "accepted"
+        keys(person, b"half a li")
+        shown(person, b"half a li")
+        assert "half a line" in daemon.type("too early")["reason"] or time.sleep(2.5) or "half a line" in daemon.type("still")["reason"]
+        keys(person, b"ne\r")
+        shown(person, b"half a line")
+        time.sleep(2.1)  # the pause after a person's last key
+        assert daemon.type("now")["outcome"] == "accepted"
+    assert [line.endswith(end) for line, end in zip(got(daemon), ["in front of a person who only looks", ": half a line", ": now"], strict=True)] == [True] * 3
+
+
+# A key that a program took as a command, and did not put into a line, leaves no half line behind.
+def test_a_key_that_was_a_command_is_no_half_line(daemon):
+    program = "import os, tty\ntty.setraw(0)\nos.write(1, b'\\x1b[?2004hpress q> ')\nwhile data := os.read(0, 65536):\n    os.write(1, b'\\r\\n%d bytes> ' % len(data))\n"
+    daemon.start(sys.executable, "-c", program)
+    daemon.until_ready()
+    with attach(daemon) as person:
+        keys(person, b"q")
+        shown(person, b"1 bytes")
+    time.sleep(2.1)
+    assert daemon.type("a message")["outcome"] == "accepted"
+
+
+# Connections that show no ticket do not keep those out who have one.
+def test_silent_connections_keep_nobody_out(daemon):
+    daemon.start("cat")
+    daemon.until_ready()
+    silent = []
+    for _ in range(40):
+        silent.append(socket.socket(socket.AF_UNIX))
+        silent[-1].connect(str(daemon.home / "t.sock"))
+    with attach(daemon) as person:
+        keys(person, b"hello\r")
+        shown(person, b"hello")
+        assert daemon.shows("hello\nhello")
+    for one in silent:
+        one.close()
+
+
+# ---- limits where there are no control groups for us: setrlimit(2), which binds all but root ----
+
+
+@pytest.fixture
+def somebody():
+    """The id of a user who has no processes and may make no control groups."""
+    if os.getuid() != 0:
+        pytest.skip("NOT PROVEN HERE: only root can be somebody else")
+    return 64000 + os.getpid() % 1000
+
+
+def test_a_fork_bomb_of_somebody_without_control_groups_stays_under_its_limit(daemon, somebody):
+    daemon.start("bash", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000", processes_max=30, uid=somebody)
+    deadline = time.monotonic() + 20
+    while len(processes_below(daemon.process.pid)) < 20:
+        assert time.monotonic() < deadline
+    assert len(processes_below(daemon.process.pid)) <= 30
+    daemon.order("stop", grace_ms=200)
+    daemon.until(lambda: daemon.exited)
+    assert not processes_below(daemon.process.pid)
+
+
+def test_memory_of_somebody_without_control_groups_stays_under_its_limit(daemon, somebody):
+    daemon.start("/usr/bin/python3", "-c", "print('start')\ntry: bytearray(500 << 20)\nexcept MemoryError: print('refused')\nimport time; time.sleep(1000)", memory_mib_max=200, uid=somebody)
+    daemon.until_ready()
+    assert daemon.shows("refused")

@@ -410,6 +410,38 @@ static void every_way_of_reading_names_what_was_retired(void **state)
     world_fini(&w);
 }
 
+/* How many of the seqs from `result->checked_seq` to `to` a page has, as events or in gaps. */
+static uint64_t named_by(const struct cccc_read_result *result, uint64_t to)
+{
+    uint64_t named = result->event_count;
+    for (uint32_t g = 0; g < result->gap_count; g++)
+        named += result->gaps[g].to_seq - result->gaps[g].from_seq + 1;
+    return to < result->checked_seq ? 0 : named;
+}
+
+/* I4: pages backwards, of any size, name every seq they have passed: a page that is full at a tombstone does not go on to it over events it has no room for. */
+static void pages_backwards_leave_nothing_out(void **state)
+{
+    (void)state;
+    struct world w;
+    make_sealed(&w, arguments.seed, 200);
+    uint64_t retired = retire(&w, &up_to_100);
+    assert_true(retired > 0);
+    for (uint32_t limit = 1; limit <= 200; limit++)
+        for (uint64_t before = 201; before > 1;) {
+            cccc_read_t *read = cccc_ledger_plan_read(
+                w.ledger, &(struct cccc_read_query){.mode = CCCC_READ_BEFORE, .seq = before, .limit = limit, .bytes_max = 1 << 20});
+            cccc_read_run(read);
+            const struct cccc_read_result *result = cccc_read_result(read);
+            WORLD_REQUIRE(&w, result->checked_seq < before && named_by(result, before - 1) == before - result->checked_seq,
+                          ": %u events before %llu: down to %llu", limit, (unsigned long long)before,
+                          (unsigned long long)result->checked_seq);
+            before = result->checked_seq;
+            cccc_read_destroy(&read);
+        }
+    world_fini(&w);
+}
+
 static void describe(void *arg, uint64_t seq, const struct cccc_gap *gap, struct cccc_event *out)
 {
     (void)out;
@@ -540,6 +572,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(only_what_the_rule_wants_goes),
         cmocka_unit_test(files_stay_as_long_as_a_read_needs_them),
         cmocka_unit_test(every_way_of_reading_names_what_was_retired),
+        cmocka_unit_test(pages_backwards_leave_nothing_out),
         cmocka_unit_test(a_repair_leaves_tombstones_alone),
         cmocka_unit_test(verify_counts_retired_events),
         cmocka_unit_test(a_damaged_base_is_refused),

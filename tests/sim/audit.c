@@ -23,6 +23,7 @@ struct audit {
     cccc_core_t *fold;
     cccc_slot_t slot;
     uint64_t head, epoch;
+    uint64_t retired; /* up to here nothing but tombstones and the base are promised */
     uint32_t crc;
     bool crc_known;
     struct addressed *addressed;
@@ -31,36 +32,14 @@ struct audit {
 
 #define BROKEN(a, invariant, ...) sim_broken((a)->oracle->sim, invariant, __VA_ARGS__)
 
-/* ---- finding the file ---- */
-
-struct search {
-    const char *prefix;
-    char found[96];
-};
-
-static void look(void *arg, const char *name)
-{
-    struct search *search = arg;
-    size_t len = strlen(search->prefix);
-    if (strncmp(name, search->prefix, len) == 0 && name[len] == '.')
-        snprintf(search->found, sizeof search->found, "/home/trash/%s", name);
-}
+/* ---- finding the lines ---- */
 
 bool oracle_ledger(const oracle_t *self, const struct known_group *group, const char **bytes, size_t *len, bool *in_trash)
 {
     static cccc_buf_t lines; /* until the next call */
     char path[96];
-    const struct cccc_vfs *vfs = simdisk_vfs(self->sim->disk);
-    struct search search = {.prefix = group->id};
-    snprintf(path, sizeof path, "/home/groups/%s", group->id);
     lines.size = 0;
-    *in_trash = false;
-    bool found = ledger_bytes(self->sim->disk, path, &lines, NULL);
-    if (!found) {
-        vfs->list(vfs->ctx, "/home/trash", look, &search);
-        *in_trash = search.found[0] != '\0';
-        found = *in_trash && ledger_bytes(self->sim->disk, search.found, &lines, NULL);
-    }
+    bool found = oracle_folder(self, group, path, in_trash) && ledger_bytes(self->sim->disk, path, &lines, NULL);
     *bytes = lines.size ? lines.data : "";
     *len = lines.size;
     return found;
@@ -92,12 +71,16 @@ static void count_message(struct audit *a, const struct cccc_event *event)
     if (source)
         snprintf(message->source_id, sizeof message->source_id, "%.*s", CCCC_STR_FMT(event->id));
     unsigned *times = source ? &message->in_source : &message->in_destination;
-    /* A repeat of one whose record in the source was damaged is another message. */
-    if (++*times > 1 && (source || a->oracle->groups[message->group].flip_count == 0))
+    bool *retired = source ? &message->source_retired : &message->destination_retired;
+    /* A repeat of one that was retired, or whose record in the source was damaged, is another message. */
+    bool known = *times > 0 && !*retired;
+    *times += !(*times > 0 && *retired);
+    *retired = event->seq <= a->retired;
+    if (known && (source || a->oracle->groups[message->group].flip_count == 0))
         BROKEN(a, "I5", "%s has m%u (client_id %s) twice", a->group->id, number, message->client_id);
     if (!message->ok && !message->maybe && message->open == 0)
         BROKEN(a, "I1", "%s has m%u, whose sender was told that it was not stored", a->group->id, number);
-    if (source && message->ok && !oracle_lost(a->oracle, message) && !cccc_str_is(event->id, message->id))
+    if (source && message->ok && !*retired && !oracle_lost(a->oracle, message) && !cccc_str_is(event->id, message->id))
         BROKEN(a, "I1", "m%u is event %.*s in %s, and was acknowledged as %s", number, CCCC_STR_FMT(event->id), a->group->id, message->id);
 }
 
@@ -212,6 +195,64 @@ static void audit_delivery(struct audit *a, const struct delivery *d)
                d->reader);
 }
 
+/* ---- what was retired ---- */
+
+/* The event that an entry of the folded state is about: a seq, an id, or a row that has one. */
+static bool is_about(const cccc_value_t *v, uint64_t *seq)
+{
+    cccc_str_t id;
+    if (!cccc_as_str(v, &id))
+        return cccc_as_uint(cccc_is_map(v) ? cccc_get(v, "seq") : v, seq);
+    *seq = cccc_event_id_seq(id);
+    return true;
+}
+
+/* Nothing of `v`, a list of what something is still open for, was retired. */
+static void audit_open(struct audit *a, const cccc_value_t *v, const char *what)
+{
+    uint64_t seq;
+    if (is_about(v, &seq)) {
+        if (seq <= a->retired)
+            BROKEN(a, "I1", "event %llu of %s was retired, and is %s", (unsigned long long)seq, a->group->id, what);
+        return;
+    }
+    for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++)
+        audit_open(a, &v->via.array.ptr[i], what);
+}
+
+static bool is_present(const cccc_value_t *state, cccc_str_t reader)
+{
+    const cccc_value_t *actors = cccc_get(cccc_get(state, "document"), "actors");
+    for (uint32_t i = 0; cccc_is_array(actors) && i < actors->via.array.size; i++)
+        if (cccc_str_eq(cccc_get_str(&actors->via.array.ptr[i], "id"), reader))
+            return true;
+    return cccc_str_is(reader, "user");
+}
+
+/* I1: what was retired, the operator wanted gone, and nobody had still to read or to answer. */
+static void audit_retired(struct audit *a)
+{
+    if (a->retired == 0)
+        return;
+    if (!a->group->may_retire)
+        BROKEN(a, "I1", "%s was retired up to event %llu, and nobody asked for it", a->group->id, (unsigned long long)a->retired);
+    if (a->group->flip_count > 0)
+        return; /* it may have been the event that closed something */
+    cccc_value_t state = cccc_core_dump_group(a->fold, a->slot, a->arena);
+    const cccc_value_t *readers = cccc_get(&state, "readers");
+    for (uint32_t i = 0; cccc_is_map(readers) && i < readers->via.map.size; i++) {
+        const msgpack_object_kv *reader = &readers->via.map.ptr[i];
+        cccc_str_t id;
+        if (!cccc_as_str(&reader->key, &id) || !is_present(&state, id))
+            continue;
+        audit_open(a, cccc_get(cccc_get(&reader->val, "chat"), "unread"), "unread");
+        audit_open(a, cccc_get(cccc_get(&reader->val, "notify"), "unread"), "unread");
+    }
+    audit_open(a, cccc_get(&state, "obligations"), "not answered yet");
+    audit_open(a, cccc_get(&state, "expiring"), "to expire");
+    audit_open(a, cccc_get(&state, "relays"), "on its way to another group");
+}
+
 static void audit_settled(struct audit *a, const char *bytes, size_t len)
 {
     struct known_group *group = a->group;
@@ -294,8 +335,6 @@ static void compare_saved(struct audit *a, const cccc_core_t *live, cccc_slot_t 
 static void compare_states(struct audit *a, cccc_core_t *live)
 {
     cccc_slot_t slot;
-    struct cccc_moment now = {.unix_us = a->oracle->sim->unix_us, .mono_us = a->oracle->sim->mono_us};
-    cccc_core_fold_end(a->fold, &now, a->slot, NULL, NULL);
     if (a->group->flip_count > 0 || !live || !cccc_core_slot(live, cccc_str(a->group->id), &slot))
         return;
     cccc_value_t have = cccc_core_dump_group(live, slot, a->arena), want = cccc_core_dump_group(a->fold, a->slot, a->arena);
@@ -319,6 +358,8 @@ static void audit_group(oracle_t *oracle, struct known_group *group, cccc_core_t
         BROKEN(&a, "I6", "%s is in the trash, and nobody was told that it was deleted", group->id);
     if (!in_trash && group->delete_acked)
         BROKEN(&a, "I1", "%s is there again after its deletion was acknowledged", group->id);
+    a.retired = oracle_retired(oracle, group);
+    oracle->events_retired += a.retired;
     a.arena = cccc_arena_new(64 * 1024);
     a.fold = cccc_core_new();
     cccc_value_t none = cccc_nil();
@@ -327,10 +368,13 @@ static void audit_group(oracle_t *oracle, struct known_group *group, cccc_core_t
     if (live && cccc_core_slot(live, cccc_str(group->id), &slot)) /* client ids of sealed events are not in the state */
         cccc_core_fold_sealed(a.fold, a.slot, cccc_core_sealed_last(live, slot));
     audit_lines(&a, bytes, len);
+    struct cccc_moment now = {.unix_us = oracle->sim->unix_us, .mono_us = oracle->sim->mono_us};
+    cccc_core_fold_end(a.fold, &now, a.slot, NULL, NULL);
     audit_settled(&a, bytes, len);
     for (size_t i = 0; i < group->delivery_count; i++)
         audit_delivery(&a, &group->deliveries[i]);
     group->delivery_count = 0;
+    audit_retired(&a);
     compare_states(&a, in_trash ? NULL : live);
     cccc_core_destroy(&a.fold);
     cccc_arena_destroy(&a.arena);
@@ -359,7 +403,7 @@ void oracle_audit(oracle_t *self, cccc_core_t *live, bool at_peace)
 {
     for (unsigned i = 0; i < self->message_count; i++) {
         self->messages[i].in_source = self->messages[i].in_destination = 0;
-        self->messages[i].relay_over = false;
+        self->messages[i].relay_over = self->messages[i].source_retired = self->messages[i].destination_retired = false;
     }
     for (unsigned i = 0; i < self->group_count; i++)
         audit_group(self, &self->groups[i], live);

@@ -10,13 +10,14 @@
 enum { CLIENTS = 4, CALLS_MAX = 24, BATCH_MAX = 6, ACTORS = 4, TEXT_MAX = 30000, READ_ALL_CONN = 1 };
 
 /* What is asked of a group besides messages; answered or not, its events are witnessed. */
-enum subject { ABOUT_MESSAGES, ABOUT_CURSOR, ABOUT_DELETION, ABOUT_LEDGER, ABOUT_TITLE, ABOUT_OTHER };
+enum subject { ABOUT_MESSAGES, ABOUT_CURSOR, ABOUT_DELETION, ABOUT_LEDGER, ABOUT_TITLE, ABOUT_DUTY, ABOUT_OTHER };
 
 struct call {
     uint64_t id; /* 0: free */
     enum subject subject;
-    int group; /* index, -1: none */
-    char reader[40];
+    int group;         /* index, -1: none */
+    char reader[40];   /* of a duty: whose; "" everybody's */
+    char event_id[33]; /* what a duty is for */
     unsigned lane;
     unsigned messages[BATCH_MAX], message_count;
     bool is_batch, names_other; /* asks of a second group too */
@@ -266,6 +267,12 @@ static unsigned say_message(clients_t *self, struct message *draft, const char *
         say(self, ",'client_id':'%s'", draft->client_id);
     if (sim_once_in(self->sim, 5))
         say(self, ",'priority':'attention'");
+    if (sim_once_in(self->sim, 8))
+        say(self, ",'reply_required':true");
+    if (sim_once_in(self->sim, 16))
+        say(self, ",'due_seconds':%llu", (unsigned long long)roll(self, 20));
+    if (sim_once_in(self->sim, 12))
+        say(self, ",'expires_seconds':%llu", 1 + (unsigned long long)roll(self, 20));
     return number;
 }
 
@@ -424,6 +431,52 @@ static void ask_ledger(clients_t *self, struct client *client, struct known_grou
     ask(self, client, "ledger_read", &call);
 }
 
+/* ---- what is owed ---- */
+
+static void ask_ack(clients_t *self, struct client *client, struct known_group *group)
+{
+    const char *event = some_event(self, group, true);
+    struct call call = about(self, ABOUT_DUTY, group);
+    if (!event)
+        return;
+    snprintf(call.reader, sizeof call.reader, "%s", client->actor_id[0] ? client->actor_id : some_reader(self));
+    snprintf(call.event_id, sizeof call.event_id, "%s", event);
+    say(self, "{'group_id':'%s','actor_id':'%s','by':'%s','event_id':'%s'}", group->id, call.reader, call.reader, event);
+    ask(self, client, "chat_ack", &call);
+}
+
+static void ask_cancel(clients_t *self, struct client *client, struct known_group *group)
+{
+    const char *event = some_event(self, group, true);
+    struct call call = about(self, ABOUT_DUTY, group);
+    if (!event)
+        return;
+    snprintf(call.event_id, sizeof call.event_id, "%s", event);
+    say(self, "{'group_id':'%s','event_id':'%s'}", group->id, event);
+    ask(self, client, "reply_cancel", &call);
+}
+
+static void ask_recall(clients_t *self, struct client *client, struct known_group *group)
+{
+    const char *event = some_event(self, group, true);
+    struct call call = about(self, ABOUT_OTHER, group);
+    if (!event)
+        return;
+    say(self, "{'group_id':'%s','event_id':'%s','reason':'no more'}", group->id, event);
+    ask(self, client, "recall", &call);
+}
+
+static void ask_owed(clients_t *self, struct client *client, struct known_group *group)
+{
+    struct call call = about(self, ABOUT_OTHER, group);
+    const char *event = sim_once_in(self->sim, 2) ? some_event(self, group, true) : NULL;
+    if (event)
+        say(self, "{'group_id':'%s','event_id':'%s'}", group->id, event);
+    else
+        say(self, "{'group_id':'%s'}", group->id);
+    ask(self, client, event ? "why" : "obligations_list", &call);
+}
+
 /* ---- configuration ---- */
 
 static void ask_actor_add(clients_t *self, struct client *client, struct known_group *group)
@@ -463,6 +516,19 @@ static void ask_settings(clients_t *self, struct client *client, struct known_gr
     bool broadcast = sim_once_in(self->sim, 2); /* and what agents may cause to be typed is soon used up */
     say(self, "{'group_id':'%s','patch':{'default_send_to':'%s','guard_pair_max':%d,'guard_hold_after':1}}", group->id,
         broadcast ? "broadcast" : "foreman", broadcast ? 1 : 40);
+    ask(self, client, "group_settings_update", &call);
+}
+
+/* So that what was sealed may go, if it has been read. */
+static void ask_retention(clients_t *self, struct client *client, struct known_group *group)
+{
+    struct call call = about(self, ABOUT_OTHER, group);
+    const char *rule = sim_once_in(self->sim, 2) ? "retention_max_bytes" : "retention_max_age_s";
+    group->may_retire = true;
+    if (sim_once_in(self->sim, 4))
+        say(self, "{'group_id':'%s','patch':{'%s':null}}", group->id, rule);
+    else
+        say(self, "{'group_id':'%s','patch':{'%s':%llu}}", group->id, rule, 1 + (unsigned long long)roll(self, 30));
     ask(self, client, "group_settings_update", &call);
 }
 
@@ -541,6 +607,23 @@ static void ask_housekeeping(clients_t *self, struct client *client, struct know
     ask(self, client, seal ? "ledger_compact" : "ledger_snapshot", &call);
 }
 
+/* Everybody has read everything, and what is owed for what was sent last is called off: what is sealed can be retired. */
+static void ask_clearance(clients_t *self, struct client *client, struct known_group *group)
+{
+    for (int i = 0; i <= ACTORS && free_call(client); i++) {
+        struct call call = about(self, ABOUT_CURSOR, group);
+        const char *reader = i < ACTORS ? actor_names[i] : "user";
+        snprintf(call.reader, sizeof call.reader, "%s", client->actor_id[0] ? client->actor_id : reader);
+        say_anew(self);
+        say(self, "{'group_id':'%s','actor_id':'%s','kind_filter':'%s'}", group->id, call.reader, choose_lane(self, &call));
+        ask(self, client, "inbox_mark_all_read", &call);
+    }
+    for (int i = 0; i < 4 && free_call(client); i++) {
+        say_anew(self);
+        ask_cancel(self, client, group);
+    }
+}
+
 static const struct {
     unsigned weight;
     void (*ask)(clients_t *self, struct client *client, struct known_group *group);
@@ -548,7 +631,8 @@ static const struct {
     {40, ask_send},        {10, ask_again},   {8, ask_reply},  {5, ask_batch},     {7, ask_cross},        {9, ask_mark_read},
     {3, ask_mark_all},     {7, ask_inbox},    {6, ask_ledger}, {4, ask_actor_add}, {2, ask_actor_update}, {1, ask_actor_remove},
     {2, ask_group_update}, {1, ask_settings}, {2, ask_state},  {1, ask_attach},    {1, ask_start_stop},   {3, ask_session},
-    {1, ask_create},       {1, ask_delete},   {1, ask_active}, {2, ask_show},      {2, ask_housekeeping},
+    {1, ask_create},       {1, ask_delete},   {1, ask_active}, {2, ask_show},      {2, ask_housekeeping}, {3, ask_ack},
+    {3, ask_cancel},       {2, ask_recall},   {2, ask_owed},   {2, ask_retention}, {2, ask_clearance},
 };
 
 void clients_ask(clients_t *self)
@@ -584,6 +668,10 @@ void clients_set_up(clients_t *self)
             ask_actor_add(self, client, &self->oracle->groups[i]);
         }
         broker_settle(self->broker);
+        if (sim_once_in(self->sim, 3)) {
+            say_anew(self);
+            ask_retention(self, client, &self->oracle->groups[i]);
+        }
         if (sim_once_in(self->sim, 3))
             continue; /* nothing runs in it */
         say_anew(self);
@@ -626,6 +714,8 @@ static void hear_good(clients_t *self, struct call *call, const cccc_value_t *re
     }
     if (call->subject == ABOUT_CURSOR)
         hear_cursor(self, call, result);
+    if (call->subject == ABOUT_DUTY)
+        oracle_closed(&self->oracle->groups[call->group], cccc_str(call->event_id), call->reader);
     if (call->subject == ABOUT_DELETION) {
         self->oracle->groups[call->group].deletes_open--;
         self->oracle->groups[call->group].delete_acked = true;
@@ -748,29 +838,33 @@ static const cccc_value_t *fetch(clients_t *self, const char *op)
     return cccc_get(&self->answer, "result");
 }
 
-static bool in_gap(const cccc_value_t *gaps, uint64_t seq)
+/* The reason of the gap that `seq` lies in; "" when in none. */
+static cccc_str_t gap_at(const cccc_value_t *gaps, uint64_t seq)
 {
     for (uint32_t i = 0; cccc_is_array(gaps) && i < gaps->via.array.size; i++) {
         const cccc_value_t *gap = &gaps->via.array.ptr[i];
         if (seq >= cccc_get_uint(gap, "from_seq", 0) && seq <= cccc_get_uint(gap, "to_seq", 0))
-            return true;
+            return cccc_get_str(gap, "reason");
     }
-    return false;
+    return cccc_str("");
 }
 
-/* A page of the ledger: every seq from `from` to `to` is an event or lies in a row that says why not; and only what was damaged does. */
+/* A page of the ledger: every seq from `from` to `to` is an event or lies in a row that says why not; and only what was damaged, or retired, does. */
 static void check_page(clients_t *self, struct known_group *group, const cccc_value_t *page, uint64_t from, uint64_t to)
 {
     const cccc_value_t *events = cccc_get(page, "events"), *gaps = cccc_get(page, "gaps");
     uint32_t at = 0;
+    uint64_t retired = oracle_retired(self->oracle, group);
     for (uint64_t seq = from; seq <= to; seq++) {
+        cccc_str_t why = gap_at(gaps, seq);
         bool there = at < events->via.array.size && cccc_get_uint(&events->via.array.ptr[at], "seq", 0) == seq;
         at += there;
-        if (there == in_gap(gaps, seq))
+        if (there == (why.len > 0))
             sim_broken(self->sim, "I4", "event %llu of %s is %s", (unsigned long long)seq, group->id,
                        there ? "listed, and in a gap" : "neither listed nor in a gap");
-        if (!there && !oracle_was_flipped(group, seq))
-            sim_broken(self->sim, "I1", "event %llu of %s is in a gap, and nothing has damaged it", (unsigned long long)seq, group->id);
+        if (!there && (cccc_str_is(why, "retired") ? seq > retired : !oracle_was_flipped(group, seq)))
+            sim_broken(self->sim, "I1", "event %llu of %s is in a gap (%.*s), and nothing has done that", (unsigned long long)seq,
+                       group->id, CCCC_STR_FMT(why));
     }
     if (at != events->via.array.size)
         sim_broken(self->sim, "I4", "%s lists an event that is not between %llu and %llu", group->id, (unsigned long long)from,
@@ -836,6 +930,24 @@ static void read_cursors(clients_t *self, struct known_group *group)
     }
 }
 
+/* I9: what was acknowledged, or called off, is not asked for again. */
+static void read_obligations(clients_t *self, struct known_group *group)
+{
+    say_anew(self);
+    say(self, "{'group_id':'%s','limit':1000}", group->id);
+    const cccc_value_t *list = cccc_get(fetch(self, "obligations_list"), "obligations");
+    for (uint32_t i = 0; cccc_is_array(list) && i < list->via.array.size; i++) {
+        const cccc_value_t *row = &list->via.array.ptr[i];
+        const cccc_value_t *owes = cccc_get(row, "owes");
+        bool ack = false;
+        for (uint32_t n = 0; cccc_is_array(owes) && n < owes->via.array.size; n++) {
+            cccc_str_t word;
+            ack = ack || (cccc_as_str(&owes->via.array.ptr[n], &word) && cccc_str_is(word, "ack"));
+        }
+        oracle_owed(self->oracle, group, cccc_get_str(row, "event_id"), cccc_get_str(row, "actor_id"), ack);
+    }
+}
+
 static void read_title(clients_t *self, struct known_group *group)
 {
     say_anew(self);
@@ -860,6 +972,7 @@ void clients_read_all(clients_t *self)
         read_forwards(self, group);
         read_backwards(self, group);
         read_cursors(self, group);
+        read_obligations(self, group);
         read_title(self, group);
     }
     cccc_arena_destroy(&self->reading);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct claim {
-    cccc_str_t id, actor_id, outcome; /* outcome: "" while it is open */
+    cccc_str_t id, actor_id, outcome; /* outcome: "" while it is open; "recalled": it is none, and there may be none any more */
     const cccc_value_t *seqs;
 };
 
@@ -29,19 +29,39 @@ static bool share_an_event(const cccc_value_t *a, const cccc_value_t *b)
     return false;
 }
 
-static void take_claim(struct reading *r, const struct cccc_event *event)
+static void add_claim(struct reading *r, const struct cccc_event *event, const struct claim *claim)
 {
-    struct claim claim = {.id = event->id, .actor_id = cccc_get_str(&event->data, "actor_id"), .seqs = cccc_get(&event->data, "seqs")};
     for (size_t i = 0; i < r->count; i++) {
         const struct claim *before = &r->claims[i];
-        bool same = cccc_str_eq(before->actor_id, claim.actor_id) && share_an_event(before->seqs, claim.seqs);
+        bool same = cccc_str_eq(before->actor_id, claim->actor_id) && share_an_event(before->seqs, claim->seqs);
         if (same && !cccc_str_is(before->outcome, "failed"))
-            BROKEN(r, "%s: event %llu claims for %.*s what %.*s has claimed, which is %.*s", r->group->id, (unsigned long long)event->seq,
-                   CCCC_STR_FMT(claim.actor_id), CCCC_STR_FMT(before->id), CCCC_STR_FMT(before->outcome));
+            BROKEN(r, "%s: event %llu claims, or recalls, for %.*s what %.*s has claimed, which is %.*s", r->group->id,
+                   (unsigned long long)event->seq, CCCC_STR_FMT(claim->actor_id), CCCC_STR_FMT(before->id), CCCC_STR_FMT(before->outcome));
     }
     r->claims = reallocarray(r->claims, r->count + 1, sizeof *r->claims);
     CCCC_ASSERT(r->claims, "out of memory");
-    r->claims[r->count++] = claim;
+    r->claims[r->count++] = *claim;
+}
+
+static void take_claim(struct reading *r, const struct cccc_event *event)
+{
+    struct claim claim = {.id = event->id, .actor_id = cccc_get_str(&event->data, "actor_id"), .seqs = cccc_get(&event->data, "seqs")};
+    add_claim(r, event, &claim);
+}
+
+/* Of a recall and a claim the first one in the ledger wins: what was recalled is claimed no more, and what was claimed only when that claim failed. */
+static void take_recall(struct reading *r, const struct cccc_event *event)
+{
+    const cccc_value_t *actors = cccc_get(&event->data, "actor_ids");
+    cccc_value_t *seqs = cccc_arena_alloc(r->arena, sizeof *seqs);
+    cccc_builder_t one = cccc_array_builder(r->arena, 1);
+    cccc_array_add(&one, cccc_uint(cccc_get_uint(&event->data, "seq", 0)));
+    *seqs = one.value;
+    for (uint32_t i = 0; cccc_is_array(actors) && i < actors->via.array.size; i++) {
+        struct claim recall = {.id = event->id, .outcome = CCCC_STR("recalled"), .seqs = seqs};
+        if (cccc_as_str(&actors->via.array.ptr[i], &recall.actor_id))
+            add_claim(r, event, &recall);
+    }
 }
 
 static void settle(struct reading *r, const struct cccc_event *event, cccc_str_t state)
@@ -65,7 +85,11 @@ static void take_line(struct reading *r, const char *line, size_t len)
     struct cccc_event event;
     struct cccc_seal seal;
     struct cccc_errmsg m;
-    if (cccc_line_read(line, len, r->arena, &event, &seal, &m) != CCCC_OK || !cccc_str_is(event.kind, "runtime.delivery"))
+    if (cccc_line_read(line, len, r->arena, &event, &seal, &m) != CCCC_OK)
+        return;
+    if (cccc_str_is(event.kind, "chat.recall"))
+        take_recall(r, &event);
+    if (!cccc_str_is(event.kind, "runtime.delivery"))
         return;
     cccc_str_t state = cccc_get_str(&event.data, "state");
     if (cccc_str_is(state, "claimed"))
@@ -100,7 +124,8 @@ static void read_group(struct reading *r)
         at += line_len + 1;
     }
     for (size_t i = 0; i < r->count && r->group->flip_count == 0; i++)
-        compare(r, &r->claims[i]);
+        if (!cccc_str_is(r->claims[i].outcome, "recalled"))
+            compare(r, &r->claims[i]);
 }
 
 void deliveries_audit(oracle_t *oracle, const agents_t *agents)

@@ -421,6 +421,7 @@ void history_run(uint64_t seed, bool traced, struct history_counts *counts)
     if (simdisk_open_files(h.sim.disk) > 0)
         sim_broken(&h.sim, "I7", "%u descriptors are open after the end", simdisk_open_files(h.sim.disk));
     counts->events += h.oracle->events_audited;
+    counts->retired += h.oracle->events_retired;
     agents_destroy(&h.agents);
     clients_destroy(&h.clients);
     oracle_destroy(&h.oracle);

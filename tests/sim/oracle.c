@@ -1,6 +1,8 @@
 /* oracle.c - see oracle.h. */
 #include "tests/sim/oracle.h"
 
+#include "tests/support/ledger_bytes.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +24,7 @@ void oracle_destroy(oracle_t **self)
             free(group->lines[seq].bytes);
         free(group->lines);
         free(group->deliveries);
+        free(group->closed);
     }
     for (unsigned i = 0; i < oracle->message_count; i++)
         free(oracle->messages[i].args);
@@ -159,6 +162,28 @@ void oracle_cursor(oracle_t *self, struct known_group *group, const char *reader
         seen->cursor[lane] = seq;
 }
 
+/* ---- obligations ---- */
+
+void oracle_closed(struct known_group *group, cccc_str_t event_id, const char *actor)
+{
+    size_t n = group->closed_count++;
+    if ((n & (n - 1)) == 0)
+        group->closed = more(group->closed, n ? 2 * n : 1, sizeof *group->closed);
+    snprintf(group->closed[n].event_id, sizeof group->closed[n].event_id, "%.*s", CCCC_STR_FMT(event_id));
+    snprintf(group->closed[n].actor, sizeof group->closed[n].actor, "%s", actor);
+}
+
+void oracle_owed(const oracle_t *self, const struct known_group *group, cccc_str_t event_id, cccc_str_t actor, bool ack)
+{
+    for (size_t i = 0; i < group->closed_count && group->flip_count == 0; i++) {
+        const struct closed *closed = &group->closed[i];
+        bool again = closed->actor[0] ? ack && cccc_str_is(actor, closed->actor) : true;
+        if (again && cccc_str_is(event_id, closed->event_id))
+            sim_broken(self->sim, "I9", "%.*s of %s owes something for %s again, which was closed", CCCC_STR_FMT(actor), group->id,
+                       closed->event_id);
+    }
+}
+
 /* ---- publications ---- */
 
 static void delivered(struct known_group *group, cccc_str_t reader, uint64_t seq, uint64_t prev)
@@ -234,9 +259,50 @@ unsigned oracle_message(oracle_t *self, const struct message *draft)
     return n;
 }
 
+struct search {
+    const char *prefix;
+    char found[96];
+};
+
+static void look(void *arg, const char *name)
+{
+    struct search *search = arg;
+    size_t len = strlen(search->prefix);
+    if (strncmp(name, search->prefix, len) == 0 && name[len] == '.')
+        snprintf(search->found, sizeof search->found, "/home/trash/%s", name);
+}
+
+bool oracle_folder(const oracle_t *self, const struct known_group *group, char path[96], bool *in_trash)
+{
+    char file[128];
+    const char *bytes;
+    size_t len;
+    const struct cccc_vfs *vfs = simdisk_vfs(self->sim->disk);
+    struct search search = {.prefix = group->id};
+    *in_trash = false;
+    snprintf(path, 96, "/home/groups/%s", group->id);
+    snprintf(file, sizeof file, "%s/ledger.jsonl", path);
+    if (simdisk_peek(self->sim->disk, file, &bytes, &len))
+        return true;
+    vfs->list(vfs->ctx, "/home/trash", look, &search);
+    *in_trash = search.found[0] != '\0';
+    snprintf(path, 96, "%s", search.found);
+    snprintf(file, sizeof file, "%s/ledger.jsonl", path);
+    return *in_trash && simdisk_peek(self->sim->disk, file, &bytes, &len);
+}
+
+uint64_t oracle_retired(const oracle_t *self, const struct known_group *group)
+{
+    char path[96];
+    bool in_trash;
+    return oracle_folder(self, group, path, &in_trash) ? ledger_retired(self->sim->disk, path) : 0;
+}
+
 bool oracle_lost(const oracle_t *self, const struct message *message)
 {
-    return message->ok && oracle_was_flipped(&self->groups[message->group], cccc_event_id_seq(cccc_str(message->id)));
+    const struct known_group *group = &self->groups[message->group];
+    uint64_t seq = cccc_event_id_seq(cccc_str(message->id));
+    return message->ok && (oracle_was_flipped(group, seq) || seq <= oracle_retired(self, group));
 }
 
 void oracle_acknowledged_as(oracle_t *self, unsigned number, cccc_str_t id)

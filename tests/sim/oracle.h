@@ -32,6 +32,11 @@ struct delivery {
     uint64_t seq, prev;
 };
 
+/* An acknowledgement that `actor` has given; `actor` "": everything that was owed for the event was called off. */
+struct closed {
+    char event_id[33], actor[40];
+};
+
 struct known_group {
     char id[16];
     struct witnessed *lines;  /* by seq */
@@ -47,22 +52,26 @@ struct known_group {
     char edited[40];    /* the title an edit by hand has given it and nothing has changed since; "" none */
     size_t settled_len; /* of the ledger at the last audit: these bytes never change again */
     uint32_t settled_crc;
-    uint64_t published; /* last seq under e/ in this run; 0: none yet */
+    uint64_t published;    /* last seq under e/ in this run; 0: none yet */
+    bool may_retire;       /* the operator asked for a retention rule */
+    struct closed *closed; /* what nobody owes any more */
+    size_t closed_count;
 };
 
 enum verb { VERB_SEND, VERB_REPLY, VERB_CROSS };
 
 struct message {
     enum verb verb;
-    unsigned group, dst;                /* indices */
-    char by[40], client_id[24];         /* "" none */
-    char *args;                         /* what is asked, JSON */
-    unsigned open;                      /* requests on their way */
-    bool ok, maybe;                     /* was acknowledged; one of its requests ended in the unknown */
-    char id[33];                        /* of its event, when ok */
-    unsigned in_source, in_destination; /* times it was found, of one audit */
-    bool relay_over;                    /* the source says how the second step ended */
-    char source_id[33];                 /* of the event in the source */
+    unsigned group, dst;                      /* indices */
+    char by[40], client_id[24];               /* "" none */
+    char *args;                               /* what is asked, JSON */
+    unsigned open;                            /* requests on their way */
+    bool ok, maybe;                           /* was acknowledged; one of its requests ended in the unknown */
+    char id[33];                              /* of its event, when ok */
+    unsigned in_source, in_destination;       /* times it was found, of one audit; those that were retired count as one */
+    bool source_retired, destination_retired; /* the one found last was */
+    bool relay_over;                          /* the source says how the second step ended */
+    char source_id[33];                       /* of the event in the source */
 };
 
 typedef struct oracle {
@@ -72,7 +81,7 @@ typedef struct oracle {
     struct message *messages;
     unsigned message_count;
     uint64_t epoch; /* of the last start */
-    uint64_t events_audited;
+    uint64_t events_audited, events_retired;
 } oracle_t;
 
 oracle_t *oracle_new(struct sim *sim);
@@ -95,8 +104,16 @@ void oracle_published(oracle_t *self, const char *topic, size_t topic_len, const
 /* A daemon has started: its epoch, and followers begin anew. */
 void oracle_started(oracle_t *self, uint64_t epoch);
 
-/* The event it was acknowledged with has been damaged on purpose: a repeat makes another one. */
+/* The folder of a group, in groups/ or in trash/; false: it has no ledger in either. */
+bool oracle_folder(const oracle_t *self, const struct known_group *group, char path[96], bool *in_trash);
+/* The last seq that was retired; 0: none was. */
+uint64_t oracle_retired(const oracle_t *self, const struct known_group *group);
+/* The event it was acknowledged with has been damaged on purpose, or retired: a repeat makes another one. */
 bool oracle_lost(const oracle_t *self, const struct message *message);
+/* What is owed for an event is closed: the acknowledgement of `actor`, or with "" all of it. */
+void oracle_closed(struct known_group *group, cccc_str_t event_id, const char *actor);
+/* Somebody was told that `actor` owes something for it, an acknowledgement among it. */
+void oracle_owed(const oracle_t *self, const struct known_group *group, cccc_str_t event_id, cccc_str_t actor, bool ack);
 /* A new message; its number. */
 unsigned oracle_message(oracle_t *self, const struct message *draft);
 /* It was acknowledged with this event. */
@@ -108,5 +125,5 @@ void oracle_acknowledged_as(oracle_t *self, unsigned message, cccc_str_t id);
 /* What is on the disk against all that is known. With `live` (everything has come to rest) also I11; when long enough has passed on a sound disk
  * (`at_peace`), every cross-group send has come to its end. */
 void oracle_audit(oracle_t *self, cccc_core_t *live, bool at_peace);
-/* Where the ledger of a group lies: in groups/ or in trash/. False: nowhere. */
+/* Every line of a group's ledger, also the retired ones, and whether it lies in groups/ or in trash/. False: nowhere. */
 bool oracle_ledger(const oracle_t *self, const struct known_group *group, const char **bytes, size_t *len, bool *in_trash);

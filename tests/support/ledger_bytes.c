@@ -3,10 +3,13 @@
 
 #include "proto/event.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+
+enum { HASH_BYTES = 32 };
 
 /* The first whole line at or behind *offset: its seq, 1 for one of the older format, 0 when there is none; and where it is. */
 static unsigned long long whole_line(const char *bytes, size_t len, size_t *offset, size_t *end)
@@ -44,44 +47,100 @@ static size_t length_of_sealed(const char *bytes, size_t len, unsigned long long
     }
 }
 
-static void add_segment(simdisk_t *disk, const char *path, unsigned long long raw, cccc_buf_t *out)
+/* A row of the manifest. */
+struct row {
+    bool retired;
+    unsigned long long first, last, raw, bytes;
+    char hash[2 * HASH_BYTES + 1];
+};
+
+static bool read_row(const char *text, struct row *out)
 {
+    char word[8];
+    if (sscanf(text, "\n%7s first=%llu last=%llu raw=%llu bytes=%llu prev=%*x crc=%*x legacy=%*u hash=%64[0-9a-f]", word, &out->first,
+               &out->last, &out->raw, &out->bytes, out->hash) != 6)
+        return false;
+    out->retired = strcmp(word, "retired") == 0;
+    return true;
+}
+
+static bool has_hash(void *arg, const char *bytes, size_t len)
+{
+    const struct row *row = arg;
+    unsigned char hash[HASH_BYTES];
+    char hex[2 * HASH_BYTES + 1];
+    if (len != row->bytes)
+        return false;
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes, len, NULL, 0);
+    return strcmp(sodium_bin2hex(hex, sizeof hex, hash, sizeof hash), row->hash) == 0;
+}
+
+static void add_segment(simdisk_t *disk, const char *dir, struct row *row, cccc_buf_t *out)
+{
+    char path[256];
     const char *packed;
     size_t len;
-    if (!simdisk_peek(disk, path, &packed, &len)) {
-        fprintf(stderr, "%s is named by a manifest and not there\n", path);
+    snprintf(path, sizeof path, "%s/state/ledger/%013llu-%013llu.jsonl.zst", dir, row->first, row->last);
+    if (row->retired ? !simdisk_dig(disk, has_hash, row, &packed, &len) : !simdisk_peek(disk, path, &packed, &len)) {
+        fprintf(stderr, "%s is named by a manifest and %s\n", path, row->retired ? "never was there" : "not there");
         abort();
     }
-    char *room = cccc_buf_reserve(out, raw);
-    size_t got = ZSTD_decompress(room, raw, packed, len);
-    if (ZSTD_isError(got) || got != raw) {
-        fprintf(stderr, "%s does not hold %llu bytes\n", path, raw);
+    char *room = cccc_buf_reserve(out, row->raw);
+    size_t got = ZSTD_decompress(room, row->raw, packed, len);
+    if (ZSTD_isError(got) || got != row->raw) {
+        fprintf(stderr, "%s does not hold %llu bytes\n", path, row->raw);
         abort();
     }
-    out->size += raw;
+    out->size += row->raw;
 }
 
 /* The last seq of the segments that count. */
 static unsigned long long add_segments(simdisk_t *disk, const char *dir, const char *manifest, unsigned long long before, cccc_buf_t *out)
 {
-    char path[256];
     unsigned long long end = 0;
-    for (const char *row = strchr(manifest, '\n'); row; row = strchr(row + 1, '\n')) {
-        unsigned long long first, last, raw;
-        if (sscanf(row, "\nsegment first=%llu last=%llu raw=%llu", &first, &last, &raw) != 3 || (before > 0 && first >= before))
+    for (const char *text = strchr(manifest, '\n'); text; text = strchr(text + 1, '\n')) {
+        struct row row;
+        if (!read_row(text, &row) || (before > 0 && row.first >= before))
             continue;
-        snprintf(path, sizeof path, "%s/state/ledger/%013llu-%013llu.jsonl.zst", dir, first, last);
-        add_segment(disk, path, raw, out);
-        end = last;
+        add_segment(disk, dir, &row, out);
+        end = row.last;
     }
+    return end;
+}
+
+/* To be freed; NULL: there is none. */
+static char *manifest_of(simdisk_t *disk, const char *group_dir)
+{
+    char path[256];
+    const char *bytes;
+    size_t len;
+    snprintf(path, sizeof path, "%s/state/ledger/manifest", group_dir);
+    if (!simdisk_peek(disk, path, &bytes, &len))
+        return NULL;
+    char *text = strndup(bytes, len);
+    if (!text)
+        abort();
+    return text;
+}
+
+unsigned long long ledger_retired(simdisk_t *disk, const char *group_dir)
+{
+    unsigned long long end = 0;
+    char *manifest = manifest_of(disk, group_dir);
+    for (const char *text = manifest ? strchr(manifest, '\n') : NULL; text; text = strchr(text + 1, '\n')) {
+        struct row row;
+        if (read_row(text, &row) && row.retired)
+            end = row.last;
+    }
+    free(manifest);
     return end;
 }
 
 bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_t *sealed)
 {
     char path[256];
-    const char *bytes, *manifest;
-    size_t len, manifest_len, before = out->size;
+    const char *bytes;
+    size_t len, before = out->size;
     snprintf(path, sizeof path, "%s/ledger.jsonl", group_dir);
     if (!simdisk_peek(disk, path, &bytes, &len))
         return false;
@@ -91,16 +150,11 @@ bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_
     if (len > 0)
         memcpy(active, bytes, len);
     size_t skip = 0;
-    snprintf(path, sizeof path, "%s/state/ledger/manifest", group_dir);
-    if (simdisk_peek(disk, path, &manifest, &manifest_len)) {
-        char *text = strndup(manifest, manifest_len);
-        if (!text)
-            abort();
-        unsigned long long last = add_segments(disk, group_dir, text, ledger_first_seq(active, len), out);
-        if (last > 0)
-            skip = length_of_sealed(active, len, last);
-        free(text);
-    }
+    char *manifest = manifest_of(disk, group_dir);
+    unsigned long long last = manifest ? add_segments(disk, group_dir, manifest, ledger_first_seq(active, len), out) : 0;
+    if (last > 0)
+        skip = length_of_sealed(active, len, last);
+    free(manifest);
     if (sealed)
         *sealed = out->size - before;
     cccc_buf_put(out, active + skip, len - skip);

@@ -44,6 +44,7 @@ struct inode {
     struct entries now, synced; /* directories */
     struct dir_op *ops;
     size_t op_count;
+    bool listed;   /* just now: what a real disk shows of a directory that changes meanwhile is not defined */
     int locked_by; /* descriptor, or -1 */
 };
 
@@ -221,6 +222,10 @@ static void apply(struct entries *list, const struct dir_op *op)
 
 static void log_op(struct inode *dir, const char *name, struct inode *inode, const char *from, uint64_t pair)
 {
+    if (dir->listed) {
+        fprintf(stderr, "%s changes in a directory that is being listed\n", name);
+        abort();
+    }
     dir->ops = room(dir->ops, (dir->op_count + 1) * sizeof *dir->ops);
     struct dir_op *op = &dir->ops[dir->op_count++];
     *op = (struct dir_op){.inode = inode, .pair = pair};
@@ -579,8 +584,10 @@ static int sim_list(void *ctx, const char *path, void (*each)(void *arg, const c
     struct inode *inode = walk(self, path, &dir, name);
     if (!inode || !inode->is_dir)
         return (int)leave(self, inode ? -ENOTDIR : -ENOENT);
+    inode->listed = true;
     for (size_t i = 0; i < inode->now.count; i++)
         each(arg, inode->now.at[i].name);
+    inode->listed = false;
     return (int)leave(self, 0);
 }
 
@@ -715,6 +722,18 @@ bool simdisk_peek(simdisk_t *self, const char *path, const char **bytes, size_t 
     char name[NAME_ROOM];
     struct inode *inode = walk(self, path, &dir, name);
     if (!inode || inode->is_dir)
+        return false;
+    *bytes = inode->cache.bytes;
+    *len = inode->cache.size;
+    return true;
+}
+
+bool simdisk_dig(const simdisk_t *self, bool (*is_it)(void *arg, const char *bytes, size_t len), void *arg, const char **bytes, size_t *len)
+{
+    const struct inode *inode = self->inodes;
+    while (inode && (inode->is_dir || !is_it(arg, inode->cache.bytes, inode->cache.size)))
+        inode = inode->next;
+    if (!inode)
         return false;
     *bytes = inode->cache.bytes;
     *len = inode->cache.size;

@@ -55,6 +55,9 @@ uint64_t simdisk_syncs(const simdisk_t *self);
 
 /* A file as processes see it; false when there is none. Borrowed until the next change. */
 bool simdisk_peek(simdisk_t *self, const char *path, const char **bytes, size_t *len);
+/* The same for the file, there or removed since, that `is_it` is true for; false when there never was one. */
+bool simdisk_dig(const simdisk_t *self, bool (*is_it)(void *arg, const char *bytes, size_t len), void *arg, const char **bytes,
+                 size_t *len);
 /* Make the file's cache and disk these bytes, keeping its inode, and its name durable; its folder must be there. */
 void simdisk_poke(simdisk_t *self, const char *path, const char *bytes, size_t len);
 /* The same as a new inode, as a restored copy has. */

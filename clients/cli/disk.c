@@ -1,0 +1,36 @@
+/* disk.c - whether the disk that a home is on has room: what doctor and triage say of it.
+ *
+ * Thread: the program's one. */
+#include "clients/cli/offline.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+/* Below these the disk is reported: a ledger that cannot grow refuses messages. */
+#define LOW_BYTES  (512ull * 1024 * 1024)
+#define NONE_BYTES (32ull * 1024 * 1024)
+#define INODES_MIN 1000
+
+enum offline_room offline_disk(struct cli *cli, const char **text)
+{
+    struct statvfs fs;
+    char size[32];
+    if (statvfs(cli->home.root, &fs) != 0) {
+        *text = cli_printf(cli, "cannot ask for free space: %s", strerror(errno));
+        return OFFLINE_ROOM_NONE;
+    }
+    uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    bool inodes = fs.f_files == 0 || fs.f_favail >= INODES_MIN;
+    cli_size(size, sizeof size, bytes);
+    if (fs.f_flag & ST_RDONLY)
+        *text = "the file system is mounted read-only";
+    else if (!inodes)
+        *text = cli_printf(cli, "only %" PRIu64 " inodes free; make room before messages are refused", (uint64_t)fs.f_favail);
+    else
+        *text = cli_printf(cli, "%s free%s", size, bytes < LOW_BYTES ? "; make room before messages are refused" : "");
+    if ((fs.f_flag & ST_RDONLY) || !inodes || bytes < NONE_BYTES)
+        return OFFLINE_ROOM_NONE;
+    return bytes < LOW_BYTES ? OFFLINE_ROOM_LOW : OFFLINE_ROOM_ENOUGH;
+}

@@ -1,0 +1,185 @@
+/** The client: requests, pipelined over one connection, and followers. */
+
+import { Dealer, Subscriber } from "zeromq";
+
+import * as protocol from "./protocol.js";
+
+const OPTIONS = { linger: 0, reconnectMaxInterval: 2000 };
+
+/** A client of the daemon that serves `home` (default $CCCC_HOME, else ~/.cccc). */
+export function open(options) {
+  return new Client(options);
+}
+
+/** A promise of what `promise` gives, or of undefined after `ms`. */
+function within(promise, ms) {
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export class Client {
+  #timeoutMs;
+  #endpoint;
+  #socket;
+  #last = 0;
+  #open = new Map(); // id -> what resolves it
+  #sent = Promise.resolve(); // a socket takes one frame at a time
+
+  constructor({ home, timeoutMs = 30000 } = {}) {
+    this.home = protocol.findHome(home);
+    this.#timeoutMs = timeoutMs;
+    this.#connect();
+  }
+
+  /** Connect, anew when the daemon listens elsewhere by now. */
+  #connect() {
+    const endpoint = protocol.descriptor(this.home).bus;
+    if (endpoint === this.#endpoint) return;
+    this.#socket?.close();
+    this.#socket = new Dealer(OPTIONS);
+    this.#socket.connect(endpoint);
+    this.#endpoint = endpoint;
+    this.#take(this.#socket);
+  }
+
+  async #take(socket) {
+    for await (const frames of socket) {
+      const reply = protocol.unpack(frames.at(-1));
+      this.#open.get(reply.id)?.(reply);
+    }
+  }
+
+  #send(request) {
+    const socket = this.#socket;
+    if (!socket) throw new Error("the client is closed");
+    this.#sent = this.#sent.then(() => socket.send(request.frame)).catch(() => {}); // it was closed: repeated on the next one
+  }
+
+  #again(request) {
+    try {
+      this.#connect();
+    } catch (error) {
+      if (error instanceof protocol.NotRunning) return; // no daemon at the moment
+      throw error;
+    }
+    this.#send(request);
+  }
+
+  /** The result of an operation; rejects with BusError, or Timeout when it is not answered. */
+  async request(op, args = {}, { timeoutMs = this.#timeoutMs } = {}) {
+    const request = new protocol.Request(++this.#last, op, args);
+    const deadline = Date.now() + timeoutMs;
+    const answered = new Promise((resolve) => this.#open.set(request.id, resolve));
+    try {
+      this.#send(request);
+      for (let left = timeoutMs; left > 0; left = deadline - Date.now()) {
+        const reply = await within(answered, Math.min(left, protocol.REPEAT_MS));
+        if (reply) return protocol.resultOf(reply);
+        if (request.repeatable) this.#again(request);
+      }
+      throw new protocol.Timeout(op, timeoutMs, request.clientId);
+    } finally {
+      this.#open.delete(request.id);
+    }
+  }
+
+  ping() {
+    return this.request("ping");
+  }
+
+  /** Send a message: group_id, text, to, by, ...; answered once it is durable. */
+  send(args) {
+    return this.request("send", args);
+  }
+
+  reply(args) {
+    return this.request("reply", args);
+  }
+
+  /** An async iterator over a group's events behind `afterSeq` (default: from now on), each once and in order, with a Gap where the ledger has none. */
+  follow(groupId, options) {
+    return new Follow(this, new protocol.Position(groupId, options));
+  }
+
+  close() {
+    this.#socket?.close();
+    this.#socket = undefined;
+    this.#endpoint = undefined;
+  }
+
+}
+
+/** Events as they become durable. `position.seq` is where it is: give it as afterSeq to go on later. */
+export class Follow {
+  #client;
+  #socket;
+  #ready = [];
+  #turn = Promise.resolve(); // of calls of next, one after the other
+
+  constructor(client, position) {
+    this.#client = client;
+    this.position = position;
+    this.#socket = new Subscriber(OPTIONS);
+    this.#socket.connect(protocol.descriptor(client.home).events);
+    this.#socket.subscribe(...position.topics());
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  next() {
+    const item = this.#turn.then(() => this.#item());
+    this.#turn = item.catch(() => {});
+    return item;
+  }
+
+  async #item() {
+    while (this.#ready.length === 0 && this.#socket) this.#ready = await this.#more();
+    return this.#ready.length > 0 ? { value: this.#ready.shift(), done: false } : { value: undefined, done: true };
+  }
+
+  async #more() {
+    if (this.position.seq === undefined) await this.#fromNow();
+    return this.position.behind ? this.#read() : this.#hear();
+  }
+
+  async #fromNow() {
+    const page = await this.#client.request("ledger_read", { group_id: this.position.groupId, before_seq: 0, limit: 1 });
+    this.position.seq = page.head_seq;
+  }
+
+  async #read() {
+    try {
+      return this.position.page(await this.#client.request("ledger_read", this.position.read()));
+    } catch (error) {
+      if (error.code !== "lineage_changed") throw error;
+      return this.position.restored(error.details.head_seq);
+    }
+  }
+
+  async #hear() {
+    try {
+      const [topic, body] = await this.#socket.receive();
+      return this.position.frame(topic, body);
+    } catch (error) {
+      if (this.#socket) throw error;
+      return []; // closed meanwhile
+    }
+  }
+
+  /** What leaving a `for await` loop calls. */
+  async return() {
+    this.close();
+    return { value: undefined, done: true };
+  }
+
+  close() {
+    this.#socket?.close();
+    this.#socket = undefined;
+    this.#ready = [];
+  }
+}
