@@ -453,8 +453,8 @@ void group_fini(struct cccc_group *group)
     dedupe_destroy(&group->dedupe);
     obligations_destroy(&group->obligations);
     expiries_fini(group);
-    guards_fini(group);
     automation_fini(group);
+    guards_fini(group);
     dedupe_destroy(&group->foreign_ids);
     sealed_fini(&group->sealed);
     runtimes_forget_ledger(group);
@@ -638,8 +638,8 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "client_ids", cccc_uint(dedupe_count(group->dedupe)));
     cccc_map_add(&map, "obligations", obligations_dump(group, arena));
     cccc_map_add(&map, "expiring", expiries_dump(group, arena));
-    cccc_map_add(&map, "guards", guards_dump(group, arena));
     cccc_map_add(&map, "automation", automation_dump(group, arena));
+    cccc_map_add(&map, "guards", guards_dump(group, arena));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
     cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
     cccc_map_add(&map, "context", group->context ? cccc_value_copy(arena, &group->context->state) : cccc_nil());

@@ -620,8 +620,8 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     expiries_tick(self);
     reminders_tick(self);
     nudges_tick(self);
-    holds_tick(self);
     automation_tick(self);
+    holds_tick(self);
     runtimes_tick(self);
     registry_tick(self, false);
     daemon_tick(self);

@@ -25,8 +25,8 @@ static const struct part {
     {"expiring", expiries_save, expiries_load},
     {"reminders", reminders_save, reminders_load},
     {"nudges", nudges_save, nudges_load},
-    {"guards", guards_save, guards_load},
     {"automation", automation_save, automation_load},
+    {"guards", guards_save, guards_load},
     {"gaps", gaps_save, gaps_load},
     {"context", context_save, context_load},
 };

@@ -4,8 +4,8 @@ Shows `got N: <the text, line feeds as |>` for the N-th submitted text, and appe
 --alternate: on the alternate screen. --slow S: says it is loading, and throws away what comes before it is ready. --busy S: shows a busy indicator that long
 after each text. --dialog S: after a text that holds `please-ask` asks a question, and takes any key as the answer; the question stands for S seconds
 at least, and `answered by a key` is shown when a key came. --early S: asks for pastes at once, and draws, and begins to listen, that much later. --spin: something moves
-on the screen all the time. --swallow N: the first N submit keys do nothing. --pasted: a text of several lines is shown as a word for it. --answers WHO --cccc PATH: looks
-into its inbox all the time, and answers every message of WHO at once, whether or not it was typed. Not a test; tests start it."""
+on the screen all the time. --swallow N: the first N submit keys do nothing. --pasted: a text of several lines is shown as a word for it. --answers WHO --cccc PATH: looks into its inbox all the time, and answers every message of
+WHO at once, whether or not it was typed. Not a test; tests start it."""
 
 import argparse
 import itertools
