@@ -591,17 +591,26 @@ bool guards_is_held(const struct cccc_group *group, cccc_str_t one, cccc_str_t o
     return pair && pair->hold_seq > 0;
 }
 
-bool guards_to_release(const struct cccc_group *group, cccc_arena_t *arena, struct guard_release *out)
+static const struct pair *first_to_release(const struct cccc_group *group)
 {
     const struct pair *pair = group->guards ? group->guards->pairs : NULL;
     while (pair && (pair->hold_seq > 0 || pair->held_count == 0))
         pair = pair->hh.next;
-    if (!pair)
-        return false;
+    return pair;
+}
+
+bool guards_release_waits(const struct cccc_group *group)
+{
+    return first_to_release(group) != NULL;
+}
+
+void guards_to_release(const struct cccc_group *group, cccc_arena_t *arena, struct guard_release *out)
+{
+    const struct pair *pair = first_to_release(group);
+    CCCC_ASSERT(pair, "(%s has nothing to release)", group->id);
     *out = (struct guard_release){.between = two_names(arena, pair), .count = pair->held_count};
     out->seqs = cccc_arena_alloc(arena, (pair->held_count + 1) * sizeof *out->seqs);
     memcpy(out->seqs, pair->held, pair->held_count * sizeof *out->seqs);
-    return true;
 }
 
 bool guards_is_to_release(const struct cccc_group *group, cccc_str_t one, cccc_str_t other, uint64_t seq)

@@ -55,8 +55,9 @@ struct guard_release {
     uint64_t *seqs; /* rising */
     uint32_t count;
 };
-/* One of them; false: there is none. */
-bool guards_to_release(const struct cccc_group *group, cccc_arena_t *arena, struct guard_release *out);
+/* Is there one? The first of them. */
+bool guards_release_waits(const struct cccc_group *group);
+void guards_to_release(const struct cccc_group *group, cccc_arena_t *arena, struct guard_release *out);
 bool guards_is_held(const struct cccc_group *group, cccc_str_t one, cccc_str_t other);
 /* Is that message of a released pair still to be handed on? And is it typed then? */
 bool guards_is_to_release(const struct cccc_group *group, cccc_str_t one, cccc_str_t other, uint64_t seq);

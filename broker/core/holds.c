@@ -137,10 +137,7 @@ static void hand_on_group(struct cccc_core *core, struct cccc_group *group)
 {
     call_t *call = core_call(core);
     struct guard_release *release = cccc_arena_alloc(call->arena, sizeof *release);
-    if (!guards_to_release(group, call->arena, release)) {
-        call_finish(call);
-        return;
-    }
+    guards_to_release(group, call->arena, release);
     call->group = group;
     call->state = release;
     group->release_us = core->now->mono_us + HAND_ON_MAX_US;
@@ -157,7 +154,7 @@ void holds_tick(struct cccc_core *core)
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[i];
         bool may = !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping;
-        if (group->guards && may && core->now->mono_us >= group->release_us)
+        if (may && core->now->mono_us >= group->release_us && guards_release_waits(group))
             hand_on_group(core, group);
     }
 }
