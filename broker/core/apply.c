@@ -7,6 +7,7 @@
  * Thread: the core's. */
 #include "broker/core/automation.h"
 #include "broker/core/context.h"
+#include "broker/core/guards.h"
 #include "broker/core/headless.h"
 #include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
@@ -70,6 +71,7 @@ static void reader_free(struct cccc_reader *reader)
 static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
 {
     obligations_forget_debtor(group, reader);
+    guards_forget(group, cccc_str(reader->id));
     runtime_reset(group, cccc_str(reader->id));
     HASH_DELETE(hh, group->readers, reader); /* NOLINT(clang-analyzer-unix.Malloc): the table goes with its last entry only */
     reader_free(reader);
@@ -241,7 +243,9 @@ static struct cccc_reader *unread_add(struct cccc_group *group, cccc_str_t id, e
     return reader;
 }
 
-static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool typed, unsigned owes)
+/* `guard`: what was decided for some of the copies; NULL: nothing was. */
+static void apply_to_audience(struct cccc_group *group, const struct cccc_event *event, enum cccc_lane lane, bool typed,
+                              const cccc_value_t *guard, unsigned owes)
 {
     const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
     cccc_arena_t *arena = NULL;
@@ -256,7 +260,7 @@ static void apply_to_audience(struct cccc_group *group, const struct cccc_event 
         cccc_str_t id;
         if (!cccc_as_str(&audience->via.array.ptr[i], &id) || id.len == 0 || id.len > CCCC_PRINCIPAL_BYTES_MAX)
             continue;
-        struct cccc_reader *reader = unread_add(group, id, lane, event, typed);
+        struct cccc_reader *reader = unread_add(group, id, lane, event, typed && !(guard && guard_verdict_in(guard, id) == GUARD_INBOX));
         if (group->legacy)
             legacy_event_for(group, id, event);
         if (ask && obligations_asks(event, id))
@@ -284,12 +288,15 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
         dedupe_add(group->dedupe, dedupe_hash(event->by, client_id), event->seq);
     bool source_record = field_str(event, MESSAGE_DST_GROUP_ID).len > 0;
     cccc_str_t reply_to = field_str(event, MESSAGE_REPLY_TO);
-    apply_to_audience(group, event, CCCC_LANE_CHAT, true, obligations_asked(event, kind));
+    bool extras = event->data.via.map.size > MESSAGE_AUDIENCE + 1u + (field_str(event, MESSAGE_CLIENT_ID).len > 0); /* with its digest */
+    const cccc_value_t *guard = extras ? message_extra(&event->data, MESSAGE_GUARD) : NULL;
+    apply_to_audience(group, event, CCCC_LANE_CHAT, true, guard, obligations_asked(event, kind));
     if (reply_to.len > 0)
         obligations_replied(group, event->by, reply_to);
-    /* Behind the audience most have at most a digest. */
-    if (event->data.via.map.size > MESSAGE_AUDIENCE + 1 && message_extra(&event->data, MESSAGE_EXPIRES_TS))
+    if (extras && message_extra(&event->data, MESSAGE_EXPIRES_TS))
         expiry_apply(group, event);
+    if (guard)
+        guards_apply(group, event, kind);
     if (source_record && !(CCCC_MUTANT_IS(RELAY_FORGOTTEN) && group->folding))
         relay_apply(group, event, kind);
 }
@@ -299,9 +306,11 @@ static void apply_notify(struct cccc_group *group, const struct cccc_event *even
     cccc_str_t priority = cccc_get_str(&event->data, "priority");
     /* What somebody only wants to be known waits in the inbox; what the broker reminds of is typed (reference 3.10, 7.1). */
     bool typed = cccc_str_is(event->by, "system") || cccc_str_is(priority, "high") || cccc_str_is(priority, "urgent");
-    apply_to_audience(group, event, CCCC_LANE_NOTIFY, typed, obligations_asked(event, kind));
+    apply_to_audience(group, event, CCCC_LANE_NOTIFY, typed, NULL, obligations_asked(event, kind));
     if (!cccc_str_is(event->by, "system"))
         return;
+    if (cccc_get(cccc_get(&event->data, "context"), "hold"))
+        guards_apply(group, event, kind);
     if (cccc_str_is(cccc_get_str(&event->data, "kind"), "nudge"))
         reminder_apply(group, event);
     else if (cccc_str_is(cccc_get_str(&event->data, "kind"), "automation"))
@@ -399,6 +408,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_CHAT_CANCEL] = apply_cancel,
     [CCCC_KIND_CHAT_RELAY_REFUSED] = relay_apply,
     [CCCC_KIND_CHAT_RELAYED] = relay_apply,
+    [CCCC_KIND_GUARD_RELEASE] = guards_apply,
     [CCCC_KIND_SYSTEM_NOTIFY] = apply_notify,
     [CCCC_KIND_SYSTEM_NOTIFY_ACK] = apply_ack,
 };
@@ -444,6 +454,7 @@ void group_fini(struct cccc_group *group)
     obligations_destroy(&group->obligations);
     expiries_fini(group);
     automation_fini(group);
+    guards_fini(group);
     dedupe_destroy(&group->foreign_ids);
     sealed_fini(&group->sealed);
     runtimes_forget_ledger(group);
@@ -466,7 +477,8 @@ void group_reset(struct cccc_group *group)
     group->document_seq = 0;
     memset(&group->config, 0, sizeof group->config);
     group->first_seq = group->head_seq = 0;
-    group->resumed = group->alive = (struct cccc_when){0};
+    group->resumed = (struct cccc_when){0};
+    group->alive = (struct cccc_sign){0};
     group->silence = (struct cccc_row){0};
     group->head_id[0] = group->head_ts[0] = group->created_ts[0] = '\0';
     group->edited = group->missing = false;
@@ -627,6 +639,7 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "obligations", obligations_dump(group, arena));
     cccc_map_add(&map, "expiring", expiries_dump(group, arena));
     cccc_map_add(&map, "automation", automation_dump(group, arena));
+    cccc_map_add(&map, "guards", guards_dump(group, arena));
     cccc_map_add(&map, "relays", relays_dump(group, arena));
     cccc_map_add(&map, "runtimes", runtimes_dump(group, arena));
     cccc_map_add(&map, "context", group->context ? cccc_value_copy(arena, &group->context->state) : cccc_nil());

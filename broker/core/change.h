@@ -46,8 +46,10 @@ void config_tick(struct cccc_core *core);
 
 /* ---- settings.c ---- */
 
-/* All 21 effective settings of a document, defaults filled in and values clamped; a map in the arena. */
+/* All effective settings of a document, defaults filled in and values clamped; a map in the arena. */
 cccc_value_t settings_effective(cccc_arena_t *arena, const cccc_value_t *document);
+/* One that is a number. */
+uint64_t setting_number(const char *name, const cccc_value_t *document);
 /* The names of those that the document sets; the others have their defaults. */
 cccc_value_t settings_set(cccc_arena_t *arena, const cccc_value_t *document);
 /* `document` with every acceptable setting of `patch` put in its place. */

@@ -8,6 +8,7 @@
 #include "broker/core/automation.h"
 #include "broker/core/call.h"
 #include "broker/core/context.h"
+#include "broker/core/guards.h"
 #include "broker/core/runtime.h"
 #include "broker/mutant.h"
 #include "proto/prefetch.h"
@@ -532,6 +533,7 @@ void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, c
         group->folding = true;
     core_fail_pending(self, group, err, outcome_unknown, message);
     context_drop_ahead(group);
+    guards_drop_ahead(group);
     if (group->head_seq == 0)
         group->created = false;
     if (refold && !group->deleted)
@@ -619,6 +621,7 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     reminders_tick(self);
     nudges_tick(self);
     automation_tick(self);
+    holds_tick(self);
     runtimes_tick(self);
     registry_tick(self, false);
     daemon_tick(self);

@@ -4,6 +4,7 @@
  * place; the id may be used again.
  * Thread: the core's. */
 #include "broker/core/change.h"
+#include "broker/core/guards.h"
 #include "broker/core/message.h"
 #include "broker/core/obligations.h"
 #include "broker/core/rules.h"
@@ -590,6 +591,9 @@ void group_row(const struct cccc_core *core, cccc_builder_t *row, const struct c
     cccc_map_add(row, "unread_count", cccc_uint(reader_unread(group, CCCC_STR("user"))));
     cccc_map_add(row, "owed_by_user", cccc_uint(reader_owes(group, CCCC_STR("user"))));
     cccc_map_add(row, "obligation_count", cccc_uint(group->obligations->open));
+    cccc_value_t holds = guards_holds(row->arena, group);
+    if (holds.via.array.size > 0)
+        cccc_map_add(row, "holds", holds);
     if (group->offline != NULL)
         cccc_map_add(row, "offline", cccc_text(group->offline));
     if (group->read_only != NULL)

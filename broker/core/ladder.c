@@ -76,12 +76,28 @@ static void take_ids(struct cccc_ladders *self, const struct cccc_event *event, 
     }
 }
 
+/* A copy of it, for those it was held from. */
+static void take_released(struct cccc_ladders *self, const struct cccc_event *event)
+{
+    const cccc_value_t *audience = message_field(&event->data, MESSAGE_AUDIENCE);
+    for (uint32_t i = 0; cccc_is_array(audience) && i < audience->via.array.size; i++) {
+        cccc_str_t id = CCCC_STR("");
+        cccc_as_str(&audience->via.array.ptr[i], &id);
+        struct cccc_ladder *ladder = ladder_find(self, id);
+        if (ladder)
+            reach(&ladder->released, event);
+    }
+}
+
 /* `event` lives as long as the ladders. */
 static void take(const struct cccc_group *group, struct cccc_ladders *self, const struct cccc_event *event, cccc_kind_t kind)
 {
+    cccc_str_t from = CCCC_STR("");
     bool names_it = cccc_str_eq(cccc_get_str(&event->data, "event_id"), self->event.id);
     bool message = kind == CCCC_KIND_CHAT_MESSAGE;
     struct cccc_ladder *ladder = ladder_find(self, message ? event->by : cccc_get_str(&event->data, "actor_id"));
+    if (message && cccc_as_str(message_extra(&event->data, MESSAGE_RELEASED_FROM), &from) && cccc_str_eq(from, self->event.id))
+        take_released(self, event);
     if (kind == CCCC_KIND_CHAT_CANCEL && names_it)
         take_ids(self, event, false);
     else if (kind == CCCC_KIND_CHAT_RECALL && names_it)
@@ -118,7 +134,7 @@ void ladders_take_pending(call_t *call, struct cccc_ladders *self)
 static bool is_at_the_top(const struct cccc_ladders *self)
 {
     for (uint32_t i = 0; i < self->count; i++)
-        if (self->of[i].replied.seq == 0 && self->of[i].recalled.seq == 0)
+        if (self->of[i].replied.seq == 0 && self->of[i].recalled.seq == 0 && self->of[i].released.seq == 0)
             return false;
     return self->count > 0;
 }
@@ -168,22 +184,33 @@ static void climbed(call_t *call)
     climb(call);
 }
 
-/* A ladder for each of its audience, or for the one asked for. False: the call was failed. */
+static void add_ladder(call_t *call, struct cccc_ladders *self, const cccc_value_t *name)
+{
+    cccc_str_t id;
+    if (!cccc_as_str(name, &id) || (self->only.len > 0 && !cccc_str_eq(id, self->only)) || ladder_find(self, id))
+        return;
+    struct cccc_ladder *ladder = &self->of[self->count++];
+    ladder->actor_id = cccc_arena_str(call->arena, id);
+    ladder->guard = guard_verdict_of(&self->event, id);
+}
+
+/* A ladder for each of its audience and each it is held from, or for the one asked for. False: the call was failed. */
 static bool begin_ladders(call_t *call, struct cccc_ladders *self)
 {
     const cccc_value_t *audience = cccc_get(&self->event.data, "audience");
+    const cccc_value_t *guard = message_extra(&self->event.data, MESSAGE_GUARD);
+    uint32_t guarded = cccc_is_map(guard) ? guard->via.map.size : 0;
     cccc_value_t made;
     if (!cccc_is_array(audience)) {
         made = recipients_legacy_audience(call->arena, call->group, &self->event);
         audience = &made;
     }
-    self->of = cccc_arena_alloc(call->arena, (audience->via.array.size + 1) * sizeof *self->of);
-    memset(self->of, 0, (audience->via.array.size + 1) * sizeof *self->of);
-    for (uint32_t i = 0; i < audience->via.array.size; i++) {
-        cccc_str_t id;
-        if (cccc_as_str(&audience->via.array.ptr[i], &id) && (self->only.len == 0 || cccc_str_eq(id, self->only)))
-            self->of[self->count++].actor_id = cccc_arena_str(call->arena, id);
-    }
+    self->of = cccc_arena_alloc(call->arena, (audience->via.array.size + guarded + 1) * sizeof *self->of);
+    memset(self->of, 0, (audience->via.array.size + guarded + 1) * sizeof *self->of);
+    for (uint32_t i = 0; i < audience->via.array.size; i++)
+        add_ladder(call, self, &audience->via.array.ptr[i]);
+    for (uint32_t i = 0; i < guarded; i++)
+        add_ladder(call, self, &guard->via.map.ptr[i].key);
     if (self->only.len == 0 || self->count > 0)
         return true;
     call_fail(call, CCCC_E_EVENT_NOT_FOR_ACTOR, "event %.*s is not addressed to %.*s", CCCC_STR_FMT(self->event_id),

@@ -4,6 +4,7 @@
  * Thread: the core's. */
 #pragma once
 
+#include "broker/core/guards.h"
 #include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
 
@@ -18,7 +19,8 @@ struct cccc_ladder {
     struct cccc_rung claimed, outcome; /* of the last delivery with this event in it */
     enum delivery_state delivery;
     cccc_str_t delivery_id, reason;
-    struct cccc_rung read, acked, replied, cancelled, recalled;
+    struct cccc_rung read, acked, replied, cancelled, recalled, released;
+    enum guard_verdict guard; /* what was decided for this copy */
 };
 
 /* An event and what became of it. In the call's arena, at call->state. */
@@ -46,12 +48,15 @@ void ladders_take_pending(call_t *call, struct cccc_ladders *ladders);
 struct cccc_outlook {
     cccc_str_t
         state; /* of the recipient: running, starting, stopped, exited, failed, "never started", ..., enabled or disabled without a terminal, user */
-    const char *will; /* "typed": now; "waits": for what `why` says; "inbox": until it is read there */
+    const char *will; /* "typed": now; "waits": for what `why` says; "inbox": until it is read there; "held": until the user releases it */
     cccc_str_t why;   /* a clause */
     cccc_str_t next;  /* a command that helps; "" */
     uint64_t idle_seconds;
     bool idle_known;
 };
 void outlook_of(call_t *call, const struct cccc_group *group, cccc_str_t id, enum cccc_lane lane, bool typed, struct cccc_outlook *out);
-/* [{id, enabled, state, will, why, next, idle_seconds?}] of a message that was just stored; *waits: somebody's copy waits. */
-cccc_value_t outlook_rows(call_t *call, const struct cccc_group *group, const cccc_value_t *audience, bool *waits);
+/* What a guard's verdict makes of it. */
+void outlook_guarded(call_t *call, const struct cccc_group *group, cccc_str_t by, cccc_str_t id, enum guard_verdict verdict,
+                     struct cccc_outlook *out);
+/* [{id, enabled, state, will, why, next, idle_seconds?}] of a message that was just stored; *some_wait: somebody's copy waits. */
+cccc_value_t outlook_rows(call_t *call, const struct cccc_group *group, const struct cccc_message *m, bool *some_wait);

@@ -7,6 +7,7 @@
 #include "broker/core/message.h"
 
 #include "broker/core/change.h"
+#include "broker/core/guards.h"
 #include "broker/core/obligations.h"
 #include "broker/mutant.h"
 #include "proto/keys.h"
@@ -75,6 +76,8 @@ static void digest_make(call_t *call, struct cccc_message *m)
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++, place += 2)
         if (lists[i])
             digest = digest_value(call, digest + place, lists[i]);
+    if (m->cause.len > 0)
+        digest = cccc_hash64(digest + place, m->cause);
     for (size_t i = 0; i < 16; i++)
         m->digest[i] = "0123456789abcdef"[digest >> (60 - 4 * i) & 15];
 }
@@ -248,15 +251,26 @@ static void take_repeat(call_t *call, struct cccc_message *m)
     }
 }
 
-/* ---- the original of a reply ---- */
+/* ---- what it replies to, or follows from ---- */
 
-static enum cccc_message_step find_original(call_t *call, struct cccc_message *m, call_next_fn next)
+static cccc_str_t followed_id(const struct cccc_message *m)
 {
-    if (m->reply_to.len == 0 || m->original)
+    return m->reply_to.len > 0 ? m->reply_to : m->cause;
+}
+
+static void refuse_followed(call_t *call, struct cccc_message *m)
+{
+    message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s to %s", CCCC_STR_FMT(followed_id(m)), m->group->id,
+                   m->reply_to.len > 0 ? "reply to" : "follow from");
+}
+
+static enum cccc_message_step find_followed(call_t *call, struct cccc_message *m, call_next_fn next)
+{
+    if (followed_id(m).len == 0 || m->followed)
         return CCCC_MESSAGE_READY;
-    uint64_t seq = group_event_seq(m->group, m->reply_to);
+    uint64_t seq = group_event_seq(m->group, followed_id(m));
     if (seq == 0 || seq > m->group->head_seq) {
-        message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s to reply to", CCCC_STR_FMT(m->reply_to), m->group->id);
+        refuse_followed(call, m);
         return CCCC_MESSAGE_ENDED;
     }
     uint64_t *seqs = cccc_arena_alloc(call->arena, sizeof *seqs);
@@ -267,15 +281,18 @@ static enum cccc_message_step find_original(call_t *call, struct cccc_message *m
     return CCCC_MESSAGE_PARKED;
 }
 
-static void take_original(call_t *call, struct cccc_message *m)
+static void take_followed(call_t *call, struct cccc_message *m)
 {
-    struct cccc_event *original = cccc_arena_alloc(call->arena, sizeof *original);
-    if (call->read->err)
-        message_refuse(call, m, call->read->err, "event %.*s could not be read: %s", CCCC_STR_FMT(m->reply_to), call->read->message.text);
-    else if (!call_read_event(call, 0, original) || !cccc_str_eq(original->id, m->reply_to))
-        message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s to reply to", CCCC_STR_FMT(m->reply_to), m->group->id);
-    else
-        m->original = original;
+    struct cccc_event *event = cccc_arena_alloc(call->arena, sizeof *event);
+    if (call->read->err) {
+        message_refuse(call, m, call->read->err, "event %.*s could not be read: %s", CCCC_STR_FMT(followed_id(m)),
+                       call->read->message.text);
+    } else if (!call_read_event(call, 0, event) || !cccc_str_eq(event->id, followed_id(m))) {
+        refuse_followed(call, m);
+    } else {
+        m->followed = event;
+        m->original = m->reply_to.len > 0 ? event : NULL;
+    }
 }
 
 /* ---- file work ---- */
@@ -352,7 +369,7 @@ static void take_result(call_t *call, struct cccc_message *m)
 {
     static void (*const takers[])(call_t *, struct cccc_message *) = {
         [CCCC_AWAITS_REPEAT] = take_repeat,
-        [CCCC_AWAITS_ORIGINAL] = take_original,
+        [CCCC_AWAITS_ORIGINAL] = take_followed,
         [CCCC_AWAITS_FILE] = take_file,
         [CCCC_AWAITS_TEXT] = take_text,
     };
@@ -377,7 +394,7 @@ enum cccc_message_step message_prepare(call_t *call, struct cccc_message *m, cal
         return CCCC_MESSAGE_ENDED;
     enum cccc_message_step step = find_repeat(call, m, next);
     if (step == CCCC_MESSAGE_READY)
-        step = find_original(call, m, next);
+        step = find_followed(call, m, next);
     if (step != CCCC_MESSAGE_READY)
         return step;
     if (!message_check(call, m))
@@ -414,7 +431,7 @@ static cccc_value_t string_or_nil(cccc_str_t s)
     return s.len ? cccc_string(s) : cccc_nil();
 }
 
-/* Every field of reference 2.3, in its order, then ours; the last two only where they say something. */
+/* Every field of reference 2.3, in its order, then ours; those behind the audience only where they say something. */
 static const msgpack_object_kv message_template[] = {
     [MESSAGE_TEXT] = {.key = CCCC_KEY_VALUE(text)},
     [MESSAGE_FORMAT] = {.key = CCCC_KEY_VALUE(format), .val = {.type = MSGPACK_OBJECT_STR, .via.str = {5, "plain"}}},
@@ -436,6 +453,11 @@ static const msgpack_object_kv message_template[] = {
     [MESSAGE_RELAY] = {.key = CCCC_KEY_VALUE(relay), .val = {.type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = true}},
     [MESSAGE_DUE_TS] = {.key = CCCC_KEY_VALUE(due_ts)},
     [MESSAGE_EXPIRES_TS] = {.key = CCCC_KEY_VALUE(expires_ts)},
+    [MESSAGE_CAUSE] = {.key = CCCC_KEY_VALUE(cause)},
+    [MESSAGE_HOPS] = {.key = CCCC_KEY_VALUE(hops)},
+    [MESSAGE_GUARD] = {.key = CCCC_KEY_VALUE(guard)},
+    [MESSAGE_WAITS_UNTIL] = {.key = CCCC_KEY_VALUE(waits_until)},
+    [MESSAGE_RELEASED_FROM] = {.key = CCCC_KEY_VALUE(released_from)},
 };
 
 const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field)
@@ -469,10 +491,40 @@ static cccc_value_t seconds_from_now(call_t *call, uint64_t seconds)
     return cccc_string(cccc_arena_str(call->arena, cccc_str(ts)));
 }
 
+/* Put one behind the others. */
+static void add_extra(msgpack_object_kv *kv, uint32_t *size, enum cccc_message_field field, cccc_value_t value)
+{
+    kv[*size] = message_template[field];
+    kv[(*size)++].val = value;
+}
+
+/* The members that most messages do not have; how many there are then. */
+static uint32_t add_extras(call_t *call, const struct cccc_message *m, msgpack_object_kv *kv)
+{
+    uint32_t size = MESSAGE_AUDIENCE + 1;
+    if (m->client_id.len)
+        add_extra(kv, &size, MESSAGE_CLIENT_DIGEST, cccc_text(m->digest));
+    if (m->relays)
+        add_extra(kv, &size, MESSAGE_RELAY, cccc_bool(true));
+    if (m->due_seconds)
+        add_extra(kv, &size, MESSAGE_DUE_TS, seconds_from_now(call, m->due_seconds));
+    if (m->expires_seconds)
+        add_extra(kv, &size, MESSAGE_EXPIRES_TS, seconds_from_now(call, m->expires_seconds));
+    if (m->cause.len)
+        add_extra(kv, &size, MESSAGE_CAUSE, cccc_string(m->cause));
+    if (m->hops > 1)
+        add_extra(kv, &size, MESSAGE_HOPS, cccc_uint(m->hops));
+    if (cccc_is_map(&m->guard))
+        add_extra(kv, &size, MESSAGE_GUARD, m->guard);
+    if (m->wait_seconds)
+        add_extra(kv, &size, MESSAGE_WAITS_UNTIL, seconds_from_now(call, m->wait_seconds));
+    return size;
+}
+
 static cccc_value_t message_data(call_t *call, const struct cccc_message *m)
 {
     msgpack_object_kv *kv = cccc_arena_alloc(call->arena, sizeof message_template);
-    memcpy(kv, message_template, sizeof message_template);
+    memcpy(kv, message_template, (MESSAGE_AUDIENCE + 1) * sizeof *kv);
     kv[MESSAGE_TEXT].val = cccc_string(m->stored_text);
     kv[MESSAGE_PRIORITY].val = cccc_string(m->priority);
     kv[MESSAGE_REPLY_REQUIRED].val = cccc_bool(m->reply_required);
@@ -488,20 +540,7 @@ static cccc_value_t message_data(call_t *call, const struct cccc_message *m)
         kv[MESSAGE_ATTACHMENTS].val = m->files;
     kv[MESSAGE_CLIENT_ID].val = string_or_nil(m->client_id);
     kv[MESSAGE_AUDIENCE].val = m->audience;
-    uint32_t size = MESSAGE_AUDIENCE + 1;
-    if (m->client_id.len)
-        kv[size++].val = cccc_text(m->digest);
-    if (m->relays)
-        kv[size++] = message_template[MESSAGE_RELAY];
-    if (m->due_seconds) {
-        kv[size] = message_template[MESSAGE_DUE_TS];
-        kv[size++].val = seconds_from_now(call, m->due_seconds);
-    }
-    if (m->expires_seconds) {
-        kv[size] = message_template[MESSAGE_EXPIRES_TS];
-        kv[size++].val = seconds_from_now(call, m->expires_seconds);
-    }
-    return (cccc_value_t){.type = MSGPACK_OBJECT_MAP, .via.map = {size, kv}};
+    return (cccc_value_t){.type = MSGPACK_OBJECT_MAP, .via.map = {add_extras(call, m, kv), kv}};
 }
 
 /* A person, or a program, that speaks into an idle group wakes it; its own actors and the system do not (reference 3.9). */
@@ -521,16 +560,17 @@ static cccc_err_t wake_group(call_t *call, struct cccc_group *group, struct cccc
 /* An actor that was stopped on purpose is started by a message that names it by its own id; one to @all or @peers waits for it in its inbox. */
 static bool wakes_actor(const struct cccc_message *m, const struct cccc_group *view, const struct cccc_actor *actor)
 {
-    return recipients_name(&m->tokens, actor->id) && !cccc_str_eq(actor->id, m->by) && session_may_wake(view, actor);
+    return recipients_name(&m->tokens, actor->id) && !cccc_str_eq(actor->id, m->by) && session_may_wake(view, actor) &&
+           recipients_name(&m->audience, actor->id); /* not when its copy is held */
 }
 
-/* What the message wakes is decided before it: a message that is stored has woken whom it names, so its repeat need not. */
-static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, struct cccc_errmsg *why)
+/* What the message wakes, and whom it makes held, is decided before it: a message that is stored has done so, so its repeat need not. */
+static cccc_err_t decide_before(call_t *call, struct cccc_message *m, cccc_value_t data, struct cccc_errmsg *why)
 {
     const struct cccc_group *view = group_view(call, m->group);
     const struct cccc_config *config = &view->config;
     bool group = wakes(m, view);
-    uint32_t count = group;
+    uint32_t holds = count_of(&m->new_holds), count = group + holds;
     for (uint32_t i = 0; m->reach.disabled_by_id > 0 && i < config->actor_count; i++)
         count += wakes_actor(m, view, &config->actors[i]);
     if (count == 0)
@@ -541,8 +581,8 @@ static cccc_err_t wake(call_t *call, struct cccc_message *m, cccc_value_t data, 
     for (uint32_t i = 0; !err && m->reach.disabled_by_id > 0 && i < config->actor_count; i++)
         if (wakes_actor(m, view, &config->actors[i]))
             err = session_wake(call, m->group, &config->actors[i], why);
-    m->woke = err == CCCC_OK;
-    return err;
+    m->woke = err == CCCC_OK && count > holds;
+    return err ? err : guards_announce(call, m, why);
 }
 
 struct cccc_pending *ack_pending(const struct cccc_group *group, cccc_str_t reader, cccc_str_t event_id)
@@ -571,8 +611,11 @@ struct cccc_pending *ack_decide(call_t *call, struct cccc_group *group, cccc_str
 bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next)
 {
     struct cccc_errmsg why;
+    m->hops = cccc_str_is(m->by, "user") ? 0 : 1 + (m->followed ? guard_hops(m->followed) : 0);
+    if (!guards_judge(call, m))
+        return false;
     cccc_value_t data = message_data(call, m);
-    cccc_err_t err = wake(call, m, data, &why);
+    cccc_err_t err = decide_before(call, m, data, &why);
     if (err == CCCC_OK)
         err = call_append(call, m->group, CCCC_KIND_CHAT_MESSAGE, m->by, m->scope_key, data, next, &why);
     if (err) {
@@ -581,6 +624,8 @@ bool message_decide(call_t *call, struct cccc_message *m, call_next_fn next)
     }
     m->pending = call->appended;
     m->pending->client_hash = m->client_hash;
+    if (cccc_is_map(&m->guard))
+        guards_decided(m->group, m->pending);
     if (m->client_hash)
         dedupe_add(m->group->dedupe, m->client_hash, m->pending->event.seq);
     if (m->original)

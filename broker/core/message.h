@@ -107,7 +107,12 @@ enum cccc_message_field {
     MESSAGE_CLIENT_DIGEST,
     MESSAGE_RELAY,
     MESSAGE_DUE_TS,
-    MESSAGE_EXPIRES_TS
+    MESSAGE_EXPIRES_TS,
+    MESSAGE_CAUSE,
+    MESSAGE_HOPS,
+    MESSAGE_GUARD,
+    MESSAGE_WAITS_UNTIL,
+    MESSAGE_RELEASED_FROM
 };
 /* A member of data by where it usually is; searched for when it is elsewhere. NULL when missing. */
 const cccc_value_t *message_field(const cccc_value_t *data, enum cccc_message_field field);
@@ -122,12 +127,14 @@ struct cccc_message {
     struct cccc_group *group;
     const char *verb; /* what a client_id stands for: "send", "reply", "send_cross_group" */
     cccc_str_t by, text, priority, path, client_id, reply_to;
+    cccc_str_t cause; /* of what is no reply */
     cccc_str_t src_group_id, src_event_id, dst_group_id;
     const cccc_value_t *to, *dst_to, *attachments;
     cccc_value_t ignored; /* names of arguments nobody knows, of an item of a batch; nil when there are none */
     bool reply_required;
     uint64_t due_seconds;     /* 0: no deadline */
     uint64_t expires_seconds; /* 0: never */
+    uint64_t wait_seconds;    /* the sender does nothing but wait for replies, so long; 0: it goes on */
     bool relays;              /* the source record of send_cross_group */
 
     /* What was found; message.c's. */
@@ -136,8 +143,13 @@ struct cccc_message {
     cccc_value_t files;   /* their descriptors */
     cccc_value_t tokens, audience;
     cccc_str_t scope_key, stored_text;
-    struct cccc_event *original;   /* of a reply; NULL: not known yet, or none. In the arena, as is `repeated` */
-    uint64_t client_hash;          /* 0: no client_id */
+    struct cccc_event *followed; /* what it replies to, or follows from; NULL: not known yet, or nothing. In the arena, as is `repeated` */
+    struct cccc_event *original; /* the same, of a reply */
+    uint64_t hops;               /* guard_hops of it */
+    cccc_value_t guard;          /* what becomes of the copies for terminals; nil: nothing had to be decided */
+    cccc_value_t new_holds;      /* pairs that are held from this message on */
+    cccc_value_t cycle;          /* who would wait for each other, beginning and ending with the sender; nil: nobody */
+    uint64_t client_hash;        /* 0: no client_id */
     uint64_t repeats_read_through; /* candidates for the client_id up to this seq were read and are others */
     uint64_t repeats_read_head;    /* the group's head when they were asked for */
     uint64_t sealed_read_through;  /* sealed events up to this one have been asked */
@@ -194,6 +206,11 @@ bool message_check(call_t *call, struct cccc_message *m);
 bool message_check_recipients(call_t *call, struct cccc_message *m);
 /* The group as it will be when what is decided is durable: what recipients and speakers are checked against. */
 struct cccc_group *group_view(call_t *call, struct cccc_group *group);
+
+/* ---- waits.c ---- */
+
+/* Sets m->cycle. False: everybody would wait for ever, and refusal is set. */
+bool waits_check(call_t *call, struct cccc_message *m, const struct cccc_group *view);
 
 /* ---- recall.c ---- */
 

@@ -171,7 +171,10 @@ bool message_check_priority(call_t *call, struct cccc_message *m)
 static bool check_asking(call_t *call, struct cccc_message *m)
 {
     bool asks = m->reply_required || cccc_str_eq(m->priority, CCCC_STR("attention"));
-    if (m->due_seconds > 0 && !asks)
+    if (m->wait_seconds > 0 && !m->reply_required)
+        message_refuse(call, m, CCCC_E_INVALID_REQUEST,
+                       "wait_seconds is for a message with reply_required; nobody would reply to this one");
+    else if (m->due_seconds > 0 && !asks)
         message_refuse(call, m, CCCC_E_INVALID_REQUEST,
                        "a deadline (due_seconds) is for a message with reply_required or priority attention; this one asks for nothing");
     else if (asks && m->group->obligations->open + m->audience.via.array.size > CCCC_OBLIGATIONS_PER_GROUP_MAX)
@@ -206,6 +209,6 @@ static bool check_source(call_t *call, struct cccc_message *m)
 bool message_check(call_t *call, struct cccc_message *m)
 {
     struct cccc_group *view = group_view(call, m->group);
-    return check_speaker(call, m, view) && check_recipients(call, m, view) && check_asking(call, m) && check_scope(call, m, view) &&
-           check_attachments(call, m) && check_text(call, m) && check_source(call, m);
+    return check_speaker(call, m, view) && check_recipients(call, m, view) && check_asking(call, m) && waits_check(call, m, view) &&
+           check_scope(call, m, view) && check_attachments(call, m) && check_text(call, m) && check_source(call, m);
 }

@@ -9,6 +9,7 @@
 #include "broker/core/change.h"
 #include "broker/core/runtime.h"
 #include "broker/core/snapshot.h"
+#include "broker/mutant.h"
 #include "proto/utf8.h"
 
 #include <stdio.h>
@@ -29,6 +30,22 @@ static const char *const words[] = {
 static void begin_row(struct cccc_row *row)
 {
     *row = (struct cccc_row){0};
+}
+
+static void note_sign(const struct cccc_group *group, struct cccc_sign *sign, cccc_str_t ts)
+{
+    size_t len = ts.len < sizeof sign->ts ? ts.len : sizeof sign->ts - 1;
+    memcpy(sign->ts, ts.ptr, len);
+    sign->ts[len] = '\0';
+    sign->mono_us = group->folding ? 0 : (int64_t)group->changed_mono_us;
+}
+
+static int64_t sign_mono(const struct cccc_core *core, struct cccc_sign *sign)
+{
+    struct cccc_when when = {.mono_us = sign->mono_us};
+    if (sign->mono_us == 0)
+        cccc_ts_parse(cccc_str(sign->ts), &when.us);
+    return sign->mono_us = when_mono(core, &when);
 }
 
 /* The last line of a text that begins with "next:", in any case, without what is blank around it; "" when there is none. */
@@ -66,7 +83,7 @@ static void take_announcement(struct cccc_nudges *n, const struct cccc_event *ev
 
 void nudges_heard_from(struct cccc_group *group, struct cccc_reader *reader, const struct cccc_event *event, cccc_kind_t kind)
 {
-    when_note(group, &group->alive, event->ts);
+    note_sign(group, &group->alive, event->ts);
     begin_row(&group->silence);
     group->silence_look_us = 0;
     if (!reader)
@@ -83,7 +100,7 @@ void nudges_heard_from(struct cccc_group *group, struct cccc_reader *reader, con
 
 void nudges_joined(const struct cccc_group *group, struct cccc_reader *reader, cccc_str_t ts)
 {
-    when_note(group, &reader->nudges.spoke, ts);
+    note_sign(group, &reader->nudges.spoke, ts);
     when_note(group, &reader->nudges.helped, ts);
     reader->nudges.heard = 0;
     reader->nudges.look_us = 0;
@@ -226,8 +243,8 @@ static bool last_sign(const struct look *l, int64_t *at)
         *at = runtime ? (int64_t)runtime->output_us : 0;
         return *at > 0;
     }
-    *at = when_mono(l->core, &l->reader->nudges.spoke);
-    return l->reader->nudges.spoke.us != 0;
+    *at = sign_mono(l->core, &l->reader->nudges.spoke);
+    return l->reader->nudges.spoke.ts[0] != '\0';
 }
 
 /* Told to the foreman, about another. */
@@ -240,7 +257,7 @@ static void look_at_idle(struct look *l)
     look_at_latest(l, l->now + wait); /* output is no event */
     if (row.count > 0 && sign > when_mono(l->core, &row.last))
         begin_row(&row);
-    if (row.count >= CCCC_NUDGES_IN_A_ROW_MAX || !row_is_due(l, &row, sign, wait))
+    if ((row.count >= CCCC_NUDGES_IN_A_ROW_MAX && !CCCC_MUTANT_IS(IDLE_FOR_EVER)) || !row_is_due(l, &row, sign, wait))
         return;
     cccc_builder_t context = row_context(l, &row);
     cccc_map_add(&context, "actor_id", cccc_string(cccc_arena_str(l->arena, cccc_str(l->reader->id))));
@@ -255,7 +272,7 @@ static void look_at_announcement(struct look *l)
     struct cccc_nudges *n = &l->reader->nudges;
     int64_t wait = delay(l, "keepalive_delay_seconds");
     if (n->next[0] == '\0' || wait == 0 || n->keepalive.count >= setting(l, "keepalive_max_per_actor") ||
-        !row_is_due(l, &n->keepalive, when_mono(l->core, &n->announced), wait))
+        !row_is_due(l, &n->keepalive, sign_mono(l->core, &n->announced), wait))
         return;
     cccc_builder_t context = row_context(l, &n->keepalive);
     cccc_map_add(&context, "seq", cccc_uint(n->next_seq));
@@ -291,8 +308,8 @@ static void look_at_help(struct look *l)
 static void look_at_silence(struct look *l)
 {
     struct cccc_group *group = l->group;
-    int64_t wait = delay(l, "silence_timeout_seconds"), since = when_mono(l->core, &group->alive);
-    if (wait == 0 || !l->foreman || group->alive.us == 0 || group->silence.count >= CCCC_NUDGES_IN_A_ROW_MAX ||
+    int64_t wait = delay(l, "silence_timeout_seconds"), since = sign_mono(l->core, &group->alive);
+    if (wait == 0 || !l->foreman || group->alive.ts[0] == '\0' || group->silence.count >= CCCC_NUDGES_IN_A_ROW_MAX ||
         !row_is_due(l, &group->silence, since, wait))
         return;
     tell(l, NUDGE_SILENCE, l->foreman->id, CCCC_STR("Silence"),
@@ -379,17 +396,17 @@ static bool row_load(struct cccc_row *row, const cccc_value_t *pair)
 void nudges_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, 3 + HASH_COUNT(group->readers));
-    cccc_pack_uint(out, (uint64_t)group->alive.us);
+    cccc_pack_text(out, group->alive.ts);
     row_save(&group->silence, out);
     for (const struct cccc_reader *reader = group->readers; reader; reader = reader->hh.next) {
         const struct cccc_nudges *n = &reader->nudges;
         cccc_pack_array(out, ROW_MEMBERS);
         cccc_pack_text(out, reader->id);
-        cccc_pack_uint(out, (uint64_t)n->spoke.us);
+        cccc_pack_text(out, n->spoke.ts);
         row_save(&n->idle, out);
         cccc_pack_text(out, n->next);
         cccc_pack_uint(out, n->next_seq);
-        cccc_pack_uint(out, (uint64_t)n->announced.us);
+        cccc_pack_text(out, n->announced.ts);
         row_save(&n->keepalive, out);
         cccc_pack_uint(out, (uint64_t)n->helped.us);
         cccc_pack_uint(out, n->heard);
@@ -401,14 +418,15 @@ static bool nudge_load(struct cccc_group *group, const cccc_value_t *row)
     cccc_str_t id;
     struct cccc_reader *reader = row && cccc_as_str(&row[0], &id) ? reader_find(group, id) : NULL;
     struct cccc_nudges *n = reader ? &reader->nudges : NULL;
-    return n && cccc_as_int(&row[1], &n->spoke.us) && row_load(&n->idle, &row[2]) && snapshot_text(&row[4], n->next, sizeof n->next) &&
-           cccc_as_uint(&row[5], &n->next_seq) && cccc_as_int(&row[6], &n->announced.us) && row_load(&n->keepalive, &row[7]) &&
+    return n && snapshot_text(&row[1], n->spoke.ts, sizeof n->spoke.ts) && row_load(&n->idle, &row[2]) &&
+           snapshot_text(&row[4], n->next, sizeof n->next) && cccc_as_uint(&row[5], &n->next_seq) &&
+           snapshot_text(&row[6], n->announced.ts, sizeof n->announced.ts) && row_load(&n->keepalive, &row[7]) &&
            cccc_as_int(&row[9], &n->helped.us) && cccc_as_uint(&row[10], &n->heard);
 }
 
 bool nudges_load(struct cccc_group *group, const cccc_value_t *v)
 {
-    if (!cccc_is_array(v) || v->via.array.size < 3 || !cccc_as_int(&v->via.array.ptr[0], &group->alive.us) ||
+    if (!cccc_is_array(v) || v->via.array.size < 3 || !snapshot_text(&v->via.array.ptr[0], group->alive.ts, sizeof group->alive.ts) ||
         !row_load(&group->silence, &v->via.array.ptr[1]))
         return false;
     for (uint32_t i = 3; i < v->via.array.size; i++)
@@ -427,11 +445,11 @@ cccc_value_t nudges_dump(const struct cccc_reader *reader, cccc_arena_t *arena)
 {
     const struct cccc_nudges *n = &reader->nudges;
     cccc_builder_t row = cccc_array_builder(arena, ROW_MEMBERS);
-    cccc_array_add(&row, cccc_int(n->spoke.us));
+    cccc_array_add(&row, cccc_string(cccc_arena_str(arena, cccc_str(n->spoke.ts))));
     add_row(&row, &n->idle);
     cccc_array_add(&row, cccc_string(cccc_arena_str(arena, cccc_str(n->next))));
     cccc_array_add(&row, cccc_uint(n->next_seq));
-    cccc_array_add(&row, cccc_int(n->announced.us));
+    cccc_array_add(&row, cccc_string(cccc_arena_str(arena, cccc_str(n->announced.ts))));
     add_row(&row, &n->keepalive);
     cccc_array_add(&row, cccc_int(n->helped.us));
     cccc_array_add(&row, cccc_uint(n->heard));
@@ -441,7 +459,7 @@ cccc_value_t nudges_dump(const struct cccc_reader *reader, cccc_arena_t *arena)
 cccc_value_t silence_dump(const struct cccc_group *group, cccc_arena_t *arena)
 {
     cccc_builder_t row = cccc_array_builder(arena, 3);
-    cccc_array_add(&row, cccc_int(group->alive.us));
+    cccc_array_add(&row, cccc_string(cccc_arena_str(arena, cccc_str(group->alive.ts))));
     add_row(&row, &group->silence);
     return row.value;
 }

@@ -110,9 +110,11 @@ struct cccc_ask *obligations_begin(const struct cccc_event *event, uint32_t debt
 {
     struct cccc_ask *ask = ask_new(event->seq, event->id, event->by, subject_of(event), debtors_max);
     cccc_ts_parse(event->ts, &ask->since.us);
-    cccc_str_t due;
-    if (cccc_as_str(message_extra(&event->data, MESSAGE_DUE_TS), &due))
-        cccc_ts_parse(due, &ask->due_us);
+    cccc_str_t ts;
+    if (cccc_as_str(message_extra(&event->data, MESSAGE_DUE_TS), &ts))
+        cccc_ts_parse(ts, &ask->due_us);
+    if (cccc_as_str(message_extra(&event->data, MESSAGE_WAITS_UNTIL), &ts))
+        cccc_ts_parse(ts, &ask->blocked_until_us);
     return ask;
 }
 
@@ -310,7 +312,7 @@ static cccc_value_t ts_value(cccc_arena_t *arena, int64_t us)
 cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue)
 {
     const struct cccc_ask *ask = duty->ask;
-    cccc_builder_t row = cccc_map_builder(arena, 11);
+    cccc_builder_t row = cccc_map_builder(arena, 12);
     cccc_map_add(&row, "event_id", cccc_text(ask->id));
     cccc_map_add(&row, "seq", cccc_uint(ask->seq));
     cccc_map_add(&row, "kind", cccc_text(duty->owes & CCCC_OWED_NOTICE ? "system.notify" : "chat.message"));
@@ -319,6 +321,7 @@ cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, b
     cccc_map_add(&row, "to", cccc_text(ask->by));
     cccc_map_add(&row, "since", ts_value(arena, ask->since.us));
     cccc_map_add(&row, "due", ask->due_us ? ts_value(arena, ask->due_us) : cccc_nil());
+    cccc_map_add(&row, "waits_until", ask->blocked_until_us ? ts_value(arena, ask->blocked_until_us) : cccc_nil());
     cccc_map_add(&row, "overdue", cccc_bool(overdue));
     cccc_map_add(&row, "reminders", cccc_uint(duty->reminded));
     cccc_map_add(&row, "subject", cccc_text(ask->subject));
@@ -344,7 +347,7 @@ bool obligation_is_overdue(const struct cccc_duty *duty, const struct cccc_patie
 
 /* ---- the snapshot ---- */
 
-#define ROW_HEAD  6
+#define ROW_HEAD  7
 #define OWES_BITS 3
 
 static uint64_t not_negative(int64_t us)
@@ -352,7 +355,7 @@ static uint64_t not_negative(int64_t us)
     return us > 0 ? (uint64_t)us : 0;
 }
 
-/* [seq, since, due, id, by, subject, debtor, owes, debtor, owes, ...] for each event; `owes` has the reminders above its bits. */
+/* [seq, since, due, blocked_until, id, by, subject, debtor, owes, debtor, owes, ...] for each event; `owes` has the reminders above its bits. */
 void obligations_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, HASH_COUNT(group->obligations->asks));
@@ -361,6 +364,7 @@ void obligations_save(const struct cccc_group *group, cccc_buf_t *out)
         cccc_pack_uint(out, ask->seq);
         cccc_pack_uint(out, not_negative(ask->since.us));
         cccc_pack_uint(out, not_negative(ask->due_us));
+        cccc_pack_uint(out, not_negative(ask->blocked_until_us));
         cccc_pack_text(out, ask->id);
         cccc_pack_text(out, ask->by);
         cccc_pack_text(out, ask->subject);
@@ -388,17 +392,18 @@ static bool duty_load(struct cccc_group *group, struct cccc_ask *ask, const cccc
 
 static bool ask_load(struct cccc_group *group, const cccc_value_t *v, uint64_t *last)
 {
-    uint64_t seq, since, due;
+    uint64_t seq, since, due, blocked;
     cccc_str_t id, by, subject;
     uint32_t size = cccc_is_array(v) ? v->via.array.size : 0;
-    const cccc_value_t *row = size > ROW_HEAD && size % 2 == 0 ? v->via.array.ptr : NULL;
+    const cccc_value_t *row = size > ROW_HEAD && (size - ROW_HEAD) % 2 == 0 ? v->via.array.ptr : NULL;
     if (!row || !cccc_as_uint(&row[0], &seq) || seq <= *last || seq > group->head_seq || !cccc_as_uint(&row[1], &since) ||
-        since > INT64_MAX || !cccc_as_uint(&row[2], &due) || due > INT64_MAX || !cccc_as_str(&row[3], &id) || !cccc_as_str(&row[4], &by) ||
-        !cccc_as_str(&row[5], &subject))
+        since > INT64_MAX || !cccc_as_uint(&row[2], &due) || due > INT64_MAX || !cccc_as_uint(&row[3], &blocked) || blocked > INT64_MAX ||
+        !cccc_as_str(&row[4], &id) || !cccc_as_str(&row[5], &by) || !cccc_as_str(&row[6], &subject))
         return false;
     struct cccc_ask *ask = ask_new(seq, id, by, subject, (size - ROW_HEAD) / 2);
     ask->since.us = (int64_t)since;
     ask->due_us = (int64_t)due;
+    ask->blocked_until_us = (int64_t)blocked;
     bool good = true;
     for (uint32_t i = ROW_HEAD; good && i < size; i += 2)
         good = duty_load(group, ask, &row[i]);

@@ -28,7 +28,8 @@ struct cccc_duty {
 struct cccc_ask {
     uint64_t seq;
     struct cccc_when since;
-    int64_t due_us; /* 0: no deadline */
+    int64_t due_us;           /* 0: no deadline */
+    int64_t blocked_until_us; /* its sender does nothing but wait for the replies; 0: it goes on */
     const char *id, *by;
     const char *subject; /* the beginning of its text */
     uint32_t open;       /* of the duties, those that owe something */

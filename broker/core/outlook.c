@@ -140,27 +140,56 @@ void outlook_of(call_t *call, const struct cccc_group *group, cccc_str_t id, enu
     out->why = CCCC_STR("it is typed into its terminal now");
 }
 
-cccc_value_t outlook_rows(call_t *call, const struct cccc_group *group, const cccc_value_t *audience, bool *some_wait)
+void outlook_guarded(call_t *call, const struct cccc_group *group, cccc_str_t by, cccc_str_t id, enum guard_verdict verdict,
+                     struct cccc_outlook *out)
 {
-    cccc_builder_t rows = cccc_array_builder(call->arena, audience->via.array.size);
+    if (verdict != GUARD_INBOX && verdict != GUARD_HELD)
+        return;
+    out->will = verdict == GUARD_HELD ? "held" : "inbox";
+    out->why = guard_reason(call, group, by, id, verdict);
+    if (verdict == GUARD_HELD)
+        out->next = guard_next(call, group, by, id);
+}
+
+static cccc_value_t outlook_row(call_t *call, const struct cccc_group *group, const struct cccc_event *event, cccc_str_t id, bool *waits)
+{
+    struct cccc_outlook out;
+    const struct cccc_actor *actor = config_actor(group, id);
+    enum guard_verdict verdict = guard_verdict_of(event, id);
+    outlook_of(call, group, id, CCCC_LANE_CHAT, true, &out);
+    outlook_guarded(call, group, event->by, id, verdict, &out);
+    cccc_builder_t row = cccc_map_builder(call->arena, 7);
+    cccc_map_add(&row, "id", cccc_string(id));
+    cccc_map_add(&row, "enabled", cccc_bool(actor ? actor->enabled : cccc_str_is(id, "user")));
+    cccc_map_add(&row, "state", cccc_string(out.state));
+    cccc_map_add(&row, "will", cccc_text(out.will));
+    cccc_map_add(&row, "why", cccc_string(out.why));
+    cccc_map_add(&row, "next", cccc_string(out.next));
+    if (out.idle_known)
+        cccc_map_add(&row, "idle_seconds", cccc_uint(out.idle_seconds));
+    *waits =
+        cccc_str_is(cccc_str(out.will), "waits") || cccc_str_is(out.state, "disabled") || verdict == GUARD_INBOX || verdict == GUARD_HELD;
+    return row.value;
+}
+
+cccc_value_t outlook_rows(call_t *call, const struct cccc_group *group, const struct cccc_message *m, bool *some_wait)
+{
+    const struct cccc_event *event = &m->pending->event;
+    cccc_builder_t rows = cccc_array_builder(call->arena, m->audience.via.array.size);
+    cccc_str_t id = CCCC_STR("");
+    bool waits;
     *some_wait = false;
-    for (uint32_t i = 0; i < audience->via.array.size; i++) {
-        struct cccc_outlook out;
-        cccc_str_t id = CCCC_STR("");
-        cccc_as_str(&audience->via.array.ptr[i], &id);
-        const struct cccc_actor *actor = config_actor(group, id);
-        outlook_of(call, group, id, CCCC_LANE_CHAT, true, &out);
-        cccc_builder_t row = cccc_map_builder(call->arena, 7);
-        cccc_map_add(&row, "id", cccc_string(id));
-        cccc_map_add(&row, "enabled", cccc_bool(actor ? actor->enabled : cccc_str_is(id, "user")));
-        cccc_map_add(&row, "state", cccc_string(out.state));
-        cccc_map_add(&row, "will", cccc_text(out.will));
-        cccc_map_add(&row, "why", cccc_string(out.why));
-        cccc_map_add(&row, "next", cccc_string(out.next));
-        if (out.idle_known)
-            cccc_map_add(&row, "idle_seconds", cccc_uint(out.idle_seconds));
-        cccc_array_add(&rows, row.value);
-        *some_wait |= cccc_str_is(cccc_str(out.will), "waits") || cccc_str_is(out.state, "disabled");
+    for (uint32_t i = 0; i < m->audience.via.array.size; i++) {
+        cccc_as_str(&m->audience.via.array.ptr[i], &id);
+        cccc_array_add(&rows, outlook_row(call, group, event, id, &waits));
+        *some_wait |= waits;
+    }
+    for (uint32_t i = 0; cccc_is_map(&m->guard) && i < m->guard.via.map.size; i++) {
+        cccc_as_str(&m->guard.via.map.ptr[i].key, &id);
+        if (guard_verdict_of(event, id) != GUARD_HELD)
+            continue;
+        cccc_array_add(&rows, outlook_row(call, group, event, id, &waits));
+        *some_wait = true;
     }
     return rows.value;
 }

@@ -22,10 +22,8 @@ static bool is_service(cccc_str_t name)
 
 bool principal_is_actor(cccc_str_t name)
 {
-    static const char *const others[] = {"user", "system", "cli"};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (cccc_str_is(name, others[i]))
-            return false;
+    if (cccc_str_is(name, "user") || cccc_str_is(name, "system") || cccc_str_is(name, "cli"))
+        return false;
     return name.len < 4 || memcmp(name.ptr, "svc:", 4) != 0;
 }
 

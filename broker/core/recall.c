@@ -5,6 +5,7 @@
  * What is decided and not durable yet counts as preceding; and while a recall is on its way to the disk, nothing is claimed (recall_holds).
  * A message with expires_ts is recalled by the broker when that time has come: the fold knows no clock.
  * Thread: the core's. */
+#include "broker/core/guards.h"
 #include "broker/core/ladder.h"
 #include "broker/core/snapshot.h"
 #include "broker/mutant.h"
@@ -111,6 +112,7 @@ void recall_apply(struct cccc_group *group, const struct cccc_event *event)
         struct cccc_reader *reader = cccc_as_str(&ids->via.array.ptr[i], &id) ? reader_find(group, id) : NULL;
         if (!reader)
             continue;
+        guards_recalled(group, id, seq);
         unread_remove(&reader->unread[CCCC_LANE_CHAT], seq);
         if (reader->runtime)
             unread_remove(&reader->runtime->queue[CCCC_LANE_CHAT], seq);
@@ -141,7 +143,8 @@ static const char *taken_by(const struct cccc_ladder *l, const struct cccc_rung 
                   : l->delivery == DELIVERY_AMBIGUOUS ? "ambiguous"
                                                       : "handed",
                   &l->claimed},
-                 {"recalled", &l->recalled}};
+                 {"recalled", &l->recalled},
+                 {"released", &l->released}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         *rung = steps[i].rung;
         if (steps[i].rung->seq > 0)

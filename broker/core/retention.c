@@ -1,6 +1,7 @@
 /* retention.c - how far a group's ledger may be retired: what anybody still has to see, or the daemon still has to do, stays.
  *
  * Thread: the core's. */
+#include "broker/core/guards.h"
 #include "broker/core/obligations.h"
 #include "broker/core/runtime.h"
 #include "broker/mutant.h"
@@ -30,6 +31,7 @@ uint64_t group_safe_seq(const struct cccc_group *group)
 {
     uint64_t safe = oldest_for_readers(group);
     safe = lower(safe, expiries_oldest(group));
+    safe = lower(safe, guards_oldest(group));
     safe = lower(safe, relays_oldest(group));
     safe = lower(safe, runtimes_oldest(group));
     return lower(safe, group->head_seq + 1);

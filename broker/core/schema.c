@@ -81,6 +81,7 @@ static const struct rule group_rules[] = {
     {.name = "actors", .type = LIST, .max = CCCC_ACTORS_PER_GROUP_MAX, .members = actor_rules, .unique = "id"},
     {.name = "automation", .type = SECTION, .members = automation_rules},
     {.name = "delivery", .type = SECTION, .members = only_settings},
+    {.name = "guard", .type = SECTION, .members = only_settings},
     {.name = "messaging", .type = SECTION, .members = only_settings},
     {.name = "terminal_transcript", .type = SECTION, .members = only_settings},
     {.name = "ledger", .type = SECTION, .members = ledger_rules},

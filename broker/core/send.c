@@ -32,6 +32,8 @@ static struct cccc_message *message_of_send(call_t *call, const struct cccc_args
     m->reply_required = cccc_arg_bool(args, CCCC_A_send_reply_required, false);
     m->due_seconds = cccc_arg_uint(args, CCCC_A_send_due_seconds, 0);
     m->expires_seconds = cccc_arg_uint(args, CCCC_A_send_expires_seconds, 0);
+    m->cause = cccc_arg_str(args, CCCC_A_send_cause);
+    m->wait_seconds = cccc_arg_uint(args, CCCC_A_send_wait_seconds, 0);
     m->ignored = args->ignored;
     return m;
 }
@@ -47,7 +49,7 @@ static bool outlook(call_t *call, const struct cccc_message *m, cccc_value_t *ro
     /* The usual case costs next to nothing: programs of their own, enabled. */
     if (m->duplicate || (!asked && !group->config.terminals && m->reach.disabled + m->reach.disabled_by_id == 0))
         return false;
-    *rows = outlook_rows(call, group, &m->audience, &waits);
+    *rows = outlook_rows(call, group, m, &waits);
     return asked || waits;
 }
 
@@ -58,7 +60,8 @@ static void send_answer(call_t *call)
     cccc_value_t rows;
     message_settle(call, m);
     bool said = outlook(call, m, &rows);
-    cccc_buf_t *out = call_reply_begin(call, 1u + is_reply + m->duplicate + said);
+    bool circle = cccc_is_array(&m->cycle) && !m->duplicate;
+    cccc_buf_t *out = call_reply_begin(call, 1u + is_reply + m->duplicate + said + circle);
     cccc_pack_text(out, "event");
     message_pack_event(m, out);
     if (is_reply) {
@@ -77,6 +80,10 @@ static void send_answer(call_t *call)
     if (said) {
         cccc_pack_text(out, "recipients");
         cccc_pack_value(out, &rows);
+    }
+    if (circle) {
+        cccc_pack_text(out, "cycle");
+        cccc_pack_value(out, &m->cycle);
     }
     call_reply_end(call, out);
 }
@@ -125,6 +132,7 @@ void op_reply(call_t *call)
     m->reply_required = cccc_arg_bool(args, CCCC_A_reply_reply_required, false);
     m->due_seconds = cccc_arg_uint(args, CCCC_A_reply_due_seconds, 0);
     m->expires_seconds = cccc_arg_uint(args, CCCC_A_reply_expires_seconds, 0);
+    m->wait_seconds = cccc_arg_uint(args, CCCC_A_reply_wait_seconds, 0);
     call->state = m;
     send_step(call);
 }

@@ -1,4 +1,4 @@
-/* settings.c - group_settings_update, and the 23 settings of a group: where each lives in group.yaml, its default, its range.
+/* settings.c - group_settings_update, and the settings of a group: where each lives in group.yaml, its default, its range.
  *
  * Reading is lenient (whatever a hand wrote reads as the default or is clamped), writing is strict: a patch with a value out of its range is refused whole, and
  * events and files carry canonical values only. Reference 1.4, 3.7, 7.2.
@@ -36,6 +36,11 @@ struct setting {
         .times_nudge = times_                                                                                                              \
     }
 
+#define GUARD(name_, key_, otherwise_, max_)                                                                                               \
+    {                                                                                                                                      \
+        .name = name_, .section = "guard", .key = key_, .type = SETTING_INT, .otherwise = otherwise_, .max = max_                          \
+    }
+
 static const struct setting settings[] = {
     {.name = "default_send_to",
      .section = "messaging",
@@ -55,6 +60,11 @@ static const struct setting settings[] = {
     SECONDS("silence_timeout_seconds", 600),
     SECONDS("help_nudge_interval_seconds", 600),
     SECONDS("help_nudge_min_messages", 10),
+    GUARD("guard_pair_max", "pair_max", 40, CCCC_GUARD_TIMES_MAX),
+    GUARD("guard_group_max", "group_max", 400, CCCC_GUARD_GROUP_TIMES_MAX),
+    GUARD("guard_chain_max", "chain_max", 100, SECONDS_MAX),
+    GUARD("guard_hold_after", "hold_after", 20, SECONDS_MAX),
+    GUARD("guard_window_seconds", "window_seconds", 600, SECONDS_MAX),
     {.name = "min_interval_seconds", .section = "delivery", .key = "min_interval_seconds", .type = SETTING_INT, .max = SECONDS_MAX},
     {.name = "auto_mark_on_delivery", .section = "delivery", .key = "auto_mark_on_delivery", .type = SETTING_BOOL},
     {.name = "terminal_transcript_visibility",
@@ -249,7 +259,7 @@ cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t 
     return CCCC_OK;
 }
 
-static uint64_t number(const char *name, const cccc_value_t *document)
+uint64_t setting_number(const char *name, const cccc_value_t *document)
 {
     cccc_value_t v = effective(setting_find(cccc_str(name)), document);
     uint64_t n = 0;
@@ -260,10 +270,10 @@ static uint64_t number(const char *name, const cccc_value_t *document)
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out)
 {
     const cccc_value_t *document = &self->groups[slot]->document;
-    *out = (struct cccc_ledger_policy){.max_active_bytes = number("ledger_max_active_bytes", document),
-                                       .keep_tail_lines = number("ledger_keep_tail_lines", document),
-                                       .retain_s = number("retention_max_age_s", document),
-                                       .retain_bytes = number("retention_max_bytes", document)};
+    *out = (struct cccc_ledger_policy){.max_active_bytes = setting_number("ledger_max_active_bytes", document),
+                                       .keep_tail_lines = setting_number("ledger_keep_tail_lines", document),
+                                       .retain_s = setting_number("retention_max_age_s", document),
+                                       .retain_bytes = setting_number("retention_max_bytes", document)};
 }
 
 /* ---- all of them ---- */

@@ -26,6 +26,7 @@ static const struct part {
     {"reminders", reminders_save, reminders_load},
     {"nudges", nudges_save, nudges_load},
     {"automation", automation_save, automation_load},
+    {"guards", guards_save, guards_load},
     {"gaps", gaps_save, gaps_load},
     {"context", context_save, context_load},
 };

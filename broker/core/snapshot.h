@@ -43,6 +43,8 @@ void reminders_save(const struct cccc_group *group, cccc_buf_t *out);
 bool reminders_load(struct cccc_group *group, const cccc_value_t *v);
 void nudges_save(const struct cccc_group *group, cccc_buf_t *out);
 bool nudges_load(struct cccc_group *group, const cccc_value_t *v);
+void guards_save(const struct cccc_group *group, cccc_buf_t *out);
+bool guards_load(struct cccc_group *group, const cccc_value_t *v);
 void expiries_save(const struct cccc_group *group, cccc_buf_t *out);
 bool expiries_load(struct cccc_group *group, const cccc_value_t *v);
 

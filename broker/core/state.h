@@ -83,11 +83,17 @@ struct cccc_row {
     struct cccc_when last;
 };
 
+/* A sign of life: the ts of an event ("" = none), as it stands there, for there are many of them; mono_us as in struct cccc_when. */
+struct cccc_sign {
+    char ts[28];
+    int64_t mono_us;
+};
+
 /* What a reader does, and was told about it (nudges.c). */
 struct cccc_nudges {
-    struct cccc_when spoke; /* its last event */
+    struct cccc_sign spoke; /* its last event */
     struct cccc_row idle;
-    struct cccc_when announced;              /* its last message, */
+    struct cccc_sign announced;              /* its last message, */
     char next[CCCC_NEXT_LINE_BYTES_MAX + 1]; /* the line of it that begins with "next:", "" = none, */
     uint64_t next_seq;                       /* and its seq */
     struct cccc_row keepalive;
@@ -166,10 +172,12 @@ struct cccc_group {
     struct cccc_dedupe *dedupe; /* (by, client_id) -> seq, of events that are not sealed */
     struct cccc_sealed sealed;  /* where to look for those of events that are */
     struct cccc_obligations *obligations;
-    struct cccc_expiry *expiries; /* messages that expire, newest first; recall.c */
+    struct cccc_guards *guards, *guards_ahead; /* NULL: nothing was ever decided; nothing decided is pending. guards.c */
+    uint64_t release_us;                       /* what was released is being handed on: not again before this */
+    struct cccc_expiry *expiries;              /* messages that expire, newest first; recall.c */
     uint32_t expiry_count;
     struct cccc_when resumed; /* when it was last started, or became active again */
-    struct cccc_when alive;   /* when somebody but the broker wrote anything */
+    struct cccc_sign alive;   /* when somebody but the broker wrote anything */
     struct cccc_row silence;
     int64_t silence_look_us;             /* as look_us of a reader */
     struct cccc_rule_state *rule_states; /* uthash by rule id; automation.c */

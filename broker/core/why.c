@@ -91,6 +91,14 @@ static void tell_outlook(struct telling *t)
     const struct cccc_actor *actor = config_actor(call->group, t->ladder->actor_id);
     bool queued = actor && runtime && runtime_has_terminal(actor) && unread_has(&runtime->queue[lane], event->seq);
     outlook_of(call, call->group, t->ladder->actor_id, lane, queued, &out);
+    outlook_guarded(call, call->group, event->by, t->ladder->actor_id, t->ladder->guard, &out);
+    if (t->ladder->guard == GUARD_HELD) {
+        step(t, "held", NULL, out.why);
+        t->next = out.next;
+        t->sentence =
+            cccc_arena_printf(call->arena, "%.*s does not get it: %.*s.", CCCC_STR_FMT(t->ladder->actor_id), CCCC_STR_FMT(out.why));
+        return;
+    }
     if (queued)
         step(t, "queued", NULL, out.why);
     t->next = out.next;
@@ -108,7 +116,7 @@ static void tell_all(struct telling *t)
     const struct cccc_rung stored = {event->seq, event->id, event->ts};
     cccc_str_t none = CCCC_STR("");
     step(t, "stored", &stored, none);
-    bool taken = l->claimed.seq || l->read.seq || l->acked.seq || l->replied.seq || l->recalled.seq;
+    bool taken = l->claimed.seq || l->read.seq || l->acked.seq || l->replied.seq || l->recalled.seq || l->released.seq;
     if (!taken)
         tell_outlook(t);
     if (l->claimed.seq)
@@ -119,6 +127,11 @@ static void tell_all(struct telling *t)
         tell(t, none, "owes nothing for it since what it asked was cancelled", &l->cancelled);
     if (l->recalled.seq)
         tell(t, none, "was never handed it, and had not marked it as read, when it was withdrawn", &l->recalled);
+    if (l->released.seq)
+        tell(t,
+             cccc_arena_printf(t->call->arena, "cccc why %llu %.*s --group %s", (unsigned long long)l->released.seq,
+                               CCCC_STR_FMT(l->actor_id), t->call->group->id),
+             "did not get it until the user released it, as a copy,", &l->released);
     if (l->acked.seq)
         tell(t, t->owes ? look_at_it(t) : none, "acknowledged it", &l->acked);
     if (l->replied.seq)
@@ -131,6 +144,7 @@ static void tell_all(struct telling *t)
     step(t, "read", &l->read, none);
     step(t, "cancelled", &l->cancelled, none);
     step(t, "recalled", &l->recalled, none);
+    step(t, "released", &l->released, none);
     step(t, "acknowledged", &l->acked, none);
     step(t, "replied", &l->replied, none);
 }

@@ -151,7 +151,7 @@ struct cccc_read_query {
     const cccc_value_t *kinds; /* array of strings or NULL; copied */
     cccc_str_t by;             /* "" = any */
     cccc_str_t recipient;      /* "" = any; matches data.audience, or data.target_actor_id, or to ["@all"]/[] of older lines */
-    /* "" = any; else only events that say something about the one with this id and seq: they name it (reply_to, event_id, notify_event_id), move a cursor to it or
+    /* "" = any; else only events that say something about the one with this id and seq: they name it (reply_to, event_id, notify_event_id, released_from), move a cursor to it or
      * past it (seq), claim it for a terminal (seqs), or say what became of a claim (delivery_id). */
     cccc_str_t about;
     uint64_t about_seq;

@@ -225,7 +225,7 @@ static bool is_for(const cccc_value_t *data, cccc_str_t recipient)
 static bool is_about(const struct cccc_event *event, const struct cccc_read_query *q)
 {
     const cccc_value_t *data = &event->data;
-    static const char *const names[] = {"reply_to", "event_id", "notify_event_id"};
+    static const char *const names[] = {"reply_to", "event_id", "notify_event_id", "released_from"};
     cccc_str_t id;
     uint64_t seq;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

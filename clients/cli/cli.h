@@ -387,6 +387,9 @@ char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(pr
 /* Wait until every recipient of the message in `result` (an answer of send) has replied, or need not, printing replies as they come; with --json the whole at
  * the end. 0, CLI_EXIT_NO_REPLY after `seconds`, or the exit status of the failure reported. */
 int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds);
+/* What a send says of a circle it closed (`cycle` of its answer; NULL: nothing), and what is held in a group. cmd_waits.c */
+void cli_print_cycle(struct cli *cli, const cccc_value_t *names);
+void cli_print_holds(struct cli *cli, const cccc_value_t *holds, const char *group);
 
 /* ---- changes of the context (cmd_context.c) ---- */
 
@@ -460,6 +463,9 @@ int cmd_reply(struct cli *cli);
 int cmd_inbox(struct cli *cli);
 int cmd_read(struct cli *cli);
 int cmd_ask(struct cli *cli);
+int cmd_waits(struct cli *cli);
+int cmd_holds(struct cli *cli);
+int cmd_release(struct cli *cli);
 int cmd_why(struct cli *cli);
 int cmd_recall(struct cli *cli);
 int cmd_obligations(struct cli *cli);

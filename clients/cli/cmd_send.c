@@ -86,6 +86,15 @@ struct outgoing {
     int64_t wait_seconds; /* for replies; 0: not */
 };
 
+static int add_cause(struct cli *cli, const char *group, cccc_args_t *args)
+{
+    const char *event_id = NULL, *named = cli_option(cli, "cause");
+    int status = named ? cli_event(cli, group, named, &event_id) : 0;
+    if (status == 0)
+        cccc_args_str(args, "cause", event_id);
+    return status;
+}
+
 /* What all of them have in common. */
 static int add_message(struct cli *cli, const struct outgoing *out, const char *id, cccc_args_t *args)
 {
@@ -98,6 +107,8 @@ static int add_message(struct cli *cli, const struct outgoing *out, const char *
         status = add_seconds(cli, "due", "due_seconds", args);
     if (status == 0)
         status = add_seconds(cli, "expires", "expires_seconds", args);
+    if (status == 0 && strcmp(out->op, "reply") != 0) /* which follows from what it replies to */
+        status = add_cause(cli, out->group, args);
     if (status)
         return status;
     cccc_args_strn(args, "text", text.ptr, text.len);
@@ -106,6 +117,8 @@ static int add_message(struct cli *cli, const struct outgoing *out, const char *
     cccc_args_str(args, "priority", cli_option(cli, "priority"));
     if (out->reply_required)
         cccc_args_bool(args, "reply_required", true);
+    if (out->wait_seconds > 0)
+        cccc_args_int(args, "wait_seconds", out->wait_seconds);
     if (strcmp(out->op, "send_cross_group") != 0)
         cccc_args_bool(args, "outlook", true);
     cccc_args_str(args, "client_id", id);
@@ -119,10 +132,13 @@ static void print_outlook(struct cli *cli, const cccc_value_t *result)
     for (uint32_t i = 0; i < cli_count(rows); i++) {
         const cccc_value_t *row = cli_item(rows, i);
         cccc_str_t id = cccc_get_str(row, "id"), next = cccc_get_str(row, "next");
-        bool waits = cccc_str_is(cccc_get_str(row, "will"), "waits");
-        cli_say(cli, "%.*s (%.*s): %s%.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(row, "state")), waits ? "it waits: " : "",
+        bool waits = cccc_str_is(cccc_get_str(row, "will"), "waits"), held = cccc_str_is(cccc_get_str(row, "will"), "held");
+        cli_say(cli, "%.*s (%.*s): %s%.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(row, "state")),
+                waits  ? "it waits: "
+                : held ? "it is held: "
+                       : "",
                 CCCC_STR_FMT(cccc_get_str(row, "why")));
-        if (waits && next.len > 0)
+        if ((waits || held) && next.len > 0)
             cli_say(cli, "next: %.*s", CCCC_STR_FMT(next));
     }
 }
@@ -144,6 +160,7 @@ static void print_sent(struct cli *cli, const cccc_value_t *result)
     if (cccc_get_bool(result, "duplicate", false))
         cli_say(cli, "it was there already: the same client id stored it before");
     print_outlook(cli, result);
+    cli_print_cycle(cli, cccc_get(result, "cycle"));
     cccc_buf_fini(&to);
 }
 
@@ -195,7 +212,7 @@ static bool wait_time(struct cli *cli, const char *otherwise, int64_t *seconds, 
 /* Options that mean nothing to a message for another group. */
 static int refuse_across(struct cli *cli)
 {
-    static const char *const options[] = {"wait", "due", "expires"};
+    static const char *const options[] = {"wait", "due", "expires", "cause"};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (cli_option(cli, options[i]))
             return cli_fail(cli, CCCC_E_USAGE, "leave it out, or send in the other group itself: --group GROUP",

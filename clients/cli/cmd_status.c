@@ -132,6 +132,9 @@ static int overview(struct cli *cli)
         cli_print_groups(cli, groups, active);
     for (uint32_t i = 0; i < cli_count(groups); i++)
         print_troubles(cli, cli_item(groups, i));
+    for (uint32_t i = 0; i < cli_count(groups); i++)
+        cli_print_holds(cli, cccc_get(cli_item(groups, i), "holds"),
+                        cccc_arena_str(cli->arena, cccc_get_str(cli_item(groups, i), "group_id")).ptr);
     say_registry_health(cli, listed);
     return 0;
 }

@@ -52,6 +52,10 @@
     {                                                                                                                                      \
         .name = "expires", .arg = "TIME", .help = "withdraw it by itself after this time from whoever has not taken it: 10m, 2h, 3d"       \
     }
+#define OPT_CAUSE                                                                                                                          \
+    {                                                                                                                                      \
+        .name = "cause", .arg = "EVENT", .help = "the event it follows from: number, event id, or unique prefix of one"                    \
+    }
 #define OPT_TO                                                                                                                             \
     {                                                                                                                                      \
         .name = "to", .letter = 't', .arg = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; lists with commas",       \
@@ -230,12 +234,13 @@ const struct cli_command cli_commands[] = {
      .examples = EXAMPLES("cccc send \"Review src/api\" --to peer-1,peer-2 --reply-required  # each of them owes a reply",
                           "cccc send --to @all - <notes.md  # the text comes from a file",
                           "cccc send \"The trace\" --to lead --file trace.log  # with an attachment"),
-     .options = OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_EXPIRES, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
-                        {.name = "wait",
-                         .arg = "TIME",
-                         .help = "wait so long for every recipient's reply, and print it: 90s, 10m; implies --reply-required"},
-                        {.name = "path", .arg = "PATH", .help = "the attached directory the message is about", .place = CLI_DIRECTORY},
-                        {.name = "dst-group", .arg = "GROUP", .help = "send to actors of another group; recorded in both"}),
+     .options =
+         OPTIONS(OPT_GROUP, OPT_TO, OPT_REPLY_REQUIRED, OPT_PRIORITY, OPT_DUE, OPT_EXPIRES, OPT_CAUSE, OPT_FILE, OPT_CLIENT_ID, OPT_BY,
+                 {.name = "wait",
+                  .arg = "TIME",
+                  .help = "wait so long for every recipient's reply, and print it: 90s, 10m; implies --reply-required"},
+                 {.name = "path", .arg = "PATH", .help = "the attached directory the message is about", .place = CLI_DIRECTORY},
+                 {.name = "dst-group", .arg = "GROUP", .help = "send to actors of another group; recorded in both"}),
      .args = ARGS(ARG_TEXT),
      .run = cmd_send},
     {.name = "ask",
@@ -245,7 +250,7 @@ const struct cli_command cli_commands[] = {
               "not in time: the question stays, and the reply may still come.",
      .examples = EXAMPLES("cccc ask peer-1 \"Is the schema frozen?\"", "cccc ask peer-1,peer-2 \"Ready?\" --wait 90s --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "wait", .arg = "TIME", .help = "how long: 90s, 10m, 2h (default: 10m)"}, OPT_PRIORITY, OPT_DUE,
-                        OPT_EXPIRES, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
+                        OPT_EXPIRES, OPT_CAUSE, OPT_FILE, OPT_CLIENT_ID, OPT_BY),
      .args = ARGS({.name = "WHO", .help = "recipients: actor ids, @all, @peers, @foreman, user; a list with commas", .required = true},
                   ARG_TEXT),
      .run = cmd_ask},
@@ -326,6 +331,34 @@ const struct cli_command cli_commands[] = {
                         {.name = "reason", .arg = "TEXT", .help = "why"}, OPT_BY),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
      .run = cmd_cancel_reply},
+    {.name = "waits",
+     .summary = "who waits for whose reply, and circles of actors that wait for each other",
+     .about =
+         "An ask, or a send with --wait, says that its sender does nothing else until then. A circle in which nobody does anything else "
+         "cannot come about: the ask that "
+         "would close it is refused (would_deadlock). Other circles are told to whoever closes them.",
+     .examples = EXAMPLES("cccc waits", "cccc waits --json"),
+     .options = OPTIONS(OPT_GROUP),
+     .run = cmd_waits},
+    {.name = "holds",
+     .summary = "pairs whose messages are held because they wrote to each other without end",
+     .about =
+         "What agents may cause to be typed into terminals has budgets (settings guard_*, cccc group settings). Beyond them messages wait "
+         "in the inbox; when that goes on, "
+         "what the two write to each other is held, and the user is told once. Nobody else is concerned.",
+     .examples = EXAMPLES("cccc holds"),
+     .options = OPTIONS(OPT_GROUP),
+     .run = cmd_holds},
+    {.name = "release",
+     .summary = "let a pair that is held go on",
+     .about =
+         "Its budget begins anew, and what was held is handed on as copies, oldest first; with --drop it stays in the ledger only. For "
+         "the user.",
+     .examples = EXAMPLES("cccc release peer-1 peer-2", "cccc release peer-1 peer-2 --drop"),
+     .options = OPTIONS(OPT_GROUP, {.name = "drop", .help = "do not hand on what was held"}, OPT_BY),
+     .args = ARGS({.name = "ONE", .help = "an actor, or who else wrote to one", .required = true},
+                  {.name = "OTHER", .help = "the other one", .required = true}),
+     .run = cmd_release},
     {.name = "tail",
      .summary = "show the ledger's last events, and follow it",
      .about = "Every event comes once and in order. What cannot be had is a row that says what is missing and why. With -f it waits out "

@@ -65,7 +65,7 @@ static void each_value_is_stored_in_canonical_form(void **state)
     }
 }
 
-static void there_are_twenty_one_settings_with_their_defaults(void **state)
+static void all_settings_have_their_defaults(void **state)
 {
     bench_t *b = *state;
     const char *id = team(b);
@@ -77,12 +77,13 @@ static void there_are_twenty_one_settings_with_their_defaults(void **state)
         "'attention_ack_nudge_after_seconds': 600, 'unread_nudge_after_seconds': 900, 'nudge_digest_min_interval_seconds': 120, "
         "'nudge_max_repeats_per_obligation': 3, 'nudge_escalate_after_repeats': 2, 'actor_idle_timeout_seconds': 600, "
         "'keepalive_delay_seconds': 120, 'keepalive_max_per_actor': 3, 'silence_timeout_seconds': 600, 'help_nudge_interval_seconds': 600, "
-        "'help_nudge_min_messages': 10, 'min_interval_seconds': 0, 'auto_mark_on_delivery': false, 'terminal_transcript_visibility': "
+        "'help_nudge_min_messages': 10, 'guard_pair_max': 40, 'guard_group_max': 400, 'guard_chain_max': 100, 'guard_hold_after': 20, "
+        "'guard_window_seconds': 600, 'min_interval_seconds': 0, 'auto_mark_on_delivery': false, 'terminal_transcript_visibility': "
         "'foreman', "
         "'terminal_transcript_notify_tail': true, 'terminal_transcript_notify_lines': 20, 'ledger_max_active_bytes': 67108864, "
         "'ledger_keep_tail_lines': 2000, "
         "'retention_max_age_s': 0, 'retention_max_bytes': 0}");
-    assert_int_equal(bench_at(result, "settings")->via.map.size, 23);
+    assert_int_equal(bench_at(result, "settings")->via.map.size, 28);
 }
 
 /* What is shown for a delay nobody set is what is used: a multiple of nudge_after_seconds. */
@@ -157,12 +158,8 @@ static void garbage_reads_as_default_and_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(each_value_is_stored_in_canonical_form),
-        T(there_are_twenty_one_settings_with_their_defaults),
-        T(delays_follow_the_first_one),
-        T(settings_live_where_the_reference_says),
-        T(patches_are_refused_whole),
-        T(garbage_reads_as_default_and_stays),
+        T(each_value_is_stored_in_canonical_form), T(all_settings_have_their_defaults), T(delays_follow_the_first_one),
+        T(settings_live_where_the_reference_says), T(patches_are_refused_whole),        T(garbage_reads_as_default_and_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

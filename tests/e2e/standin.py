@@ -4,15 +4,19 @@ Shows `got N: <the text, line feeds as |>` for the N-th submitted text, and appe
 --alternate: on the alternate screen. --slow S: says it is loading, and throws away what comes before it is ready. --busy S: shows a busy indicator that long
 after each text. --dialog S: after a text that holds `please-ask` asks a question, and takes any key as the answer; the question stands for S seconds
 at least, and `answered by a key` is shown when a key came. --early S: asks for pastes at once, and draws, and begins to listen, that much later. --spin: something moves
-on the screen all the time. --swallow N: the first N submit keys do nothing. --pasted: a text of several lines is shown as a word for it. Not a test; tests start it."""
+on the screen all the time. --swallow N: the first N submit keys do nothing. --pasted: a text of several lines is shown as a word for it. --answers WHO --cccc PATH: looks into its inbox all the time, and answers every message of
+WHO at once, whether or not it was typed. Not a test; tests start it."""
 
 import argparse
 import itertools
+import json
 import os
 import re
 import select
+import subprocess
 import sys
 import termios
+import threading
 import time
 import tty
 
@@ -54,6 +58,18 @@ def ask(seconds):
     show("\x1b[2J\x1b[H> ")
 
 
+def answer_for_ever(cccc, who):
+    """Read what `who` wrote and write back, until the end."""
+    run = lambda *args: subprocess.run([cccc, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    while True:
+        listed = run("inbox", "--kind-filter", "chat", "--json")
+        for message in json.loads(listed.stdout)["result"]["messages"] if listed.returncode == 0 else []:
+            run("read", message["id"])
+            if message["by"] == who:
+                run("send", "and you?", "--to", who)
+        time.sleep(0.05)
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("files", nargs="*")
@@ -63,7 +79,11 @@ def main():
     options.add_argument("--swallow", type=int, default=0)
     for name in ("slow", "busy", "dialog", "early"):
         options.add_argument(f"--{name}", type=float, default=0)
+    for name in ("answers", "cccc"):
+        options.add_argument(f"--{name}")
     options = options.parse_args()
+    if options.answers:
+        threading.Thread(target=answer_for_ever, args=(options.cccc, options.answers), daemon=True).start()
     saved = termios.tcgetattr(0)
     tty.setraw(0)
     if options.slow:

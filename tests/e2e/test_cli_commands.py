@@ -92,7 +92,7 @@ def test_settings_are_shown_and_changed(home, group):
     shown = [row for row in rows(home.cli("group", "settings").stdout)]
     assert ["default_send_to", "broadcast", "set"] in shown and ["nudge_after_seconds", "60", "set"] in shown
     assert ["reply_required_nudge_after_seconds", "60", "default"] in shown, "defaults are shown as they are in effect"
-    assert len(shown) == 23 and [row[2] for row in shown].count("set") == 2
+    assert len(shown) == 28 and [row[2] for row in shown].count("set") == 2
     result = answer(home, "group", "settings")
     assert result["settings"]["default_send_to"] == "broadcast" and result["settings_set"] == ["default_send_to", "nudge_after_seconds"]
     home.cli("group", "settings", "nudge_after_seconds=2147483647")

@@ -57,7 +57,7 @@ def good_args(op, group_id, event_id):
     values = {"group_id": group_id, "actor_id": "lead", "event_id": event_id, "notify_event_id": event_id, "reply_to": event_id, "dst_group_id": "g_ffffffffffff",
               "path": "/", "scope_key": "s_000000000000", "state": "idle", "patch": {"title": "n"}, "messages": [{"text": "m"}],
               "sha256": "0" * 64, "total_bytes": 4, "cols": 80, "rows": 24, "generation": 1, "status": "idle", "message_id": event_id, "component": "daemon",
-              "ruleset": {}, "actions": [{"type": "delete_rule", "rule_id": "r"}], "rule_id": "r", "template": "x", "confirm": group_id}
+              "ruleset": {}, "actions": [{"type": "delete_rule", "rule_id": "r"}], "rule_id": "r", "template": "x", "confirm": group_id, "between": ["lead", "user"]}
     return {name: values[name] for o, name, _, need, _, _ in ARGS if o == op and need == "REQUIRED"}
 
 

@@ -6,7 +6,7 @@
 set -u
 binaries=$1
 table=$(dirname "$0")/../../broker/mutants.def
-suites=(ledger_crash ledger_damage ledger_repair ledger_ids ledger_read ledger_retire ledger_seal ledger_snapshot store_crash core_automation core_cases core_history damage sim)
+suites=(ledger_crash ledger_damage ledger_repair ledger_ids ledger_read ledger_retire ledger_seal ledger_snapshot store_crash core_automation core_cases core_guards core_nudges core_waits core_history damage sim)
 
 # run_suite SUITE MUTANT: 0 when the suite passes.
 run_suite() {

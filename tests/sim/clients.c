@@ -513,7 +513,9 @@ static void ask_group_update(clients_t *self, struct client *client, struct know
 static void ask_settings(clients_t *self, struct client *client, struct known_group *group)
 {
     struct call call = about(self, ABOUT_OTHER, group);
-    say(self, "{'group_id':'%s','patch':{'default_send_to':'%s'}}", group->id, sim_once_in(self->sim, 2) ? "broadcast" : "foreman");
+    bool broadcast = sim_once_in(self->sim, 2); /* and what agents may cause to be typed is soon used up */
+    say(self, "{'group_id':'%s','patch':{'default_send_to':'%s','guard_pair_max':%d,'guard_hold_after':1}}", group->id,
+        broadcast ? "broadcast" : "foreman", broadcast ? 1 : 40);
     ask(self, client, "group_settings_update", &call);
 }
 

@@ -1,0 +1,259 @@
+/* test_waits.c - who waits for whom, and asks that would close a circle: stories, and random graphs against a search by brute force.
+ *
+ * `test_core_waits --seed N [--histories N]` repeats or extends the random graphs. */
+#include "tests/core/team.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t first_seed = 1;
+static uint32_t histories = 200;
+
+#define ACTORS 6
+static const char *const ids[ACTORS] = {"a0", "a1", "a2", "a3", "a4", "a5"};
+
+static bench_t *begin(void)
+{
+    static const char *const quiet[] = {"append", "publish", "reply", "durable", "read", "store", "log", ">", NULL};
+    bench_t *b = bench_new(1);
+    cccc_str_t list = CCCC_STR("");
+    bench_quiet(b, quiet);
+    for (int i = 0; i < ACTORS; i++)
+        list = cccc_arena_printf(bench_arena(b), "%.*s%s{'id':'%s','enabled':true,'runner':'headless','runtime':'custom'}",
+                                 CCCC_STR_FMT(list), i ? "," : "", ids[i]);
+    bench_group(b, TEAM, "A",
+                cccc_arena_printf(bench_arena(b),
+                                  "{'v':1,'group_id':'" TEAM "','running':true,'state':'active','actors':[%.*s],'ledger_seq':0}",
+                                  CCCC_STR_FMT(list))
+                    .ptr);
+    bench_settle(b);
+    return b;
+}
+
+static void end(bench_t **b)
+{
+    bench_settle(*b);
+    assert_fold_is_live(*b, TEAM);
+    bench_free(b);
+}
+
+/* The reply to a question; `wait` seconds are spent waiting, 0: none. */
+static const cccc_value_t *ask(bench_t *b, const char *by, const char *to, int wait)
+{
+    const char *more = wait ? cccc_arena_printf(bench_arena(b), ",'wait_seconds':%d", wait).ptr : "";
+    return bench_ask(b, "send", "{'group_id':'" TEAM "','by':'%s','to':['%s'],'text':'Ready?','reply_required':true%s}", by, to, more);
+}
+
+static const cccc_value_t *waits(bench_t *b)
+{
+    return bench_do(b, "waits", "{'group_id':'" TEAM "'}");
+}
+
+/* Three that each do nothing but wait for the next: the one that would close the circle is refused, and nothing is stored. */
+static void deadlock_is_refused(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    assert_string_equal(bench_code(ask(b, "a0", "a1", 600)), "ok");
+    assert_string_equal(bench_code(ask(b, "a1", "a2", 600)), "ok");
+    uint64_t before = bench_durable(b, TEAM);
+    const cccc_value_t *refused = ask(b, "a2", "a0", 600);
+    assert_string_equal(bench_code(refused), "would_deadlock");
+    assert_json(b, bench_at(refused, "error.details.cycle"), "['a2','a0','a1','a2']");
+    assert_int_equal(bench_durable(b, TEAM), before);
+    assert_json(b, bench_at(waits(b), "cycles"), "[]");
+    end(&b);
+}
+
+/* A circle in which somebody goes on meanwhile is told, and taken. */
+static void other_circles_are_told(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    ask(b, "a0", "a1", 600);
+    const cccc_value_t *reply = ask(b, "a1", "a0", 0);
+    assert_string_equal(bench_code(reply), "ok");
+    assert_json(b, bench_at(reply, "result.cycle"), "['a1','a0','a1']");
+    assert_json(b, bench_at(waits(b), "cycles"), "[{'actors':['a0','a1','a0'],'blocked':false}]");
+    assert_int_equal(cccc_get(waits(b), "edges")->via.array.size, 2);
+    end(&b);
+}
+
+/* Who gave up waiting is not waiting any more; who was answered neither, even before the answer is durable. */
+static void waiting_ends(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    ask(b, "a0", "a1", 60);
+    bench_pass(b, 70);
+    bench_settle(b);
+    assert_string_equal(bench_code(ask(b, "a1", "a0", 60)), "ok");
+    const char *asked = bench_str_at(b, ask(b, "a2", "a3", 60), "result.event.id");
+    bench_request(b, 7, "reply", "{'group_id':'" TEAM "','by':'a3','reply_to':'%s','text':'yes'}", asked);
+    while (bench_finish_read(b))
+        ;
+    bench_request(b, 8, "send", "{'group_id':'" TEAM "','by':'a3','to':['a2'],'text':'And?','reply_required':true,'wait_seconds':60}");
+    bench_settle(b);
+    const cccc_value_t *reply = bench_reply(b, 8);
+    assert_string_equal(bench_code(reply), "ok");
+    assert_null(bench_at(reply, "result.cycle"));
+    end(&b);
+}
+
+/* Two asks on their way to the disk at once: the second one sees the first. */
+static void pending_asks_count(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    static const char asks[] = "{'group_id':'" TEAM "','by':'%s','to':['%s'],'text':'?','reply_required':true,'wait_seconds':60}";
+    const char *one = cccc_arena_printf(bench_arena(b), asks, "a0", "a1").ptr,
+               *two = cccc_arena_printf(bench_arena(b), asks, "a1", "a0").ptr;
+    bench_request(b, 1, "send", "%s", one);
+    bench_request(b, 2, "send", "%s", two);
+    bench_settle(b);
+    assert_string_equal(bench_code(bench_reply(b, 1)), "ok");
+    assert_string_equal(bench_code(bench_reply(b, 2)), "would_deadlock");
+    end(&b);
+}
+
+/* A person is in no circle. Waiting without asking for a reply is a mistake. */
+static void user_can_do_two_things(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    ask(b, "user", "a0", 600);
+    const cccc_value_t *reply = ask(b, "a0", "user", 600);
+    assert_string_equal(bench_code(reply), "ok");
+    assert_null(bench_at(reply, "result.cycle"));
+    assert_json(b, bench_at(waits(b), "cycles"), "[]");
+    assert_string_equal(bench_code(bench_ask(b, "send", "{'group_id':'" TEAM "','text':'t','to':['a0'],'wait_seconds':5}")),
+                        "invalid_request");
+    end(&b);
+}
+
+/* ---- random graphs ---- */
+
+static uint64_t random_state;
+
+static uint64_t roll(uint64_t sides)
+{
+    uint64_t z = (random_state += 0x9e3779b97f4a7c15ull);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return (z ^ (z >> 31)) % sides;
+}
+
+/* Who asked whom something that is open; blocked: and does nothing else. */
+struct graph {
+    bool edge[ACTORS][ACTORS], blocked[ACTORS][ACTORS];
+};
+
+static bool reaches(bool edge[ACTORS][ACTORS], int from, int to, unsigned seen)
+{
+    for (int i = 0; i < ACTORS; i++)
+        if (edge[from][i] && (i == to || (!(seen >> i & 1) && reaches(edge, i, to, seen | 1u << i))))
+            return true;
+    return false;
+}
+
+static int index_of(cccc_str_t id)
+{
+    int i = 0;
+    while (i < ACTORS && !cccc_str_is(id, ids[i]))
+        i++;
+    assert_true(i < ACTORS);
+    return i;
+}
+
+static int nth(const cccc_value_t *names, uint32_t i)
+{
+    cccc_str_t id = CCCC_STR("");
+    cccc_as_str(&names->via.array.ptr[i], &id);
+    return index_of(id);
+}
+
+/* Is it a way along these edges that ends where it began? */
+static void check_circle(const cccc_value_t *names, bool edge[ACTORS][ACTORS])
+{
+    uint32_t n = names->via.array.size;
+    assert_true(n >= 3 && nth(names, 0) == nth(names, n - 1));
+    for (uint32_t i = 0; i + 1 < n; i++)
+        assert_true(edge[nth(names, i)][nth(names, i + 1)]);
+}
+
+/* One circle of each knot, a blocked one where there is one, and no other. */
+static void check_circles(bench_t *b, struct graph *g)
+{
+    const cccc_value_t *cycles = cccc_get(waits(b), "cycles");
+    bool told[ACTORS] = {false};
+    for (uint32_t i = 0; i < cycles->via.array.size; i++) {
+        const cccc_value_t *names = cccc_get(&cycles->via.array.ptr[i], "actors");
+        bool blocked = cccc_get_bool(&cycles->via.array.ptr[i], "blocked", false);
+        check_circle(names, blocked ? g->blocked : g->edge);
+        int first = nth(names, 0);
+        for (int j = 0; j < ACTORS; j++) {
+            bool knot = reaches(g->edge, first, j, 0) && reaches(g->edge, j, first, 0);
+            assert_false(knot && told[j]);
+            told[j] |= knot;
+            assert_false(knot && !blocked && reaches(g->blocked, j, j, 0));
+        }
+    }
+    for (int i = 0; i < ACTORS; i++)
+        assert_int_equal(told[i], reaches(g->edge, i, i, 0));
+}
+
+/* A question: what it is told is what a search by brute force says. */
+static void ask_and_check(bench_t *b, struct graph *g, int by, int to, bool wait)
+{
+    const cccc_value_t *reply = ask(b, ids[by], ids[to], wait ? 100000 : 0);
+    bool deadlock = wait && reaches(g->blocked, to, by, 0), circle = reaches(g->edge, to, by, 0);
+    if (strcmp(bench_code(reply), "ok") != 0) {
+        assert_string_equal(bench_code(reply), "would_deadlock");
+        assert_true(deadlock);
+        g->blocked[by][to] = true; /* as it would be */
+        check_circle(bench_at(reply, "error.details.cycle"), g->blocked);
+        g->blocked[by][to] = false;
+        return;
+    }
+    assert_false(deadlock);
+    g->edge[by][to] = true;
+    g->blocked[by][to] |= wait;
+    assert_int_equal(bench_at(reply, "result.cycle") != NULL, circle);
+    if (circle)
+        check_circle(bench_at(reply, "result.cycle"), g->edge);
+}
+
+static void circles_are_found_as_by_brute_force(void **state)
+{
+    (void)state;
+    for (uint64_t seed = first_seed; seed < first_seed + histories; seed++) {
+        struct graph g = {0};
+        random_state = seed;
+        bench_t *b = begin();
+        for (uint64_t n = 3 + roll(15); n > 0; n--) {
+            int by = (int)roll(ACTORS), to = (int)roll(ACTORS);
+            if (by != to && !g.edge[by][to])
+                ask_and_check(b, &g, by, to, roll(2));
+        }
+        check_circles(b, &g);
+        end(&b);
+    }
+    printf("graphs from seed %llu on: %u\n", (unsigned long long)first_seed, histories);
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--seed") == 0)
+            first_seed = strtoull(argv[i + 1], NULL, 10);
+        if (strcmp(argv[i], "--histories") == 0)
+            histories = (uint32_t)strtoul(argv[i + 1], NULL, 10);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(deadlock_is_refused),    cmocka_unit_test(other_circles_are_told),
+        cmocka_unit_test(waiting_ends),           cmocka_unit_test(pending_asks_count),
+        cmocka_unit_test(user_can_do_two_things), cmocka_unit_test(circles_are_found_as_by_brute_force),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
