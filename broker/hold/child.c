@@ -189,11 +189,16 @@ bool child_is_stopped(const struct child *self)
 
 bool child_is_at_rest(struct child *self)
 {
-    struct cccc_process agent;
-    if (self->pid <= 0 || !cccc_process_read(self->pid, &agent))
-        return false;
-    bool rests = agent.state == 'S' && agent.ticks == self->ticks;
-    self->ticks = agent.ticks;
+    struct cccc_process below[DESCENDANTS_MAX];
+    size_t count = descendants(below, DESCENDANTS_MAX);
+    uint64_t ticks = 0;
+    bool sleeps = count > 0;
+    for (size_t i = 0; i < count; i++) {
+        sleeps &= below[i].state == 'S';
+        ticks += below[i].ticks + (uint64_t)below[i].pid; /* one that came or went has done something, too */
+    }
+    bool rests = sleeps && ticks == self->ticks;
+    self->ticks = ticks;
     return rests;
 }
 

@@ -37,7 +37,7 @@ void child_resize(struct child *self, uint16_t rows, uint16_t cols);
 size_t child_unread(int terminal);
 /* Is it stopped (SIGSTOP, SIGTSTP), so that nothing typed is read? */
 bool child_is_stopped(const struct child *self);
-/* Does the agent wait for something, and since the last call has used no processor time? A program that is still starting does. */
+/* Do the agent, and all below it, wait for something, and have since the last call used no processor time? A program that is still starting does. */
 bool child_is_at_rest(struct child *self);
 /* Send `signal` to the agent's session: every process below us that is in it. */
 void child_signal(const struct child *self, int signal);
