@@ -74,9 +74,11 @@ static void take_announcement(struct cccc_nudges *n, const struct cccc_event *ev
     cccc_str_t text = CCCC_STR("");
     cccc_as_str(message_field(&event->data, MESSAGE_TEXT), &text);
     cccc_str_t line = cccc_utf8_cut(next_line(text), CCCC_NEXT_LINE_BYTES_MAX);
-    if (!cccc_str_is(line, n->next))
+    if (!cccc_str_is(line, n->next)) {
         begin_row(&n->keepalive);
-    snprintf(n->next, sizeof n->next, "%.*s", CCCC_STR_FMT(line));
+        memcpy(n->next, line.ptr, line.len);
+        n->next[line.len] = '\0';
+    }
     n->next_seq = event->seq;
     n->announced = n->spoke;
 }
