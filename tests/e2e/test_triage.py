@@ -53,17 +53,6 @@ def team(served, tmp_path):
     team.end()
 
 
-def test_a_healthy_home_has_no_cause(team):
-    """A terminal that runs and was typed to, a headless actor, something owed that is not late: five times ok."""
-    team.start("dev", "cat")
-    team.add("rev", runner="headless")
-    team.ask("send", text="when you have time", to=["rev"], reply_required=True)
-    team.ready("dev")
-    team.told("dev", "hello")
-    result = triage(team.home, status=0)
-    assert result["cause"] is None and set(verdicts(result).values()) == {"ok"}, result
-
-
 def test_a_dead_daemon(served):
     """Killed: named as dead, with the end of its log; what only a daemon knows is said to be unknown, and the group is read from its files."""
     group_with(served, "lead")
@@ -176,10 +165,16 @@ def test_a_stale_cursor(home):
     assert result["cause"]["next"] == f"cccc inbox --actor-id rev --group {group}"
 
 
-def test_a_disabled_rule(team):
-    """Nothing else is wrong: the rule that does not run is worth a look, with the event that disabled it; enabling it ends that."""
+def test_a_healthy_home_has_no_cause_and_a_disabled_rule_is_one(team):
+    """A terminal that runs and was typed to, a headless actor, something owed that is not late: five times ok. Then the rule that does not run is worth a look,
+    with the event that disabled it; enabling it ends that."""
     team.start("dev", "cat")
+    team.add("rev", runner="headless")
+    team.ask("send", text="when you have time", to=["rev"], reply_required=True)
     team.ready("dev")
+    team.told("dev", "hello")
+    result = triage(team.home, status=0)
+    assert result["cause"] is None and set(verdicts(result).values()) == {"ok"}, result
     team.home.cli("automation", "disable", "standup")
     changed = team.events("group.automation_update")[-1]["seq"]
     result = triage(team.home, status=0)
