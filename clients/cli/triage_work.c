@@ -244,6 +244,28 @@ static void look_at_cursor(struct triage *self, const cccc_value_t *actor, const
                  triage_counted(self, cccc_get_uint(actor, "unread_count", 0), "event"), fate.sentence);
 }
 
+/* Actors that wait for each other in a circle: once their answers are late, nobody in it will begin. */
+static void look_at_circles(struct triage *self, bool late)
+{
+    const cccc_value_t *result;
+    cccc_args_t *args = triage_args(self);
+    if (!triage_ask(self, "waits", &args, &result))
+        return;
+    const cccc_value_t *cycles = cccc_get(result, "cycles");
+    for (uint32_t i = 0; i < cli_count(cycles); i++) {
+        const cccc_value_t *actors = cccc_get(cli_item(cycles, i), "actors");
+        bool blocked = cccc_get_bool(cli_item(cycles, i), "blocked", false);
+        const char *circle = "";
+        for (uint32_t j = 0; j < cli_count(actors); j++) {
+            cccc_str_t id = {0};
+            cccc_as_str(cli_item(actors, j), &id);
+            circle = cli_printf(self->cli, "%s%s%.*s", circle, j > 0 ? " for " : "", CCCC_STR_FMT(id));
+        }
+        triage_found(self, late || blocked ? TRIAGE_WRONG : TRIAGE_NOTE, triage_command(self, "waits"), NULL,
+                     "actors wait for each other in a circle: %s", circle);
+    }
+}
+
 void triage_look_at_obligations(struct triage *self)
 {
     const cccc_value_t *result;
@@ -256,6 +278,7 @@ void triage_look_at_obligations(struct triage *self)
         return;
     const cccc_value_t *late = cccc_get(result, "obligations");
     uint32_t count = cli_count(late), shown = count < OBLIGATIONS_SHOWN ? count : OBLIGATIONS_SHOWN;
+    look_at_circles(self, count > 0);
     for (uint32_t i = 0; i < shown; i++)
         found_late(self, cli_item(late, i));
     if (count > shown)
@@ -377,6 +400,27 @@ static void look_at_rules(struct triage *self)
     }
 }
 
+/* Two that wrote to each other without end: nothing of theirs is handed on until the user says so. */
+static void look_at_holds(struct triage *self)
+{
+    const cccc_value_t *result;
+    cccc_args_t *args = triage_args(self);
+    if (!triage_ask(self, "holds_list", &args, &result))
+        return;
+    const cccc_value_t *holds = cccc_get(result, "holds");
+    for (uint32_t i = 0; i < cli_count(holds); i++) {
+        const cccc_value_t *hold = cli_item(holds, i), *between = cccc_get(hold, "between");
+        cccc_str_t one = {0}, other = {0};
+        if (cli_count(between) != 2 || !cccc_as_str(cli_item(between, 0), &one) || !cccc_as_str(cli_item(between, 1), &other))
+            continue;
+        triage_found(self, cccc_str_is(cccc_get_str(hold, "state"), "held") ? TRIAGE_WRONG : TRIAGE_NOTE,
+                     triage_command(self, "release %.*s %.*s", CCCC_STR_FMT(one), CCCC_STR_FMT(other)),
+                     cli_printf(self->cli, "event %" PRIu64 " of %s", cccc_get_uint(hold, "seq", 0), text_of(self, hold, "since")),
+                     "%.*s and %.*s wrote to each other without end, and are held: %s kept back", CCCC_STR_FMT(one), CCCC_STR_FMT(other),
+                     triage_counted(self, cccc_get_uint(hold, "messages", 0), "message"));
+    }
+}
+
 void triage_look_at_delivery(struct triage *self)
 {
     size_t before = self->count;
@@ -384,6 +428,7 @@ void triage_look_at_delivery(struct triage *self)
         return;
     for (uint32_t i = 0; i < cli_count(self->actors); i++)
         look_at_delivery(self, cli_item(self->actors, i));
+    look_at_holds(self);
     look_at_rules(self);
     all_well(self, before, "nothing waits to be typed, and all rules run");
 }

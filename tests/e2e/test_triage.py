@@ -53,17 +53,6 @@ def team(served, tmp_path):
     team.end()
 
 
-def test_a_healthy_home_has_no_cause(team):
-    """A terminal that runs and was typed to, a headless actor, something owed that is not late: five times ok."""
-    team.start("dev", "cat")
-    team.add("rev", runner="headless")
-    team.ask("send", text="when you have time", to=["rev"], reply_required=True)
-    team.ready("dev")
-    team.told("dev", "hello")
-    result = triage(team.home, status=0)
-    assert result["cause"] is None and set(verdicts(result).values()) == {"ok"}, result
-
-
 def test_a_dead_daemon(served):
     """Killed: named as dead, with the end of its log; what only a daemon knows is said to be unknown, and the group is read from its files."""
     group_with(served, "lead")
@@ -118,6 +107,17 @@ def test_an_unanswered_ask(home):
     assert list(verdicts(result).values()) == ["ok", "ok", "ok", "wrong", "ok"]
 
 
+def test_a_circle_of_actors_that_wait_for_each_other(home):
+    """Each is late because the next one is: the circle is the cause, before the single answers."""
+    group_with(home, "lead", "rev")
+    home.cli("send", "Yours first", "--to", "rev", "--by", "lead", "--reply-required", "--due", "1s")
+    home.cli("send", "No, yours", "--to", "lead", "--by", "rev", "--reply-required", "--due", "1s")
+    until(lambda: len(answer(home, "obligations", "--overdue")["obligations"]) == 2)
+    result = triage(home)
+    assert "wait for each other in a circle: " in result["cause"]["found"] and result["cause"]["next"].startswith("cccc waits --group ")
+    assert len(result["checks"][3]["findings"]) == 3
+
+
 def test_a_throttled_delivery(team):
     """The group's own setting keeps a message back for an hour; the command that is named lets it go."""
     team.start("dev", "cat")
@@ -165,10 +165,16 @@ def test_a_stale_cursor(home):
     assert result["cause"]["next"] == f"cccc inbox --actor-id rev --group {group}"
 
 
-def test_a_disabled_rule(team):
-    """Nothing else is wrong: the rule that does not run is worth a look, with the event that disabled it; enabling it ends that."""
+def test_a_healthy_home_has_no_cause_and_a_disabled_rule_is_one(team):
+    """A terminal that runs and was typed to, a headless actor, something owed that is not late: five times ok. Then the rule that does not run is worth a look,
+    with the event that disabled it; enabling it ends that."""
     team.start("dev", "cat")
+    team.add("rev", runner="headless")
+    team.ask("send", text="when you have time", to=["rev"], reply_required=True)
     team.ready("dev")
+    team.told("dev", "hello")
+    result = triage(team.home, status=0)
+    assert result["cause"] is None and set(verdicts(result).values()) == {"ok"}, result
     team.home.cli("automation", "disable", "standup")
     changed = team.events("group.automation_update")[-1]["seq"]
     result = triage(team.home, status=0)
@@ -176,6 +182,22 @@ def test_a_disabled_rule(team):
     assert f"event {changed} " in result["cause"]["evidence"]
     team.home.cli(*result["cause"]["next"].split()[1:])
     assert triage(team.home, status=0)["cause"] is None
+
+
+def test_a_storm_hold(team):
+    """Two that write to each other without end: the hold is the cause, and says how much is kept back. The command that is named ends it."""
+    team.start("dev", "cat")
+    team.start("rev", "cat")
+    team.ready("dev", "rev")
+    team.home.cli("group", "settings", "guard_pair_max=1", "guard_hold_after=1")
+    for number in range(4):
+        team.ask("send", text=f"over to you {number}", to=["rev"], by="dev")
+    hold = team.ask("holds_list")["holds"][0]
+    result = triage(team.home)
+    assert result["cause"]["check"] == "delivery" and "wrote to each other without end" in result["cause"]["found"], result
+    assert "2 messages kept back" in result["cause"]["found"] and f"event {hold['seq']} " in result["cause"]["evidence"]
+    team.home.cli(*result["cause"]["next"].split()[1:])
+    until(lambda: not team.ask("holds_list")["holds"])
 
 
 def test_an_actor_may_ask_and_what_it_may_not_see_is_no_trouble(team, tmp_path):
