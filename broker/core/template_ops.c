@@ -7,6 +7,7 @@
 #include "broker/core/template.h"
 
 #include "broker/core/message.h"
+#include "broker/core/rules.h"
 #include "broker/core/runtime.h"
 
 #include <ctype.h>
@@ -322,6 +323,45 @@ static void import_begin(call_t *call, struct import *self, const struct cccc_gr
 
 /* ---- import_replace ---- */
 
+static const cccc_value_t *rule_of(const struct template *t, cccc_str_t id)
+{
+    for (uint32_t i = 0; i < t->rules.via.array.size; i++)
+        if (cccc_str_eq(cccc_get_str(&t->rules.via.array.ptr[i], "id"), id))
+            return &t->rules.via.array.ptr[i];
+    return NULL;
+}
+
+static bool only_notifies(const cccc_value_t *rule)
+{
+    return cccc_str_is(cccc_get_str(cccc_get(rule, "action"), "kind"), "notify");
+}
+
+/* Rules that do more than notify are the user's: whoever else imports leaves them as they are (as in automation_ops.c). False: the call was failed. */
+static bool rules_permitted(call_t *call, const struct template *t, const struct cccc_group *ahead)
+{
+    const struct cccc_config *config = &ahead->config;
+    cccc_str_t refused = CCCC_STR("");
+    if (cccc_str_is(call->by, "user"))
+        return true;
+    for (uint32_t i = 0; i < t->rules.via.array.size; i++) {
+        const cccc_value_t *rule = &t->rules.via.array.ptr[i];
+        const struct cccc_rule *there = rule_find(config->rules, config->rule_count, cccc_get_str(rule, "id"));
+        if (!only_notifies(rule) && !(there && cccc_value_eq(&there->entry, rule)))
+            refused = cccc_get_str(rule, "id");
+    }
+    for (uint32_t i = 0; i < config->rule_count; i++) {
+        const struct cccc_rule *rule = &config->rules[i];
+        const cccc_value_t *kept = rule_of(t, rule->id);
+        if (rule->action != RULE_NOTIFY && !(kept && cccc_value_eq(&rule->entry, kept)))
+            refused = rule->id;
+    }
+    if (refused.len > 0)
+        call_fail(call, CCCC_E_PERMISSION_DENIED,
+                  "permission denied: rule %.*s does more than notify; only the user may add, change or remove it. Nothing was changed",
+                  CCCC_STR_FMT(refused));
+    return refused.len == 0;
+}
+
 static void import_finish(call_t *call, cccc_builder_t *result)
 {
     const struct import *self = ((struct change *)call->state)->own;
@@ -343,7 +383,7 @@ static void import_parsed(call_t *call)
     struct template t;
     cccc_value_t stored;
     struct cccc_group *ahead = manage(call, CCCC_A_group_template_import_replace_group_id, CCCC_A_group_template_import_replace_by);
-    if (!ahead || !store_template(call, &t, &stored))
+    if (!ahead || !store_template(call, &t, &stored) || !rules_permitted(call, &t, ahead))
         return;
     struct import *self = import_new(call, &t);
     if (ahead->config.running) {
