@@ -140,7 +140,7 @@ static cccc_err_t read_actors(cccc_arena_t *arena, const cccc_value_t *list, str
     if (!cccc_is_array(list) || list->via.array.size > CCCC_ACTORS_PER_GROUP_MAX)
         return FAIL("actors must be a list of at most %d", CCCC_ACTORS_PER_GROUP_MAX);
     for (uint32_t i = 0; i < list->via.array.size; i++) {
-        cccc_value_t row;
+        cccc_value_t row = cccc_nil();
         cccc_err_t err = read_actor(arena, &list->via.array.ptr[i], i, &row, m);
         if (err != CCCC_OK)
             return err;

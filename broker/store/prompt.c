@@ -32,7 +32,7 @@ static cccc_err_t name_check(const struct cccc_store_call *call, cccc_str_t name
 
 cccc_err_t cccc_store_prompt(const struct cccc_store_call *call)
 {
-    cccc_str_t text, name = call->store->name;
+    cccc_str_t text = {0}, name = call->store->name;
     cccc_err_t err = name_check(call, name);
     if (err == CCCC_OK)
         err = cccc_prompt_read(call, cccc_arena_str(call->arena, name).ptr, &text);

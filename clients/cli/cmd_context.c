@@ -64,7 +64,7 @@ int cli_context_change(struct cli *cli, const cccc_builder_t *op)
 /* The text of the command line, or standard input for "-". */
 static int text_given(struct cli *cli, const char **out)
 {
-    cccc_str_t all;
+    cccc_str_t all = {0};
     *out = cli_arg(cli, 0);
     if (strcmp(*out, "-") != 0)
         return 0;
@@ -189,7 +189,7 @@ int cli_read_file(struct cli *cli, const char *path, size_t max, cccc_str_t *out
 int cmd_context_sync(struct cli *cli)
 {
     const char *path = cli_arg(cli, 0);
-    cccc_str_t text;
+    cccc_str_t text = {0};
     cccc_value_t ops;
     struct cccc_errmsg m;
     int status = cli_read_file(cli, path ? path : "-", CCCC_REQUEST_BYTES_MAX, &text);

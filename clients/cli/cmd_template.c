@@ -86,7 +86,7 @@ static void print_diff(struct cli *cli, const cccc_value_t *result)
 /* The template that FILE names, put into `args`. */
 static int add_template(struct cli *cli, cccc_args_t *args)
 {
-    cccc_str_t text;
+    cccc_str_t text = {0};
     int status = cli_read_file(cli, cli_arg(cli, 0), CCCC_CONFIG_BYTES_MAX, &text);
     if (status == 0)
         cccc_args_str(args, "template", text.ptr);
