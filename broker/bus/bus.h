@@ -69,6 +69,7 @@ struct cccc_bus {
     struct cccc_stats stats;
     struct cccc_moment now; /* of this turn */
     uint64_t next_tick_us, requests_at_tick;
+    unsigned ticks_to_trim; /* until what a busy time took goes back to the system */
     enum cccc_phase phase;
     uint64_t phase_ends_us;
 };

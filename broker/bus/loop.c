@@ -6,6 +6,7 @@
 #include "broker/bus/retention.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_US = 1000000, RETRY_MS = 5 };
+enum { TICK_US = 1000000, RETRY_MS = 5, TRIM_TICKS = 3 };
 /* Arenas of requests, and twice as many bytes of events and replies, kept for the next ones: while there are many and otherwise. */
 enum { SPARES_BUSY = 1024, SPARES_IDLE = 160 };
 
@@ -107,17 +108,27 @@ static void take_ended_holders(struct cccc_bus *bus)
     }
 }
 
+/* Memory that much work needed, when there is no longer much: what is kept to be used again first, and once ledgers have had time to come to rest, what the allocator keeps. */
+static void give_back(struct cccc_bus *bus)
+{
+    bool busy = bus->stats.requests - bus->requests_at_tick > SPARES_BUSY;
+    unsigned spares = busy ? SPARES_BUSY : SPARES_IDLE;
+    bus->requests_at_tick = bus->stats.requests;
+    cccc_arena_keep_spare(spares);
+    cccc_bytes_keep_spare(2 * spares);
+    bus->ticks_to_trim = busy ? TRIM_TICKS : bus->ticks_to_trim - (bus->ticks_to_trim > 0);
+    if (!busy && bus->ticks_to_trim == 1)
+        malloc_trim(0);
+}
+
 static void tick(struct cccc_bus *bus)
 {
     if (bus->now.mono_us < bus->next_tick_us)
         return;
     bus->next_tick_us = bus->now.mono_us + TICK_US;
     cccc_peers_sweep(bus->peers, bus->now.mono_us);
-    unsigned spares = bus->stats.requests - bus->requests_at_tick > SPARES_BUSY ? SPARES_BUSY : SPARES_IDLE;
-    cccc_arena_keep_spare(spares);
-    cccc_bytes_keep_spare(2 * spares);
+    give_back(bus);
     cccc_followers_trim(&bus->followers);
-    bus->requests_at_tick = bus->stats.requests;
     if (bus->phase == CCCC_SERVING) {
         cccc_ledgers_retry_offline(bus);
         cccc_ledgers_look_for_folders(bus);
