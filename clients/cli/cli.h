@@ -333,7 +333,7 @@ const char *cli_lost_what(struct cli *cli, const char *group);
 /* The groups table of `status` and `groups`; `active` (may be "") is marked. */
 void cli_print_groups(struct cli *cli, const cccc_value_t *groups, cccc_str_t active);
 
-/* ---- runtimes (cmd_runtime.c) ---- */
+/* ---- runtimes (commands/runtime.c) ---- */
 
 /* "claude (2.1.0), codex": the known agent programs found in PATH, with what they say of their version; "" when there is none. In the arena. */
 const char *cli_runtimes_found(struct cli *cli);
@@ -387,11 +387,11 @@ char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(pr
 /* Wait until every recipient of the message in `result` (an answer of send) has replied, or need not, printing replies as they come; with --json the whole at
  * the end. 0, CLI_EXIT_NO_REPLY after `seconds`, or the exit status of the failure reported. */
 int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds);
-/* What a send says of a circle it closed (`cycle` of its answer; NULL: nothing), and what is held in a group. cmd_waits.c */
+/* What a send says of a circle it closed (`cycle` of its answer; NULL: nothing), and what is held in a group. commands/waits.c */
 void cli_print_cycle(struct cli *cli, const cccc_value_t *names);
 void cli_print_holds(struct cli *cli, const cccc_value_t *holds, const char *group);
 
-/* ---- changes of the context (cmd_context.c) ---- */
+/* ---- changes of the context (commands/context.c) ---- */
 
 /* An op of context_sync, with its name in it so far. */
 cccc_builder_t cli_context_op(struct cli *cli, const char *name);

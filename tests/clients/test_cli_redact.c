@@ -1,5 +1,5 @@
 /* What leaves a home as evidence: secrets of many kinds are cut from texts and values, and what an operator needs stays readable. */
-#include "clients/cli/redact.h"
+#include "clients/cli/diagnosis/redact.h"
 #include "proto/json.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* fuzz_manifest.c - any bytes as a backup's manifest: refused with a reason, or a list of files that all lie inside the backup.
  *
  * Half of the inputs get the checksum they would need. */
-#include "clients/cli/backup.h"
+#include "clients/cli/backup/backup.h"
 #include "proto/json.h"
 
 #include <sodium.h>
