@@ -72,11 +72,12 @@ static void count_message(struct audit *a, const struct cccc_event *event)
         snprintf(message->source_id, sizeof message->source_id, "%.*s", CCCC_STR_FMT(event->id));
     unsigned *times = source ? &message->in_source : &message->in_destination;
     bool *retired = source ? &message->source_retired : &message->destination_retired;
-    /* A repeat of one that was retired, or whose record in the source was damaged, is another message. */
+    /* A repeat of one that was retired, or whose record in the source was damaged or retired, is another message. */
     bool known = *times > 0 && !*retired;
     *times += !(*times > 0 && *retired);
     *retired = event->seq <= a->retired;
-    if (known && (source || a->oracle->groups[message->group].flip_count == 0))
+    const struct known_group *from = &a->oracle->groups[message->group];
+    if (known && (source || (from->flip_count == 0 && oracle_retired(a->oracle, from) == 0)))
         BROKEN(a, "I5", "%s has m%u (client_id %s) twice", a->group->id, number, message->client_id);
     if (!message->ok && !message->maybe && message->open == 0)
         BROKEN(a, "I1", "%s has m%u, whose sender was told that it was not stored", a->group->id, number);
