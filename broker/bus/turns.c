@@ -141,10 +141,14 @@ bool cccc_peers_next_turn(cccc_peers_t *self, struct cccc_peer_ref *out, zmq_msg
 
 void cccc_turns_drop(cccc_peers_t *self, struct peer *p)
 {
-    bool delimited;
-    zmq_msg_t body;
-    zmq_msg_init(&body);
-    while (p->kept > 0)
-        take_first(self, p, &body, &delimited);
-    zmq_msg_close(&body);
+    for (struct cccc_link *link = p->requests.first, *next; link; link = next) {
+        struct kept *kept = CCCC_MEMBER(link, struct kept, link);
+        next = link->next;
+        zmq_msg_close(&kept->body);
+        free(kept);
+    }
+    p->requests = (struct cccc_list){0};
+    p->kept = 0;
+    p->kept_bytes = 0;
+    cccc_list_remove(&self->turns, &p->turn);
 }
