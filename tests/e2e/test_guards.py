@@ -55,6 +55,8 @@ def test_two_that_answer_each_other_for_ever_end_held(team):
     held = next(e for e in team.events("chat.message") if "held" in e["data"].get("guard", {}).values())
     why = answer(home, "why", str(held["seq"]), "--group", team.group)["recipients"][0]
     assert why["state"] == "held"
+    asked = home.cli("ask", "bob", "still there?", "--by", "ann", "--group", team.group, "--wait", "60s", check=False)
+    assert asked.returncode == 10 and "bob will not reply: the message is held" in asked.stderr
     home.cli(*why["next"].split()[1:], "--drop")
     assert not holds(team)
     typed = {seq for actor in ("ann", "bob") for d in team.deliveries(actor, "claimed") for seq in d["data"]["seqs"]}
