@@ -28,8 +28,10 @@ def test_what_is_owed_is_listed_and_ends(home, group):
     assert [row[:4] for row in listed] == [[one, "peer-1", "reply", "user"], [one, "peer-2", "reply", "user"], [two, "peer-1", "ack", "user"]]
     assert listed[0][6] == "Ready?" and listed[0][5].startswith("20")
     assert [row[0] for row in rows(home.cli("obligations", "--actor", "peer-1").stdout)] == [one, two]
-    assert "nothing is owed" in home.cli("obligations", "--overdue").stderr
-    assert f"cccc reply {one} TEXT" in home.cli("inbox", "--actor-id", "peer-1").stderr
+    assert "nothing is late" in home.cli("obligations", "--overdue").stderr
+    proposed = home.cli("inbox", "--actor-id", "peer-1").stderr
+    assert f"cccc reply {one} TEXT --by peer-1  #" in proposed and f"cccc ack {two} --actor-id peer-1  #" in proposed
+    assert f"cccc reply {one} TEXT  #" in home.cli("inbox", env={"CCCC_ACTOR_ID": "peer-1"}).stderr
     assert home.cli("ack", two, "--actor-id", "peer-1").stdout.startswith("acknowledged\t")
     assert "already" in home.cli("ack", two, "--actor-id", "peer-1").stdout
     home.cli("reply", one, "yes", "--by", "peer-1")
