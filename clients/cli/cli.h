@@ -152,6 +152,8 @@ int cli_result(struct cli *cli, const cccc_value_t *result);
 void cli_json_line(struct cli *cli, const cccc_value_t *value);
 /* Words for the reader, on stderr; nothing with --json. */
 void cli_say(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As words about what was done: it will not do what was meant, and what to do then. Neither line can do anything to a terminal. */
+void cli_warn(const struct cli *cli, const char *next, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* An error: words on stderr, or the envelope on stdout with --json. `hint` (may be NULL) is what to do next. Returns the exit status of `err`. */
 int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same for what libcccc reported. */

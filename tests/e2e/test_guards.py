@@ -74,6 +74,7 @@ def test_asks_that_would_wait_for_each_other(home):
             assert asking.poll() is None
         assert edges[0]["actor_id"] == "lead" and edges[0]["waits_until"]
         refused = answer(home, "ask", "lead", "Which one?", "--by", "peer-1", status=6)
+        assert "cccc waits" in refused["hint"]
         assert refused["code"] == "would_deadlock" and "peer-1 -> lead -> peer-1" in refused["message"]
         done = home.cli("send", "Which one?", "--to", "lead", "--reply-required", "--by", "peer-1")
         assert "peer-1 -> lead -> peer-1" in done.stderr
