@@ -152,6 +152,8 @@ int cli_result(struct cli *cli, const cccc_value_t *result);
 void cli_json_line(struct cli *cli, const cccc_value_t *value);
 /* Words for the reader, on stderr; nothing with --json. */
 void cli_say(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As words about what was done: it will not do what was meant, and what to do then. Neither line can do anything to a terminal. */
+void cli_warn(const struct cli *cli, const char *next, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* An error: words on stderr, or the envelope on stdout with --json. `hint` (may be NULL) is what to do next. Returns the exit status of `err`. */
 int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same for what libcccc reported. */
@@ -384,8 +386,9 @@ char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(pr
 
 /* ---- waiting for replies (wait_reply.c) ---- */
 
-/* Wait until every recipient of the message in `result` (an answer of send) has replied, or need not, printing replies as they come; with --json the whole at
- * the end. 0, CLI_EXIT_NO_REPLY after `seconds`, or the exit status of the failure reported. */
+/* Wait until everybody who owes a reply to the message in `result` (an answer of send) has replied, or need not any more, printing replies as they come; with
+ * --json the whole at the end. At most `seconds`. 0: everybody asked replied; CLI_EXIT_NO_REPLY: not everybody, and it was said why; or the exit status of the
+ * failure reported. */
 int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds);
 /* What a send says of a circle it closed (`cycle` of its answer; NULL: nothing), and what is held in a group. commands/waits.c */
 void cli_print_cycle(struct cli *cli, const cccc_value_t *names);

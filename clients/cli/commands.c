@@ -245,9 +245,10 @@ const struct cli_command cli_commands[] = {
      .run = cmd_send},
     {.name = "ask",
      .summary = "send a question and wait for the replies",
-     .about = "Each one asked owes a reply, which is printed when it comes. Ends when all have replied, or need not any more. Exits 10 "
-              "when one of them has "
-              "not in time: the question stays, and the reply may still come.",
+     .about =
+         "Each one asked owes a reply, which is printed when it comes; the user only when WHO names it. Ends when all have replied, or "
+         "need not any more. Exits 0 when all have, else 10, and says why: not in time (the question stays, and the reply may still "
+         "come), cancelled, withdrawn, expired, held, or nobody else was asked.",
      .examples = EXAMPLES("cccc ask peer-1 \"Is the schema frozen?\"", "cccc ask peer-1,peer-2 \"Ready?\" --wait 90s --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "wait", .arg = "TIME", .help = "how long: 90s, 10m, 2h (default: 10m)"}, OPT_PRIORITY, OPT_DUE,
                         OPT_EXPIRES, OPT_CAUSE, OPT_FILE, OPT_CLIENT_ID, OPT_BY),

@@ -153,6 +153,20 @@ static void say_escaped(const char *before, const char *text)
     cccc_buf_fini(&safe);
 }
 
+void cli_warn(const struct cli *cli, const char *next, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    if (cli->json)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    fflush(stdout);
+    say_escaped("", text);
+    say_escaped("next: ", next);
+}
+
 static void report(struct cli *cli, const struct cccc_error *what, const char *hint)
 {
     const char *code = what->code, *message = what->message;
@@ -220,6 +234,10 @@ static const struct {
      "`cccc actor show ID` has its last exit and screen; `cccc actor update ID --command ...` mends its command"},
     {CCCC_E_ACTOR_NOT_RUNNING, "`cccc actor start ID` starts it; `cccc actor show ID` has its last exit and screen"},
     {CCCC_E_MISSING_COMMAND, "`cccc actor update ID --command ...` gives it one; `cccc runtime list` shows who has one of its own"},
+    {CCCC_E_WOULD_DEADLOCK, "`cccc waits` shows who waits for whom: answer what you were asked first, or send without waiting"},
+    {CCCC_E_STORM_HELD, "`cccc holds` shows the pairs; `cccc release ONE OTHER` lets them go on"},
+    {CCCC_E_EXISTS, "choose another name; `cccc actor list` and `cccc automation list` show those that are taken"},
+    {CCCC_E_RULE_NOT_FOUND, "`cccc automation list` shows the rules"},
     {CCCC_E_GROUP_DELETE_FAILED, "`cccc doctor` checks the home; `cccc daemon logs` has more"},
 };
 

@@ -17,7 +17,9 @@ const struct cli_exit cli_exits[] = {
     {"7", "time-out: the outcome is unknown"},
     {"8", "partly done"},
     {"9", "stored data is damaged"},
-    {"10", "the message is stored, but no reply came in time (ask, send --wait)"},
+    {"10",
+     "the message is stored, but not everybody asked has replied: not in time, it was cancelled, withdrawn, expired or held, or nobody was "
+     "asked (ask, send --wait)"},
     {"130", "interrupted (as a shell says it)"},
     {"143", "terminated (likewise)"},
     {NULL, NULL},

@@ -1,7 +1,8 @@
 /* wait_reply.c - waiting for the replies to a message: what `cccc ask` and `cccc send --wait` do behind the send.
  *
- * Every recipient is waited for until it replied, or owes nothing any more (cancelled, withdrawn, left). The ledger is followed from the message on, so a reply
- * that came before this looked is seen too, and a restart of the daemon changes nothing.
+ * Who owes a reply is waited for until it replied, or owes nothing any more (cancelled, withdrawn, left). The ledger is followed from the message on, so a reply
+ * that came before this looked is seen too, and a restart of the daemon changes nothing. Success is a reply of everybody who was asked, and of one at least;
+ * anything else says why there is none.
  * Thread: the program's one. */
 #include "clients/cli/cli.h"
 
@@ -10,12 +11,18 @@
 #include <string.h>
 #include <time.h>
 
+struct asked {
+    cccc_str_t id;
+    const char *why; /* no reply is to be expected any more; NULL: it is */
+    bool replied;
+};
+
 struct wait {
     struct cli *cli;
     cccc_str_t event_id;
-    cccc_str_t *open; /* who is waited for */
-    uint32_t open_count;
-    cccc_builder_t replies; /* for --json */
+    struct asked *asked;
+    uint32_t asked_count, open_count, reply_count; /* open: those still waited for */
+    cccc_builder_t replies;                        /* for --json */
 };
 
 static uint64_t now_ms(void)
@@ -25,56 +32,101 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static bool close_one(struct wait *w, cccc_str_t id)
+/* The one of them that is still waited for; NULL: none. */
+static struct asked *find_open(struct wait *w, cccc_str_t id)
 {
-    for (uint32_t i = 0; i < w->open_count; i++) {
-        if (!cccc_str_eq(w->open[i], id))
-            continue;
-        w->open[i] = w->open[--w->open_count];
-        return true;
-    }
-    return false;
+    for (uint32_t i = 0; i < w->asked_count; i++)
+        if (cccc_str_eq(w->asked[i].id, id))
+            return w->asked[i].replied || w->asked[i].why ? NULL : &w->asked[i];
+    return NULL;
 }
 
-static void close_many(struct wait *w, const cccc_value_t *ids, const char *why)
+static void give_up(struct wait *w, cccc_str_t id, const char *why)
+{
+    struct asked *one = find_open(w, id);
+    if (!one)
+        return;
+    one->why = why;
+    w->open_count--;
+    cli_say(w->cli, "%.*s %s", CCCC_STR_FMT(id), why);
+}
+
+static void give_up_many(struct wait *w, const cccc_value_t *ids, const char *why)
 {
     cccc_str_t id;
     for (uint32_t i = 0; i < cli_count(ids); i++)
-        if (cccc_as_str(cli_item(ids, i), &id) && close_one(w, id))
-            cli_say(w->cli, "%.*s %s", CCCC_STR_FMT(id), why);
+        if (cccc_as_str(cli_item(ids, i), &id))
+            give_up(w, id, why);
+}
+
+static void take_reply(struct wait *w, const cccc_value_t *event)
+{
+    struct asked *one = find_open(w, cccc_get_str(event, "by"));
+    if (!one)
+        return;
+    one->replied = true;
+    w->open_count--;
+    w->reply_count++;
+    if (w->cli->json)
+        cccc_array_add(&w->replies, cccc_value_copy(w->cli->arena, event));
+    else
+        cli_print_event(w->cli, event, false);
 }
 
 static void take(struct wait *w, const cccc_value_t *event)
 {
-    const cccc_value_t *data = cccc_get(event, "data");
+    const cccc_value_t *data = cccc_get(event, "data"), *ids = cccc_get(data, "actor_ids");
     cccc_str_t kind = cccc_get_str(event, "kind");
     bool about = cccc_str_eq(cccc_get_str(data, "event_id"), w->event_id);
-    if (cccc_str_is(kind, "chat.message") && cccc_str_eq(cccc_get_str(data, "reply_to"), w->event_id)) {
-        if (!close_one(w, cccc_get_str(event, "by")))
-            return;
-        if (w->cli->json)
-            cccc_array_add(&w->replies, cccc_value_copy(w->cli->arena, event));
-        else
-            cli_print_event(w->cli, event, false);
-    } else if (cccc_str_is(kind, "chat.cancel") && about) {
-        close_many(w, cccc_get(data, "actor_ids"), "need not reply any more: it was cancelled");
-    } else if (cccc_str_is(kind, "chat.recall") && about) {
-        close_many(w, cccc_get(data, "actor_ids"), "will not reply: the message was withdrawn");
-    } else if (cccc_str_is(kind, "actor.remove") && close_one(w, cccc_get_str(data, "actor_id"))) {
-        cli_say(w->cli, "%.*s left the group", CCCC_STR_FMT(cccc_get_str(data, "actor_id")));
-    }
+    if (cccc_str_is(kind, "chat.message") && cccc_str_eq(cccc_get_str(data, "reply_to"), w->event_id))
+        take_reply(w, event);
+    else if (cccc_str_is(kind, "chat.cancel") && about)
+        give_up_many(w, ids, "need not reply any more: it was cancelled");
+    else if (cccc_str_is(kind, "chat.recall") && about)
+        give_up_many(w, ids,
+                     cccc_get_bool(data, "expired", false) ? "will not reply: the message expired"
+                                                           : "will not reply: the message was withdrawn");
+    else if (cccc_str_is(kind, "actor.remove"))
+        give_up(w, cccc_get_str(data, "actor_id"), "left the group");
 }
 
-/* Who is waited for: the audience, copied. */
+static void add_asked(struct wait *w, cccc_str_t id)
+{
+    w->asked[w->asked_count++] = (struct asked){.id = id};
+    w->open_count++;
+}
+
+static bool has(const cccc_value_t *list, const char *word)
+{
+    cccc_str_t one;
+    for (uint32_t i = 0; i < cli_count(list); i++)
+        if (cccc_as_str(cli_item(list, i), &one) && cccc_str_is(one, word))
+            return true;
+    return false;
+}
+
+/* Of the audience owes who is an agent, and the user when `to` names it (PROTOCOL.md, "Who owes what"). Whose copy is held was asked as well, and will not know. */
 static void begin(struct wait *w, const cccc_value_t *event)
 {
-    const cccc_value_t *audience = cccc_get(cccc_get(event, "data"), "audience");
-    w->open = cccc_arena_alloc(w->cli->arena, (cli_count(audience) + 1) * sizeof *w->open);
+    const cccc_value_t *data = cccc_get(event, "data"), *audience = cccc_get(data, "audience"), *guard = cccc_get(data, "guard");
+    uint32_t judged = cccc_is_map(guard) ? guard->via.map.size : 0;
+    cccc_str_t id, verdict;
+    w->asked = cccc_arena_alloc(w->cli->arena, (cli_count(audience) + judged + 1) * sizeof *w->asked);
     for (uint32_t i = 0; i < cli_count(audience); i++)
-        if (cccc_as_str(cli_item(audience, i), &w->open[w->open_count]))
-            w->open_count++;
+        if (cccc_as_str(cli_item(audience, i), &id) && (!cccc_str_is(id, "user") || has(cccc_get(data, "to"), "user")))
+            add_asked(w, id);
+    for (uint32_t i = 0; i < judged; i++) {
+        const msgpack_object_kv *row = &guard->via.map.ptr[i];
+        if (!cccc_as_str(&row->key, &id) || !cccc_as_str(&row->val, &verdict) || !cccc_str_is(verdict, "held"))
+            continue;
+        add_asked(w, id);
+        give_up(w, id, "will not reply: the message is held");
+    }
+    if (w->asked_count == 0)
+        cli_say(w->cli, "there is no reply to wait for: nobody but its sender got the message");
 }
 
+/* Until nobody is waited for any more, or it is too late. 0, or the exit status of the failure reported. */
 static int follow(struct wait *w, cccc_follow_t *follow, uint64_t until_ms)
 {
     struct cccc_error error;
@@ -82,7 +134,7 @@ static int follow(struct wait *w, cccc_follow_t *follow, uint64_t until_ms)
     while (w->open_count > 0) {
         uint64_t now = now_ms();
         if (now >= until_ms)
-            return CLI_EXIT_NO_REPLY;
+            return 0;
         int n = cccc_follow_next(follow, &item, (int)(until_ms - now < 1000000000 ? until_ms - now : 1000000000), &error);
         if (n < 0)
             return cli_fail_with(w->cli, &error);
@@ -94,11 +146,30 @@ static int follow(struct wait *w, cccc_follow_t *follow, uint64_t until_ms)
     return 0;
 }
 
-static void say_who_is_missing(struct wait *w, uint64_t seq)
+static void say_who_is_late(struct wait *w, uint64_t seq)
 {
-    for (uint32_t i = 0; i < w->open_count; i++)
-        cli_say(w->cli, "no reply from %.*s in time; it may still come\nnext: cccc why %" PRIu64 " %.*s", CCCC_STR_FMT(w->open[i]), seq,
-                CCCC_STR_FMT(w->open[i]));
+    for (uint32_t i = 0; i < w->asked_count; i++)
+        if (find_open(w, w->asked[i].id))
+            cli_say(w->cli, "no reply from %.*s in time; it may still come\nnext: cccc why %" PRIu64 " %.*s", CCCC_STR_FMT(w->asked[i].id),
+                    seq, CCCC_STR_FMT(w->asked[i].id));
+}
+
+/* The send's answer, with the replies, who did not reply, and why not. */
+static void print_json(struct wait *w, const cccc_value_t *result)
+{
+    cccc_arena_t *arena = w->cli->arena;
+    cccc_builder_t missing = cccc_array_builder(arena, w->asked_count), reasons = cccc_map_builder(arena, w->asked_count);
+    for (uint32_t i = 0; i < w->asked_count; i++) {
+        const struct asked *one = &w->asked[i];
+        if (one->replied)
+            continue;
+        cccc_array_add(&missing, cccc_string(one->id));
+        cccc_map_add_key(&reasons, one->id, cccc_text(one->why ? one->why : "has not replied in time"));
+    }
+    cccc_value_t all = cccc_map_with(arena, result, CCCC_STR("replies"), w->replies.value);
+    all = cccc_map_with(arena, &all, CCCC_STR("missing"), missing.value);
+    all = cccc_map_with(arena, &all, CCCC_STR("reasons"), reasons.value);
+    cli_result(w->cli, &all);
 }
 
 int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds)
@@ -115,15 +186,11 @@ int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t 
         return cli_fail_with(cli, &error);
     int status = follow(&w, followed, now_ms() + (uint64_t)seconds * 1000);
     cccc_follow_close(&followed);
-    if (status == CLI_EXIT_NO_REPLY && !cli->json)
-        say_who_is_missing(&w, seq);
-    if (cli->json && (status == 0 || status == CLI_EXIT_NO_REPLY)) {
-        cccc_value_t all = cccc_map_with(cli->arena, result, CCCC_STR("replies"), w.replies.value);
-        cccc_builder_t missing = cccc_array_builder(cli->arena, w.open_count);
-        for (uint32_t i = 0; i < w.open_count; i++)
-            cccc_array_add(&missing, cccc_string(w.open[i]));
-        all = cccc_map_with(cli->arena, &all, CCCC_STR("missing"), missing.value);
-        cli_result(cli, &all);
-    }
-    return status;
+    if (status)
+        return status;
+    if (cli->json)
+        print_json(&w, result);
+    else
+        say_who_is_late(&w, seq);
+    return w.reply_count > 0 && w.reply_count == w.asked_count ? 0 : CLI_EXIT_NO_REPLY;
 }

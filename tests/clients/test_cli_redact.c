@@ -167,6 +167,11 @@ static void values_keep_ids_and_lose_texts(void **state)
                   "{\"guard\":{\"rev\":\"held\"},\"context\":{\"rev\":\"[4 bytes left out]\"}}");
     value_becomes(false, "{\"actors\":[{\"id\":\"rev\",\"title\":\"The one\"}]}",
                   "{\"actors\":[{\"id\":\"rev\",\"title\":\"[7 bytes left out]\"}]}");
+    value_becomes(
+        false, "{\"op\":\"task.create\",\"name\":\"Buy them\",\"steps\":[{\"id\":\"S1\",\"name\":\"Ask Ann\"}]}",
+        "{\"op\":\"[11 bytes left out]\",\"name\":\"[8 bytes left out]\",\"steps\":[{\"id\":\"S1\",\"name\":\"[7 bytes left out]\"}]}");
+    value_becomes(false, "{\"checks\":[{\"name\":\"daemon\",\"verdict\":\"sound\"}]}",
+                  "{\"checks\":[{\"name\":\"daemon\",\"verdict\":\"sound\"}]}");
     value_becomes(false, "{\"actor_ids\":[\"a\"],\"reason\":\"he said so\"}", "{\"actor_ids\":[\"a\"],\"reason\":\"[10 bytes left out]\"}");
 }
 

@@ -66,7 +66,25 @@ def test_rules_are_made_shown_changed_and_removed(home, group):
                                (("run", "later", "--by", "peer-1"), 4, "permission denied")):
         done = home.cli("automation", *args, check=False)
         assert done.returncode == status and word in done.stderr, (args, done)
+    for args in (("add", "standup", "--every", "1h", "t"), ("remove", "gone")):
+        assert "cccc automation list" in home.cli("automation", *args, check=False).stderr
     assert "rules, version" in home.cli("tail", "-n", "50").stdout
+
+
+def test_a_rule_that_comes_to_nothing_is_told_at_once(home, group):
+    """It is kept, as what it names may come later; what is missing, and the command that helps, are said when it is made. A sound rule is not talked about."""
+    every = ("--every", "1h")
+    for rule, args, words, helps in (("silent", (), "neither a text nor a title", "update silent TEXT"),
+                                     ("quoting", ("--snippet", "nosuch"), "no snippet nosuch: the notice will have no text", "snippet nosuch TEXT"),
+                                     ("both", ("--snippet", "nosuch", "hello"), "the rule's own text is taken", "snippet nosuch TEXT"),
+                                     ("lost", ("--to", "nobody,lead", "hello"), "no actor nobody", "update lost --to WHO")):
+        done = home.cli("automation", "add", rule, *every, *args)
+        assert rows(done.stdout)[0] == ["added", rule] and words in done.stderr and f"cccc automation {helps}" in done.stderr, done
+    assert "no actor nobody" in home.cli("automation", "add", "gone", "--at", "2h", "--control", "stop", "--to", "nobody").stderr
+    assert home.cli("automation", "add", "sound", *every, "--to", "@all,lead", "hello").stderr == ""
+    assert home.cli("automation", "add", "titled", *every, "--title", "Commit").stderr == ""
+    assert home.cli("automation", "update", "silent", "hello").stderr == ""
+    assert set(rule_rows(home)) == {"standup", "silent", "quoting", "both", "lost", "gone", "sound", "titled"}
 
 
 def test_rules_run_at_their_times(home, group):
@@ -75,6 +93,8 @@ def test_rules_run_at_their_times(home, group):
     home.cli("automation", "add", "once", "--at", "1s", "--to", "peer-2", "once")
     until(lambda: len(notices(home, "peer-1")) >= 2 and notices(home, "peer-2") == ["once"])
     until(lambda: rule_rows(home)["once"][2] == "done")
+    again = home.cli("automation", "enable", "once")
+    assert rows(again.stdout) == [["enabled", "once"]] and "will not run again" in again.stderr and "cccc automation update once --at WHEN" in again.stderr
     home.kill()
     home.start()
     seen = len(notices(home, "peer-1"))

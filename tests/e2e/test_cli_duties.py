@@ -28,8 +28,10 @@ def test_what_is_owed_is_listed_and_ends(home, group):
     assert [row[:4] for row in listed] == [[one, "peer-1", "reply", "user"], [one, "peer-2", "reply", "user"], [two, "peer-1", "ack", "user"]]
     assert listed[0][6] == "Ready?" and listed[0][5].startswith("20")
     assert [row[0] for row in rows(home.cli("obligations", "--actor", "peer-1").stdout)] == [one, two]
-    assert "nothing is owed" in home.cli("obligations", "--overdue").stderr
-    assert f"cccc reply {one} TEXT" in home.cli("inbox", "--actor-id", "peer-1").stderr
+    assert "nothing is late" in home.cli("obligations", "--overdue").stderr
+    proposed = home.cli("inbox", "--actor-id", "peer-1").stderr
+    assert f"cccc reply {one} TEXT --by peer-1  #" in proposed and f"cccc ack {two} --actor-id peer-1  #" in proposed
+    assert f"cccc reply {one} TEXT  #" in home.cli("inbox", env={"CCCC_ACTOR_ID": "peer-1"}).stderr
     assert home.cli("ack", two, "--actor-id", "peer-1").stdout.startswith("acknowledged\t")
     assert "already" in home.cli("ack", two, "--actor-id", "peer-1").stdout
     home.cli("reply", one, "yes", "--by", "peer-1")
@@ -85,12 +87,43 @@ def test_ask_prints_the_reply_when_it_comes(home, group):
     assert [reply["data"]["text"] for reply in result["replies"]] == ["yes, since noon"] and result["missing"] == []
 
 
+def asking(home, *args):
+    """Ask in the background; the number of the question once it is owed, and the program."""
+    before = {row[0] for row in rows(home.cli("obligations").stdout)}
+    program = subprocess.Popen([str(BIN / "cccc"), "ask", *args], env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return until(lambda: {row[0] for row in rows(home.cli("obligations").stdout)} - before).pop(), program
+
+
+def test_ask_waits_for_those_who_owe_a_reply(home, group):
+    """An actor that asks everybody waits for the other actors, and not for the user, who owes nothing unless named."""
+    number, program = asking(home, "@all", "Ready?", "--by", "lead", "--wait", "60s")
+    for actor in ("peer-1", "peer-2"):
+        home.cli("reply", number, f"{actor} is", "--by", actor)
+    out, err = program.communicate(timeout=30)
+    assert program.returncode == 0 and "peer-1 is" in out and "peer-2 is" in out, err
+    number, program = asking(home, "user,peer-1", "May I?", "--by", "lead", "--wait", "60s")
+    home.cli("reply", number, "soon", "--by", "peer-1")
+    home.cli("reply", number, "yes")
+    out, _ = program.communicate(timeout=30)
+    assert program.returncode == 0 and "soon" in out and "yes" in out
+
+
 def test_ask_has_an_exit_code_of_its_own_when_nobody_replies(home, group):
-    """10: the question is stored and stays owed, and the answer says so; a cancel ends the waiting with 0."""
+    """10 and why, and at once when no reply can come any more: too late, cancelled, expired, or asked of nobody but oneself."""
     done = home.cli("ask", "peer-1", "Anybody?", "--wait", "1s", check=False)
     assert done.returncode == 10 and "no reply from peer-1 in time" in done.stderr
     assert rows(home.cli("obligations").stdout)[0][1] == "peer-1"
     assert home.cli("send", "x", "--to", "peer-1", "--wait", "soon", check=False).returncode == 2
+    number, program = asking(home, "peer-1,peer-2", "Ready?", "--wait", "60s")
+    home.cli("reply", number, "yes", "--by", "peer-1")
+    home.cli("cancel-reply", number)
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == 10 and "peer-2 need not reply any more: it was cancelled" in err
+    done = home.cli("ask", "peer-1", "Now?", "--expires", "1s", "--wait", "60s", "--json", check=False)
+    result = json.loads(done.stdout)["result"]
+    assert done.returncode == 10 and result["missing"] == ["peer-1"] and "expired" in result["reasons"]["peer-1"]
+    done = home.cli("ask", "user", "Am I here?", "--wait", "60s", check=False)
+    assert done.returncode == 10 and "nobody but its sender" in done.stderr
 
 
 # ---- an actor in a terminal: what is queued, typed, withdrawn ----

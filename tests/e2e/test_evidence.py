@@ -69,6 +69,9 @@ SECRETS = {
     "environment of who asks": "web-token-of-the-caller",
 }
 
+# What people called their work: a text as any other.
+TITLES = {"task": "Divide the acquired parcel", "step": "Survey the northern edge", "milestone": "Ownership is settled"}
+
 BODY = """Authorization: Basic {authorization header}
 curl -H 'Authorization: Bearer {bearer token}' -H 'X-Api-Key: {api key header}' --cookie-jar x
 Cookie: {cookie}
@@ -88,6 +91,8 @@ def planted(home, project):
     """A group with every secret where it could be: environments, commands, messages, notices, titles, a cancel's reason, an agent's screen, the log."""
     team = Team(home, project)
     home.cli("use", team.group)
+    home.cli("task", "add", TITLES["task"], "--step", TITLES["step"])
+    home.cli("context", "milestone", TITLES["milestone"])
     team.add("dev", "sh", "-c", f"echo {SECRETS['argument of a command']}; exit 3", "--token", SECRETS["argument behind a flag"],
              env={"SHOWN": SECRETS["public environment"], "API_TOKEN": SECRETS["named password"]})
     team.add("rev", runner="headless")
@@ -124,11 +129,15 @@ def test_no_planted_secret_is_in_the_bundle(served, tmp_path, folder):
     without, _ = evidence(served, folder, "--event", str(sent["seq"]))
     assert_clean(without)
     assert "curl" not in without["events.jsonl"].decode() + json.dumps(without["event.json"]) + json.dumps(without["group.json"])
+    for file, data in without.items():
+        assert not [title for title in TITLES.values() if title in (data.decode() if isinstance(data, bytes) else json.dumps(data))], file
     left_out = {row["what"]: row["count"] for row in without["manifest.json"]["left_out"]}
     assert left_out["private environments of actors"] == 1 and left_out["texts that people and agents wrote"] > 5
+    assert left_out["values of environment variables that stood in texts"] > 0 and "values of private environments that stood in texts" not in left_out
     assert left_out["values of environment variables"] >= 2 and left_out["arguments of actors' commands"] >= 2
     with_bodies, _ = evidence(served, folder, "--bodies", "--event", str(sent["seq"]))
     assert_clean(with_bodies)
+    assert TITLES["task"] in with_bodies["events.jsonl"].decode(), "it was there to be cut"
     assert "curl -H" in with_bodies["events.jsonl"].decode() and with_bodies["manifest.json"]["bodies"] is True
     team.end()
     served.kill()

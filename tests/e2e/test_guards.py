@@ -55,6 +55,8 @@ def test_two_that_answer_each_other_for_ever_end_held(team):
     held = next(e for e in team.events("chat.message") if "held" in e["data"].get("guard", {}).values())
     why = answer(home, "why", str(held["seq"]), "--group", team.group)["recipients"][0]
     assert why["state"] == "held"
+    asked = home.cli("ask", "bob", "still there?", "--by", "ann", "--group", team.group, "--wait", "60s", check=False)
+    assert asked.returncode == 10 and "bob will not reply: the message is held" in asked.stderr
     home.cli(*why["next"].split()[1:], "--drop")
     assert not holds(team)
     typed = {seq for actor in ("ann", "bob") for d in team.deliveries(actor, "claimed") for seq in d["data"]["seqs"]}
@@ -72,6 +74,7 @@ def test_asks_that_would_wait_for_each_other(home):
             assert asking.poll() is None
         assert edges[0]["actor_id"] == "lead" and edges[0]["waits_until"]
         refused = answer(home, "ask", "lead", "Which one?", "--by", "peer-1", status=6)
+        assert "cccc waits" in refused["hint"]
         assert refused["code"] == "would_deadlock" and "peer-1 -> lead -> peer-1" in refused["message"]
         done = home.cli("send", "Which one?", "--to", "lead", "--reply-required", "--by", "peer-1")
         assert "peer-1 -> lead -> peer-1" in done.stderr

@@ -24,18 +24,27 @@ static const cccc_value_t *rules_of(const cccc_value_t *state)
     return cccc_get(cccc_get(state, "ruleset"), "rules");
 }
 
+/* NULL: there is none of that name. */
+static const cccc_value_t *rule_named(const cccc_value_t *state, const char *id)
+{
+    const cccc_value_t *rules = rules_of(state);
+    for (uint32_t i = 0; i < cli_count(rules); i++)
+        if (cccc_str_is(cccc_get_str(cli_item(rules, i), "id"), id))
+            return cli_item(rules, i);
+    return NULL;
+}
+
 /* The rule that the first argument names. 0, or the exit status of the failure reported. */
 static int find_rule(struct cli *cli, const cccc_value_t *state, const cccc_value_t **rule)
 {
     const cccc_value_t *rules = rules_of(state);
     uint32_t count = cli_count(rules);
     const char **ids = cccc_arena_alloc(cli->arena, (count + 1) * sizeof *ids), *wanted = cli_arg(cli, 0);
-    for (uint32_t i = 0; i < count; i++) {
+    *rule = rule_named(state, wanted);
+    if (*rule)
+        return 0;
+    for (uint32_t i = 0; i < count; i++)
         ids[i] = cccc_arena_str(cli->arena, cccc_get_str(cli_item(rules, i), "id")).ptr;
-        *rule = cli_item(rules, i);
-        if (cccc_str_is(cccc_get_str(*rule, "id"), wanted))
-            return 0;
-    }
     return cli_fail(cli, CCCC_E_RULE_NOT_FOUND, cli_did_you_mean(cli, wanted, ids, count, "`cccc automation list` shows the rules"),
                     "there is no rule %s", wanted);
 }
@@ -251,17 +260,68 @@ static int manage(struct cli *cli, const char *group, uint64_t version, cccc_val
     return cli_ask(cli, "group_automation_manage", &args, result);
 }
 
-/* What came of it: the rule as it is now. */
 static int say_changed(struct cli *cli, const cccc_value_t *result, const char *done)
 {
     if (cli->json)
         return cli_result(cli, result);
-    const cccc_value_t *status = cccc_get_key(cccc_get(result, "status"), cccc_str(cli_arg(cli, 0)));
-    cccc_str_t next = cccc_get_str(status, "next_fire_at");
     cli_fact(cli, cccc_get_bool(result, "changed", true) ? done : "unchanged", "%s", cli_arg(cli, 0));
-    if (next.len > 0)
-        print_next(cli, "next", status);
     return 0;
+}
+
+/* A rule may name what is not there yet; whoever has made a mistake learns of it now, and not when nothing comes. */
+static void warn_of_words(struct cli *cli, const cccc_value_t *state, const cccc_value_t *rule)
+{
+    const cccc_value_t *action = cccc_get(rule, "action"), *snippets = cccc_get(cccc_get(state, "ruleset"), "snippets");
+    cccc_str_t name = cccc_get_str(action, "snippet_ref");
+    bool silent = cccc_get_str(action, "message").len == 0;
+    if (name.len > 0 && !cccc_get_key(snippets, name))
+        cli_warn(cli, cli_printf(cli, "cccc automation snippet %.*s TEXT", CCCC_STR_FMT(name)), "there is no snippet %.*s: %s",
+                 CCCC_STR_FMT(name), silent ? "the notice will have no text" : "the rule's own text is taken");
+    else if (name.len == 0 && silent && cccc_get_str(action, "title").len == 0)
+        cli_warn(cli, cli_printf(cli, "cccc automation update %s TEXT", cli_arg(cli, 0)), "the notice has neither a text nor a title");
+}
+
+static bool is_one_of(const char *const *ids, cccc_str_t id)
+{
+    for (; *ids; ids++)
+        if (cccc_str_is(id, *ids))
+            return true;
+    return false;
+}
+
+static int warn_of_targets(struct cli *cli, const char *group, const cccc_value_t *targets)
+{
+    const char *const *ids;
+    size_t count;
+    cccc_str_t id;
+    int status = cli_actor_ids(cli, group, &ids, &count);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < cli_count(targets); i++)
+        if (cccc_as_str(cli_item(targets, i), &id) && id.len > 0 && *id.ptr != '@' && !is_one_of(ids, id))
+            cli_warn(cli, cli_printf(cli, "cccc actor list; cccc automation update %s --to WHO", cli_arg(cli, 0)),
+                     "there is no actor %.*s: nothing will be done for it", CCCC_STR_FMT(id));
+    return 0;
+}
+
+/* What came of it: the rule as it is now, and why it will not do what was meant. */
+static int say_rule(struct cli *cli, const char *group, const cccc_value_t *result, const char *done)
+{
+    const cccc_value_t *rule = rule_named(result, cli_arg(cli, 0)), *action = cccc_get(rule, "action");
+    int status = say_changed(cli, result, done);
+    if (status || cli->json || !rule)
+        return status;
+    const cccc_value_t *now = status_of(result, rule);
+    cccc_str_t kind = cccc_get_str(action, "kind");
+    bool controls = cccc_str_is(kind, "actor_control"), notifies = !controls && !cccc_str_is(kind, "group_state");
+    if (cccc_get_str(now, "next_fire_at").len > 0)
+        print_next(cli, "next", now);
+    if (cccc_get_bool(rule, "enabled", false) && cccc_get_bool(now, "completed", false))
+        cli_warn(cli, cli_printf(cli, "cccc automation update %s --at WHEN", cli_arg(cli, 0)),
+                 "it was for once and has run: it will not run again before it has another time");
+    if (notifies)
+        warn_of_words(cli, result, rule);
+    return notifies || controls ? warn_of_targets(cli, group, controls ? cccc_get(action, "targets") : cccc_get(rule, "to")) : 0;
 }
 
 static cccc_value_t list_value(struct cli *cli, const char *option)
@@ -406,7 +466,7 @@ int cmd_automation_add(struct cli *cli)
         return status;
     put(cli, &action, "rule", rule);
     status = manage(cli, group, 0, action, &result);
-    return status ? status : say_changed(cli, result, "added");
+    return status ? status : say_rule(cli, group, result, "added");
 }
 
 int cmd_automation_update(struct cli *cli)
@@ -425,7 +485,7 @@ int cmd_automation_update(struct cli *cli)
         return status;
     put(cli, &action, "rule", rule);
     status = manage(cli, group, cccc_get_uint(state, "version", 0), action, &result);
-    return status ? status : say_changed(cli, result, "updated");
+    return status ? status : say_rule(cli, group, result, "updated");
 }
 
 /* enable, disable, remove: an action that needs no more than the rule's name. */
@@ -438,7 +498,7 @@ static int act(struct cli *cli, cccc_value_t action, const char *done)
         return status;
     put(cli, &action, "rule_id", cccc_text(cli_arg(cli, 0)));
     status = manage(cli, group, 0, action, &result);
-    return status ? status : say_changed(cli, result, done);
+    return status ? status : say_rule(cli, group, result, done);
 }
 
 static int set_enabled(struct cli *cli, bool on)

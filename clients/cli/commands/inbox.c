@@ -71,9 +71,10 @@ static void print_messages(struct cli *cli, const cccc_value_t *result)
     print_gaps_before(cli, gaps, gap, UINT64_MAX);
 }
 
-/* What of the messages shown wants an answer. */
+/* What of the messages shown wants an answer; in the name of the reader, where an option named it. */
 static void say_owed(struct cli *cli, const cccc_value_t *result)
 {
+    const char *reader = cli_option(cli, "actor-id");
     const cccc_value_t *rows = cccc_get(result, "obligations");
     for (uint32_t i = 0; i < cli_count(rows); i++) {
         const cccc_value_t *row = cli_item(rows, i), *owes = cccc_get(row, "owes");
@@ -81,8 +82,9 @@ static void say_owed(struct cli *cli, const cccc_value_t *result)
         if (cli_count(owes) > 0)
             cccc_as_str(cli_item(owes, 0), &first);
         bool reply = cccc_str_is(first, "reply");
-        cli_say(cli, "next: cccc %s %" PRIu64 "%s  # %.*s asked for %s", reply ? "reply" : "ack", cccc_get_uint(row, "seq", 0),
-                reply ? " TEXT" : "", CCCC_STR_FMT(to), reply ? "a reply" : "an acknowledgement");
+        const char *name = reader ? cli_printf(cli, " %s %s", reply ? "--by" : "--actor-id", reader) : "";
+        cli_say(cli, "next: cccc %s %" PRIu64 "%s%s  # %.*s asked for %s", reply ? "reply" : "ack", cccc_get_uint(row, "seq", 0),
+                reply ? " TEXT" : "", name, CCCC_STR_FMT(to), reply ? "a reply" : "an acknowledgement");
     }
 }
 

@@ -45,7 +45,7 @@ static void say_next(struct cli *cli, const cccc_value_t *result)
 {
     const cccc_value_t *rows = cccc_get(result, "obligations");
     if (cli_count(rows) == 0) {
-        cli_say(cli, "nothing is owed");
+        cli_say(cli, cli_flag(cli, "overdue") ? "nothing is late" : "nothing is owed");
         return;
     }
     if (cccc_get_bool(result, "more", false))

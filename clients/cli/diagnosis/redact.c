@@ -31,7 +31,7 @@ enum {
 static const char *const words[REDACT_KINDS] = {"known",  "key",         "header",    "url",    "form", "named",
                                                 "random", "environment", "arguments", "screen", "body"};
 static const char *const whats[REDACT_KINDS] = {
-    [REDACT_KNOWN] = "values of private environments that stood in texts",
+    [REDACT_KNOWN] = "values of environment variables that stood in texts",
     [REDACT_KEY] = "private keys in texts",
     [REDACT_HEADER] = "authorization headers and cookies in texts",
     [REDACT_URL] = "passwords in URLs",

@@ -60,7 +60,6 @@ static const char *const kept[] = {"active_group_id",
                                    "last_id",
                                    "level",
                                    "mime_type",
-                                   "name",
                                    "new_state",
                                    "next",
                                    "next_fire_at",
@@ -120,11 +119,14 @@ static int compare(const void *key, const void *item)
     return order ? order : name->len == strlen(other) ? 0 : -1;
 }
 
-/* A reason is the broker's word for what went wrong, but what somebody wrote where they recall or cancel, which names actors. */
+/* A reason is the broker's word for what went wrong, but what somebody wrote where they recall or cancel, which names actors. A name is ours
+ * where it is that of a check, with its verdict; tasks, steps and milestones are called what somebody wrote. */
 static bool is_kept(cccc_str_t name, const cccc_value_t *map)
 {
     if (cccc_str_is(name, "reason"))
         return !cccc_get(map, "actor_ids");
+    if (cccc_str_is(name, "name"))
+        return cccc_get(map, "verdict");
     return name.len > 0 && bsearch(&name, kept, sizeof kept / sizeof *kept, sizeof *kept, compare) != NULL;
 }
 
