@@ -114,7 +114,20 @@ class Daemon(Process):
 
     def load(self, groups, **values):
         """A measured load; events are followed by libcccc unless followers says otherwise."""
-        return self.ask("run", groups=",".join(groups), disk=self.home, pid=self.pid, **(self.bench.times | values))
+        result = self.ask("run", groups=",".join(groups), disk=self.home, pid=self.pid, **(self.bench.times | values))
+        self.rest()
+        return result
+
+    def rest(self):
+        """Wait until it has done what it left for a quiet moment (a burst is sealed behind it), which would otherwise be taken from whoever is measured next."""
+        time.sleep(1.5)
+        before = self.cpu_s()
+        for _ in range(60):
+            time.sleep(0.25)
+            now = self.cpu_s()
+            if now - before < 0.02:
+                return
+            before = now
 
     def load_gateway(self, group, **values):
         """The same through the gateway, by clients that connect for each message and close."""
