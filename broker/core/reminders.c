@@ -109,7 +109,7 @@ struct digest {
     struct delays delays;
     int64_t now, resumed, next; /* next: when something more will be due */
     uint32_t replies, acks, due;
-    bool unread, escalates;
+    bool unread, escalates, full; /* full: it lists as many as it may, and more may be due */
     cccc_builder_t items;
     cccc_str_t lines;
 };
@@ -129,6 +129,7 @@ static bool is_due(struct digest *d, int64_t since, int64_t delay, uint64_t coun
 static void add_line(struct digest *d, cccc_str_t item, cccc_str_t line)
 {
     cccc_array_add(&d->items, cccc_string(item));
+    d->full = d->due + 1 >= CCCC_DIGEST_ITEMS_MAX;
     if (d->due++ < LINES_MAX)
         d->lines = cccc_arena_printf(d->call->arena, "%.*s%s%.*s", CCCC_STR_FMT(d->lines), d->lines.len ? "\n" : "", CCCC_STR_FMT(line));
 }
@@ -198,7 +199,7 @@ static cccc_str_t title_of(const struct digest *d)
     cccc_arena_t *arena = d->call->arena;
     cccc_str_t parts = CCCC_STR("");
     if (d->replies > 0)
-        parts = cccc_arena_printf(arena, "reply_required=%u", d->replies);
+        parts = cccc_arena_printf(arena, "reply_required=%u%s", d->replies, d->full ? " and more" : "");
     if (d->acks > 0)
         parts = cccc_arena_printf(arena, "%.*s%sattention_ack=%u", CCCC_STR_FMT(parts), parts.len ? ", " : "", d->acks);
     if (d->unread)
@@ -211,8 +212,8 @@ static void send_digest(struct digest *d)
     const struct cccc_actor *foreman = config_foreman(d->group);
     cccc_arena_t *arena = d->call->arena;
     if (d->due > LINES_MAX)
-        d->lines = cccc_arena_printf(arena, "%.*s\n- and %u more; cccc obligations --actor %s", CCCC_STR_FMT(d->lines), d->due - LINES_MAX,
-                                     d->reader->id);
+        d->lines = cccc_arena_printf(arena, "%.*s\n- and %s%u more; cccc obligations --actor %s", CCCC_STR_FMT(d->lines),
+                                     d->full ? "at least " : "", d->due - LINES_MAX, d->reader->id);
     notify(d, d->reader->id, title_of(d), d->lines, "items");
     if (!d->escalates || !foreman || cccc_str_is(foreman->id, d->reader->id))
         return;
@@ -237,11 +238,13 @@ static void remind(struct cccc_core *core, struct cccc_group *group, struct cccc
     if (quiet > d.now) {
         d.next = quiet;
     } else if (!is_off(d.call->arena, group, &d.delays)) {
-        for (struct cccc_duty *duty = reader->owes.first; duty; duty = duty->after)
+        for (struct cccc_duty *duty = reader->owes.first; duty && !d.full; duty = duty->after)
             look_at_duty(&d, duty);
-        look_at_unread(&d);
+        if (!d.full)
+            look_at_unread(&d);
     }
-    r->look_us = d.next;
+    int64_t soon = d.now + (d.delays.interval > SECOND ? d.delays.interval : SECOND);
+    r->look_us = d.full && soon < d.next ? soon : d.next;
     if (d.due > 0)
         send_digest(&d);
     if (d.call->appends_open == 0)

@@ -183,6 +183,35 @@ static void digest_is_short(void **state)
     team_end(&b);
 }
 
+/* The next event behind `seq` that is a digest; its items. */
+static const cccc_value_t *next_digest(bench_t *b, uint64_t *seq, struct cccc_event *event)
+{
+    const cccc_value_t *items = NULL;
+    while (!items && bench_event(b, TEAM, ++*seq, event))
+        items = cccc_get(cccc_get(&event->data, "context"), "items");
+    return items;
+}
+
+/* However much is due, a digest is short and comes: it names the oldest, and the next one comes, too. */
+static void digest_of_very_much_is_short_too(void **state)
+{
+    (void)state;
+    enum { ASKED = 6000 };
+    bench_t *b = begin();
+    struct cccc_event event;
+    for (int i = 0; i < ASKED; i++)
+        ask(b, "peer-1", ",'reply_required':true");
+    uint64_t seq = bench_durable(b, TEAM);
+    pass(b, 310);
+    const cccc_value_t *items = next_digest(b, &seq, &event);
+    assert_non_null(items);
+    assert_int_equal(items->via.array.size, CCCC_DIGEST_ITEMS_MAX);
+    assert_non_null(strstr(cccc_arena_str(bench_arena(b), cccc_get_str(&event.data, "message")).ptr, "and at least 45 more"));
+    pass(b, 310);
+    assert_non_null(next_digest(b, &seq, &event));
+    team_end(&b);
+}
+
 /* All delays 0: nobody is reminded of anything. */
 static void all_delays_of_zero_turn_it_off(void **state)
 {
@@ -243,6 +272,7 @@ int main(void)
         cmocka_unit_test(who_cannot_answer_is_left_alone),
         cmocka_unit_test(restart_neither_repeats_nor_skips),
         cmocka_unit_test(digest_is_short),
+        cmocka_unit_test(digest_of_very_much_is_short_too),
         cmocka_unit_test(all_delays_of_zero_turn_it_off),
         cmocka_unit_test(deadline_is_reminded_of),
         cmocka_unit_test(jumps_of_the_wall_clock_change_nothing),
