@@ -238,6 +238,23 @@ def test_damage_in_a_backup_is_named(served, elsewhere):
     assert "groups/extra" in done.stdout and done.returncode == 0
 
 
+# However fast restores follow each other, each keeps the home it replaced: none takes, or removes, a name that another one used.
+def test_restores_in_one_second_keep_every_home(served, elsewhere):
+    served.cli("backup", "create", str(elsewhere))
+    served.cli("daemon", "stop")
+    kept = []
+    try:
+        for mark in "abcd":
+            (served.path / "mark").write_text(mark)
+            kept.append(pathlib.Path(result(served.cli("restore", str(elsewhere), "--json"))["kept_aside"]))
+        assert [(aside / "mark").read_text() for aside in kept] == list("abcd")
+        assert sorted(kept) == sorted(served.path.parent.glob(served.path.name + ".*"))
+        assert all(aside.name.startswith(served.path.name + ".before-restore.") for aside in kept)
+    finally:
+        for aside in kept:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
 def test_restore_refuses_while_a_daemon_serves(served, elsewhere):
     served.cli("backup", "create", str(elsewhere))
     done = served.cli("restore", str(elsewhere), check=False)

@@ -21,7 +21,7 @@ struct restoring {
     const char *dir;   /* the backup */
     const char *fresh; /* where the new home is made */
     const char *aside; /* what the old one will be called */
-    bool had_home;
+    bool had_home, made_fresh;
     struct backup_findings findings;
     const char **paths; /* what is copied */
     size_t count;
@@ -174,6 +174,7 @@ static int make_fresh(struct restoring *self)
     if (rc < 0)
         return cli_fail(cli, CCCC_E_STORAGE, "the new home is made beside the old one: make that folder writable", "cannot make %s: %s",
                         self->fresh, strerror(-rc));
+    self->made_fresh = true;
     int status = copy_files(self);
     if (status == 0)
         status = sum_files(self);
@@ -201,7 +202,7 @@ static void tidy(struct restoring *self)
 {
     struct cli *cli = self->cli;
     const char *old = self->fresh;
-    if (self->aside && rename(old, self->aside) == 0)
+    if (self->aside && renameat2(AT_FDCWD, old, AT_FDCWD, self->aside, RENAME_NOREPLACE) == 0)
         old = self->aside;
     else if (self->aside)
         self->aside = old;
@@ -236,7 +237,8 @@ static int carry_out(struct restoring *self)
     cli_defer_signals();
     status = make_fresh(self);
     if (status) {
-        cli_remove_tree(self->fresh);
+        if (self->made_fresh)
+            cli_remove_tree(self->fresh);
         return cli_signal() ? 128 + cli_signal() : status;
     }
     status = change_places(self);
@@ -246,6 +248,21 @@ static int carry_out(struct restoring *self)
 }
 
 /* ---- the command ---- */
+
+/* The names beside the home that this restore uses: free ones, also when another restore was in the same second. */
+static void choose_names(struct restoring *self)
+{
+    struct cli *cli = self->cli;
+    const char *stamp = backup_stamp(cli), *name = stamp, *aside;
+    for (unsigned n = 2;; n++) {
+        self->fresh = cli_printf(cli, "%s.restoring.%s", cli->home.root, name);
+        aside = cli_printf(cli, "%s.before-restore.%s", cli->home.root, name);
+        if (access(self->fresh, F_OK) != 0 && access(aside, F_OK) != 0)
+            break;
+        name = cli_printf(cli, "%s-%u", stamp, n);
+    }
+    self->aside = access(cli->home.root, F_OK) == 0 ? aside : NULL;
+}
 
 static int report(struct restoring *self, bool dry, cli_table_t **table, const cccc_value_t *groups)
 {
@@ -292,9 +309,7 @@ int cmd_restore(struct cli *cli)
         return cli_fail(cli, CCCC_E_INVALID_PATH, "name the backup: `cccc backup list`", "%s is the home itself", self.dir);
     if (cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid))
         return cli_refuse_served(cli, pid);
-    const char *stamp = backup_stamp(cli);
-    self.fresh = cli_printf(cli, "%s.restoring.%s", cli->home.root, stamp);
-    self.aside = access(cli->home.root, F_OK) == 0 ? cli_printf(cli, "%s.before-restore.%s", cli->home.root, stamp) : NULL;
+    choose_names(&self);
     status = choose(&self);
     if (status)
         return status;
