@@ -57,16 +57,17 @@ static cccc_value_t delivery_value(cccc_arena_t *arena, const struct cccc_delive
     return map.value;
 }
 
+/* With what failed, which is tried again. */
 static uint64_t queued(const struct cccc_runtime *runtime)
 {
-    return runtime->queue[CCCC_LANE_CHAT].count + runtime->queue[CCCC_LANE_NOTIFY].count;
+    uint64_t again = runtime->delivery.state == DELIVERY_FAILED ? runtime->delivery.count : 0;
+    return runtime->queue[CCCC_LANE_CHAT].count + runtime->queue[CCCC_LANE_NOTIFY].count + again;
 }
 
 /* Something waits for its terminal, and the holder has said why it does not type. */
 static bool is_held_up(const struct cccc_runtime *runtime)
 {
-    bool waits = queued(runtime) > 0 || runtime->delivery.state == DELIVERY_FAILED;
-    return waits && runtime->phase == RUNTIME_RUNNING && runtime->obstacle[0];
+    return queued(runtime) > 0 && runtime->phase == RUNTIME_RUNNING && runtime->obstacle[0];
 }
 
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime)
