@@ -79,20 +79,23 @@ static cccc_err_t bind_file(zsock_t *sock, const struct cccc_home *home, const c
     return CCCC_OK;
 }
 
-static cccc_err_t check_directory(const char *dir, struct cccc_errmsg *m)
+/* CCCC 0.4.0 and a checkout leave daemon/ open to readers: a folder of ours is closed, another's is refused. */
+static cccc_err_t close_directory(const char *dir, struct cccc_errmsg *m)
 {
     struct stat st;
     if (stat(dir, &st) < 0)
         return cccc_fail(m, CCCC_E_STORAGE, "%s: %s", dir, strerror(errno));
-    if (st.st_uid != getuid() || (st.st_mode & 077) != 0)
-        return cccc_fail(m, CCCC_E_PERMISSION_DENIED, "%s must be yours alone; run: chmod 700 %s", dir, dir);
+    if (st.st_uid != getuid())
+        return cccc_fail(m, CCCC_E_PERMISSION_DENIED, "%s must be yours alone, and belongs to uid %u", dir, st.st_uid);
+    if ((st.st_mode & 077) != 0 && chmod(dir, 0700) < 0)
+        return cccc_fail(m, CCCC_E_PERMISSION_DENIED, "%s must be yours alone (%s); run: chmod 700 %s", dir, strerror(errno), dir);
     return CCCC_OK;
 }
 
 cccc_err_t cccc_sockets_open(struct cccc_sockets *self, const struct cccc_home *home, struct cccc_errmsg *m)
 {
     *self = (struct cccc_sockets){0};
-    cccc_err_t err = check_directory(home->sock_dir, m);
+    cccc_err_t err = close_directory(home->sock_dir, m);
     if (err != CCCC_OK)
         return err;
     self->router_sock = make_router();

@@ -1,6 +1,7 @@
 /* legacy.c - what CCCC 0.4.0 left is kept: before one of its files is first written over, a copy stays as <file>.0.4.0.
  *
- * Which files: registry.json and active.json of a home that no daemon of ours has served yet (there is no daemon/epoch), group.yaml and
+ * Which files: registry.json and active.json of a home that no daemon of ours has served yet (there is no daemon/epoch; a restored home has none
+ * either, but its documents have our checksum), group.yaml and
  * state/read_cursors.json of a group whose group.yaml has no ledger_seq. Ledgers are only appended to.
  * Thread: start-up's. */
 #include "broker/store/files.h"
@@ -28,6 +29,17 @@ static int keep(const struct cccc_vfs *vfs, const char *path)
     return rc < 0 ? rc : cccc_vfs_sync_parent(vfs, copy);
 }
 
+/* With our checksum, even one that is wrong by now, it is no document of CCCC 0.4.0. */
+static bool is_ours(const struct cccc_vfs *vfs, const char *path)
+{
+    enum cccc_written by;
+    struct cccc_errmsg m;
+    cccc_arena_t *arena = cccc_arena_new(4096);
+    cccc_json_document(vfs, path, arena, &by, &m);
+    cccc_arena_destroy(&arena);
+    return by == CCCC_WRITTEN_BY_US || by == CCCC_WRITTEN_CHANGED;
+}
+
 cccc_err_t cccc_legacy_keep_home(const struct cccc_vfs *vfs, const struct cccc_home *home, struct cccc_errmsg *m)
 {
     static const char *const names[] = {"/registry.json", "/active.json"};
@@ -36,7 +48,7 @@ cccc_err_t cccc_legacy_keep_home(const struct cccc_vfs *vfs, const struct cccc_h
         return CCCC_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct cccc_path path = cccc_path(home, "%s", names[i]);
-        int rc = keep(vfs, path.z);
+        int rc = is_ours(vfs, path.z) ? 0 : keep(vfs, path.z);
         if (rc < 0)
             return cccc_file_fail(m, rc, "keep a copy of", path.z);
     }

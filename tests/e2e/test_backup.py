@@ -105,6 +105,7 @@ def test_restored_home_is_the_one_that_was_backed_up(served, elsewhere):
         assert served.cli("status", check=False).returncode == 3, "the daemon stays stopped until it is started"
         served.cli("daemon", "start")
         served.cli("doctor")
+        assert not list(served.path.glob("*.0.4.0")), "the documents are our own: nothing of CCCC 0.4.0 is to be kept"
         with served.bus() as bus:
             assert state(bus, group) == before
             assert bus.ask("blob_stat", group_id=group, path="state/blobs/" + blob.name)["bytes"] == blob.stat().st_size

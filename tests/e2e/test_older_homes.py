@@ -24,7 +24,7 @@ def opened():
         scratch.path.rmdir()
         shutil.copytree(HOMES / name, scratch.path)
         for path in [scratch.path, *scratch.path.rglob("*")]:
-            os.chmod(path, 0o700 if path.is_dir() else 0o600)
+            os.chmod(path, 0o755 if path.is_dir() else 0o600)  # as CCCC 0.4.0 and a checkout leave folders
         return scratch
 
     yield open_copy

@@ -211,15 +211,18 @@ static void check_ledger(struct doctor *self, const char *group)
     offline_judge(self->cli, group, &ledger);
     const struct cccc_verify_report *report = &ledger.report;
     const cccc_value_t *list = &ledger.findings.value;
+    bool named = false;
     cli_size(size, sizeof size, report->bytes);
     for (uint32_t i = 0; i < cli_count(list); i++) {
         const cccc_value_t *item = cli_item(list, i);
-        found(self, name, offline_is_damage(item) ? DAMAGED : NOTE, "%s", offline_finding_text(self->cli, item));
+        bool damage = offline_is_damage(item);
+        found(self, name, damage ? DAMAGED : NOTE, "%s", offline_finding_text(self->cli, item));
+        named |= damage;
     }
+    if (named && ledger.err == CCCC_OK && offline_is_damaged(&ledger) && report->broken == 0)
+        return; /* no line is broken, and all there is to say was said */
     if (ledger.err != CCCC_OK)
         found(self, name, DAMAGED, "%s", ledger.message.text);
-    else if (offline_is_damaged(&ledger) && report->broken == 0 && cli_count(&ledger.findings.value) > 0)
-        found(self, name, DAMAGED, "%s", offline_finding_text(self->cli, cli_item(&ledger.findings.value, 0)));
     else if (offline_is_damaged(&ledger))
         found(self, name, DAMAGED,
               "%" PRIu64 " of %" PRIu64 " lines are damaged; the others are served; restore a backup, or `cccc ledger repair --group %s`",
