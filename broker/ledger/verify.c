@@ -275,6 +275,15 @@ static int miss_file(struct verification *v, uint64_t sealed, uint64_t marked)
     return 0;
 }
 
+/* A copy, with a mark of the file it was made from: what that one had and this one lacks. The next start says the same, and goes on behind it (FORMAT.md). */
+static void miss_in_copy(struct verification *v, const struct cccc_stat *st, const struct cccc_mark_value *mark)
+{
+    uint64_t head = v->report->head_seq;
+    struct cccc_gap missing = {.from_seq = head + 1, .to_seq = mark->seq, .offset = st->size, .reason = "missing"};
+    if (mark->seq > head && !cccc_mark_is_about(mark, st))
+        note(v, CCCC_VERIFY_DAMAGED, 0, &missing, "events that were stored once are not in this copy");
+}
+
 /* All of it: `fd` is ledger.jsonl, or -1 when it is gone. */
 static int verify_files(struct verification *v, const char *path, int fd, const struct cccc_stat *st, const char *state_dir,
                         const struct cccc_mark_value *mark)
@@ -303,6 +312,8 @@ static int verify_files(struct verification *v, const char *path, int fd, const 
     v->path = path;
     if (rc == 0)
         rc = fd >= 0 ? verify_active(v, archive, st, begin, marked) : miss_file(v, cccc_archive_last(archive), marked);
+    if (rc == 0 && fd >= 0)
+        miss_in_copy(v, st, mark);
     v->source = NULL;
     cccc_source_fini(&sealed);
     cccc_source_fini(&active);

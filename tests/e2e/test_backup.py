@@ -358,6 +358,25 @@ def test_plain_copy_of_a_live_home_is_a_valid_prefix(in_place, elsewhere):
 
 
 # A configuration file that a plain copy caught later than the ledger is taken over by an event, and stays what it was after restarts.
+def test_damage_at_the_end_of_a_plain_copy_is_not_taken_for_a_torn_write(served, elsewhere):
+    """The copy's mark is about the file it was made from; what that one had and the copy lacks is named before the first start, and by it."""
+    with served.bus() as bus:
+        group = make_group(bus)
+        for number in range(5):
+            send(bus, group, f"m{number}")
+    served.stop()
+    copy = elsewhere
+    shutil.copytree(served.path, copy, symlinks=True)
+    assert served.cli("ledger", "verify", "--group", group, "--home", str(copy)).returncode == 0
+    ledger = copy / "groups" / group / "ledger.jsonl"
+    damaged = bytearray(ledger.read_bytes())
+    damaged[-100] ^= 4
+    ledger.write_bytes(damaged)
+    for command in ("ledger", "verify", "--group", group), ("doctor",), ("backup", "verify", str(copy)):
+        done = served.cli(*command, "--home", str(copy), check=False)
+        assert done.returncode == 9 and "are not in this copy" in done.stdout, (command, done)
+
+
 def test_plain_copy_with_a_configuration_newer_than_its_ledger(home):
     home.start()
     with home.bus() as bus:

@@ -228,8 +228,7 @@ static void check_ledger(struct doctor *self, const char *group)
               "%" PRIu64 " of %" PRIu64 " lines are damaged; the others are served; restore a backup, or `cccc ledger repair --group %s`",
               report->broken, report->lines, group);
     else if (report->torn_bytes > 0 && !self->running)
-        found(self, name, NOTE, "%" PRIu64 " bytes at the end were never acknowledged; the next start keeps them aside",
-              report->torn_bytes);
+        found(self, name, NOTE, "%" PRIu64 " bytes at the end are no whole event; the next start keeps them aside", report->torn_bytes);
     else
         found(self, name, WELL, "%" PRIu64 " events, %s%s%s", report->sound + report->legacy, size,
               report->retired > 0 ? cli_printf(self->cli, "; %" PRIu64 " older ones were retired", report->retired) : "",
