@@ -7,6 +7,7 @@
 struct claim {
     cccc_str_t id, actor_id, outcome; /* outcome: "" while it is open; "recalled": it is none, and there may be none any more */
     const cccc_value_t *seqs;
+    bool left; /* its actor left while it was open: how it ends is nobody's business any more, and not recorded */
 };
 
 struct reading {
@@ -80,6 +81,13 @@ static void settle(struct reading *r, const struct cccc_event *event, cccc_str_t
         BROKEN(r, "%s: event %llu settles %.*s, which nobody claimed", r->group->id, (unsigned long long)event->seq, CCCC_STR_FMT(id));
 }
 
+static void take_removal(struct reading *r, const struct cccc_event *event)
+{
+    cccc_str_t id = cccc_get_str(&event->data, "actor_id");
+    for (size_t i = 0; i < r->count; i++)
+        r->claims[i].left |= r->claims[i].outcome.len == 0 && cccc_str_eq(r->claims[i].actor_id, id);
+}
+
 static void take_line(struct reading *r, const char *line, size_t len)
 {
     struct cccc_event event;
@@ -89,6 +97,8 @@ static void take_line(struct reading *r, const char *line, size_t len)
         return;
     if (cccc_str_is(event.kind, "chat.recall"))
         take_recall(r, &event);
+    if (cccc_str_is(event.kind, "actor.remove"))
+        take_removal(r, &event);
     if (!cccc_str_is(event.kind, "runtime.delivery"))
         return;
     cccc_str_t state = cccc_get_str(&event.data, "state");
@@ -103,7 +113,7 @@ static void compare(struct reading *r, const struct claim *claim)
 {
     bool heard;
     const char *outcome = agents_outcome(r->agents, claim->id, &heard);
-    if (heard && !cccc_str_is(claim->outcome, outcome))
+    if (heard && !cccc_str_is(claim->outcome, outcome) && !(claim->left && claim->outcome.len == 0))
         BROKEN(r, "%s: %.*s was %s, as its holder was told that it is known, and the ledger says \"%.*s\"", r->group->id,
                CCCC_STR_FMT(claim->id), outcome, CCCC_STR_FMT(claim->outcome));
     if (!heard && outcome[0] == '\0' && cccc_str_is(claim->outcome, "accepted"))
