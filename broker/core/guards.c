@@ -217,17 +217,9 @@ void guards_fini(struct cccc_group *group)
 
 /* ---- the fold ---- */
 
-/* An actor that left before an event that names it became durable. A fold learns that at its end, and forgets the pair then. */
-static bool has_left(const struct cccc_group *group, const struct cccc_guards *guards, cccc_str_t id)
-{
-    return guards == group->guards && !group->folding && principal_is_actor(id) && !reader_find(group, id);
-}
-
-/* The pair in `guards`, made when it is new; ahead, it begins as the applied one is. NULL: one of the two has left. */
+/* The pair in `guards`, made when it is new; ahead, it begins as the applied one is. */
 static struct pair *pair_make(struct cccc_group *group, struct cccc_guards *guards, cccc_str_t one, cccc_str_t other, uint64_t seq)
 {
-    if (has_left(group, guards, one) || has_left(group, guards, other))
-        return NULL;
     struct pair *key = pair_new(one, other), *pair = pair_in(guards, key);
     const struct pair *applied = guards == group->guards_ahead ? pair_in(group->guards, key) : NULL;
     if (pair) {
@@ -281,12 +273,10 @@ static void take_copy(struct cccc_group *group, struct cccc_guards *guards, cons
     cccc_str_t released = CCCC_STR("");
     int64_t us = 0;
     cccc_ts_parse(event->ts, &us);
-    if (verdict == GUARD_TYPED)
-        ring_push(&guards->typed, us);
-    if (!pair)
-        return;
-    if (verdict == GUARD_TYPED)
+    if (verdict == GUARD_TYPED) {
         ring_push(&pair->typed, us);
+        ring_push(&guards->typed, us);
+    }
     if (cccc_as_str(message_extra(&event->data, MESSAGE_RELEASED_FROM), &released) && released.len > 0)
         hold_remove(pair, group_event_seq(group, released));
     else if (verdict == GUARD_HELD)
@@ -319,8 +309,6 @@ static void take_hold(struct cccc_group *group, struct cccc_guards *guards, cons
     if (!names_of(cccc_get(cccc_get(&event->data, "context"), "hold"), &one, &other))
         return;
     struct pair *pair = pair_make(group, guards, one, other, event->seq);
-    if (!pair)
-        return;
     pair->hold_seq = CCCC_MUTANT_IS(HOLD_FORGOTTEN) && group->folding ? 0 : event->seq;
     snprintf(pair->hold_id, sizeof pair->hold_id, "%.*s", CCCC_STR_FMT(event->id));
     snprintf(pair->hold_ts, sizeof pair->hold_ts, "%.*s", CCCC_STR_FMT(event->ts));
@@ -332,8 +320,6 @@ static void take_release(struct cccc_group *group, struct cccc_guards *guards, c
     if (!names_of(cccc_get(&event->data, "between"), &one, &other))
         return;
     struct pair *pair = pair_make(group, guards, one, other, event->seq);
-    if (!pair)
-        return;
     pair->hold_seq = 0;
     pair->over = 0;
     ring_clear(&pair->typed);

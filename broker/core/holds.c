@@ -96,7 +96,9 @@ static void hand_on_done(call_t *call)
 static void hand_on(call_t *call, const struct cccc_event *event, cccc_str_t id)
 {
     struct cccc_errmsg why;
-    if (!guards_is_to_release(call->group, event->by, id, event->seq) || !config_actor(call->group, id))
+    const struct cccc_group *view = group_view(call, call->group);
+    bool stays = config_actor(view, id) && (!principal_is_actor(event->by) || config_actor(view, event->by));
+    if (!stays || !guards_is_to_release(call->group, event->by, id, event->seq))
         return;
     cccc_err_t err =
         call_append(call, call->group, CCCC_KIND_CHAT_MESSAGE, event->by, event->scope_key, copy_data(call, event, id), hand_on_done, &why);

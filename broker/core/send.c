@@ -143,7 +143,7 @@ struct batch {
     struct cccc_message **messages;
     uint32_t count;
     uint32_t next; /* of this pass */
-    bool parked;   /* somewhere in this pass: what was checked before may have changed */
+    bool parked;   /* somewhere in this pass: what was checked before may have changed, for every item */
 };
 
 static void pack_refusal(const struct cccc_refusal *refusal, cccc_buf_t *out)
@@ -234,6 +234,8 @@ static void batch_step(call_t *call)
             break;
         batch->parked = false;
         batch->next = 0;
+        for (uint32_t i = 0; i < batch->count; i++)
+            batch->messages[i]->parked = true;
     }
     batch_decide(call);
 }

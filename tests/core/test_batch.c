@@ -71,6 +71,27 @@ static void items_with_strange_arguments_show(void **state)
     team_end(&b);
 }
 
+/* While one item is looked up the speaker may leave: then the others are not its messages any more either, though they waited for nothing themselves. */
+static void an_item_of_who_has_left_meanwhile_is_refused(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    bench_do(b, "send", "{'group_id':'%s','text':'first','to':['user']}", TEAM);
+    struct cccc_event first, none;
+    bench_event(b, TEAM, 1, &first);
+    bench_request(b, 1, "send_batch",
+                  "{'group_id':'%s','by':'peer-1','messages':[{'text':'a','to':['user']},{'text':'b','to':['user'],'cause':'%.*s'}]}", TEAM,
+                  CCCC_STR_FMT(first.id));
+    bench_request(b, 2, "actor_remove", "{'group_id':'%s','actor_id':'peer-1'}", TEAM);
+    bench_sync(b, TEAM, 1);
+    bench_settle(b);
+    const cccc_value_t *results = bench_at(bench_reply(b, 1), "result.results");
+    for (uint32_t i = 0; i < 2; i++)
+        assert_string_equal(bench_str_at(b, &results->via.array.ptr[i], "error.code"), "unknown_actor");
+    assert_false(bench_event(b, TEAM, 3, &none));
+    team_end(&b);
+}
+
 /* Nothing good in it, or nothing at all: answered at once. */
 static void batch_without_a_good_item_is_answered_at_once(void **state)
 {
@@ -206,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_are_independent_and_in_order),
         cmocka_unit_test(items_with_strange_arguments_show),
+        cmocka_unit_test(an_item_of_who_has_left_meanwhile_is_refused),
         cmocka_unit_test(batch_without_a_good_item_is_answered_at_once),
         cmocka_unit_test(repeats_in_a_batch_are_the_same_events),
         cmocka_unit_test(lookups_come_before_the_first_decision),
