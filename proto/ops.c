@@ -187,26 +187,12 @@ static const cccc_value_t *keep(struct check *c, cccc_value_t v)
     return kept;
 }
 
-static bool is_space(char ch)
-{
-    return ch == ' ' || (ch >= '\t' && ch <= '\r');
-}
-
-static cccc_str_t trim(cccc_str_t s)
-{
-    while (s.len > 0 && is_space(s.ptr[0]))
-        s = (cccc_str_t){s.ptr + 1, s.len - 1};
-    while (s.len > 0 && is_space(s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 /* The trimmed string, or an integer's decimal text; false for another type. *as is `v` itself when nothing had to change. */
 static bool as_text(struct check *c, const cccc_value_t *v, cccc_str_t *text, const cccc_value_t **as)
 {
     cccc_str_t s;
     if (cccc_as_str(v, &s)) {
-        *text = trim(s);
+        *text = cccc_str_trim(s);
         *as = text->len == s.len ? v : keep(c, cccc_string(*text));
         return true;
     }
@@ -323,7 +309,7 @@ static const cccc_value_t *check_bool(struct check *c, const cccc_value_t *v)
     if (v->type == MSGPACK_OBJECT_ARRAY || v->type == MSGPACK_OBJECT_MAP || v->type == MSGPACK_OBJECT_BIN)
         return refuse_type(c, v);
     bool is_text = cccc_as_str(v, &s);
-    if (is_text && trim(s).len == 0)
+    if (is_text && cccc_str_trim(s).len == 0)
         return NULL;
     bool known = cccc_coerce_bool(v, false) == cccc_coerce_bool(v, true);
     if (!known && is_text)
@@ -356,7 +342,7 @@ static const cccc_value_t *check_number(struct check *c, const cccc_value_t *v)
     cccc_str_t s;
     if (cccc_as_str(v, &s)) {
         cccc_value_t number;
-        s = trim(s);
+        s = cccc_str_trim(s);
         if (s.len == 0)
             return NULL;
         if (!parse_decimal(s, negative_too, &number))
@@ -389,7 +375,7 @@ static const cccc_value_t *check_strs(struct check *c, const cccc_value_t *v)
     const cccc_value_t *as = NULL;
     cccc_builder_t list = cccc_array_builder(c->arena, cccc_is_array(v) ? v->via.array.size : 1);
     if (cccc_as_str(v, &s)) {
-        s = trim(s);
+        s = cccc_str_trim(s);
         if (s.len > 0)
             cccc_array_add(&list, cccc_string(s));
         return keep(c, list.value);

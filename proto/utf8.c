@@ -48,14 +48,3 @@ bool cccc_utf8_decode(cccc_str_t text, uint32_t *code, size_t *length)
     *length = need;
     return true;
 }
-
-cccc_str_t cccc_utf8_cut(cccc_str_t text, size_t bytes_max)
-{
-    size_t len = text.len;
-    if (len > bytes_max) {
-        len = bytes_max;
-        while (len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-            len--;
-    }
-    return (cccc_str_t){text.ptr, len};
-}

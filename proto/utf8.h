@@ -9,8 +9,6 @@
 
 /* Decode one code point at `text` (not empty); *length bytes were used. False: not UTF-8 (RFC 3629); *length is 1 and *code the byte. */
 bool cccc_utf8_decode(cccc_str_t text, uint32_t *code, size_t *length);
-/* The beginning of `text`, at most `bytes_max` of it, cut at a code point. */
-cccc_str_t cccc_utf8_cut(cccc_str_t text, size_t bytes_max);
 /* True when a terminal would obey `code` (C0 with line feed and tab, DEL, C1), or it hides or reorders what a person sees: bidirectional controls, invisible
  * and tag characters. Sources: Unicode's Bidi_Control, Default_Ignorable (without variation selectors 1-16, which emoji use), line and paragraph
  * separators, annotation characters. */

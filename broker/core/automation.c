@@ -303,8 +303,7 @@ void automation_tick(struct cccc_core *core)
     uint32_t left = CCCC_AUTOMATION_RUNS_PER_TICK;
     for (uint32_t i = 0; i < core->group_count && left > 0; i++) {
         struct cccc_group *group = core->groups[(i + core->last_second) % core->group_count];
-        bool active = group->config.running && group->config.state == CCCC_GROUP_ACTIVE && group->pending_config == 0;
-        if (active && !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping)
+        if (core_is_at_work(core, group))
             tick_group(core, group, &left);
     }
 }

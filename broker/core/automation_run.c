@@ -44,17 +44,6 @@ static cccc_str_t variable(call_t *call, const struct cccc_run *run, cccc_str_t 
     return CCCC_STR("");
 }
 
-static cccc_str_t trimmed(cccc_str_t s)
-{
-    while (s.len > 0 && (unsigned char)*s.ptr <= ' ') {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && (unsigned char)s.ptr[s.len - 1] <= ' ')
-        s.len--;
-    return s;
-}
-
 static const char *find(const char *p, const char *end, const char *two)
 {
     for (; end - p >= 2; p++)
@@ -69,7 +58,7 @@ static cccc_str_t filled(call_t *call, const struct cccc_run *run, cccc_str_t te
     cccc_buf_t out;
     cccc_buf_init(&out);
     while ((open = find(p, end, "{{")) && (close = find(open + 2, end, "}}"))) {
-        cccc_str_t value = variable(call, run, trimmed((cccc_str_t){open + 2, (size_t)(close - open - 2)}));
+        cccc_str_t value = variable(call, run, cccc_str_trim((cccc_str_t){open + 2, (size_t)(close - open - 2)}));
         cccc_buf_put(&out, p, (size_t)(open - p));
         cccc_buf_put(&out, value.ptr, value.len);
         p = close + 2;
@@ -125,7 +114,7 @@ static cccc_str_t template_of(const struct cccc_run *run, const cccc_value_t *ac
     cccc_str_t text = CCCC_STR(""), name = cccc_get_str(action, "snippet_ref");
     if (name.len > 0)
         cccc_as_str(cccc_get_key(snippets, name), &text);
-    return trimmed(text).len > 0 ? text : cccc_get_str(action, "message");
+    return !cccc_str_is_blank(text) ? text : cccc_get_str(action, "message");
 }
 
 static cccc_err_t notify_one(call_t *call, struct cccc_run *run, const struct cccc_notice *notice, struct cccc_errmsg *m)
@@ -140,7 +129,7 @@ static cccc_err_t notify_one(call_t *call, struct cccc_run *run, const struct cc
 static cccc_err_t notify(call_t *call, struct cccc_run *run, const cccc_value_t *action, struct cccc_errmsg *m)
 {
     const cccc_value_t *to = cccc_get(&run->rule->entry, "to");
-    cccc_str_t title = trimmed(filled(call, run, cccc_get_str(action, "title")));
+    cccc_str_t title = cccc_str_trim(filled(call, run, cccc_get_str(action, "title")));
     cccc_value_t context = mark(call, run);
     struct cccc_notice notice = {.kind = CCCC_STR("automation"),
                                  .priority = cccc_get_str(action, "priority"),
@@ -149,7 +138,7 @@ static cccc_err_t notify(call_t *call, struct cccc_run *run, const cccc_value_t 
                                  .context = &context,
                                  .requires_ack = cccc_get_bool(action, "requires_ack", false)};
     cccc_err_t err = CCCC_OK;
-    if (trimmed(notice.message).len == 0)
+    if (cccc_str_is_blank(notice.message))
         return cccc_fail(m, CCCC_E_EMPTY_MESSAGE, "it has nothing to say: neither its snippet nor its message has a text");
     notice.priority = cccc_arena_str(call->arena, notice.priority);
     for (uint32_t i = 0; !err && i < run->view->config.actor_count; i++) {

@@ -108,6 +108,16 @@ void call_reply_end(call_t *call, cccc_buf_t *out)
     call_finish(call);
 }
 
+void call_reply_event(call_t *call)
+{
+    cccc_buf_t *out = call_reply_begin(call, 2);
+    cccc_pack_text(out, "event");
+    cccc_buf_put(out, call->appended->wire->data, call->appended->wire->len);
+    cccc_pack_text(out, "as_of_seq");
+    cccc_pack_uint(out, call->group->head_seq);
+    call_reply_end(call, out);
+}
+
 void call_reply(call_t *call, const cccc_value_t *result)
 {
     CCCC_ASSERT(cccc_is_map(result), "(a result is a map)");

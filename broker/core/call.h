@@ -65,6 +65,8 @@ void call_reply(call_t *call, const cccc_value_t *result);
  * Returns the core's scratch buffer: nothing else of the core may be called in between. */
 cccc_buf_t *call_reply_begin(call_t *call, uint32_t pairs);
 void call_reply_end(call_t *call, cccc_buf_t *out);
+/* Answer with the event that was appended last: `event`, `as_of_seq`. */
+void call_reply_event(call_t *call);
 
 /* ---- going on later ---- */
 
@@ -96,6 +98,10 @@ bool call_group(call_t *call, enum cccc_arg_slot group_id_slot);
 struct cccc_group *core_group(struct cccc_core *core, cccc_str_t group_id);
 /* The same, but also groups whose creation is still pending. */
 struct cccc_group *core_group_any(struct cccc_core *core, cccc_str_t group_id);
+/* May the broker write into the group now of its own accord? Is it also at work: does it run, is it active, and is no change of its configuration decided? Only then have
+ * reminders and rules their time. */
+bool core_may_write(const struct cccc_core *core, const struct cccc_group *group);
+bool core_is_at_work(const struct cccc_core *core, const struct cccc_group *group);
 /* core_group_any, made (next free slot, no document) when there is none. Whoever creates groups on request checks GROUPS_MAX. */
 struct cccc_group *core_group_make(struct cccc_core *core, cccc_str_t group_id);
 /* Forget a group (its folder goes to the trash): whoever waits for it is answered group_not_found. */

@@ -543,6 +543,16 @@ void cccc_core_append_failed(cccc_core_t *self, const struct cccc_moment *now, c
 
 /* ---- groups ---- */
 
+bool core_may_write(const struct cccc_core *core, const struct cccc_group *group)
+{
+    return !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping;
+}
+
+bool core_is_at_work(const struct cccc_core *core, const struct cccc_group *group)
+{
+    return core_may_write(core, group) && group->config.running && group->config.state == CCCC_GROUP_ACTIVE && group->pending_config == 0;
+}
+
 struct cccc_group *core_group_any(struct cccc_core *core, cccc_str_t group_id)
 {
     struct cccc_group *group = NULL;

@@ -21,16 +21,6 @@ static const struct field fields[] = {
     {"minute", 0, 59}, {"hour", 0, 23}, {"day of the month", 1, 31}, {"month", 1, 12}, {"day of the week", 0, 7}};
 enum { MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK, FIELDS };
 
-/* The text up to the next `end`, or all of it; `rest` is behind. */
-static cccc_str_t cut(cccc_str_t *rest, char end)
-{
-    const char *at = rest->len > 0 ? memchr(rest->ptr, end, rest->len) : NULL;
-    cccc_str_t head = {rest->ptr, at ? (size_t)(at - rest->ptr) : rest->len};
-    rest->ptr += head.len + (at != NULL);
-    rest->len -= head.len + (at != NULL);
-    return head;
-}
-
 static bool number(cccc_str_t s, unsigned *out)
 {
     *out = 0;
@@ -46,11 +36,11 @@ static bool number(cccc_str_t s, unsigned *out)
 static bool item_parse(const struct field *field, cccc_str_t item, uint64_t *set)
 {
     unsigned first = field->min, last = field->max, step = 1;
-    cccc_str_t rest = item, span = cut(&rest, '/');
+    cccc_str_t rest = item, span = cccc_str_next(&rest, '/');
     if (span.len < item.len && (!number(rest, &step) || step == 0))
         return false;
     if (!cccc_str_is(span, "*")) {
-        cccc_str_t high = span, low = cut(&high, '-');
+        cccc_str_t high = span, low = cccc_str_next(&high, '-');
         if (!number(low, &first))
             return false;
         last = first;
@@ -69,7 +59,7 @@ static cccc_err_t field_parse(const struct field *field, cccc_str_t text, uint64
     *set = 0;
     for (cccc_str_t rest = text; rest.len > 0;) {
         bool more = memchr(rest.ptr, ',', rest.len) != NULL;
-        cccc_str_t item = cut(&rest, ',');
+        cccc_str_t item = cccc_str_next(&rest, ',');
         if (!item_parse(field, item, set) || (more && rest.len == 0))
             return cccc_fail(m, CCCC_E_INVALID_RULE, "%s: \"%.*s\" is not *, a number or a range from %u to %u, with a step or without",
                              field->name, CCCC_STR_FMT(more && rest.len == 0 ? text : item), field->min, field->max);

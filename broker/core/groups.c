@@ -10,7 +10,6 @@
 #include "broker/core/rules.h"
 #include "broker/core/runtime.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -254,17 +253,6 @@ static void update_finish(call_t *call, cccc_builder_t *result)
     cccc_map_add(result, "group", shown(call));
 }
 
-static cccc_str_t trimmed(cccc_str_t s)
-{
-    while (s.len > 0 && isspace((unsigned char)s.ptr[0])) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && isspace((unsigned char)s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 /* A text of the patch: nil when it is not to change. False: the call was failed. */
 static bool patch_text(call_t *call, const cccc_value_t *patch, const char *key, size_t max, bool blank_counts, cccc_value_t *out)
 {
@@ -280,7 +268,7 @@ static bool patch_text(call_t *call, const cccc_value_t *patch, const char *key,
         call_fail(call, CCCC_E_INVALID_PATCH, "%s must be text; nothing was changed", key);
         return false;
     }
-    s = trimmed(s);
+    s = cccc_str_trim(s);
     if (s.len > max) {
         call_fail(call, CCCC_E_TOO_LARGE, "%s has %zu bytes; at most %zu are kept", key, s.len, max);
         return false;

@@ -21,16 +21,6 @@ void op_holds_list(call_t *call)
     call_reply(call, &result.value);
 }
 
-static void release_answer(call_t *call)
-{
-    cccc_buf_t *out = call_reply_begin(call, 2);
-    cccc_pack_text(out, "event");
-    cccc_buf_put(out, call->appended->wire->data, call->appended->wire->len);
-    cccc_pack_text(out, "as_of_seq");
-    cccc_pack_uint(out, call->group->head_seq);
-    call_reply_end(call, out);
-}
-
 static cccc_err_t write_release(call_t *call, cccc_value_t between, bool drop, cccc_str_t by, call_next_fn next, struct cccc_errmsg *why)
 {
     cccc_builder_t data = cccc_map_builder(call->arena, 2);
@@ -64,7 +54,7 @@ void op_hold_release(call_t *call)
         call_fail(call, CCCC_E_NOT_FOUND, "nothing is held between these two in group %s; `cccc holds` lists what is", call->group->id);
         return;
     }
-    cccc_err_t err = write_release(call, *between, cccc_arg_bool(args, CCCC_A_hold_release_drop, false), call->by, release_answer, &why);
+    cccc_err_t err = write_release(call, *between, cccc_arg_bool(args, CCCC_A_hold_release_drop, false), call->by, call_reply_event, &why);
     if (err)
         call_fail(call, err, "%s", why.text);
 }
@@ -155,8 +145,7 @@ void holds_tick(struct cccc_core *core)
 {
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[i];
-        bool may = !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping;
-        if (may && core->now->mono_us >= group->release_us && guards_release_waits(group))
+        if (core_may_write(core, group) && core->now->mono_us >= group->release_us && guards_release_waits(group))
             hand_on_group(core, group);
     }
 }

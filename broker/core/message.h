@@ -232,9 +232,7 @@ bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, 
 /* It was at `ts`: now, unless this is a fold. And when that was on the monotonic clock. */
 void when_note(const struct cccc_group *group, struct cccc_when *when, cccc_str_t ts);
 int64_t when_mono(const struct cccc_core *core, struct cccc_when *when);
-/* May the broker remind anybody in this group now? Is the reader there to be reminded: enabled, and its program runs; a program of its own counts as
- * running. */
-bool reminders_allowed(const struct cccc_core *core, const struct cccc_group *group);
+/* Is the reader there to be reminded: enabled, and its program runs; a program of its own counts as running. */
 bool reminder_is_there(const struct cccc_group *group, const struct cccc_reader *reader);
 /* A reminder; the group runs again. */
 void reminder_apply(struct cccc_group *group, const struct cccc_event *event);

@@ -140,18 +140,9 @@ static bool check_attachments(call_t *call, struct cccc_message *m)
     return true;
 }
 
-static bool is_blank(cccc_str_t s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (!strchr(" \t\r\n\v\f", s.ptr[i]) || s.ptr[i] == '\0')
-            return false;
-    }
-    return true;
-}
-
 static bool check_text(call_t *call, struct cccc_message *m)
 {
-    if (!is_blank(m->text) || !is_empty(m->attachments))
+    if (!cccc_str_is_blank(m->text) || !is_empty(m->attachments))
         return true;
     message_refuse(call, m, CCCC_E_EMPTY_MESSAGE, "the message has neither text nor attachments");
     return false;

@@ -35,16 +35,6 @@ cccc_value_t notice_data(cccc_arena_t *arena, const struct cccc_group *group, co
     return data.value;
 }
 
-static void notify_answer(call_t *call)
-{
-    cccc_buf_t *out = call_reply_begin(call, 2);
-    cccc_pack_text(out, "event");
-    cccc_buf_put(out, call->appended->wire->data, call->appended->wire->len);
-    cccc_pack_text(out, "as_of_seq");
-    cccc_pack_uint(out, call->group->head_seq);
-    call_reply_end(call, out);
-}
-
 /* Clients of CCCC 0.4.0 say `system` for want of a name; here that is nobody's but the broker's. */
 static cccc_str_t claimed_by(const call_t *call)
 {
@@ -75,7 +65,7 @@ void op_system_notify(call_t *call)
         return;
     }
     cccc_value_t data = notice_data(call->arena, view, &notice);
-    cccc_err_t err = call_append(call, call->group, CCCC_KIND_SYSTEM_NOTIFY, call->by, CCCC_STR(""), data, notify_answer, &why);
+    cccc_err_t err = call_append(call, call->group, CCCC_KIND_SYSTEM_NOTIFY, call->by, CCCC_STR(""), data, call_reply_event, &why);
     if (err)
         call_fail(call, err, "%s", why.text);
 }

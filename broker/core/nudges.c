@@ -53,17 +53,10 @@ static cccc_str_t next_line(cccc_str_t text)
 {
     static const char word[] = "next:";
     cccc_str_t found = CCCC_STR("");
-    const char *at = text.ptr, *end = text.ptr + text.len;
-    while (at < end) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        const char *first = at, *last = stop ? stop : end;
-        while (first < last && (*first == ' ' || *first == '\t'))
-            first++;
-        while (last > first && strchr(" \t\r", last[-1]))
-            last--;
-        if (last - first >= (ptrdiff_t)sizeof word - 1 && strncasecmp(first, word, sizeof word - 1) == 0)
-            found = (cccc_str_t){first, (size_t)(last - first)};
-        at = stop ? stop + 1 : end;
+    while (text.len > 0) {
+        cccc_str_t line = cccc_str_trim(cccc_str_next(&text, '\n'));
+        if (line.len >= sizeof word - 1 && strncasecmp(line.ptr, word, sizeof word - 1) == 0)
+            found = line;
     }
     return found;
 }
@@ -73,7 +66,7 @@ static void take_announcement(struct cccc_nudges *n, const struct cccc_event *ev
 {
     cccc_str_t text = CCCC_STR("");
     cccc_as_str(message_field(&event->data, MESSAGE_TEXT), &text);
-    cccc_str_t line = cccc_utf8_cut(next_line(text), CCCC_NEXT_LINE_BYTES_MAX);
+    cccc_str_t line = cccc_str_cut(next_line(text), CCCC_NEXT_LINE_BYTES_MAX);
     if (!cccc_str_is(line, n->next)) {
         begin_row(&n->keepalive);
         memcpy(n->next, line.ptr, line.len);
@@ -370,7 +363,7 @@ void nudges_tick(struct cccc_core *core)
     uint32_t left = LOOKS_PER_TICK;
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[(i + core->last_second) % core->group_count];
-        if (reminders_allowed(core, group))
+        if (core_is_at_work(core, group))
             look_at_group(core, group, &left);
     }
 }

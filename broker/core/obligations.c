@@ -79,7 +79,7 @@ static cccc_str_t subject_of(const struct cccc_event *event)
         text = cccc_get_str(&event->data, "title");
     const char *end = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
     text.len = end ? (size_t)(end - text.ptr) : text.len;
-    return cccc_utf8_cut(text, CCCC_OBLIGATION_SUBJECT_BYTES_MAX);
+    return cccc_str_cut(text, CCCC_OBLIGATION_SUBJECT_BYTES_MAX);
 }
 
 /* Copies `s` behind what was copied before, with a NUL; moves *at. */

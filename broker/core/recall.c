@@ -327,7 +327,7 @@ void expiries_tick(struct cccc_core *core)
 {
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[i];
-        if (group->expiries && !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping)
+        if (group->expiries && core_may_write(core, group))
             expire_due(core, group);
     }
 }

@@ -109,7 +109,7 @@ struct digest {
     struct delays delays;
     int64_t now, resumed, next; /* next: when something more will be due */
     uint32_t replies, acks, due;
-    bool unread, escalates, full; /* full: it lists as many as it may, and more may be due */
+    bool unread, escalates, full; /* full: it lists as many as it may, and more is due */
     cccc_builder_t items;
     cccc_str_t lines;
 };
@@ -128,8 +128,10 @@ static bool is_due(struct digest *d, int64_t since, int64_t delay, uint64_t coun
 
 static void add_line(struct digest *d, cccc_str_t item, cccc_str_t line)
 {
+    d->full = d->due == CCCC_DIGEST_ITEMS_MAX;
+    if (d->full)
+        return;
     cccc_array_add(&d->items, cccc_string(item));
-    d->full = d->due + 1 >= CCCC_DIGEST_ITEMS_MAX;
     if (d->due++ < LINES_MAX)
         d->lines = cccc_arena_printf(d->call->arena, "%.*s%s%.*s", CCCC_STR_FMT(d->lines), d->lines.len ? "\n" : "", CCCC_STR_FMT(line));
 }
@@ -270,18 +272,12 @@ static void remind_group(struct cccc_core *core, struct cccc_group *group, uint3
     }
 }
 
-bool reminders_allowed(const struct cccc_core *core, const struct cccc_group *group)
-{
-    bool active = group->config.running && group->config.state == CCCC_GROUP_ACTIVE && group->pending_config == 0;
-    return active && !group->deleted && !group->folding && !group->offline && !group->read_only && !core->stopping;
-}
-
 void reminders_tick(struct cccc_core *core)
 {
     uint32_t left = READERS_PER_TICK;
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[(i + core->last_second) % core->group_count];
-        if (reminders_allowed(core, group))
+        if (core_is_at_work(core, group))
             remind_group(core, group, &left);
     }
 }

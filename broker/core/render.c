@@ -246,11 +246,6 @@ static void put_scopes(struct text *t, const struct cccc_group *group)
     }
 }
 
-static bool is_blank(cccc_str_t s)
-{
-    return s.len == 0 || strspn(s.ptr, " \t\r\n") >= s.len;
-}
-
 cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor, cccc_str_t words)
 {
     static const char built_in[] = "First: `cccc inbox` shows what you have not read; `cccc read EVENT_ID` marks it read up to there; "
@@ -278,6 +273,6 @@ cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, 
             "\"text\"`.\n"
             "- Say only what you know; ask when you do not.\n"
             "\n");
-    put_str(&t, is_blank(words) ? cccc_str(built_in) : words);
+    put_str(&t, cccc_str_is_blank(words) ? cccc_str(built_in) : words);
     return taken(&t, arena);
 }

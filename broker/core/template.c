@@ -5,8 +5,6 @@
 #include "broker/core/schema.h"
 #include "proto/words.h"
 
-#include <ctype.h>
-
 #define TEMPLATE_KIND "cccc.group_template"
 
 /* What a template says of an actor, and what holds where it is silent. */
@@ -152,14 +150,6 @@ static cccc_err_t read_actors(cccc_arena_t *arena, const cccc_value_t *list, str
     return CCCC_OK;
 }
 
-static bool is_blank(cccc_str_t s)
-{
-    size_t i = 0;
-    while (i < s.len && isspace((unsigned char)s.ptr[i]))
-        i++;
-    return i == s.len;
-}
-
 /* Null, missing and blank mean the built-in words. */
 static cccc_err_t read_prompt(const cccc_value_t *prompts, const char *name, cccc_str_t *out, struct cccc_errmsg *m)
 {
@@ -169,7 +159,7 @@ static cccc_err_t read_prompt(const cccc_value_t *prompts, const char *name, ccc
     cccc_str_t s;
     if (!cccc_as_str(v, &s) || s.len > CCCC_PROMPT_BYTES_MAX)
         return FAIL("prompts.%s must be a text of at most %d bytes", name, CCCC_PROMPT_BYTES_MAX);
-    if (!is_blank(s))
+    if (!cccc_str_is_blank(s))
         *out = s;
     return CCCC_OK;
 }

@@ -44,16 +44,6 @@ void composer_tail_of(struct composer_tail *out, cccc_str_t text)
 
 /* ---- rows ---- */
 
-static cccc_str_t next_line(cccc_str_t *rest)
-{
-    const char *end = rest->len > 0 ? memchr(rest->ptr, '\n', rest->len) : NULL;
-    cccc_str_t line = {rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len};
-    size_t used = line.len + (end != NULL);
-    rest->ptr += used;
-    rest->len -= used;
-    return line;
-}
-
 /* The last rows that were read, squeezed one behind the other. */
 struct window {
     cccc_buf_t text;
@@ -127,7 +117,7 @@ void composer_find(struct composer_place *out, screen_t *screen, const struct co
     screen_text(screen, 0, &shown);
     out->shown = false;
     for (cccc_str_t rest = {shown.data, shown.size}; rest.len > 0; number++) {
-        cccc_str_t row = next_line(&rest);
+        cccc_str_t row = cccc_str_next(&rest, '\n');
         window_add(&window, row);
         look_at(out, &window, row, number, cursor_row, tail);
     }

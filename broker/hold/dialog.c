@@ -62,13 +62,8 @@ bool dialog_is_open(screen_t *screen, const cccc_value_t *questions, const cccc_
     cccc_buf_t shown;
     cccc_buf_init(&shown);
     screen_text(screen, 0, &shown);
-    for (cccc_str_t rest = {shown.data, shown.size}; rest.len > 0;) {
-        const char *end = memchr(rest.ptr, '\n', rest.len);
-        size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
-        look_at(&look, (cccc_str_t){rest.ptr, len}, questions, dialogs);
-        rest.ptr += len + (end != NULL);
-        rest.len -= len + (end != NULL);
-    }
+    for (cccc_str_t rest = {shown.data, shown.size}; rest.len > 0;)
+        look_at(&look, cccc_str_next(&rest, '\n'), questions, dialogs);
     cccc_buf_fini(&shown);
     return look.below >= 0 && look.below <= BELOW_MAX;
 }

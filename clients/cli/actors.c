@@ -10,8 +10,7 @@
 int cli_actors(struct cli *cli, const char *group, const cccc_value_t **actors)
 {
     const cccc_value_t *result;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_bool(args, "include_unread", true);
     int status = cli_ask(cli, "actor_list", &args, &result);
     if (status)

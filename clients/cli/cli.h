@@ -243,7 +243,8 @@ enum cli_reach { CLI_START_IT, CLI_ONLY_RUNNING };
 int cli_connect(struct cli *cli, enum cli_reach reach);
 /* Connect without reporting: false and *error. */
 bool cli_try_connect(struct cli *cli, struct cccc_error *error);
-/* Arguments that name the group and, when --by was given, who does it. */
+/* Arguments that name the group; and, when --by was given, who does it. */
+cccc_args_t *cli_group_args(const char *group);
 cccc_args_t *cli_args(struct cli *cli, const char *group);
 /* Ask, waiting; *result lives in the arena. 0, or the exit status of the failure reported. Takes *args. */
 int cli_ask(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result);
@@ -260,6 +261,8 @@ bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_val
 /* The group: --group, else CCCC_GROUP_ID, else the active one; ids, unique prefixes of ids and unique titles. Connects. *group lives in the arena. 0 or
  * the exit status of the failure reported. */
 int cli_group(struct cli *cli, const char **group);
+/* cli_group, and a question about it that needs nothing more. */
+int cli_ask_group(struct cli *cli, const char *op, const char **group, const cccc_value_t **result);
 /* The same for a name that was given as `word` (NULL: as above). */
 int cli_group_named(struct cli *cli, const char *word, const char **group);
 /* Without a daemon: from the files of the home. */
@@ -390,6 +393,8 @@ char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(pr
  * --json the whole at the end. At most `seconds`. 0: everybody asked replied; CLI_EXIT_NO_REPLY: not everybody, and it was said why; or the exit status of the
  * failure reported. */
 int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds);
+/* The texts of a list, one behind the other with `between` between them; in the arena. */
+const char *cli_joined(struct cli *cli, const cccc_value_t *list, const char *between);
 /* What a send says of a circle it closed (`cycle` of its answer; NULL: nothing), and what is held in a group. commands/waits.c */
 void cli_print_cycle(struct cli *cli, const cccc_value_t *names);
 void cli_print_holds(struct cli *cli, const cccc_value_t *holds, const char *group);

@@ -108,10 +108,16 @@ int cli_connect(struct cli *cli, enum cli_reach reach)
     return open_client(cli, &error) ? 0 : cli_fail_with(cli, &error);
 }
 
-cccc_args_t *cli_args(struct cli *cli, const char *group)
+cccc_args_t *cli_group_args(const char *group)
 {
     cccc_args_t *args = cccc_args_new();
     cccc_args_str(args, "group_id", group);
+    return args;
+}
+
+cccc_args_t *cli_args(struct cli *cli, const char *group)
+{
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "by", cli_option(cli, "by"));
     return args;
 }

@@ -128,6 +128,15 @@ int cli_group(struct cli *cli, const char **group)
     return cli_group_named(cli, cli_option(cli, "group"), group);
 }
 
+int cli_ask_group(struct cli *cli, const char *op, const char **group, const cccc_value_t **result)
+{
+    int status = cli_group(cli, group);
+    if (status)
+        return status;
+    cccc_args_t *args = cli_group_args(*group);
+    return cli_ask(cli, op, &args, result);
+}
+
 static int active_offline(struct cli *cli, const char **group)
 {
     struct cccc_errmsg m;
@@ -191,8 +200,7 @@ const char *cli_scopes_said(struct cli *cli, const cccc_value_t *scopes)
 int cli_actor_ids(struct cli *cli, const char *group, const char *const **ids, size_t *count)
 {
     const cccc_value_t *result;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     int status = cli_ask(cli, "actor_list", &args, &result);
     if (status)
         return status;
@@ -227,8 +235,7 @@ bool cli_seq(const char *word, uint64_t *seq)
 
 static int ask_page(struct cli *cli, const char *group, const char *key, uint64_t seq, uint64_t limit, cccc_reply_t **reply)
 {
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_uint(args, key, seq);
     cccc_args_uint(args, "limit", limit);
     return cli_ask_once(cli, "ledger_read", &args, reply);

@@ -79,6 +79,16 @@ int cli_file_end(struct cli *cli, const char *path, uint64_t max, cccc_str_t *ou
     return n < 0 ? (int)n : 0;
 }
 
+const char *cli_joined(struct cli *cli, const cccc_value_t *list, const char *between)
+{
+    const char *text = "";
+    cccc_str_t word = {0};
+    for (uint32_t i = 0; i < cli_count(list); i++)
+        if (cccc_as_str(cli_item(list, i), &word))
+            text = cli_printf(cli, "%s%s%.*s", text, *text ? between : "", CCCC_STR_FMT(word));
+    return text;
+}
+
 const char *cli_value_text(struct cli *cli, const cccc_value_t *value)
 {
     cccc_str_t word;

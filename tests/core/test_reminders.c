@@ -212,6 +212,25 @@ static void digest_of_very_much_is_short_too(void **state)
     team_end(&b);
 }
 
+/* As much as a digest may list is all of it: it does not speak of more. */
+static void digest_that_is_just_full_lists_all(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    struct cccc_event event;
+    for (int i = 0; i < CCCC_DIGEST_ITEMS_MAX; i++)
+        ask(b, "peer-1", ",'reply_required':true");
+    uint64_t seq = bench_durable(b, TEAM);
+    pass(b, 310);
+    const cccc_value_t *items = next_digest(b, &seq, &event);
+    assert_non_null(items);
+    assert_int_equal(items->via.array.size, CCCC_DIGEST_ITEMS_MAX);
+    const char *message = cccc_arena_str(bench_arena(b), cccc_get_str(&event.data, "message")).ptr;
+    assert_non_null(strstr(message, "and 45 more"));
+    assert_null(strstr(cccc_arena_str(bench_arena(b), cccc_get_str(&event.data, "title")).ptr, "and more"));
+    team_end(&b);
+}
+
 /* All delays 0: nobody is reminded of anything. */
 static void all_delays_of_zero_turn_it_off(void **state)
 {
@@ -273,6 +292,7 @@ int main(void)
         cmocka_unit_test(restart_neither_repeats_nor_skips),
         cmocka_unit_test(digest_is_short),
         cmocka_unit_test(digest_of_very_much_is_short_too),
+        cmocka_unit_test(digest_that_is_just_full_lists_all),
         cmocka_unit_test(all_delays_of_zero_turn_it_off),
         cmocka_unit_test(deadline_is_reminded_of),
         cmocka_unit_test(jumps_of_the_wall_clock_change_nothing),

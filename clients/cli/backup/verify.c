@@ -211,8 +211,7 @@ struct drill {
 
 static cccc_args_t *group_args(const struct drill *self)
 {
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", self->group);
+    cccc_args_t *args = cli_group_args(self->group);
     return args;
 }
 

@@ -356,8 +356,7 @@ int cmd_actor_prompt(struct cli *cli)
         status = cli_fail_unless_actor(cli, group, cli_arg(cli, 0));
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "actor_id", cli_arg(cli, 0));
     status = cli_ask(cli, "actor_prompt", &args, &result);
     if (status || cli->json)

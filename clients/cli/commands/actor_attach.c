@@ -278,8 +278,7 @@ static int open_terminal(struct attach *self)
     int status = cli_group(cli, &group);
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "actor_id", self->actor);
     cccc_args_bool(args, "read_only", self->read_only);
     status = cli_ask(cli, "term_attach", &args, &way);

@@ -81,16 +81,6 @@ static const char *when_text(struct cli *cli, const cccc_value_t *rule)
     return at.len > 0 ? cli_printf(cli, "at %.*s", CCCC_STR_FMT(at)) : "-";
 }
 
-static const char *joined(struct cli *cli, const cccc_value_t *list)
-{
-    const char *text = "";
-    cccc_str_t word = {0};
-    for (uint32_t i = 0; i < cli_count(list); i++)
-        if (cccc_as_str(cli_item(list, i), &word))
-            text = cli_printf(cli, "%s%s%.*s", text, *text ? "," : "", CCCC_STR_FMT(word));
-    return text;
-}
-
 static const char *what_text(struct cli *cli, const cccc_value_t *rule)
 {
     const cccc_value_t *action = cccc_get(rule, "action");
@@ -98,8 +88,8 @@ static const char *what_text(struct cli *cli, const cccc_value_t *rule)
     if (cccc_str_is(kind, "group_state"))
         return cli_printf(cli, "set the group to %.*s", CCCC_STR_FMT(state));
     if (cccc_str_is(kind, "actor_control"))
-        return cli_printf(cli, "%.*s %s", CCCC_STR_FMT(operation), joined(cli, cccc_get(action, "targets")));
-    return cli_printf(cli, "notify %s", joined(cli, cccc_get(rule, "to")));
+        return cli_printf(cli, "%.*s %s", CCCC_STR_FMT(operation), cli_joined(cli, cccc_get(action, "targets"), ","));
+    return cli_printf(cli, "notify %s", cli_joined(cli, cccc_get(rule, "to"), ","));
 }
 
 /* "on", "off", "done", "failed: why". */
@@ -535,7 +525,7 @@ int cmd_automation_run(struct cli *cli)
     status = cli_ask(cli, "group_automation_run", &args, &result);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
-    const char *who = joined(cli, cccc_get(result, "actor_ids"));
+    const char *who = cli_joined(cli, cccc_get(result, "actor_ids"), ",");
     cli_fact(cli, "ran", "%s%s%s", cli_arg(cli, 0), *who ? ": " : "", who);
     return 0;
 }

@@ -48,8 +48,7 @@ static int copy_blob(struct cli *cli, const char *group, const char *blob, int f
     uint64_t offset = 0, size = 1;
     while (offset < size) {
         const cccc_value_t *result;
-        cccc_args_t *args = cccc_args_new();
-        cccc_args_str(args, "group_id", group);
+        cccc_args_t *args = cli_group_args(group);
         cccc_args_str(args, "path", blob);
         cccc_args_uint(args, "offset", offset);
         int status = cli_ask(cli, "blob_get", &args, &result);
@@ -97,8 +96,7 @@ int cmd_blob_stat(struct cli *cli)
     int status = cli_group(cli, &group);
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "path", cli_arg(cli, 0));
     status = cli_ask(cli, "blob_stat", &args, &result);
     if (status || cli->json)

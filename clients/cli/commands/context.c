@@ -232,12 +232,7 @@ int cmd_context_show(struct cli *cli)
 {
     const char *group;
     const cccc_value_t *result;
-    int status = cli_group(cli, &group);
-    if (status)
-        return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
-    status = cli_ask(cli, "context_get", &args, &result);
+    int status = cli_ask_group(cli, "context_get", &group, &result);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     fact_of(cli, "vision", result, "vision");

@@ -84,8 +84,7 @@ int cmd_group_show(struct cli *cli)
     int status = named_group(cli, &id);
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", id);
+    cccc_args_t *args = cli_group_args(id);
     status = cli_ask(cli, "group_show", &args, &result);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
@@ -161,8 +160,7 @@ int cmd_group_detach_scope(struct cli *cli)
     int status = cli_group(cli, &group);
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     status = cli_ask(cli, "group_show", &args, &result);
     if (status)
         return status;
@@ -277,8 +275,7 @@ static bool is_listed(const cccc_value_t *names, cccc_str_t name)
 /* Every setting as it is in effect: the answer of group_show. */
 static int ask_settings(struct cli *cli, const char *group, const cccc_value_t **shown)
 {
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     int status = cli_ask(cli, "group_show", &args, shown);
     if (status == 0 && !cccc_is_map(cccc_get(*shown, "settings")))
         return cli_fail(cli, CCCC_E_INTERNAL, "`cccc daemon restart` starts this version",

@@ -61,8 +61,7 @@ int cmd_obligations(struct cli *cli)
     int status = cli_group(cli, &group);
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "actor_id", cli_option(cli, "actor"));
     cccc_args_str(args, "to", cli_option(cli, "to"));
     if (cli_flag(cli, "overdue"))
@@ -83,8 +82,7 @@ int cmd_obligations(struct cli *cli)
 static int is_notice(struct cli *cli, const char *group, const char *event_id, bool *notice)
 {
     const cccc_value_t *result;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "event_id", event_id);
     int status = cli_ask(cli, "ledger_read", &args, &result);
     const cccc_value_t *events = status ? NULL : cccc_get(result, "events");
@@ -106,8 +104,7 @@ int cmd_ack(struct cli *cli)
         status = is_notice(cli, group, event_id, &notice);
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "actor_id", actor);
     cccc_args_str(args, notice ? "notify_event_id" : "event_id", event_id);
     status = cli_ask(cli, notice ? "notify_ack" : "chat_ack", &args, &result);

@@ -34,8 +34,7 @@ static bool ask(struct smoke *self, const char *op, cccc_args_t **args, const cc
 
 static cccc_args_t *group_args(struct smoke *self)
 {
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", self->group);
+    cccc_args_t *args = cli_group_args(self->group);
     return args;
 }
 

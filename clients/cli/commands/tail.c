@@ -40,8 +40,7 @@ static bool is_selected(const struct selection *self, const cccc_value_t *event)
 
 static int read_page(const struct selection *self, uint64_t before, uint32_t limit, cccc_reply_t **reply)
 {
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", self->group);
+    cccc_args_t *args = cli_group_args(self->group);
     cccc_args_uint(args, "before_seq", before);
     cccc_args_uint(args, "limit", limit);
     if (self->kind_count > 0)

@@ -67,8 +67,7 @@ static int ask_tasks(struct cli *cli, const char *id, const cccc_value_t **resul
     int status = cli_group(cli, &group);
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "task_id", id);
     return cli_ask(cli, "task_list", &args, result);
 }

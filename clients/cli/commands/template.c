@@ -22,12 +22,7 @@ int cmd_template_export(struct cli *cli)
 {
     const char *group, *output = cli_option(cli, "output"), *path;
     const cccc_value_t *result;
-    int status = cli_group(cli, &group);
-    if (status)
-        return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
-    status = cli_ask(cli, "group_template_export", &args, &result);
+    int status = cli_ask_group(cli, "group_template_export", &group, &result);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cccc_str_t text = cccc_get_str(result, "template");

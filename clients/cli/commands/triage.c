@@ -53,8 +53,7 @@ void triage_found(struct triage *self, enum triage_verdict verdict, const char *
 
 cccc_args_t *triage_args(const struct triage *self)
 {
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", self->group);
+    cccc_args_t *args = cli_group_args(self->group);
     return args;
 }
 

@@ -7,36 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "a -> b -> a" */
-static const char *names_text(struct cli *cli, const cccc_value_t *names, const char *between)
-{
-    const char *text = "";
-    cccc_str_t name = {0};
-    for (uint32_t i = 0; i < cli_count(names); i++)
-        if (cccc_as_str(cli_item(names, i), &name))
-            text = cli_printf(cli, "%s%s%.*s", text, i > 0 ? between : "", CCCC_STR_FMT(name));
-    return text;
-}
-
 void cli_print_cycle(struct cli *cli, const cccc_value_t *names)
 {
     cccc_str_t self = {0};
     if (cli_count(names) == 0 || !cccc_as_str(cli_item(names, 0), &self))
         return;
-    cli_say(cli, "a circle: %s each wait for the next\nnext: cccc obligations --actor %.*s", names_text(cli, names, " -> "),
+    cli_say(cli, "a circle: %s each wait for the next\nnext: cccc obligations --actor %.*s", cli_joined(cli, names, " -> "),
             CCCC_STR_FMT(self));
-}
-
-/* The question of a group with nothing more to say. */
-static int ask_group(struct cli *cli, const char *op, const cccc_value_t **result)
-{
-    const char *group;
-    int status = cli_group(cli, &group);
-    if (status)
-        return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
-    return cli_ask(cli, op, &args, result);
 }
 
 /* ---- waits ---- */
@@ -64,7 +41,7 @@ static void print_cycles(struct cli *cli, const cccc_value_t *cycles)
 {
     for (uint32_t i = 0; i < cli_count(cycles); i++) {
         const cccc_value_t *row = cli_item(cycles, i);
-        cli_fact(cli, "circle", "%s%s", names_text(cli, cccc_get(row, "actors"), " -> "),
+        cli_fact(cli, "circle", "%s%s", cli_joined(cli, cccc_get(row, "actors"), " -> "),
                  cccc_get_bool(row, "blocked", false) ? ": none of them does anything else" : "");
     }
     if (cli_count(cycles) > 0)
@@ -74,7 +51,8 @@ static void print_cycles(struct cli *cli, const cccc_value_t *cycles)
 int cmd_waits(struct cli *cli)
 {
     const cccc_value_t *result;
-    int status = ask_group(cli, "waits", &result);
+    const char *group;
+    int status = cli_ask_group(cli, "waits", &group, &result);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     if (cli_count(cccc_get(result, "edges")) > 0)
@@ -95,10 +73,10 @@ void cli_print_holds(struct cli *cli, const cccc_value_t *holds, const char *gro
         const cccc_value_t *row = cli_item(holds, i);
         const cccc_value_t *between = cccc_get(row, "between");
         bool held = cccc_str_is(cccc_get_str(row, "state"), "held");
-        cli_fact(cli, "held", "%s: %" PRIu64 " messages%s%.*s", names_text(cli, between, " and "), cccc_get_uint(row, "messages", 0),
+        cli_fact(cli, "held", "%s: %" PRIu64 " messages%s%.*s", cli_joined(cli, between, " and "), cccc_get_uint(row, "messages", 0),
                  held ? ", since " : ", being handed on; held since ", CCCC_STR_FMT(cccc_get_str(row, "since")));
         if (held)
-            cli_say(cli, "next: cccc release %s --group %s", names_text(cli, between, " "), group);
+            cli_say(cli, "next: cccc release %s --group %s", cli_joined(cli, between, " "), group);
     }
 }
 
@@ -106,9 +84,7 @@ int cmd_holds(struct cli *cli)
 {
     const cccc_value_t *result;
     const char *group;
-    int status = ask_group(cli, "holds_list", &result);
-    if (status == 0)
-        status = cli_group(cli, &group);
+    int status = cli_ask_group(cli, "holds_list", &group, &result);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_print_holds(cli, cccc_get(result, "holds"), group);

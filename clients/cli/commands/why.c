@@ -41,8 +41,7 @@ int cmd_why(struct cli *cli)
         status = cli_event(cli, group, cli_arg(cli, 0), &event_id);
     if (status)
         return status;
-    cccc_args_t *args = cccc_args_new();
-    cccc_args_str(args, "group_id", group);
+    cccc_args_t *args = cli_group_args(group);
     cccc_args_str(args, "event_id", event_id);
     cccc_args_str(args, "actor_id", cli_arg(cli, 1));
     status = cli_ask(cli, "why", &args, &result);
