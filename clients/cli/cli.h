@@ -222,8 +222,8 @@ int cli_lock_home(struct cli *cli, struct cccc_home *home);
 int cli_refuse_served(struct cli *cli, int32_t pid);
 /* The daemon's program: beside this one, where the package puts it, or in PATH. NULL: nowhere. In the arena. */
 const char *cli_daemon_program(struct cli *cli);
-/* Our environment without CCCC_* but CCCC_HOME, which is cli->home. In the arena. */
-char **cli_clean_environment(struct cli *cli);
+/* Our environment without CCCC_* but CCCC_HOME, which is cli->home, and what begins with `kept` (NULL: nothing more). In the arena. */
+char **cli_clean_environment(struct cli *cli, const char *kept);
 /* Make the daemon run: 0 and *started, or an error was reported and the exit status is returned. */
 int cli_daemon_start(struct cli *cli, bool *started);
 /* Wait until process `pid` is gone; 0 is nobody. False after timeout_ms. */

@@ -104,18 +104,18 @@ const char *cli_daemon_program(struct cli *cli)
     return cli_in_path(cli, "ccccd");
 }
 
-char **cli_clean_environment(struct cli *cli)
+char **cli_clean_environment(struct cli *cli, const char *kept)
 {
     extern char **environ;
-    size_t count = 0, kept = 0;
+    size_t count = 0, n = 0;
     while (environ[count])
         count++;
     char **clean = cccc_arena_alloc(cli->arena, (count + 2) * sizeof *clean);
     for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "CCCC_", 5) != 0)
-            clean[kept++] = environ[i];
-    clean[kept++] = cli_printf(cli, "CCCC_HOME=%s", cli->home.root);
-    clean[kept] = NULL;
+        if (strncmp(environ[i], "CCCC_", 5) != 0 || (kept && strncmp(environ[i], kept, strlen(kept)) == 0))
+            clean[n++] = environ[i];
+    clean[n++] = cli_printf(cli, "CCCC_HOME=%s", cli->home.root);
+    clean[n] = NULL;
     return clean;
 }
 
@@ -135,7 +135,7 @@ static int spawn(struct cli *cli, const char *program, int words, pid_t *pid)
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    int err = posix_spawn(pid, program, &files, &attributes, argv, cli_clean_environment(cli));
+    int err = posix_spawn(pid, program, &files, &attributes, argv, cli_clean_environment(cli, "CCCC_DAEMON_"));
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     return err;

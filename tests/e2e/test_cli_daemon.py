@@ -38,6 +38,11 @@ def test_start_succeeds_also_when_one_serves_already(home):
     assert answer(home, "daemon", "start") == {"state": "running already", "pid": pid, "home": str(home.path)}
 
 
+def test_start_passes_on_how_clients_of_0_4_0_want_to_come(home):
+    home.cli("daemon", "start", env={"CCCC_DAEMON_TRANSPORT": "tcp", "CCCC_DAEMON_PORT": "0"})
+    assert descriptor(home.path)["transport"] == "tcp"
+
+
 def test_status_is_3_without_a_daemon_and_0_with_one(home):
     assert home.cli("daemon", "status", check=False).returncode == 3
     assert home.cli("status", check=False).returncode == 3

@@ -93,7 +93,7 @@ static int spawn_cccc(struct cli *cli, const char *const *words, int output, pid
     posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&files, output, STDERR_FILENO);
-    int error = posix_spawn(pid, "/proc/self/exe", &files, NULL, (char *const *)(uintptr_t)argv, cli_clean_environment(cli));
+    int error = posix_spawn(pid, "/proc/self/exe", &files, NULL, (char *const *)(uintptr_t)argv, cli_clean_environment(cli, NULL));
     posix_spawn_file_actions_destroy(&files);
     return error;
 }
