@@ -32,6 +32,30 @@ bench_t *team_new(uint64_t seed)
     return b;
 }
 
+bench_t *team_new_quiet(void)
+{
+    static const char *const quiet[] = {"append", "publish", "reply", "durable", "read", "store", "log", ">", NULL};
+    bench_t *b = team_new(1);
+    bench_quiet(b, quiet);
+    return b;
+}
+
+void team_pass(bench_t *b, uint32_t seconds)
+{
+    for (; seconds > 0; seconds -= seconds < 5 ? seconds : 5) {
+        bench_pass(b, seconds < 5 ? seconds : 5);
+        bench_settle(b);
+    }
+}
+
+void team_options(int argc, char **argv, const char *const *names, uint64_t *const *values)
+{
+    for (int i = 1; i + 1 < argc; i += 2)
+        for (size_t k = 0; names[k]; k++)
+            if (strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i] + 2, names[k]) == 0)
+                *values[k] = strtoull(argv[i + 1], NULL, 0);
+}
+
 void assert_json(bench_t *b, const cccc_value_t *v, const char *expected)
 {
     cccc_value_t want = bench_json(b, "%s", expected);

@@ -17,6 +17,12 @@
 const char *team_document(const char *group_id, const char *policy, const char *state);
 /* A bench with TEAM as "A" and OTHER as "B", policy foreman, active. */
 bench_t *team_new(uint64_t seed);
+/* The same, which narrates decisions only. */
+bench_t *team_new_quiet(void);
+/* Let time pass in steps of at most five seconds, and carry out what comes of each. */
+void team_pass(bench_t *b, uint32_t seconds);
+/* Numbers given to a test program as `--name N`; others keep their value. `names` ends with NULL. */
+void team_options(int argc, char **argv, const char *const *names, uint64_t *const *values);
 /* End the bench, having checked that the fold of every group gives its live state (I11). */
 void team_end(bench_t **b);
 /* Fail unless the fold of the group's ledger, with and without the stored document, gives its live state. */

@@ -6,24 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-static bench_t *begin(void)
-{
-    static const char *const quiet[] = {"append", "publish", "reply", "durable", "read", "store", "log", ">", NULL};
-    bench_t *b = team_new(1);
-    bench_quiet(b, quiet);
-    return b;
-}
-
-static void pass(bench_t *b, uint32_t seconds)
-{
-    while (seconds > 0) {
-        uint32_t step = seconds < 5 ? seconds : 5;
-        bench_pass(b, step);
-        bench_settle(b);
-        seconds -= step;
-    }
-}
-
 static const cccc_value_t *state(bench_t *b)
 {
     return bench_do(b, "group_automation_state", "{'group_id':'%s'}", TEAM);
@@ -107,14 +89,14 @@ static void expect(bench_t *b, const char *code, const char *cause, const cccc_v
 static void interval_keeps_its_rhythm(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-11-28T12:00:00Z");
     rule(b, "r", EVERY(600), "");
-    pass(b, 599);
+    team_pass(b, 599);
     assert_string_equal(runs(b), "-");
-    pass(b, 3);
+    team_pass(b, 3);
     assert_string_equal(runs(b), "12:10:00 peer-1:r");
-    pass(b, 1800);
+    team_pass(b, 1800);
     assert_string_equal(runs(b), "12:10:00 peer-1:r | 12:20:00 peer-1:r | 12:30:00 peer-1:r | 12:40:00 peer-1:r");
     team_end(&b);
 }
@@ -123,12 +105,12 @@ static void interval_keeps_its_rhythm(void **state_)
 static void restart_neither_repeats_nor_skips(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-11-28T12:00:00Z");
     rule(b, "every", EVERY(600), "");
     rule(b, "cron", CRON("*/10 * * * *", "UTC"), "");
     for (int i = 0; i < 13; i++) {
-        pass(b, 100);
+        team_pass(b, 100);
         bench_restart(b);
         bench_settle(b);
     }
@@ -136,7 +118,7 @@ static void restart_neither_repeats_nor_skips(void **state_)
     bench_restart(b);
     bench_turn_clock(b, 3 * 3600); /* away until 15:21:40 */
     bench_settle(b);
-    pass(b, 600);
+    team_pass(b, 600);
     assert_string_equal(runs(b), "12:10:00 peer-1:every | 12:10:00 peer-1:cron | 12:20:00 peer-1:every | 12:20:00 peer-1:cron | "
                                  "15:30:00 peer-1:every | 15:30:00 peer-1:cron");
     team_end(&b);
@@ -151,15 +133,15 @@ static void what_is_late_by_less_than_a_minute_still_runs(void **state_)
         const char *runs;
     } cases[] = {{50, "12:09:55 peer-1:every | 12:09:55 peer-1:cron"}, {90, "-"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         set_clock(b, "2026-11-28T11:59:00Z");
         rule(b, "every", EVERY(600), "");
         rule(b, "cron", CRON("9 * * * *", "UTC"), "");
-        pass(b, 594);
+        team_pass(b, 594);
         bench_restart(b);
         bench_turn_clock(b, cases[i].away + 10);
         bench_settle(b);
-        pass(b, 1);
+        team_pass(b, 1);
         char *found = strdup(runs(b));
         if (i == 0)
             assert_true(strstr(found, "peer-1:every") && strstr(found, "peer-1:cron"));
@@ -176,24 +158,24 @@ static void groups_that_do_not_run_are_left_alone(void **state_)
     (void)state_;
     static const char *const states[] = {"paused", "idle"};
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         set_clock(b, "2026-11-28T12:00:00Z");
         rule(b, "every", EVERY(600), "");
         rule(b, "cron", CRON("*/10 * * * *", "UTC"), "");
         rule(b, "once", AT("2026-11-28T12:05:00Z"), "");
         bench_do(b, "group_set_state", "{'group_id':'%s','state':'%s'}", TEAM, states[i]);
-        pass(b, 3000);
+        team_pass(b, 3000);
         assert_string_equal(runs(b), "-");
         bench_do(b, "group_set_state", "{'group_id':'%s','state':'active'}", TEAM); /* 12:50:00 */
-        pass(b, 700);
+        team_pass(b, 700);
         assert_string_equal(runs(b), "12:50:04 peer-1:once | 13:00:00 peer-1:cron | 13:00:03 peer-1:every");
         team_end(&b);
     }
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-11-28T12:00:00Z");
     rule(b, "cron", CRON("*/10 * * * *", "UTC"), "");
     bench_do(b, "group_stop", "{'group_id':'%s'}", TEAM);
-    pass(b, 3000);
+    team_pass(b, 3000);
     assert_string_equal(runs(b), "-");
     team_end(&b);
 }
@@ -204,18 +186,18 @@ static void jumps_of_the_wall_clock_do_not_move_intervals(void **state_)
     (void)state_;
     static const int64_t jumps[] = {3600, -3600, 10 * 365 * 86400LL, -365 * 86400LL};
     for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         rule(b, "r", EVERY(600), "");
-        pass(b, 300);
+        team_pass(b, 300);
         bench_turn_clock(b, jumps[i]);
-        pass(b, 298);
+        team_pass(b, 298);
         assert_int_equal(count_runs(b), 0);
-        pass(b, 4);
+        team_pass(b, 4);
         assert_int_equal(count_runs(b), 1);
         bench_turn_clock(b, -jumps[i]);
-        pass(b, 590);
+        team_pass(b, 590);
         assert_int_equal(count_runs(b), 1);
-        pass(b, 10);
+        team_pass(b, 10);
         assert_int_equal(count_runs(b), 2);
         team_end(&b);
     }
@@ -225,21 +207,21 @@ static void jumps_of_the_wall_clock_do_not_move_intervals(void **state_)
 static void jumps_of_the_wall_clock_and_cron(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-11-28T12:00:30Z");
     rule(b, "r", CRON("0,30 * * * *", "UTC"), "");
-    pass(b, 1800);
+    team_pass(b, 1800);
     assert_string_equal(runs(b), "12:30:00 peer-1:r");
     bench_turn_clock(b, 3600); /* 13:30:30: 13:00 is missed, 13:30 is not yet */
-    pass(b, 5);
+    team_pass(b, 5);
     assert_string_equal(runs(b), "12:30:00 peer-1:r | 13:30:32 peer-1:r");
     bench_turn_clock(b, -2 * 3600); /* 11:30:35 */
-    pass(b, 2 * 3600);              /* until 13:30:35 */
+    team_pass(b, 2 * 3600);         /* until 13:30:35 */
     assert_string_equal(runs(b), "12:30:00 peer-1:r | 13:30:32 peer-1:r");
-    pass(b, 1800);
+    team_pass(b, 1800);
     assert_string_equal(runs(b), "12:30:00 peer-1:r | 13:30:32 peer-1:r | 14:00:00 peer-1:r");
     bench_turn_clock(b, -10 * 365 * 86400LL); /* 14:00:35 */
-    pass(b, 1800);
+    team_pass(b, 1800);
     assert_string_equal(runs(b), "12:30:00 peer-1:r | 13:30:32 peer-1:r | 14:00:00 peer-1:r | 14:30:00 peer-1:r");
     team_end(&b);
 }
@@ -261,7 +243,7 @@ static void nights_on_which_clocks_change(void **state_)
         {"Australia/Lord_Howe", "2026-04-04T13:50:00Z", "14:00:00 hourly | 15:30:00 hourly | 16:00:00 fixed | 16:30:00 hourly", 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         char trigger[160];
         cccc_str_t found = CCCC_STR("");
         struct cccc_event event;
@@ -272,10 +254,10 @@ static void nights_on_which_clocks_change(void **state_)
         rule(b, "fixed", trigger, "");
         snprintf(trigger, sizeof trigger, "{'kind':'cron','cron':'0 * * * *','timezone':'%s'}", cases[i].zone);
         rule(b, "hourly", trigger, "");
-        pass(b, cases[i].hours * 1800);
+        team_pass(b, cases[i].hours * 1800);
         bench_restart(b);
         bench_settle(b);
-        pass(b, cases[i].hours * 1800);
+        team_pass(b, cases[i].hours * 1800);
         for (uint64_t seq = 1; bench_event(b, TEAM, seq, &event); seq++)
             if (cccc_str_is(cccc_get_str(&event.data, "kind"), "automation"))
                 found = cccc_arena_printf(bench_arena(b), "%.*s%s%.8s %.*s", CCCC_STR_FMT(found), found.len ? " | " : "", event.ts.ptr + 11,
@@ -290,7 +272,7 @@ static void nights_on_which_clocks_change(void **state_)
 static void next_runs_are_told(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-03-27T12:00:00Z");
     rule(b, "r", CRON("30 2 * * *", "Europe/Berlin"), "");
     rule(b, "i", EVERY(90), "");
@@ -315,32 +297,32 @@ static void next_runs_are_told(void **state_)
 static void one_time_rule_runs_once(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-11-28T12:00:00Z");
     bench_do(b, "actor_update", "{'group_id':'%s','actor_id':'peer-1','patch':{'enabled':false}}", TEAM);
     rule(b, "once", AT("2026-11-20T08:00:00+01:00"), "");
-    pass(b, 100);
+    team_pass(b, 100);
     assert_string_equal(runs(b), "-");
     assert_string_equal(status(b, "once", "last_error"), "nobody of peer-1 is enabled and runs");
     assert_string_equal(status(b, "once", "completed_at"), "");
     bench_do(b, "actor_update", "{'group_id':'%s','actor_id':'peer-1','patch':{'enabled':true}}", TEAM);
-    pass(b, 20);
+    team_pass(b, 20);
     assert_string_equal(runs(b), "12:01:41 peer-1:once");
     cccc_value_t document = bench_document(b, TEAM);
     assert_json(b, bench_at(&document, "automation.rules.0.enabled"), "false");
     assert_json(b, bench_at(&document, "automation.version"), "2");
     assert_json(b, bench_at(state(b), "status.once.completed"), "true");
-    pass(b, 1000);
+    team_pass(b, 1000);
     bench_restart(b);
     bench_do(b, "group_automation_manage", "{'group_id':'%s','actions':[{'type':'set_rule_enabled','rule_id':'once','enabled':true}]}",
              TEAM);
-    pass(b, 100);
+    team_pass(b, 100);
     assert_string_equal(runs(b), "12:01:41 peer-1:once");
     bench_do(b, "group_automation_manage",
              "{'group_id':'%s','actions':[{'type':'update_rule','rule':{'id':'once','to':['peer-1'],'trigger':" AT(
                  "2026-11-28T12:30:00Z") ",'action':{'kind':'notify','message':'again'}}}]}",
              TEAM);
-    pass(b, 1000);
+    team_pass(b, 1000);
     assert_string_equal(runs(b), "12:01:41 peer-1:once | 12:30:00 peer-1:Reminder");
     team_end(&b);
 }
@@ -349,7 +331,7 @@ static void one_time_rule_runs_once(void **state_)
 static void one_time_rule_survives_a_kill_in_the_middle(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-11-28T12:00:00Z");
     rule(b, "once", AT("2026-11-28T12:00:10Z"), "");
     bench_pass(b, 10);
@@ -357,7 +339,7 @@ static void one_time_rule_survives_a_kill_in_the_middle(void **state_)
     assert_int_equal(count_runs(b), 1);
     bench_restart(b);
     bench_settle(b);
-    pass(b, 100);
+    team_pass(b, 100);
     assert_int_equal(count_runs(b), 1);
     cccc_value_t document = bench_document(b, TEAM);
     assert_json(b, bench_at(&document, "automation.rules.0.enabled"), "false");
@@ -368,13 +350,13 @@ static void one_time_rule_survives_a_kill_in_the_middle(void **state_)
 static void run_that_was_not_stored_is_made_again(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-11-28T12:00:00Z");
     rule(b, "once", AT("2026-11-28T12:00:10Z"), "");
     bench_pass(b, 10);
     bench_fail(b, TEAM, CCCC_E_STORAGE, true, 0, true);
     bench_refold(b);
-    pass(b, 5);
+    team_pass(b, 5);
     assert_int_equal(count_runs(b), 1);
     assert_string_equal(runs(b), "12:00:11 peer-1:once");
     team_end(&b);
@@ -384,7 +366,7 @@ static void run_that_was_not_stored_is_made_again(void **state_)
 static void groups_and_actors_are_controlled_once(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     struct cccc_event event;
     set_clock(b, "2026-11-28T12:00:00Z");
     REFUSED(
@@ -425,7 +407,7 @@ static void groups_and_actors_are_controlled_once(void **state_)
                                                                                                                                       "}]}"
                                                                                                                                       "}",
         TEAM);
-    pass(b, 100);
+    team_pass(b, 100);
     cccc_value_t document = bench_document(b, TEAM);
     assert_json(b, bench_at(&document, "actors.1.enabled"), "false");
     assert_json(b, bench_at(&document, "actors.3.enabled"), "true");
@@ -446,7 +428,7 @@ static void groups_and_actors_are_controlled_once(void **state_)
 static void rule_runs_by_hand(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     struct cccc_event event;
     set_clock(b, "2026-11-28T12:00:00Z");
     rule(b, "r", EVERY(600), ",'enabled':false");
@@ -454,7 +436,7 @@ static void rule_runs_by_hand(void **state_)
              "{'group_id':'%s','actions':[{'type':'create_rule','rule':{'id':'wake','trigger':" AT(
                  "2036-01-01T00:00:00Z") ",'action':{'kind':'group_state','state':'active'}}}]}",
              TEAM);
-    pass(b, 100);
+    team_pass(b, 100);
     assert_json(b, bench_at(bench_do(b, "group_automation_run", "{'group_id':'%s','rule_id':'r'}", TEAM), "actor_ids"), "['peer-1']");
     assert_string_equal(runs(b), "12:01:40 peer-1:r");
     assert_memory_equal(status(b, "r", "last_fired_at"), "2026-11-28T12:01:40.", 20);
@@ -476,7 +458,7 @@ static void rule_runs_by_hand(void **state_)
 static void texts_are_filled(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     struct cccc_event event = {0};
     set_clock(b, "2026-11-28T12:00:00Z");
     bench_do(b, "group_automation_update",
@@ -487,7 +469,7 @@ static void texts_are_filled(void **state_)
                       "','snippet_ref':'s','message':'no','priority':'high','requires_ack':true}},"
                       "{'id':'blank','trigger':" EVERY(150) ",'action':{'kind':'notify','snippet_ref':'gone','message':'  {{nope}} '}}]}}",
              TEAM);
-    pass(b, 151);
+    team_pass(b, 151);
     assert_string_equal(runs(b), "12:02:30 peer-1:Team | 12:02:30 peer-2:Team");
     for (uint64_t seq = 1; bench_event(b, TEAM, seq, &event) && !cccc_str_is(event.kind, "system.notify");)
         seq++;
@@ -535,7 +517,7 @@ static void permissions(void **state_)
         {"peer-1", "{'type':'delete_rule','rule_id':'m'}", NULL},
         {"svc:web", "{'type':'delete_rule','rule_id':'n'}", "permission_denied"},
     };
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const cccc_value_t *reply =
             bench_ask(b, "group_automation_manage", "{'group_id':'%s','by':'%s','actions':[%s]}", TEAM, cases[i].by, cases[i].actions);
@@ -556,7 +538,7 @@ static void permissions(void **state_)
 static void peers_see_what_is_theirs(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     bench_do(
         b, "group_automation_update",
         "{'group_id':'%s','ruleset':{'snippets':{'one':'1','two':'2','three':'3'},'rules':["
@@ -616,7 +598,7 @@ static void what_is_no_rule_is_refused(void **state_)
          "rule.action.message_template is of an older form; it is message now"},
         {"[]", "rule must be a map"},
     };
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (int form = 0; form < 2; form++) {
             const char *action =
@@ -642,7 +624,7 @@ static void what_is_no_rule_is_refused(void **state_)
 static void changes_are_whole_and_have_versions(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     rule(b, "r", EVERY(60), "");
     REFUSED(b, "group_automation_manage_failed", "rule_not_found", "group_automation_manage",
             "{'group_id':'%s','actions':[{'type':'delete_rule','rule_id':'r'},{'type':'delete_rule','rule_id':'r'}]}", TEAM);
@@ -684,7 +666,7 @@ static void changes_are_whole_and_have_versions(void **state_)
 static void baseline(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     const char *id = bench_str_at(b, bench_do(b, "group_create", "{'title':'New'}"), "group_id");
     assert_json(b, bench_at(bench_do(b, "group_automation_state", "{'group_id':'%s'}", id), "ruleset.rules.0.id"), "'standup'");
     bench_do(b, "group_automation_update", "{'group_id':'%s','ruleset':{}}", id);
@@ -706,7 +688,7 @@ static void baseline(void **state_)
 static void rules_are_bounded(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     cccc_str_t rules = CCCC_STR("");
     for (int i = 0; i < CCCC_AUTOMATION_RULES_MAX; i++)
         rules = cccc_arena_printf(bench_arena(b), "%.*s%s{'id':'r%d','trigger':" EVERY(60) "}", CCCC_STR_FMT(rules), i ? "," : "", i);
@@ -722,10 +704,10 @@ static void rules_are_bounded(void **state_)
 static void rules_edited_by_hand(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set_clock(b, "2026-11-28T12:00:00Z");
     rule(b, "r", EVERY(600), "");
-    pass(b, 100);
+    team_pass(b, 100);
     cccc_value_t document = bench_document(b, TEAM);
     cccc_value_t automation = bench_json(b, "{'version':9,'snippets':{},'rules':[{'id':'mine','to':['peer-1'],'trigger':" EVERY(
                                                 300) ",'action':{'message':'x'}},{'id':'odd','every_minutes':5},7]}");
@@ -733,7 +715,7 @@ static void rules_edited_by_hand(void **state_)
     bench_hand(b, TEAM, bench_text(b, &document));
     bench_restart(b);
     bench_settle(b);
-    pass(b, 301);
+    team_pass(b, 301);
     assert_string_equal(runs(b), "12:06:40 peer-1:Reminder");
     assert_non_null(strstr(status(b, "odd", "last_error"), "every_minutes is of an older form"));
     assert_json(b, bench_at(state(b), "ruleset.rules.1"), "{'id':'odd','every_minutes':5}");
@@ -755,14 +737,14 @@ static double now_us(void)
 static void many_that_are_due_take_turns(void **state_)
 {
     (void)state_;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     cccc_str_t rules = CCCC_STR("");
     set_clock(b, "2026-11-28T12:00:30Z");
     for (int i = 0; i < 250; i++)
         rules = cccc_arena_printf(bench_arena(b), "%.*s%s{'id':'r%d','trigger':" CRON("1 12 * * *", "UTC") ",'action':{'message':'x'}}",
                                   CCCC_STR_FMT(rules), i ? "," : "", i);
     bench_do(b, "group_automation_update", "{'group_id':'%s','ruleset':{'rules':[%.*s]}}", TEAM, CCCC_STR_FMT(rules));
-    pass(b, 31);
+    team_pass(b, 31);
     uint32_t most = 0, before = count_runs(b);
     for (int i = 0; i < 30; i++) {
         bench_pass(b, 1);
@@ -772,7 +754,7 @@ static void many_that_are_due_take_turns(void **state_)
     }
     assert_int_equal(most, CCCC_AUTOMATION_RUNS_PER_TICK);
     assert_int_equal(count_runs(b), 250);
-    pass(b, 300);
+    team_pass(b, 300);
     assert_int_equal(count_runs(b), 250);
     bench_free(&b);
 }

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t first_seed = 1;
-static uint32_t histories = 40;
+static uint64_t first_seed = 1, histories = 40;
 
 /* Four in terminals, one program of its own. */
 #define ACTOR(id) "{'id':'" id "','enabled':true,'runner':'pty','runtime':'custom','command':['cat']}"
@@ -460,12 +459,7 @@ static void histories_keep_budgets_and_announce_once(void **state)
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seed") == 0)
-            first_seed = strtoull(argv[i + 1], NULL, 10);
-        if (strcmp(argv[i], "--histories") == 0)
-            histories = (uint32_t)strtoul(argv[i + 1], NULL, 10);
-    }
+    team_options(argc, argv, (const char *const[]){"seed", "histories", NULL}, (uint64_t *const[]){&first_seed, &histories});
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_storm_is_held_and_told_once),
         cmocka_unit_test(what_is_held_is_kept_back),

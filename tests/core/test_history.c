@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t first_seed = 1;
-static uint32_t histories = 60, steps = 150;
+static uint64_t first_seed = 1, histories = 60, steps = 150;
 
 #define GROUPS    2
 #define ACTORS    4
@@ -617,15 +616,8 @@ static void any_history_keeps_the_invariants(void **state)
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i += 2) {
-        uint64_t value = strtoull(argv[i + 1], NULL, 0);
-        if (strcmp(argv[i], "--seed") == 0)
-            first_seed = value;
-        else if (strcmp(argv[i], "--histories") == 0)
-            histories = (uint32_t)value;
-        else if (strcmp(argv[i], "--steps") == 0)
-            steps = (uint32_t)value;
-    }
+    team_options(argc, argv, (const char *const[]){"seed", "histories", "steps", NULL},
+                 (uint64_t *const[]){&first_seed, &histories, &steps});
     const struct CMUnitTest tests[] = {cmocka_unit_test(any_history_keeps_the_invariants)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,14 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bench_t *begin(void)
-{
-    static const char *const quiet[] = {"append", "publish", "reply", "durable", "read", "store", "log", ">", NULL};
-    bench_t *b = team_new(1);
-    bench_quiet(b, quiet);
-    return b;
-}
-
 static void set(bench_t *b, const char *settings)
 {
     bench_do(b, "group_settings_update", "{'group_id':'%s','patch':{%s}}", TEAM, settings);
@@ -22,14 +14,6 @@ static void set(bench_t *b, const char *settings)
 #define NO_KEEPALIVE "'keepalive_delay_seconds':0"
 #define NO_SILENCE   "'silence_timeout_seconds':0"
 #define NO_HELP      "'help_nudge_interval_seconds':0"
-
-static void pass(bench_t *b, uint32_t seconds)
-{
-    for (; seconds > 0; seconds -= seconds < 5 ? seconds : 5) {
-        bench_pass(b, seconds < 5 ? seconds : 5);
-        bench_settle(b);
-    }
-}
 
 static void say(bench_t *b, const char *by, const char *text)
 {
@@ -62,18 +46,18 @@ static const char *notices(bench_t *b, const char *kind)
 static void idle_actor_is_named_to_the_foreman_three_times(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, NO_SILENCE "," NO_HELP);
     say(b, "peer-1", "hello");
     say(b, "lead", "hello");
-    pass(b, 595);
+    team_pass(b, 595);
     assert_string_equal(notices(b, "actor_idle"), "-");
-    pass(b, 10);
+    team_pass(b, 10);
     assert_string_equal(notices(b, "actor_idle"), I("1"));
-    pass(b, 10000);
+    team_pass(b, 10000);
     assert_string_equal(notices(b, "actor_idle"), I("1") " | " I("2") " | " I("3"));
     say(b, "peer-1", "again");
-    pass(b, 605);
+    team_pass(b, 605);
     assert_string_equal(notices(b, "actor_idle"), I("1") " | " I("2") " | " I("3") " | " I("1"));
     team_end(&b);
 }
@@ -86,22 +70,22 @@ static void idle_actor_is_named_to_the_foreman_three_times(void **state)
 static void announced_step_is_reminded_of(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, NO_IDLE "," NO_SILENCE "," NO_HELP);
     say(b, "peer-1", "done with a\\n  NEXT: write b");
-    pass(b, 115);
+    team_pass(b, 115);
     assert_string_equal(notices(b, "keepalive"), "-");
-    pass(b, 10);
+    team_pass(b, 10);
     assert_string_equal(notices(b, "keepalive"), K("1"));
-    pass(b, 1000);
+    team_pass(b, 1000);
     assert_string_equal(notices(b, "keepalive"), K("1") " | " K("2") " | " K("3"));
     say(b, "peer-1", "still at it\\nNext: write c");
-    pass(b, 125);
+    team_pass(b, 125);
     say(b, "peer-1", "really\\nNext: write c");
-    pass(b, 125);
+    team_pass(b, 125);
     assert_string_equal(notices(b, "keepalive"), K("1") " | " K("2") " | " K("3") " | " K("1") " | " K("2"));
     say(b, "peer-1", "that was it");
-    pass(b, 1000);
+    team_pass(b, 1000);
     assert_string_equal(notices(b, "keepalive"), K("1") " | " K("2") " | " K("3") " | " K("1") " | " K("2"));
     team_end(&b);
 }
@@ -112,11 +96,11 @@ static void announcements_can_be_left_alone(void **state)
     static const char *const off[] = {NO_KEEPALIVE, "'keepalive_max_per_actor':0", "'keepalive_max_per_actor':3"};
     (void)state;
     for (int i = 0; i < 3; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         set(b, NO_IDLE "," NO_SILENCE "," NO_HELP);
         set(b, off[i]);
         say(b, "peer-1", i < 2 ? "Next: write b" : "what comes next: nothing");
-        pass(b, 1000);
+        team_pass(b, 1000);
         assert_string_equal(notices(b, "keepalive"), "-");
         team_end(&b);
     }
@@ -130,17 +114,17 @@ static void announcements_can_be_left_alone(void **state)
 static void silence_is_told_to_the_foreman(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, NO_IDLE "," NO_HELP);
     say(b, "peer-1", "Next: nothing much");
-    pass(b, 595);
+    team_pass(b, 595);
     assert_string_equal(notices(b, "silence_check"), "-");
-    pass(b, 10);
+    team_pass(b, 10);
     assert_string_equal(notices(b, "silence_check"), S("1"));
-    pass(b, 10000);
+    team_pass(b, 10000);
     assert_string_equal(notices(b, "silence_check"), S("1") " | " S("2") " | " S("3"));
     say(b, "peer-2", "hello");
-    pass(b, 605);
+    team_pass(b, 605);
     assert_string_equal(notices(b, "silence_check"), S("1") " | " S("2") " | " S("3") " | " S("1"));
     team_end(&b);
 }
@@ -151,22 +135,22 @@ static void silence_is_told_to_the_foreman(void **state)
 static void help_comes_with_messages_and_time(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, NO_IDLE "," NO_SILENCE ",'help_nudge_min_messages':4");
     bench_do(b, "group_start", "{'group_id':'%s'}", TEAM);
     for (int i = 0; i < 2; i++) {
         bench_do(b, "send", "{'group_id':'%s','text':'one','to':['peer-1']}", TEAM);
         say(b, "peer-1", "two");
     }
-    pass(b, 590);
+    team_pass(b, 590);
     assert_string_equal(notices(b, "help_nudge"), "-");
-    pass(b, 20);
+    team_pass(b, 20);
     assert_string_equal(notices(b, "help_nudge"), "peer-1: 4");
-    pass(b, 2000);
+    team_pass(b, 2000);
     assert_string_equal(notices(b, "help_nudge"), "peer-1: 4");
     for (int i = 0; i < 5; i++)
         say(b, "peer-1", "more");
-    pass(b, 30);
+    team_pass(b, 30);
     assert_string_equal(notices(b, "help_nudge"), "peer-1: 4 | peer-1: 5");
     team_end(&b);
 }
@@ -185,23 +169,23 @@ static void groups_that_rest_are_left_alone(void **state)
     static const char *const rest[] = {"'state':'paused'", "'state':'idle'"};
     (void)state;
     for (int i = 0; i < 3; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         set(b, NO_HELP);
         say(b, "peer-1", "Next: write b");
-        pass(b, 100);
+        team_pass(b, 100);
         if (i < 2)
             bench_do(b, "group_set_state", "{'group_id':'%s',%s}", TEAM, rest[i]);
         else
             bench_do(b, "group_stop", "{'group_id':'%s'}", TEAM);
-        pass(b, 5000);
+        team_pass(b, 5000);
         assert_string_equal(all(b), "-; -; -");
         if (i < 2)
             bench_do(b, "group_set_state", "{'group_id':'%s','state':'active'}", TEAM);
         else
             bench_do(b, "group_start", "{'group_id':'%s'}", TEAM);
-        pass(b, 110);
+        team_pass(b, 110);
         assert_string_equal(all(b), "-; -; -");
-        pass(b, 505);
+        team_pass(b, 505);
         assert_string_equal(all(b), I("1") "; " K("1") " | " K("2") " | " K("3") "; " S("1"));
         team_end(&b);
     }
@@ -214,11 +198,11 @@ static void restarts_and_clocks_change_nothing(void **state)
     const char *expected = I("1") " | " I("2") " | " I("3") "; " K("1") " | " K("2") " | " K("3") "; " S("1") " | " S("2") " | " S("3");
     (void)state;
     for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         set(b, NO_HELP);
         say(b, "peer-1", "Next: write b");
         for (int pieces = 0; pieces < 19; pieces++) {
-            pass(b, 100);
+            team_pass(b, 100);
             if (jumps[i] == 0) {
                 bench_restart(b);
                 bench_settle(b);
@@ -227,7 +211,7 @@ static void restarts_and_clocks_change_nothing(void **state)
             }
         }
         assert_string_equal(all(b), expected);
-        pass(b, 3000);
+        team_pass(b, 3000);
         assert_string_equal(all(b), expected);
         team_end(&b);
     }
@@ -237,12 +221,12 @@ static void restarts_and_clocks_change_nothing(void **state)
 static void a_new_setting_holds_at_once(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, NO_HELP "," NO_SILENCE);
     say(b, "peer-1", "hello");
-    pass(b, 20);
+    team_pass(b, 20);
     set(b, "'actor_idle_timeout_seconds':30");
-    pass(b, 15);
+    team_pass(b, 15);
     assert_string_equal(notices(b, "actor_idle"), I("1"));
     team_end(&b);
 }

@@ -4,14 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bench_t *begin(void)
-{
-    static const char *const quiet[] = {"append", "publish", "reply", "durable", "read", "store", "log", ">", NULL};
-    bench_t *b = team_new(1);
-    bench_quiet(b, quiet);
-    return b;
-}
-
 static const char *ask(bench_t *b, const char *to, const char *more)
 {
     return bench_str_at(b, bench_do(b, "send", "{'group_id':'%s','text':'Ready?','to':['%s']%s}", TEAM, to, more), "event.id");
@@ -20,16 +12,6 @@ static const char *ask(bench_t *b, const char *to, const char *more)
 static void set(bench_t *b, const char *settings)
 {
     bench_do(b, "group_settings_update", "{'group_id':'%s','patch':{%s}}", TEAM, settings);
-}
-
-static void pass(bench_t *b, uint32_t seconds)
-{
-    while (seconds > 0) {
-        uint32_t step = seconds < 5 ? seconds : 5;
-        bench_pass(b, step);
-        bench_settle(b);
-        seconds -= step;
-    }
 }
 
 /* The reminders there are: "peer-1:reply_required=1 lead:peer-1 does not answer", by whom they are for, in order. */
@@ -53,16 +35,16 @@ static const char *reminders(bench_t *b)
 static void owed_reply_is_reminded_of_and_then_there_is_silence(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, "'unread_nudge_after_seconds':100000");
     ask(b, "peer-1", ",'reply_required':true");
-    pass(b, 295);
+    team_pass(b, 295);
     assert_string_equal(reminders(b), "-");
-    pass(b, 10);
+    team_pass(b, 10);
     assert_string_equal(reminders(b), R1);
-    pass(b, 125);
+    team_pass(b, 125);
     assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer");
-    pass(b, 10000);
+    team_pass(b, 10000);
     assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer | " R1 " | lead:peer-1 does not answer");
     team_end(&b);
 }
@@ -71,14 +53,14 @@ static void owed_reply_is_reminded_of_and_then_there_is_silence(void **state)
 static void digest_interval_holds_also_with_delays_of_zero(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, "'reply_required_nudge_after_seconds':0,'attention_ack_nudge_after_seconds':0,'unread_nudge_after_seconds':100000");
     ask(b, "peer-1", ",'reply_required':true");
-    pass(b, 2);
+    team_pass(b, 2);
     assert_string_equal(reminders(b), R1);
-    pass(b, 30);
+    team_pass(b, 30);
     assert_string_equal(reminders(b), R1);
-    pass(b, 100);
+    team_pass(b, 100);
     assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer");
     team_end(&b);
 }
@@ -87,15 +69,15 @@ static void digest_interval_holds_also_with_delays_of_zero(void **state)
 static void what_ended_in_time_is_not_reminded_of(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, "'unread_nudge_after_seconds':100000");
     const char *one = ask(b, "peer-1", ",'reply_required':true"), *two = ask(b, "peer-1", ",'priority':'attention'");
     const char *three = ask(b, "peer-2", ",'reply_required':true");
-    pass(b, 100);
+    team_pass(b, 100);
     bench_do(b, "reply", "{'group_id':'%s','by':'peer-1','reply_to':'%s','text':'yes'}", TEAM, one);
     bench_do(b, "chat_ack", "{'group_id':'%s','actor_id':'peer-1','event_id':'%s'}", TEAM, two);
     bench_do(b, "reply_cancel", "{'group_id':'%s','event_id':'%s'}", TEAM, three);
-    pass(b, 3000);
+    team_pass(b, 3000);
     assert_string_equal(reminders(b), "-");
     team_end(&b);
 }
@@ -104,17 +86,17 @@ static void what_ended_in_time_is_not_reminded_of(void **state)
 static void unread_messages_are_one_item(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     const char *one = ask(b, "peer-1", "");
     ask(b, "peer-1", "");
-    pass(b, 890);
+    team_pass(b, 890);
     assert_string_equal(reminders(b), "-");
-    pass(b, 15);
+    team_pass(b, 15);
     assert_string_equal(reminders(b), "peer-1:Waiting for you (unread>0)");
     bench_do(b, "inbox_mark_read", "{'group_id':'%s','actor_id':'peer-1','event_id':'%s'}", TEAM, one);
-    pass(b, 890);
+    team_pass(b, 890);
     assert_string_equal(reminders(b), "peer-1:Waiting for you (unread>0)");
-    pass(b, 15);
+    team_pass(b, 15);
     assert_string_equal(reminders(b), "peer-1:Waiting for you (unread>0) | peer-1:Waiting for you (unread>0)");
     team_end(&b);
 }
@@ -125,22 +107,22 @@ static void who_cannot_answer_is_left_alone(void **state)
     (void)state;
     static const char *const states[] = {"paused", "idle"};
     for (int i = 0; i < 2; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         set(b, "'unread_nudge_after_seconds':100000");
         ask(b, "peer-1", ",'reply_required':true");
         bench_do(b, "group_set_state", "{'group_id':'%s','state':'%s'}", TEAM, states[i]);
-        pass(b, 5000);
+        team_pass(b, 5000);
         assert_string_equal(reminders(b), "-");
         bench_do(b, "group_set_state", "{'group_id':'%s','state':'active'}", TEAM);
-        pass(b, 290);
+        team_pass(b, 290);
         assert_string_equal(reminders(b), "-");
-        pass(b, 20);
+        team_pass(b, 20);
         assert_string_equal(reminders(b), R1);
         team_end(&b);
     }
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     ask(b, "off", ",'reply_required':true");
-    pass(b, 5000);
+    team_pass(b, 5000);
     assert_string_equal(reminders(b), "-");
     team_end(&b);
 }
@@ -149,16 +131,16 @@ static void who_cannot_answer_is_left_alone(void **state)
 static void restart_neither_repeats_nor_skips(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, "'unread_nudge_after_seconds':100000");
     ask(b, "peer-1", ",'reply_required':true");
     for (int i = 0; i < 6; i++) {
-        pass(b, 100);
+        team_pass(b, 100);
         bench_restart(b);
         bench_settle(b);
     }
     assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer | " R1 " | lead:peer-1 does not answer");
-    pass(b, 3000);
+    team_pass(b, 3000);
     assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer | " R1 " | lead:peer-1 does not answer");
     team_end(&b);
 }
@@ -167,10 +149,10 @@ static void restart_neither_repeats_nor_skips(void **state)
 static void digest_is_short(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     for (int i = 0; i < 8; i++)
         ask(b, "peer-1", ",'reply_required':true");
-    pass(b, 310);
+    team_pass(b, 310);
     struct cccc_event event;
     assert_true(bench_event(b, TEAM, 9, &event));
     cccc_str_t message = cccc_get_str(&event.data, "message");
@@ -197,17 +179,17 @@ static void digest_of_very_much_is_short_too(void **state)
 {
     (void)state;
     enum { ASKED = 6000 };
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     struct cccc_event event;
     for (int i = 0; i < ASKED; i++)
         ask(b, "peer-1", ",'reply_required':true");
     uint64_t seq = bench_durable(b, TEAM);
-    pass(b, 310);
+    team_pass(b, 310);
     const cccc_value_t *items = next_digest(b, &seq, &event);
     assert_non_null(items);
     assert_int_equal(items->via.array.size, CCCC_DIGEST_ITEMS_MAX);
     assert_non_null(strstr(cccc_arena_str(bench_arena(b), cccc_get_str(&event.data, "message")).ptr, "and at least 45 more"));
-    pass(b, 310);
+    team_pass(b, 310);
     assert_non_null(next_digest(b, &seq, &event));
     team_end(&b);
 }
@@ -216,12 +198,12 @@ static void digest_of_very_much_is_short_too(void **state)
 static void digest_that_is_just_full_lists_all(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     struct cccc_event event;
     for (int i = 0; i < CCCC_DIGEST_ITEMS_MAX; i++)
         ask(b, "peer-1", ",'reply_required':true");
     uint64_t seq = bench_durable(b, TEAM);
-    pass(b, 310);
+    team_pass(b, 310);
     const cccc_value_t *items = next_digest(b, &seq, &event);
     assert_non_null(items);
     assert_int_equal(items->via.array.size, CCCC_DIGEST_ITEMS_MAX);
@@ -235,11 +217,11 @@ static void digest_that_is_just_full_lists_all(void **state)
 static void all_delays_of_zero_turn_it_off(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     set(b, "'nudge_after_seconds':0,'reply_required_nudge_after_seconds':0,'attention_ack_nudge_after_seconds':0,'unread_nudge_after_"
            "seconds':0");
     ask(b, "peer-1", ",'reply_required':true,'priority':'attention'");
-    pass(b, 5000);
+    team_pass(b, 5000);
     assert_string_equal(reminders(b), "-");
     team_end(&b);
 }
@@ -248,11 +230,11 @@ static void all_delays_of_zero_turn_it_off(void **state)
 static void deadline_is_reminded_of(void **state)
 {
     (void)state;
-    bench_t *b = begin();
+    bench_t *b = team_new_quiet();
     ask(b, "peer-1", ",'reply_required':true,'due_seconds':60");
-    pass(b, 55);
+    team_pass(b, 55);
     assert_string_equal(reminders(b), "-");
-    pass(b, 10);
+    team_pass(b, 10);
     assert_string_equal(reminders(b), R1);
     team_end(&b);
 }
@@ -263,19 +245,19 @@ static void jumps_of_the_wall_clock_change_nothing(void **state)
     (void)state;
     static const int64_t jumps[] = {3600, -3600, 10 * 365 * 86400LL, -365 * 86400LL};
     for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
-        bench_t *b = begin();
+        bench_t *b = team_new_quiet();
         set(b, "'unread_nudge_after_seconds':100000");
         ask(b, "peer-1", ",'reply_required':true");
-        pass(b, 100);
+        team_pass(b, 100);
         bench_turn_clock(b, jumps[i]);
-        pass(b, 190);
+        team_pass(b, 190);
         assert_string_equal(reminders(b), "-");
-        pass(b, 20);
+        team_pass(b, 20);
         assert_string_equal(reminders(b), R1);
         bench_turn_clock(b, -jumps[i]);
-        pass(b, 90);
+        team_pass(b, 90);
         assert_string_equal(reminders(b), R1);
-        pass(b, 40);
+        team_pass(b, 40);
         assert_string_equal(reminders(b), R1 " | " R1 " | lead:peer-1 does not answer");
         team_end(&b);
     }

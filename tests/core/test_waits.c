@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t first_seed = 1;
-static uint32_t histories = 200;
+static uint64_t first_seed = 1, histories = 200;
 
 #define ACTORS 6
 static const char *const ids[ACTORS] = {"a0", "a1", "a2", "a3", "a4", "a5"};
@@ -239,17 +238,12 @@ static void circles_are_found_as_by_brute_force(void **state)
         check_circles(b, &g);
         end(&b);
     }
-    printf("graphs from seed %llu on: %u\n", (unsigned long long)first_seed, histories);
+    printf("graphs from seed %llu on: %llu\n", (unsigned long long)first_seed, (unsigned long long)histories);
 }
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seed") == 0)
-            first_seed = strtoull(argv[i + 1], NULL, 10);
-        if (strcmp(argv[i], "--histories") == 0)
-            histories = (uint32_t)strtoul(argv[i + 1], NULL, 10);
-    }
+    team_options(argc, argv, (const char *const[]){"seed", "histories", NULL}, (uint64_t *const[]){&first_seed, &histories});
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deadlock_is_refused),    cmocka_unit_test(other_circles_are_told),
         cmocka_unit_test(waiting_ends),           cmocka_unit_test(pending_asks_count),

@@ -76,7 +76,7 @@ def test_an_environment_without_a_holder_is_nobody(team):
     program = f"/proc/{team.actor('lead')['pid']}/environ"
     stolen = dict(item.split("=", 1) for item in pathlib.Path(program).read_text().split("\0") if "=" in item)
     done = subprocess.run(["bash", "-c", say(team, "stolen")], env=stolen, capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and "sender_unknown" in done.stderr + done.stdout or "who" in done.stderr, done
+    assert done.returncode != 0 and ("sender_unknown" in done.stderr + done.stdout or "who" in done.stderr), done
     own = {**team.home.environment(), "CCCC_GROUP_ID": team.group, "CCCC_ACTOR_ID": "lead"}
     assert subprocess.run(["bash", "-c", say(team, "operator")], env=own, check=False).returncode == 0
     assert messages(team) == [("user", "operator", "operator")]
