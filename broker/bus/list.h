@@ -31,6 +31,21 @@ static inline void cccc_list_append(struct cccc_list *self, struct cccc_link *li
     self->last = link;
 }
 
+/* Take the first one out; NULL: the list is empty. */
+static inline struct cccc_link *cccc_list_pop(struct cccc_list *self)
+{
+    struct cccc_link *link = self->first;
+    if (!link)
+        return NULL;
+    self->first = link->next;
+    if (self->first)
+        self->first->prev = NULL;
+    else
+        self->last = NULL;
+    *link = (struct cccc_link){.in_list = false};
+    return link;
+}
+
 /* Take `link` out of the list it is in; nothing happens when it is in none. */
 static inline void cccc_list_remove(struct cccc_list *self, struct cccc_link *link)
 {

@@ -69,8 +69,8 @@ static void say_gone(cccc_peers_t *self, uint64_t conn)
 
 static void drop_queue(cccc_peers_t *self, struct peer *p)
 {
-    for (struct queued_reply *q; (q = CCCC_FIRST(&p->queue, struct queued_reply, link));) {
-        cccc_list_remove(&p->queue, &q->link);
+    for (struct cccc_link *link; (link = cccc_list_pop(&p->queue));) {
+        struct queued_reply *q = CCCC_MEMBER(link, struct queued_reply, link);
         cccc_bytes_release(q->bytes);
         free(q);
     }

@@ -100,8 +100,7 @@ enum cccc_admission cccc_peers_admit(cccc_peers_t *self, uint64_t conn, zmq_msg_
 
 static void take_first(cccc_peers_t *self, struct peer *p, zmq_msg_t *body, bool *delimited)
 {
-    struct kept *kept = CCCC_FIRST(&p->requests, struct kept, link);
-    cccc_list_remove(&p->requests, &kept->link);
+    struct kept *kept = CCCC_MEMBER(cccc_list_pop(&p->requests), struct kept, link);
     p->kept--;
     p->kept_bytes -= zmq_msg_size(&kept->body);
     zmq_msg_move(body, &kept->body);
@@ -141,13 +140,11 @@ bool cccc_peers_next_turn(cccc_peers_t *self, struct cccc_peer_ref *out, zmq_msg
 
 void cccc_turns_drop(cccc_peers_t *self, struct peer *p)
 {
-    for (struct cccc_link *link = p->requests.first, *next; link; link = next) {
+    for (struct cccc_link *link; (link = cccc_list_pop(&p->requests));) {
         struct kept *kept = CCCC_MEMBER(link, struct kept, link);
-        next = link->next;
         zmq_msg_close(&kept->body);
         free(kept);
     }
-    p->requests = (struct cccc_list){0};
     p->kept = 0;
     p->kept_bytes = 0;
     cccc_list_remove(&self->turns, &p->turn);
