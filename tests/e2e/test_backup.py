@@ -1,5 +1,6 @@
 """Backup and restore: what is in a backup is a state the home was in, damage in it is named, and what followed an older state is told."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -129,6 +130,41 @@ def test_backup_under_load_is_a_prefix_and_passes_the_drill(served, elsewhere):
         assert line["id"] == original[line["seq"]]["id"]
     checked = result(served.cli("backup", "verify", str(elsewhere), "--drill", "--json"))
     assert checked["state"] == "sound" and checked["drilled"] and checked["notes"] == []
+
+
+# The drill compares who owes what: how much, and which; and it says when a manifest of an older cccc has nothing to compare with.
+def test_the_drill_compares_obligations(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+        for number in range(3):
+            bus.ask("send", group_id=group, text=f"answer {number}", to=["rev"], by="user", reply_required=True)
+        answered = bus.ask("send", group_id=group, text="seen?", to=["rev", "lead"], by="user", priority="attention")["event"]
+        bus.ask("chat_ack", group_id=group, actor_id="lead", event_id=answered["id"], by="lead")
+    served.cli("backup", "create", str(elsewhere))
+    path = elsewhere / "manifest.json"
+    manifest = json.loads(path.read_text())
+    readers = {reader["id"]: reader for reader in manifest["groups"][0]["readers"]}
+    assert readers["rev"]["owes"] == 4 and readers["lead"]["owes"] == 0
+
+    def drill(change):
+        change()
+        del manifest["sum"]
+        text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
+        manifest["sum"] = hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+        path.write_text(json.dumps(manifest))
+        done = served.cli("backup", "verify", str(elsewhere), "--drill", "--json", check=False)
+        return done.returncode, json.loads(done.stdout)["result"]
+
+    status, told = drill(lambda: None)
+    assert status == 0 and told["state"] == "sound" and told["notes"] == []
+    status, told = drill(lambda: readers["rev"].update(owes=5))
+    assert status == 9 and [row["what"] for row in told["damage"]] == [
+        "drill: rev owes 4 replies and acknowledgements; the manifest says 5"
+    ]
+    status, told = drill(lambda: readers["rev"].update(owes=4, owes_sum=readers["lead"]["owes_sum"]))
+    assert status == 9 and "are not those of the manifest" in told["damage"][0]["what"]
+    status, told = drill(lambda: [reader.pop("owes") for reader in readers.values()])
+    assert status == 0 and "obligations are not compared" in told["notes"][0]["what"]
 
 
 # The copy of a ledger that ends within a line ends before that line, also when older events are sealed; and nothing else in it changes.
