@@ -188,7 +188,8 @@ def test_a_plain_copy_that_straddled_a_seal_names_the_missing_events():
 
 
 def test_compact_and_snapshot_on_demand():
-    """`cccc ledger compact --force` seals at once and says what; nothing is hidden by it. `cccc ledger snapshot` writes the file that it names. Peers may do neither."""
+    """`cccc ledger compact --force` seals at once and says what; nothing is hidden by it. `cccc ledger snapshot` writes the file that it names. Peers may do neither.
+    A manifest that is damaged afterwards hides nothing, and verify and doctor name it, as no loss."""
     with Home() as home:
         home.start()
         ids = []
@@ -210,6 +211,11 @@ def test_compact_and_snapshot_on_demand():
         with home.bus() as bus:
             check_everything(home, bus, group, ids)
         home.kill()
+        manifest = file.with_name("manifest")
+        manifest.write_bytes(manifest.read_bytes().replace(b"crc=", b"crd=", 1))
+        verdict = json.loads(home.cli("ledger", "verify", "--group", group, "--json").stdout)["result"]["ledgers"][0]
+        assert verdict["state"] == "sound" and [f["state"] for f in verdict["findings"]] == ["unlisted"]
         home.start()
+        assert str(manifest) in home.cli("doctor").stdout
         with home.bus() as bus:
             check_everything(home, bus, group, ids)

@@ -137,8 +137,8 @@ struct ledger_check {
 static void ledger_finding(void *arg, const struct cccc_verify_finding *finding)
 {
     struct ledger_check *self = arg;
-    bool harmless =
-        finding->kind == CCCC_VERIFY_GIVEN_UP || finding->kind == CCCC_VERIFY_MARK || (finding->kind == CCCC_VERIFY_TORN && self->plain);
+    bool harmless = finding->kind == CCCC_VERIFY_GIVEN_UP || finding->kind == CCCC_VERIFY_MARK || finding->kind == CCCC_VERIFY_MANIFEST ||
+                    (finding->kind == CCCC_VERIFY_TORN && self->plain);
     const char *path = finding->file + strlen(self->dir);
     path += strspn(path, "/");
     cccc_builder_t *list = harmless ? &self->out->notes : &self->out->damage;
