@@ -85,6 +85,8 @@ def test_retention_keeps_what_is_unread_and_the_state_outlives_what_went(tmp_pat
             compact(bus, group)
             wait_for(lambda: segments(home, group) == names[1:])
             assert gap(bus, group) == [{"from_seq": 1, "to_seq": first_last, "reason": "retired"}]
+            done = home.cli("why", "5", "--group", group, check=False)
+            assert done.returncode == 3 and f"event 5 of {group} is retired" in done.stderr
             assert "RETIRED" in (home.path / "daemon/ccccd.log").read_text()
             report = verified(home, group)
             assert report["state"] == "sound" and report["retired"] == first_last and report["first_seq"] == first_last + 1

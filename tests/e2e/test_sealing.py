@@ -158,7 +158,7 @@ def test_a_backup_taken_while_ledgers_are_sealed_holds_all_of_them(tmp_path):
 
 
 def test_a_plain_copy_that_straddled_a_seal_names_the_missing_events():
-    """The manifest as it was before a seal beside the ledger.jsonl from after it."""
+    """The manifest as it was before a seal beside the ledger.jsonl from after it. Who asks about such an event, or answers it, is told that it is missing."""
     with Home() as home:
         home.start()
         ids = []
@@ -184,6 +184,13 @@ def test_a_plain_copy_that_straddled_a_seal_names_the_missing_events():
         with home.bus() as bus:
             gaps = bus.ask("ledger_read", group_id=group, after_seq=before, limit=1)["gaps"]
             assert [(g["from_seq"], g["to_seq"], g["reason"]) for g in gaps] == [(before + 1, after, "missing")]
+            lost = next(i for i in reversed(ids) if before < int(i[12:22], 16) <= after)
+            seq = int(lost[12:22], 16)
+            for args in ("why", str(seq)), ("reply", f"#{seq}", "late"):
+                done = home.cli(*args, "--group", group, check=False)
+                assert done.returncode == 3 and f"event {seq} of {group} is missing" in done.stderr, done.stderr
+                done = home.cli(args[0], lost, *args[2:], "--group", group, check=False)
+                assert done.returncode == 3 and f"event {seq} of group {group}, which would be {lost}, is missing" in done.stderr, done.stderr
             assert bus.ask("send", group_id=group, text="goes on", to=["rev"])["event"]["seq"] > after
 
 
