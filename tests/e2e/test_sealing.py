@@ -192,6 +192,9 @@ def test_a_plain_copy_that_straddled_a_seal_names_the_missing_events():
                 done = home.cli(args[0], lost, *args[2:], "--group", group, check=False)
                 assert done.returncode == 3 and f"event {seq} of group {group}, which would be {lost}, is missing" in done.stderr, done.stderr
             assert bus.ask("send", group_id=group, text="goes on", to=["rev"])["event"]["seq"] > after
+        done = home.cli("ledger", "verify", "--group", group, "--json", check=False)
+        findings = json.loads(done.stdout)["result"]["ledgers"][0]["findings"]
+        assert done.returncode == 9 and [(f["from_seq"], f["to_seq"], f["reason"]) for f in findings] == [(before + 1, after, "missing")]
 
 
 def test_compact_and_snapshot_on_demand():
