@@ -292,6 +292,28 @@ def test_restores_in_one_second_keep_every_home(served, elsewhere):
             shutil.rmtree(aside, ignore_errors=True)
 
 
+# Names of one second are not looked for without end: when all are taken, it says so and changes nothing.
+def test_the_names_of_a_second_have_an_end(served, elsewhere):
+    served.cli("backup", "create", str(elsewhere))
+    served.cli("daemon", "stop")
+    (served.path / "backups").mkdir()
+    taken = []
+    try:
+        for second in range(int(time.time()), int(time.time()) + 6):
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            for name in [stamp] + [f"{stamp}-{n}" for n in range(2, 101)]:
+                taken += [served.path.with_name(f"{served.path.name}.before-restore.{name}"), served.path / "backups" / name]
+        for path in taken:
+            path.touch()
+        for args in ("restore", str(elsewhere)), ("backup", "create"):
+            done = served.cli(*args, check=False)
+            assert done.returncode == 6 and "BACKUP_NAMES_MAX" in done.stderr, done.stderr
+        assert not list(served.path.parent.glob(served.path.name + ".restoring.*"))
+    finally:
+        for path in taken:
+            path.unlink(missing_ok=True)
+
+
 def test_restore_refuses_while_a_daemon_serves(served, elsewhere):
     served.cli("backup", "create", str(elsewhere))
     done = served.cli("restore", str(elsewhere), check=False)

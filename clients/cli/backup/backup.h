@@ -36,8 +36,8 @@ struct backup_files {
  * 0 or -errno; -EFBIG: more than BACKUP_FILES_MAX. */
 int backup_list(struct cli *cli, const char *root, const char *under, struct backup_files *out);
 
-/* The time of this run as YYYYMMDDTHHMMSSZ. */
-const char *backup_stamp(struct cli *cli);
+/* The n-th name for something of this run's second: YYYYMMDDTHHMMSSZ, the same with -2, ... */
+const char *backup_name(struct cli *cli, unsigned n);
 
 /* Bytes done of all, shown on stderr of a terminal once it takes a while. */
 struct backup_progress {
