@@ -126,6 +126,8 @@ void cccc_core_snapshot(const cccc_core_t *self, cccc_slot_t slot, cccc_buf_t *o
 
 /* How the group's ledger is to be kept, from its settings as they are now. */
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
+/* The same from a group's configuration. */
+void cccc_ledger_policy_of(const cccc_value_t *document, struct cccc_ledger_policy *out);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 

@@ -1074,8 +1074,8 @@ const struct cli_command cli_commands[] = {
     {.noun = "backup",
      .name = "verify",
      .summary = "check every file and every ledger line of a backup",
-     .about = "Reads only. --drill then serves a copy of it with a scratch daemon and compares last events, read cursors and unread "
-              "messages with the "
+     .about = "Reads only. --drill then serves a copy of it with a scratch daemon and compares last events, read cursors, unread "
+              "messages and who owes what with the "
               "manifest. Exits 9 when anything is damaged or missing.",
      .examples = EXAMPLES("cccc backup verify ~/.cccc/backups/20260314T091500Z", "cccc backup verify /mnt/disk/cccc-monday --drill"),
      .options = OPTIONS({.name = "drill", .help = "serve a copy of it and compare what the daemon says"}),
