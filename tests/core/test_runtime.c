@@ -711,6 +711,22 @@ static void only_its_own_id_wakes_a_stopped_actor(void **state)
     }
 }
 
+/* Whom a message wakes, its answer says so, and `why` does until the program is there. */
+static void the_outlook_says_who_is_woken(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    const cccc_value_t *sent = bench_do(b, "send", "{'group_id':'" TEAM "','to':['off','lead'],'text':'hello'}");
+    assert_string_equal(bench_str_at(b, sent, "recipients.0.id"), "lead");
+    assert_string_equal(bench_str_at(b, sent, "recipients.0.will"), "waits");
+    assert_string_equal(bench_str_at(b, sent, "recipients.1.will"), "wakes");
+    const char *event = bench_str_at(b, sent, "event.id"), *why = "{'group_id':'" TEAM "','event_id':'%s','actor_id':'off'}";
+    assert_non_null(strstr(bench_str_at(b, bench_do(b, "why", why, event), "recipients.0.sentence"), "a message that names it starts"));
+    hello(b, "off");
+    assert_null(strstr(bench_str_at(b, bench_do(b, "why", why, event), "recipients.0.sentence"), "a message that names it starts"));
+    crew_end(&b);
+}
+
 /* The start is decided before the message that asks for it, so a message that is stored has woken whom it names; a batch and a repeat wake once. */
 static void the_wake_is_decided_before_the_message(void **state)
 {
@@ -848,6 +864,7 @@ int main(void)
         cmocka_unit_test(exits_are_made_good_with_measure),
         cmocka_unit_test(a_group_comes_back_as_it_was),
         cmocka_unit_test(only_its_own_id_wakes_a_stopped_actor),
+        cmocka_unit_test(the_outlook_says_who_is_woken),
         cmocka_unit_test(the_wake_is_decided_before_the_message),
         cmocka_unit_test(enabling_starts_and_disabling_stops),
         cmocka_unit_test(a_start_while_stopping_starts_again),
