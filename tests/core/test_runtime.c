@@ -465,6 +465,31 @@ static void deliveries_keep_their_distance(void **state)
     crew_end(&b);
 }
 
+/* The interval as it is now counts from the last delivery, also for what waits already; `why` names the setting and the command that ends it. */
+static void a_shorter_distance_counts_at_once(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    bench_do(b, "group_settings_update", "{'group_id':'" TEAM "','patch':{'min_interval_seconds':3600}}");
+    ready(b, "lead");
+    send_to(b, "lead", "one");
+    const char *first = typing_order(b, "lead", "", 1);
+    assert_null(wait_for_orders(b, "lead", report(b, first, "accepted"), 2));
+    const cccc_value_t *sent = bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'two'}");
+    assert_string_equal(bench_str_at(b, sent, "recipients.0.will"), "waits");
+    assert_non_null(strstr(bench_str_at(b, sent, "recipients.0.why"), "(min_interval_seconds): the next one is in 3600 s"));
+    const cccc_value_t *why = bench_do(b, "why", "{'group_id':'" TEAM "','event_id':'%s'}", bench_str_at(b, sent, "event.id"));
+    assert_string_equal(bench_str_at(b, why, "recipients.0.next"), "cccc group settings min_interval_seconds=0 --group " TEAM);
+    bench_do(b, "group_settings_update", "{'group_id':'" TEAM "','patch':{'min_interval_seconds':20}}");
+    bench_pass(b, 18);
+    bench_settle(b);
+    assert_null(wait_for_orders(b, "lead", "", 2));
+    bench_pass(b, 3);
+    bench_settle(b);
+    typing_order(b, "lead", "", 2);
+    crew_end(&b);
+}
+
 /* Paused and stopped groups type nothing; an idle one what people and actors write, but no notifications. */
 static void states_hold_back(void **state)
 {
@@ -711,6 +736,12 @@ static void only_its_own_id_wakes_a_stopped_actor(void **state)
     }
 }
 
+static const char *why_said(bench_t *b, const char *event)
+{
+    const cccc_value_t *why = bench_do(b, "why", "{'group_id':'" TEAM "','event_id':'%s','actor_id':'off'}", event);
+    return bench_str_at(b, why, "recipients.0.sentence");
+}
+
 /* Whom a message wakes, its answer says so, and `why` does until the program is there. */
 static void the_outlook_says_who_is_woken(void **state)
 {
@@ -720,10 +751,10 @@ static void the_outlook_says_who_is_woken(void **state)
     assert_string_equal(bench_str_at(b, sent, "recipients.0.id"), "lead");
     assert_string_equal(bench_str_at(b, sent, "recipients.0.will"), "waits");
     assert_string_equal(bench_str_at(b, sent, "recipients.1.will"), "wakes");
-    const char *event = bench_str_at(b, sent, "event.id"), *why = "{'group_id':'" TEAM "','event_id':'%s','actor_id':'off'}";
-    assert_non_null(strstr(bench_str_at(b, bench_do(b, "why", why, event), "recipients.0.sentence"), "a message that names it starts"));
+    const char *event = bench_str_at(b, sent, "event.id");
+    assert_non_null(strstr(why_said(b, event), "a message that names it starts its program"));
     hello(b, "off");
-    assert_null(strstr(bench_str_at(b, bench_do(b, "why", why, event), "recipients.0.sentence"), "a message that names it starts"));
+    assert_null(strstr(why_said(b, event), "a message that names it starts its program"));
     crew_end(&b);
 }
 
@@ -855,6 +886,7 @@ int main(void)
         cmocka_unit_test(failures_are_tried_again_less_and_less_often),
         cmocka_unit_test(what_waits_together_is_typed_together),
         cmocka_unit_test(deliveries_keep_their_distance),
+        cmocka_unit_test(a_shorter_distance_counts_at_once),
         cmocka_unit_test(states_hold_back),
         cmocka_unit_test(the_preamble_is_typed_once_per_start),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
