@@ -776,6 +776,28 @@ static void the_wake_is_decided_before_the_message(void **state)
     crew_end(&b);
 }
 
+/* 6: in a group without a directory an actor is added all the same, and the answer says why it does not run; once there is one, it is started as any other. */
+static void a_start_that_fails_is_no_failure_to_add(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    bench_do(b, "group_detach_scope", "{'group_id':'" TEAM "','scope_key':'s_aaaaaaaaaaaa'}");
+    const cccc_value_t *added =
+        bench_do(b, "actor_add", "{'group_id':'" TEAM "','actor_id':'new','runtime':'custom','runner':'pty','command':['cat']}");
+    assert_json(b, bench_at(added, "running"), "false");
+    assert_non_null(strstr(bench_str_at(b, added, "start_error"), "has no directory to work in"));
+    assert_json(b, bench_at(actor_row(b, "new"), "enabled"), "true");
+    const cccc_value_t *sent = bench_do(b, "send", "{'group_id':'" TEAM "','to':['new'],'text':'hello'}");
+    assert_non_null(strstr(bench_str_at(b, sent, "recipients.0.why"), "its program does not start: the actor has no directory"));
+    bench_do(b, "attach", "{'group_id':'" TEAM "','path':'/src/other'}");
+    bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'new'}");
+    bench_settle(b);
+    hello(b, "new");
+    assert_string_equal(bench_code(bench_reply(b, 1)), "ok");
+    assert_string_equal(state_of(b, "new"), "running");
+    crew_end(&b);
+}
+
 /* An actor's own patch of `enabled` starts and stops it, and waits. */
 static void enabling_starts_and_disabling_stops(void **state)
 {
@@ -895,6 +917,7 @@ int main(void)
         cmocka_unit_test(a_holder_that_dies_leaves_what_was_claimed_ambiguous),
         cmocka_unit_test(exits_are_made_good_with_measure),
         cmocka_unit_test(a_group_comes_back_as_it_was),
+        cmocka_unit_test(a_start_that_fails_is_no_failure_to_add),
         cmocka_unit_test(only_its_own_id_wakes_a_stopped_actor),
         cmocka_unit_test(the_outlook_says_who_is_woken),
         cmocka_unit_test(the_wake_is_decided_before_the_message),
