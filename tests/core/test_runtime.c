@@ -798,6 +798,81 @@ static void a_start_that_fails_is_no_failure_to_add(void **state)
     crew_end(&b);
 }
 
+/* ---- a recall and a claim at the same time ---- */
+
+/* lead, who is ready, has one message in its queue; its id. */
+static const char *one_for_lead(bench_t *b)
+{
+    ready(b, "lead");
+    bench_do(b, "group_set_state", "{'group_id':'" TEAM "','state':'paused'}");
+    const char *id = bench_str_at(b, bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'hello'}"), "event.id");
+    bench_do(b, "group_set_state", "{'group_id':'" TEAM "','state':'active'}");
+    return id;
+}
+
+static void finish_reads(bench_t *b)
+{
+    while (bench_finish_read(b))
+        ;
+}
+
+/* A recall that comes while a claim is on its way to the disk is told that the message is being typed, once that is durable, and changes nothing; what the disk refused
+ * was no claim, and nobody is told of one. */
+static void a_claim_that_is_first_wins(void **state)
+{
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        bench_t *b = crew_new("true", "active");
+        const char *id = one_for_lead(b);
+        bench_pass(b, 1);
+        finish_reads(b);
+        bench_request(b, 1, "recall", "{'group_id':'" TEAM "','event_id':'%s'}", id);
+        finish_reads(b);
+        assert_null(bench_reply(b, 1));
+        if (lost) {
+            bench_fail(b, TEAM, CCCC_E_NO_SPACE, false, 0, false);
+            assert_string_equal(bench_code(bench_reply(b, 1)), "no_space");
+            crew_end(&b);
+            continue;
+        }
+        bench_sync(b, TEAM, 1);
+        const cccc_value_t *reply = bench_reply(b, 1);
+        assert_json(b, bench_at(reply, "result.recalled"), "[]");
+        assert_string_equal(bench_str_at(b, reply, "result.lost.0.step"), "claimed");
+        assert_json(b, bench_at(reply, "result.event"), "null");
+        const char *order = typing_order(b, "lead", "", 1);
+        assert_string_equal(bench_str_at(b, reply, "result.lost.0.event_id"), order);
+        wait_for_orders(b, "lead", report(b, order, "accepted"), 2);
+        reply = bench_ask(b, "recall", "{'group_id':'" TEAM "','event_id':'%s'}", id);
+        assert_string_equal(bench_str_at(b, reply, "result.lost.0.step"), "handed");
+        crew_end(&b);
+    }
+}
+
+/* A recall that is decided while the claim's text is being read wins: nothing is claimed, then or later, whether or not it is durable when the read is done. */
+static void a_recall_that_is_first_wins(void **state)
+{
+    (void)state;
+    for (int durable = 0; durable < 2; durable++) {
+        bench_t *b = crew_new("true", "active");
+        const char *id = one_for_lead(b);
+        bench_request(b, 1, "recall", "{'group_id':'" TEAM "','event_id':'%s'}", id);
+        bench_finish_read(b); /* where the message is */
+        bench_pass(b, 1);     /* and now the delivery begins to read it */
+        bench_finish_read(b); /* what is about the message: the recall is decided */
+        if (durable)
+            bench_sync(b, TEAM, 1);
+        finish_reads(b);
+        bench_settle(b);
+        assert_json(b, bench_at(bench_reply(b, 1), "result.recalled"), "['lead']");
+        bench_pass(b, 10);
+        bench_settle(b);
+        assert_null(wait_for_orders(b, "lead", "", 1));
+        assert_int_equal(count_events(b, "runtime.delivery", "state", "claimed"), 0);
+        crew_end(&b);
+    }
+}
+
 /* An actor's own patch of `enabled` starts and stops it, and waits. */
 static void enabling_starts_and_disabling_stops(void **state)
 {
@@ -917,6 +992,8 @@ int main(void)
         cmocka_unit_test(a_holder_that_dies_leaves_what_was_claimed_ambiguous),
         cmocka_unit_test(exits_are_made_good_with_measure),
         cmocka_unit_test(a_group_comes_back_as_it_was),
+        cmocka_unit_test(a_claim_that_is_first_wins),
+        cmocka_unit_test(a_recall_that_is_first_wins),
         cmocka_unit_test(a_start_that_fails_is_no_failure_to_add),
         cmocka_unit_test(only_its_own_id_wakes_a_stopped_actor),
         cmocka_unit_test(the_outlook_says_who_is_woken),
