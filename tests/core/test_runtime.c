@@ -873,6 +873,33 @@ static void a_recall_that_is_first_wins(void **state)
     }
 }
 
+/* Of an actor that is removed while it is typed to, also when it is added again, `why` says that it may have got the message; what waited is not typed to its successor. */
+static void who_is_removed_while_typed_to_may_have_got_it(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    const char *id = bench_str_at(b, bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'one'}"), "event.id");
+    const char *order = typing_order(b, "lead", "", 1);
+    send_to(b, "lead", "two");
+    bench_request(b, 2, "actor_remove", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    exits(b, "lead", "{'signal':15,'asked':true}");
+    assert_string_equal(bench_code(bench_reply(b, 2)), "ok");
+    for (int added = 0; added < 2; added++) {
+        const cccc_value_t *told =
+            bench_at(bench_do(b, "why", "{'group_id':'" TEAM "','event_id':'%s','actor_id':'lead'}", id), "recipients.0");
+        assert_string_equal(bench_str_at(b, told, "state"), "claimed");
+        assert_non_null(strstr(bench_str_at(b, told, "sentence"), "left the group while it was being typed, and may have got it"));
+        assert_string_equal(bench_str_at(b, told, "steps.1.event_id"), order);
+        bench_request(b, 1, "actor_add", "{'group_id':'" TEAM "','actor_id':'lead','runtime':'custom','runner':'pty','command':['cat']}");
+        bench_settle(b);
+    }
+    ready(b, "lead");
+    assert_null(wait_for_orders(b, "lead", "", 1));
+    crew_end(&b);
+}
+
 /* An actor's own patch of `enabled` starts and stops it, and waits. */
 static void enabling_starts_and_disabling_stops(void **state)
 {
@@ -994,6 +1021,7 @@ int main(void)
         cmocka_unit_test(a_group_comes_back_as_it_was),
         cmocka_unit_test(a_claim_that_is_first_wins),
         cmocka_unit_test(a_recall_that_is_first_wins),
+        cmocka_unit_test(who_is_removed_while_typed_to_may_have_got_it),
         cmocka_unit_test(a_start_that_fails_is_no_failure_to_add),
         cmocka_unit_test(only_its_own_id_wakes_a_stopped_actor),
         cmocka_unit_test(the_outlook_says_who_is_woken),
