@@ -513,7 +513,7 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
     runtime->preamble_tries = 0;
     runtime->restart = false;
     runtime->pid = 0;
-    runtime->next_delivery_us = 0; /* how long to wait was about the program before */
+    runtime->next_delivery_us = runtime->delivered_us = 0; /* how long to wait was about the program before */
     runtime_set_phase(core, runtime, RUNTIME_SPAWNING);
     call_t *call = core_call(core);
     struct spawn *spawn = cccc_arena_alloc(call->arena, sizeof *spawn);
