@@ -30,6 +30,20 @@ def test_a_context_is_written_shown_and_forgotten(home, group):
     assert answer(home, "context", "forget", "N009", status=2)["code"] == "context_sync_error"
 
 
+@pytest.mark.parametrize("words, kept", [(("vision",), "vision"), (("sketch",), "sketch"), (("note", "--id", "N001"), "notes")])
+def test_empty_standard_input_erases_nothing_and_an_empty_text_does(home, group, words, kept):
+    home.cli("context", "note", "kept")
+    home.cli("context", words[0], *words[1:], "kept")
+    before = answer(home, "context", "show")[kept]
+    for nothing in ("", " \n"):
+        refused = answer(home, "context", *words, "-", status=2, text=nothing)
+        assert refused["code"] == "usage" and "nothing was changed" in refused["message"]
+    assert answer(home, "context", "show")[kept] == before
+    if kept != "notes":
+        home.cli("context", *words, "")
+        assert answer(home, "context", "show")[kept] == ""
+
+
 def test_a_list_of_changes_is_all_or_nothing(home, group):
     good, bad = {"op": "note.add", "content": "a"}, {"op": "note.remove", "note_id": "N009"}
     assert home.cli("context", "sync", "--dry-run", text=json.dumps([good])).stdout == "would be\tAdded N001\n"
