@@ -65,7 +65,8 @@ def test_a_task_from_its_beginning_to_its_end(home, group):
     home.cli("task", "update", "T001", "--status", "archived", "--assignee", "")
     home.cli("task", "update", "T001", "--restore")
     assert answer(home, "task", "show", "T001")["task"]["status"] == "active"
-    assert answer(home, "task", "show", "T009", status=3)["code"] == "task_not_found"
+    missing = answer(home, "task", "show", "T009", status=3)
+    assert missing["code"] == "task_not_found" and "task list" in missing["hint"]
     assert answer(home, "task", "update", "T001", status=2)["code"] == "usage"
 
 
@@ -79,6 +80,8 @@ def test_a_template_goes_from_group_to_group(home, group, tmp_path):
     home.cli("actor", "remove", "lead", "--group", group)
     told = home.cli("template", "import", str(file), "--group", group)
     assert ["add", "lead"] in rows(told.stdout) and "--yes" in told.stderr
+    assert home.cli("template", "preview", str(file), "--group", group).stdout == told.stdout
+    assert answer(home, "template", "preview", str(file), "--group", group)["diff"]["actors_add"] == ["lead"]
     assert [a["id"] for a in answer(home, "actor", "list", "--group", group)["actors"]] == ["peer-1"]
     assert ["added", "lead"] in rows(home.cli("template", "import", str(file), "--group", group, "--yes").stdout)
     assert [a["id"] for a in answer(home, "actor", "list", "--group", group)["actors"]] == ["lead", "peer-1"]
