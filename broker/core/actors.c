@@ -189,7 +189,7 @@ static cccc_value_t with_runtime(call_t *call, cccc_value_t shown, const struct 
         cccc_as_str(&shown.via.map.ptr[i].key, &key);
         cccc_map_add_key(&row, key, shown.via.map.ptr[i].val);
     }
-    cccc_map_add(&row, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
+    cccc_map_add(&row, "running", cccc_bool(runtime && runtime_runs(runtime)));
     if (runtime)
         runtime_show(call->core, &row, runtime);
     return row.value;
@@ -346,7 +346,7 @@ static void shown_finish(call_t *call, cccc_builder_t *result)
     const struct cccc_actor *actor = config_actor(call->group, *(const cccc_str_t *)change->own);
     cccc_map_add(result, "actor", actor != NULL ? actor_shown(call->arena, actor) : *cccc_get(cccc_get(&change->event, "data"), "actor"));
     const struct cccc_runtime *runtime = actor ? runtime_find(call->group, actor->id) : NULL;
-    cccc_map_add(result, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
+    cccc_map_add(result, "running", cccc_bool(runtime && runtime_runs(runtime)));
     if (runtime && runtime->failure[0])
         cccc_map_add(result, "start_error", cccc_string(cccc_arena_str(call->arena, cccc_str(runtime->failure))));
 }

@@ -91,6 +91,11 @@ bool runtime_lives(const struct cccc_runtime *runtime)
     return runtime->phase != RUNTIME_ABSENT;
 }
 
+bool runtime_runs(const struct cccc_runtime *runtime)
+{
+    return runtime->phase == RUNTIME_RUNNING || (runtime->phase == RUNTIME_UNREGISTERED && !runtime->lost);
+}
+
 bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime *runtime)
 {
     return core->now->mono_us - runtime->phase_us >= AWAIT_MAX;

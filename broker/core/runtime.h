@@ -150,12 +150,16 @@ bool runtime_is_there(const struct cccc_group *group, const struct cccc_actor *a
 bool runtime_is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime);
 /* Is anything of it alive? */
 bool runtime_lives(const struct cccc_runtime *runtime);
+/* Its program runs as far as is known: also that of a holder of before a restart of the daemon, which lives and has not registered yet. */
+bool runtime_runs(const struct cccc_runtime *runtime);
 /* It has been on its way longer than anybody should wait. */
 bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime *runtime);
 const char *runtime_why_word(enum runtime_why why);
 
 /* ---- runtime_show.c ---- */
 
+/* Why its terminal cannot be used now, and what to do: a sentence in the arena. Not of one that is in phase RUNNING. */
+const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime *runtime, cccc_arena_t *arena);
 /* What lists and status say of it; added to `row`. */
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime);
 /* What a list of groups and status say of all of them: how many run, and who needs somebody to look. */
