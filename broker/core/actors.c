@@ -154,6 +154,13 @@ static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_
     return CCCC_OK;
 }
 
+/* The same of what somebody gives now, of whom more is wanted than of what is kept. */
+static cccc_err_t given_value(cccc_arena_t *arena, enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+{
+    cccc_err_t err = field_value(arena, field, v, out, m);
+    return err == CCCC_OK && field == ENV ? cccc_schema_env_given(v, CCCC_E_ACTOR_UPDATE_FAILED, m) : err;
+}
+
 /* The entry with the field's value in it; without it, where that says nothing. */
 static cccc_value_t with_field(cccc_arena_t *arena, const cccc_value_t *entry, enum field field, cccc_value_t value)
 {
@@ -273,7 +280,7 @@ static cccc_err_t add_arguments(struct draft *d, struct cccc_errmsg *m)
     const cccc_value_t nil = cccc_nil();
     for (enum field f = TITLE; f < FIELDS; f++) {
         const cccc_value_t *given = slots[f] == CCCC_A_COUNT ? NULL : cccc_arg(&d->call->request.args, slots[f]);
-        cccc_err_t err = field_value(d->call->arena, f, given != NULL ? given : &nil, &d->values[f], m);
+        cccc_err_t err = given_value(d->call->arena, f, given != NULL ? given : &nil, &d->values[f], m);
         if (err != CCCC_OK)
             return err;
     }
@@ -435,7 +442,7 @@ static cccc_err_t patched(struct draft *d, const struct cccc_actor *actor, const
                 field_value(d->call->arena, f, &nil, &d->values[f], NULL);
             continue;
         }
-        cccc_err_t err = field_value(d->call->arena, f, given, &d->values[f], m);
+        cccc_err_t err = given_value(d->call->arena, f, given, &d->values[f], m);
         if (err != CCCC_OK)
             return err;
     }
