@@ -48,6 +48,7 @@ struct cccc_delivery {
 struct runtime_exit {
     bool known, asked, holder_lost;
     int32_t code, signal; /* -1: not that way */
+    char limit[16];       /* of the actor's, that was reached: "memory", "processes"; "": none, as far as is known */
     char ts[28];
     char *screen; /* heap; may be NULL */
 };
@@ -66,6 +67,7 @@ struct cccc_runtime {
     /* of the ledger */
     uint64_t generation; /* of the last runtime.started; 0 = never */
     char started_ts[28];
+    int32_t started_pid; /* of its program */
     struct runtime_exit exit;
     struct cccc_unread queue[CCCC_LANES];
     struct cccc_delivery delivery;
@@ -88,6 +90,7 @@ struct cccc_runtime {
     enum runtime_preamble preamble;
     uint32_t preamble_tries; /* that failed */
     bool attached;
+    bool stopped;       /* its process is, by SIGSTOP or the like: it reads nothing until it is continued */
     uint64_t output_us; /* of its last output, monotonic */
     char failure[256];  /* why the last start failed; "" */
     char obstacle[96];  /* why the holder did not type what it was last ordered to; "" */

@@ -50,12 +50,14 @@ const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime
 
 static cccc_value_t exit_value(cccc_arena_t *arena, const struct runtime_exit *e)
 {
-    cccc_builder_t map = cccc_map_builder(arena, 6);
+    cccc_builder_t map = cccc_map_builder(arena, 7);
     if (e->signal >= 0)
         cccc_map_add(&map, "signal", cccc_int(e->signal));
     else if (e->code >= 0)
         cccc_map_add(&map, "code", cccc_int(e->code));
     cccc_map_add(&map, "asked", cccc_bool(e->asked));
+    if (e->limit[0])
+        cccc_map_add(&map, "limit", cccc_string(cccc_arena_str(arena, cccc_str(e->limit))));
     if (e->holder_lost)
         cccc_map_add(&map, "holder_lost", cccc_bool(true));
     cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(e->ts))));
@@ -104,6 +106,8 @@ void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struc
         cccc_map_add(row, "idle_seconds", cccc_uint((core->now->mono_us - runtime->output_us) / 1000000));
     if (running)
         cccc_map_add(row, "ready", cccc_bool(runtime->ready));
+    if (running && runtime->stopped)
+        cccc_map_add(row, "stopped", cccc_bool(true));
     if (runtime->started_ts[0])
         cccc_map_add(row, "started_at", cccc_string(cccc_arena_str(arena, cccc_str(runtime->started_ts))));
     if (!runtime_runs(runtime) && runtime->exit.known)

@@ -392,6 +392,29 @@ static void what_keeps_a_holder_from_typing_is_shown(void **state)
     crew_end(&b);
 }
 
+/* A program whose process is stopped reads nothing: lists say so, and a sender is told that its message waits, for what, and what helps. */
+static void a_stopped_process_is_no_outlook(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    const char *asked = "{'group_id':'" TEAM "','to':['lead'],'text':'hello','outlook':true}";
+    assert_string_equal(bench_str_at(b, bench_do(b, "send", "%s", asked), "recipients.0.will"), "typed");
+    bench_as_holder(b, TEAM, "lead");
+    bench_request(b, 7, "hold_wait", "{%s,'facts':{'ready':true,'stopped':true,'typed':1}}",
+                  id_of(b, "lead", bench_generation(b, TEAM, "lead")));
+    bench_as_operator(b);
+    bench_settle(b);
+    assert_true(cccc_get_bool(actor_row(b, "lead"), "stopped", false));
+    const cccc_value_t *row = bench_at(bench_do(b, "send", "%s", asked), "recipients.0");
+    assert_string_equal(bench_str_at(b, row, "will"), "waits");
+    assert_non_null(strstr(bench_str_at(b, row, "why"), "process is stopped"));
+    assert_string_equal(bench_str_at(b, row, "next"), "kill -CONT 77");
+    ready(b, "lead");
+    assert_null(cccc_get(actor_row(b, "lead"), "stopped"));
+    crew_end(&b);
+}
+
 /* A failed delivery waits 5 s, 10 s, 20 s, ... and never longer than a minute. */
 static void failures_are_tried_again_less_and_less_often(void **state)
 {
@@ -585,6 +608,7 @@ static void what_outlived_the_daemon_counts_as_running(void **state)
     bench_restart(b);
     bench_settle(b);
     assert_true(cccc_get_bool(actor_row(b, "lead"), "running", false));
+    assert_int_equal(bench_uint_at(actor_row(b, "lead"), "pid"), 77);
     assert_int_equal(bench_uint_at(bench_do(b, "status", "{'group_id':'" TEAM "'}"), "group.actors_running"), 2);
     expect_refusal(b, "term_attach", "", "busy", "is coming back to this daemon, for which it has 10 s");
     expect_refusal(b, "terminal_tail", "", "busy", "is coming back to this daemon");
@@ -682,7 +706,7 @@ static void exits_are_made_good_with_measure(void **state)
     int waited = 0;
     for (int round = 0; round < 5; round++) {
         hello(b, "lead");
-        exits(b, "lead", "{'code':7,'asked':false,'screen':'last words'}");
+        exits(b, "lead", "{'code':7,'asked':false,'limit':'memory','screen':'last words'}");
         assert_string_equal(state_of(b, "lead"), "exited");
         int seconds = 0;
         while (round < 4 && strcmp(state_of(b, "lead"), "exited") == 0 && seconds < 60) {
@@ -695,6 +719,7 @@ static void exits_are_made_good_with_measure(void **state)
     }
     assert_int_equal(bench_uint_at(actor_row(b, "lead"), "exit.code"), 7);
     assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "exit.screen"), "last words");
+    assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "exit.limit"), "memory");
     assert_non_null(strstr(bench_str_at(b, actor_row(b, "lead"), "start_error"), "exited 5 times"));
     bench_pass(b, 200);
     bench_settle(b);
@@ -892,6 +917,7 @@ int main(void)
         cmocka_unit_test(outcomes_decide_what_comes_next),
         cmocka_unit_test(an_outcome_that_could_not_be_recorded_is_asked_for_again),
         cmocka_unit_test(what_keeps_a_holder_from_typing_is_shown),
+        cmocka_unit_test(a_stopped_process_is_no_outlook),
         cmocka_unit_test(failures_are_tried_again_less_and_less_often),
         cmocka_unit_test(what_waits_together_is_typed_together),
         cmocka_unit_test(deliveries_keep_their_distance),
