@@ -163,6 +163,13 @@ static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_
     return CCCC_OK;
 }
 
+/* The same of what somebody gives now, of whom more is wanted than of what is kept. */
+static cccc_err_t given_value(cccc_arena_t *arena, enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+{
+    cccc_err_t err = field_value(arena, field, v, out, m);
+    return err == CCCC_OK && field == ENV ? cccc_schema_env_given(v, CCCC_E_ACTOR_UPDATE_FAILED, m) : err;
+}
+
 /* The entry with the field's value in it; without it, where that says nothing. */
 static cccc_value_t with_field(cccc_arena_t *arena, const cccc_value_t *entry, enum field field, cccc_value_t value)
 {
@@ -198,7 +205,7 @@ static cccc_value_t with_runtime(call_t *call, cccc_value_t shown, const struct 
         cccc_as_str(&shown.via.map.ptr[i].key, &key);
         cccc_map_add_key(&row, key, shown.via.map.ptr[i].val);
     }
-    cccc_map_add(&row, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
+    cccc_map_add(&row, "running", cccc_bool(runtime && runtime_runs(runtime)));
     if (runtime)
         runtime_show(call->core, &row, runtime);
     return row.value;
@@ -282,7 +289,7 @@ static cccc_err_t add_arguments(struct draft *d, struct cccc_errmsg *m)
     const cccc_value_t nil = cccc_nil();
     for (enum field f = TITLE; f < FIELDS; f++) {
         const cccc_value_t *given = slots[f] == CCCC_A_COUNT ? NULL : cccc_arg(&d->call->request.args, slots[f]);
-        cccc_err_t err = field_value(d->call->arena, f, given != NULL ? given : &nil, &d->values[f], m);
+        cccc_err_t err = given_value(d->call->arena, f, given != NULL ? given : &nil, &d->values[f], m);
         if (err != CCCC_OK)
             return err;
     }
@@ -355,7 +362,7 @@ static void shown_finish(call_t *call, cccc_builder_t *result)
     const struct cccc_actor *actor = config_actor(call->group, *(const cccc_str_t *)change->own);
     cccc_map_add(result, "actor", actor != NULL ? actor_shown(call->arena, actor) : *cccc_get(cccc_get(&change->event, "data"), "actor"));
     const struct cccc_runtime *runtime = actor ? runtime_find(call->group, actor->id) : NULL;
-    cccc_map_add(result, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
+    cccc_map_add(result, "running", cccc_bool(runtime && runtime_runs(runtime)));
     if (runtime && runtime->failure[0])
         cccc_map_add(result, "start_error", cccc_string(cccc_arena_str(call->arena, cccc_str(runtime->failure))));
 }
@@ -444,7 +451,7 @@ static cccc_err_t patched(struct draft *d, const struct cccc_actor *actor, const
                 field_value(d->call->arena, f, &nil, &d->values[f], NULL);
             continue;
         }
-        cccc_err_t err = field_value(d->call->arena, f, given, &d->values[f], m);
+        cccc_err_t err = given_value(d->call->arena, f, given, &d->values[f], m);
         if (err != CCCC_OK)
             return err;
     }
