@@ -202,7 +202,7 @@ def open_loop(bench):
 def many_groups(bench):
     """Groups written evenly, beside one group with as many sends in flight. A follower of libcccc follows one group: nobody follows in either case."""
     rows = []
-    for count, each, least in ((bench.size(100, 10), 20, 0.6), (bench.size(1000, 30), 10, 0.4)):
+    for count, each, least in ((bench.size(100, 5), 20, 0.6), (bench.size(1000, 15), 10, 0.4)):
         with bench.daemon() as daemon:
             groups = daemon.groups(count)
             many, one = pairs(bench, *(lambda to=to: daemon.load(to, window=count * each // 8, followers=0) for to in (groups, groups[:1])), followers=0)
@@ -212,17 +212,21 @@ def many_groups(bench):
 
 
 def quiet_group(bench):
-    """A group with a message now and then beside 999 that are written as fast as possible."""
-    count = bench.size(1000, 30)
-    runs = []
+    """Two groups with a message now and then, fewer and more of them than one in a tenth of a second, beside others that are written as fast as possible."""
+    count, rates_of, seconds = bench.size(1000, 15), (8, 50), bench.size(20, 0.5)
+    runs = {rate: [] for rate in rates_of}
     with bench.daemon() as daemon:
         groups = daemon.groups(count)
         for _ in range(bench.rounds):
-            with daemon.start_load(groups[1:], window=count * 10 // 8, followers=0, warmup=0, seconds=bench.size(22, 1.5)) as busy:
+            with daemon.start_load(groups[2:], window=count * 10 // 8, followers=0, warmup=0, seconds=seconds + 2) as busy:
                 time.sleep(bench.size(1, 0.5))
-                runs.append(check(daemon.load(groups[:1], clients=1, window=1000, rate=50, followers=0, seconds=bench.size(20, 0.3))))
+                quiet = [daemon.start_load([group], clients=1, window=1000, rate=rate, followers=0, seconds=seconds) for group, rate in zip(groups, rates_of)]
+                for rate, load in zip(rates_of, quiet):
+                    with load:
+                        runs[rate].append(check(load.result()))
                 check(busy.result())
-    return [Row(f"one quiet group beside {count - 1} busy ones: ack p99 (no follower)", [r["ack"]["p99_us"] / 1000 for r in runs], "ms", most=50, note=us(runs))]
+    return [Row(f"one quiet group, {rate}/s, beside {count - 2} busy ones: ack p99 (no follower)", [r["ack"]["p99_us"] / 1000 for r in runs[rate]], "ms", most=50, note=us(runs[rate]))
+            for rate in rates_of]
 
 
 # ---- followers ----
@@ -302,12 +306,6 @@ def files_of(daemon, group):
     return [os.path.join(folder, f) for folder, _, files in os.walk(os.path.join(daemon.home, "groups", group)) for f in files]
 
 
-def remove_caches(daemon, group):
-    for path in files_of(daemon, group):
-        if any(fnmatch.fnmatch(os.path.basename(path), name) for name in CACHES):
-            os.unlink(path)
-
-
 def sizes_of(daemon, group):
     """Bytes of the ledger's lines, and of all the group's files."""
     files = {os.path.basename(path): path for path in files_of(daemon, group)}
@@ -327,10 +325,26 @@ def follow_rows(bench, daemon, group, size):
     return rows
 
 
-def restart(daemon, group, how, prepare):
+def stop(daemon, group):
+    daemon.stop()
+
+
+def kill_behind_sends(daemon, group):
+    """What was sent last is not in the saved state."""
+    daemon.ask("send", groups=group, count=5000, batch=500, window=8, text=250)
+    daemon.stop(signal.SIGKILL)
+
+
+def stop_and_remove_caches(daemon, group):
+    daemon.stop()
+    for path in files_of(daemon, group):
+        if any(fnmatch.fnmatch(os.path.basename(path), name) for name in CACHES):
+            os.unlink(path)
+
+
+def restart(daemon, group, end):
     """Seconds from the process's start until it has answered a question about the group, and its processor time until then."""
-    daemon.stop(how)
-    prepare(daemon, group)
+    end(daemon, group)
     began = time.monotonic()
     daemon.start()
     daemon.ask("ask", groups=group, what="inbox_list", count=1)
@@ -340,9 +354,9 @@ def restart(daemon, group, how, prepare):
 def restart_rows(bench, daemon, group, size):
     rows = []
     stored = sizes_of(daemon, group)
-    for what, how, prepare, times, most in (("valid index", signal.SIGTERM, lambda *_: None, bench.rounds, 1), ("after kill -9", signal.SIGKILL, lambda *_: None, bench.rounds, 1),
-                                            ("without " + ", ".join(CACHES), signal.SIGTERM, remove_caches, min(bench.rounds, 3), 10)):
-        took = [restart(daemon, group, how, prepare) for _ in range(times)]
+    for what, end, times, most in (("valid index", stop, bench.rounds, 1), ("after kill -9", kill_behind_sends, bench.rounds, 1),
+                                   ("without " + ", ".join(CACHES), stop_and_remove_caches, min(bench.rounds, 3), 10)):
+        took = [restart(daemon, group, end) for _ in range(times)]
         rows.append(Row(f"restart with {size:,} events, {what}", [s for s, _ in took], "s", most=most,
                         note=f"{stored}; {statistics.median(cpu for _, cpu in took):.2f} s of processor time, {daemon.rss_mb():.0f} MB resident"))
     return rows

@@ -29,6 +29,11 @@ def wait_for(condition, what, seconds=30):
         time.sleep(0.005)
 
 
+def check_build(parser, folder):
+    if not os.path.isdir(os.path.join(folder, "bin")):
+        parser.error(f"nothing is built in {folder}: cmake --preset release && cmake --build --preset release")
+
+
 def end_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -186,7 +191,7 @@ class Daemon(Process):
 
     def start_load(self, groups, **values):
         """The same beside something else; `.result()` waits for it."""
-        return Background([self.bench.binary("bench_load"), "run", *words(self.plan(groups, values))])
+        return Background([self.bench.binary("bench_load"), "run", *words(self.plan(groups, values))], lambda result: self.bench.note(self, result))
 
     def sizes(self, group):
         """Bytes of the frames of a send: what raw exchanges."""
@@ -197,15 +202,15 @@ class Daemon(Process):
 class Background:
     """A program that runs beside what is measured; ended when the block is left."""
 
-    def __init__(self, command):
-        self.what = " ".join(command)[:200]
+    def __init__(self, command, note=None):
+        self.what, self.note = " ".join(command)[:200], note
         self.process = spawn(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self):
         out, err = self.process.communicate(timeout=300)
         if self.process.returncode != 0:
             raise Failed(f"{self.what}: status {self.process.returncode}\n{err}{out}")
-        return json.loads(out)
+        return self.note(json.loads(out))
 
     def __enter__(self):
         return self
@@ -314,8 +319,11 @@ class Bench:
         return path
 
     def run(self, server, program, *command, **values):
-        """A measured run of a program on a server; it is kept, with its parameters."""
-        result = run_json([self.binary(program), *command, *words(values)])
+        """A measured run of a program on a server."""
+        return self.note(server, run_json([self.binary(program), *command, *words(values)]))
+
+    def note(self, server, result):
+        """A run is kept, with its parameters."""
         result["parameters"].pop("pid", None)
         result["sync"] = server.sync
         result["bytes_per_second"] = round(result["per_second"] * result["parameters"].get("text", result["parameters"].get("event", 0)))
