@@ -102,7 +102,8 @@ struct cccc_runtime {
     struct runtime_waiter *waiters;
     uint64_t handover_us;           /* a handover was begun; not again before this */
     uint64_t claim_seq, settle_seq; /* of the last claim and of the last outcome decided here */
-    uint64_t next_delivery_us;      /* not earlier */
+    uint64_t next_delivery_us;      /* not earlier: a back-off, or a pause after the preamble */
+    uint64_t delivered_us;          /* when something was last typed; 0: nothing to this program, or nobody knows */
     UT_hash_handle hh;
 };
 
@@ -202,6 +203,8 @@ bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_valu
 void delivery_preamble(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const cccc_value_t *report);
 /* What is claimed can no longer be known. */
 void delivery_lost(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why);
+/* The group's settings let nothing more be typed before this (monotonic), as they are now. */
+uint64_t delivery_throttled_until_us(const struct cccc_group *group, const struct cccc_runtime *runtime);
 void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, const struct cccc_event *event);
 
 /* ---- render.c ---- */

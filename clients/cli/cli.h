@@ -158,6 +158,8 @@ void cli_warn(const struct cli *cli, const char *next, const char *fmt, ...) __a
 int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same for what libcccc reported. */
 int cli_fail_with(struct cli *cli, const struct cccc_error *error);
+/* What to do next after an error of this kind; NULL: it depends on the command. */
+const char *cli_hint(cccc_err_t err);
 /* "did you mean X?" for the nearest of `words`, else `otherwise`; in the arena. */
 const char *cli_did_you_mean(struct cli *cli, const char *word, const char *const *words, size_t count, const char *otherwise);
 /* Flush stdout; an output that cannot be written turns success into failure. */
@@ -452,6 +454,7 @@ int cmd_actor_tail(struct cli *cli);
 int cmd_actor_clear(struct cli *cli);
 int cmd_actor_attach(struct cli *cli);
 int cmd_template_export(struct cli *cli);
+int cmd_template_preview(struct cli *cli);
 int cmd_template_import(struct cli *cli);
 int cmd_template_create(struct cli *cli);
 int cmd_context_show(struct cli *cli);
