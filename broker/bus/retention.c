@@ -110,6 +110,21 @@ static void run_choose(struct cccc_work *work)
     cccc_retire_choose(of_work(work)->retirement);
 }
 
+/* The rule waits for somebody to ask, because of the size of the state. Told once, until it goes on. */
+static bool is_held(struct cccc_shelf *shelf)
+{
+    struct retiring *self = &shelf->retiring;
+    bool held = cccc_snapshots_is_large(shelf) && !self->asked;
+    if (held && !self->held)
+        cccc_log(
+            LOG_WARNING, "RETIRE-HELD",
+            "nothing is retired: the state of the group, which would stand for what goes, is larger than SNAPSHOT_LIVE_BYTES_MAX; `cccc "
+            "ledger compact --group %s` retires what is due, and holds the daemon up for that moment group=%s bytes=%" PRIu64,
+            shelf->group_id, shelf->group_id, shelf->snapshot.bytes);
+    self->held = held;
+    return held;
+}
+
 /* Something is to go: copy the state that will stand for it. */
 static void finish_choose(struct cccc_work *work, void *loop)
 {
@@ -117,7 +132,7 @@ static void finish_choose(struct cccc_work *work, void *loop)
     struct retiring *self = of_work(work);
     struct cccc_shelf *shelf = self->shelf;
     bool wanted = cccc_retire_through(self->retirement) > 0;
-    if (wanted && may_go_on(bus, shelf) && cccc_snapshots_copy(bus, shelf, &self->of, &self->state)) {
+    if (wanted && may_go_on(bus, shelf) && !is_held(shelf) && cccc_snapshots_copy(bus, shelf, &self->of, &self->state)) {
         self->at = (uint64_t)cccc_bus_moment(bus)->unix_us / 1000000;
         put(bus, self, run_write, finish_write);
         return;
@@ -140,7 +155,7 @@ static struct cccc_retire_rule rule_of(struct cccc_bus *bus, const struct cccc_s
     return rule;
 }
 
-void cccc_retention_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
+void cccc_retention_look(struct cccc_bus *bus, struct cccc_shelf *shelf, bool asked)
 {
     struct retiring *self = &shelf->retiring;
     if (self->retirement || shelf->unborn || !may_go_on(bus, shelf))
@@ -149,6 +164,7 @@ void cccc_retention_look(struct cccc_bus *bus, struct cccc_shelf *shelf)
     self->retirement = cccc_ledger_take_retirement(shelf->ledger, &rule);
     if (!self->retirement)
         return;
+    self->asked = asked;
     cccc_buf_init(&self->state);
     bus->ledgers.seals_out++;
     put(bus, self, run_choose, finish_choose);
@@ -165,6 +181,6 @@ void cccc_retention_tick(struct cccc_bus *bus)
         if (!shelf || bus->now.mono_us < shelf->retiring.look_us)
             continue;
         shelf->retiring.look_us = bus->now.mono_us + LOOK_US;
-        cccc_retention_look(bus, shelf);
+        cccc_retention_look(bus, shelf, false);
     }
 }

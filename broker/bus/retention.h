@@ -5,8 +5,8 @@
 
 #include "broker/bus/shelf.h"
 
-/* Something was sealed, or somebody wants it looked at now. */
-void cccc_retention_look(struct cccc_bus *bus, struct cccc_shelf *shelf);
+/* Something was sealed; or somebody `asked` for it, and takes it that the loop is held up by a large state. */
+void cccc_retention_look(struct cccc_bus *bus, struct cccc_shelf *shelf, bool asked);
 /* Take the next step of a retirement that waited for reads. */
 void cccc_retention_go_on(struct cccc_bus *bus, struct cccc_shelf *shelf);
 /* Once a second. */

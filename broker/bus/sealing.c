@@ -108,6 +108,7 @@ static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
     struct sealing *self = &shelf->sealing;
     cccc_sealing_t *seal = self->seal;
     struct cccc_seal_result result;
+    bool asked = self->ticket != 0;
     self->seal = NULL;
     self->waits = false;
     cccc_ledger_seal_done(shelf->ledger, seal, &result);
@@ -125,7 +126,7 @@ static void end_seal(struct cccc_bus *bus, struct cccc_shelf *shelf)
         cccc_snapshots_rest(bus, shelf);
     if (!failed && cccc_ledger_backlog(shelf->ledger) > 0)
         cccc_shelf_become_dirty(bus, shelf);
-    cccc_retention_look(bus, shelf);
+    cccc_retention_look(bus, shelf, asked);
 }
 
 /* ---- stages ---- */
@@ -222,7 +223,7 @@ void cccc_sealing_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticke
     cccc_core_ledger_policy(bus->core, shelf->slot, &policy);
     if (!force && cccc_ledger_unsealed(shelf->ledger) < policy.max_active_bytes) {
         answer_skipped(bus, shelf, ticket, "below_threshold");
-        cccc_retention_look(bus, shelf);
+        cccc_retention_look(bus, shelf, true);
         return;
     }
     struct cccc_seal_options options = options_of(bus, &policy);
@@ -232,7 +233,7 @@ void cccc_sealing_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticke
         return;
     }
     answer_skipped(bus, shelf, ticket, "nothing_to_archive");
-    cccc_retention_look(bus, shelf);
+    cccc_retention_look(bus, shelf, true);
 }
 
 static void seal_from(struct cccc_bus *bus, struct cccc_shelf *shelf, unsigned times)

@@ -60,6 +60,8 @@ struct retiring {
     cccc_buf_t state; /* that will stand for what goes; of `of` */
     uint64_t at;      /* seconds since 1970 */
     bool waits;       /* for reads that need the files */
+    bool asked;       /* by somebody who takes it that the loop is held up */
+    bool held;        /* the state was too large last time, and the log says so */
     uint64_t look_us; /* when the tick looks at the group again */
 };
 

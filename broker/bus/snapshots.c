@@ -111,15 +111,20 @@ static uint64_t behind(const struct cccc_shelf *shelf)
     return shelf->ledger ? cccc_ledger_durable(shelf->ledger) - shelf->snapshot.seq : 0;
 }
 
-/* While it serves, the loop may not be held up by a state so large that copying it is felt. */
+bool cccc_snapshots_is_large(const struct cccc_shelf *shelf)
+{
+    return shelf->snapshot.bytes > CCCC_SNAPSHOT_LIVE_BYTES_MAX;
+}
+
+/* While it serves, the loop may not be held up by a large one unless somebody asks for it. */
 static bool may_be_copied(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
 {
-    return bus->phase == CCCC_SERVING && shelf->snapshot.bytes <= CCCC_SNAPSHOT_LIVE_BYTES_MAX;
+    return bus->phase == CCCC_SERVING && !cccc_snapshots_is_large(shelf);
 }
 
 bool cccc_snapshots_copy(struct cccc_bus *bus, struct cccc_shelf *shelf, struct cccc_snapshot *of, cccc_buf_t *out)
 {
-    if (!may_be_copied(bus, shelf) || !position(bus, shelf, of))
+    if (bus->phase != CCCC_SERVING || !position(bus, shelf, of))
         return false;
     cccc_core_snapshot(bus->core, shelf->slot, out);
     return true;

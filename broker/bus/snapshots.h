@@ -13,7 +13,9 @@ void cccc_snapshots_look(struct cccc_bus *bus, struct cccc_shelf *shelf);
 void cccc_snapshots_rest(struct cccc_bus *bus, struct cccc_shelf *shelf);
 /* Somebody asked for it: the call with that ticket is told when it is written. False: not now. */
 bool cccc_snapshots_save_now(struct cccc_bus *bus, struct cccc_shelf *shelf, cccc_ticket_t ticket);
-/* Append the state as it is now to `out`, and say of which event it is. False: not now, or it is too large to be copied while the daemon serves. */
+/* Is it so large that copying it is felt by those who are served? */
+bool cccc_snapshots_is_large(const struct cccc_shelf *shelf);
+/* Append the state as it is now to `out`, however large, and say of which event it is. False: not now. */
 bool cccc_snapshots_copy(struct cccc_bus *bus, struct cccc_shelf *shelf, struct cccc_snapshot *of, cccc_buf_t *out);
 /* The daemon stops: save the next ones. False: all are saved. */
 bool cccc_snapshots_save_all(struct cccc_bus *bus);

@@ -78,7 +78,7 @@ static void ack_found(call_t *call)
     if (read_failed(call))
         return;
     if (!call_read_event(call, 0, &event) || !cccc_str_eq(event.id, ack->event_id)) {
-        call_fail(call, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s", CCCC_STR_FMT(ack->event_id), call->group->id);
+        event_refuse(call, ack->event_id);
         return;
     }
     if (!ack_allowed(call, ack, &event))
@@ -210,7 +210,7 @@ static void cancel_found(call_t *call)
     if (read_failed(call))
         return;
     if (!call_read_event(call, 0, &event) || !cccc_str_eq(event.id, cancel->event_id)) {
-        call_fail(call, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s", CCCC_STR_FMT(cancel->event_id), call->group->id);
+        event_refuse(call, cancel->event_id);
         return;
     }
     cccc_kind_t kind = cccc_kind_find(event.kind);

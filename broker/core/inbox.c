@@ -287,7 +287,7 @@ static bool mark_allowed(call_t *call, cccc_str_t id)
 {
     struct inbox *inbox = call->state;
     if (!call_read_event(call, 0, &inbox->event) || !cccc_str_eq(inbox->event.id, id)) {
-        call_fail(call, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s", CCCC_STR_FMT(id), call->group->id);
+        event_refuse(call, id);
         return false;
     }
     cccc_kind_t kind = cccc_kind_find(inbox->event.kind);

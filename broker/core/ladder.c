@@ -224,7 +224,7 @@ static void event_found(call_t *call)
     if (read_failed(call))
         return;
     if (!call_read_event(call, 0, &self->event) || !cccc_str_eq(self->event.id, self->event_id)) {
-        call_fail(call, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s", CCCC_STR_FMT(self->event_id), call->group->id);
+        event_refuse(call, self->event_id);
         return;
     }
     self->kind = cccc_kind_find(self->event.kind);

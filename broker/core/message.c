@@ -260,7 +260,7 @@ static cccc_str_t followed_id(const struct cccc_message *m)
 
 static void refuse_followed(call_t *call, struct cccc_message *m)
 {
-    message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s to %s", CCCC_STR_FMT(followed_id(m)), m->group->id,
+    message_refuse(call, m, CCCC_E_EVENT_NOT_FOUND, "%.*s: nothing to %s", CCCC_STR_FMT(event_absence(call, m->group, followed_id(m))),
                    m->reply_to.len > 0 ? "reply to" : "follow from");
 }
 

@@ -325,6 +325,11 @@ void pack_gaps(const struct cccc_gap *gaps, uint32_t count, cccc_buf_t *out);
 bool read_failed(call_t *call);
 /* Is the event addressed to the reader? Lines of CCCC 0.4.0 by the roles there are now. */
 bool event_is_for(call_t *call, const struct cccc_event *event, cccc_str_t reader);
+/* In words that begin with "no event", or with what became of it: why the event `id` of `group` is not there. The call's read, if there was one, was for it. In the
+ * call's arena. */
+cccc_str_t event_absence(const call_t *call, const struct cccc_group *group, cccc_str_t id);
+/* Fail the call with that: event_not_found. */
+void event_refuse(call_t *call, cccc_str_t id);
 /* Read the event with this id out of call->group: `next` has it as its only event, to be confirmed there. Fails the call when there is none. */
 void event_find(call_t *call, cccc_str_t id, call_next_fn next);
 

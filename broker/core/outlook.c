@@ -95,9 +95,12 @@ static bool program_waits(const struct saying *s)
     case RUNTIME_RUNNING:
         break;
     }
-    if (!runtime->ready)
+    if (runtime->stopped)
+        waits(s, CCCC_STR("its program's process is stopped (SIGSTOP) and reads nothing until it is continued"),
+              cccc_arena_printf(s->call->arena, "kill -CONT %d", runtime->pid));
+    else if (!runtime->ready)
         waits(s, CCCC_STR("its program has not shown yet that it takes input"), attach);
-    return !runtime->ready;
+    return runtime->stopped || !runtime->ready;
 }
 
 static unsigned long long seconds_until(uint64_t now_us, uint64_t then_us)

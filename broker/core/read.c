@@ -109,6 +109,22 @@ static void lineage_check(call_t *call, uint64_t after, cccc_str_t id)
 
 /* ---- one event ---- */
 
+cccc_str_t event_absence(const call_t *call, const struct cccc_group *group, cccc_str_t id)
+{
+    uint64_t seq = group_event_seq(group, id);
+    const struct cccc_read_result *read = seq <= group->head_seq ? call->read : NULL;
+    for (uint32_t i = 0; read && i < read->gap_count; i++)
+        if (read->gaps[i].from_seq <= seq && (seq <= read->gaps[i].to_seq || read->gaps[i].to_seq == 0))
+            return cccc_arena_printf(call->arena, "event %llu of group %s, which would be %.*s, is %s", (unsigned long long)seq, group->id,
+                                     CCCC_STR_FMT(id), read->gaps[i].reason);
+    return cccc_arena_printf(call->arena, "no event %.*s in group %s", CCCC_STR_FMT(id), group->id);
+}
+
+void event_refuse(call_t *call, cccc_str_t id)
+{
+    call_fail(call, CCCC_E_EVENT_NOT_FOUND, "%.*s", CCCC_STR_FMT(event_absence(call, call->group, id)));
+}
+
 static void event_read(call_t *call)
 {
     if (read_failed(call))
@@ -118,14 +134,14 @@ static void event_read(call_t *call)
     if (call_read_event(call, 0, &event) && cccc_str_eq(event.id, id))
         read_answer(call);
     else
-        call_fail(call, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s", CCCC_STR_FMT(id), call->group->id);
+        event_refuse(call, id);
 }
 
 void event_find(call_t *call, cccc_str_t id, call_next_fn next)
 {
     uint64_t seq = group_event_seq(call->group, id);
     if (seq == 0 || seq > call->group->head_seq)
-        call_fail(call, CCCC_E_EVENT_NOT_FOUND, "no event %.*s in group %s", CCCC_STR_FMT(id), call->group->id);
+        event_refuse(call, id);
     else
         read_one(call, seq, next);
 }

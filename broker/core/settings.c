@@ -269,7 +269,11 @@ uint64_t setting_number(const char *name, const cccc_value_t *document)
 
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out)
 {
-    const cccc_value_t *document = &self->groups[slot]->document;
+    cccc_ledger_policy_of(&self->groups[slot]->document, out);
+}
+
+void cccc_ledger_policy_of(const cccc_value_t *document, struct cccc_ledger_policy *out)
+{
     *out = (struct cccc_ledger_policy){.max_active_bytes = setting_number("ledger_max_active_bytes", document),
                                        .keep_tail_lines = setting_number("ledger_keep_tail_lines", document),
                                        .retain_s = setting_number("retention_max_age_s", document),

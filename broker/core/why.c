@@ -48,6 +48,8 @@ static cccc_str_t look_at_it(const struct telling *t)
     if (runtime && runtime->phase == RUNTIME_RUNNING)
         return command(t, "actor attach");
     const struct cccc_actor *actor = config_actor(t->call->group, t->ladder->actor_id);
+    if (runtime && runtime_lives(runtime))
+        return command(t, "actor show");
     return actor && runtime_has_terminal(actor) ? command(t, "actor start") : command(t, "obligations --actor");
 }
 

@@ -385,14 +385,18 @@ int cccc_archive_load(const struct cccc_vfs *vfs, const char *state_dir, struct 
     bool damaged = rc == -EBADMSG, as_stored = rc == 1;
     if (rc == 0 || damaged)
         rc = stand_in(vfs, state_dir, &list);
-    if (rc >= 0 && damaged)
-        add_note(note, note_room, "state/ledger/manifest is damaged; %u sealed segments were found without it", list.count);
-    for (uint32_t i = 0; rc >= 0 && i < list.count; i++)
+    uint32_t there = 0;
+    for (uint32_t i = 0; rc >= 0 && i < list.count; i++) {
         rc = look_for(vfs, state_dir, &list.parts[i]);
+        there += list.parts[i].there;
+    }
+    if (rc >= 0 && damaged)
+        add_note(note, note_room, "state/ledger/manifest is damaged; %u sealed segments were found without it", there);
     if (rc >= 0) {
         *out = cccc_archive_new(vfs, state_dir, list.parts, list.count);
         (*out)->base = list.base;
         (*out)->as_stored = as_stored;
+        (*out)->unlisted = damaged;
     }
     free(list.parts);
     return rc < 0 ? rc : 0;

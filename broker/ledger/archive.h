@@ -42,6 +42,7 @@ struct cccc_archive {
     uint64_t raw; /* bytes of the parts that are there */
     struct cccc_base base;
     bool as_stored; /* it is what the manifest says, no more and no less */
+    bool unlisted;  /* the manifest cannot be read: this stands in for it */
 };
 
 /* Read the manifest, or what stands for it, and look for its files. Never fails but for the device: an empty archive when nothing was sealed. Adds to `note` (of

@@ -193,7 +193,8 @@ enum cccc_verify_kind {
     CCCC_VERIFY_FORKED,   /* a sound line that does not continue the one before it */
     CCCC_VERIFY_TORN,     /* a tail nobody was told of; the next start keeps it aside */
     CCCC_VERIFY_BASE, /* the state that stands for retired events cannot be read: the group is not served, and there is nothing to give up */
-    CCCC_VERIFY_MARK  /* the mark is unreadable: the next one takes its place, and until then only `dur` protects the tail */
+    CCCC_VERIFY_MANIFEST, /* the manifest is unreadable: manifest.prev and the segments stand in for it until the next seal writes it */
+    CCCC_VERIFY_MARK      /* the mark is unreadable: the next one takes its place, and until then only `dur` protects the tail */
 };
 struct cccc_verify_finding {
     enum cccc_verify_kind kind;

@@ -234,6 +234,16 @@ static int verify_base(struct verification *v, const struct cccc_archive *archiv
     return 0;
 }
 
+/* What stands in for a manifest that cannot be read is judged like any other; what it hides would show as a gap. */
+static void note_manifest(struct verification *v, const struct cccc_archive *archive)
+{
+    if (!archive->unlisted)
+        return;
+    v->path = v->paths[v->path_count++] = cccc_path_join(archive->dir, "manifest");
+    note(v, CCCC_VERIFY_MANIFEST, 0, &(struct cccc_gap){.reason = "damaged"},
+         "the manifest cannot be read; manifest.prev and the segments stand in for it, and the next seal writes it anew");
+}
+
 /* ---- all of it ---- */
 
 static int read_head_id(struct verification *v)
@@ -297,11 +307,12 @@ static int verify_files(struct verification *v, const char *path, int fd, const 
     if (rc < 0)
         return rc;
     struct cccc_source active, sealed;
+    v->paths = cccc_room((archive->count + 2u) * sizeof *v->paths); /* each segment's, the base's, and the manifest's */
+    note_manifest(v, archive);
     cccc_source_init(&active, v->vfs, fd, NULL, 0);
     if (fd >= 0)
         rc = cccc_join(&archive, &active, st->size, &begin);
     cccc_source_init(&sealed, v->vfs, -1, archive, 0);
-    v->paths = cccc_room((archive->count + 1u) * sizeof *v->paths); /* each segment's, and the base's */
     v->report->segments = archive->count;
     v->report->sealed_bytes = archive->raw;
     v->report->bytes = v->all = archive->raw + (fd >= 0 ? st->size - begin : 0);

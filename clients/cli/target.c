@@ -241,21 +241,45 @@ static int ask_page(struct cli *cli, const char *group, const char *key, uint64_
     return cli_ask_once(cli, "ledger_read", &args, reply);
 }
 
+/* What the ledger says became of event `seq`: a gap's reason, or "" when there never was one. */
+static cccc_str_t why_gone(const cccc_value_t *result, uint64_t seq)
+{
+    const cccc_value_t *gaps = cccc_get(result, "gaps");
+    for (uint32_t i = 0; i < cli_count(gaps); i++) {
+        const cccc_value_t *gap = cli_item(gaps, i);
+        uint64_t to = cccc_get_uint(gap, "to_seq", 0);
+        if (cccc_get_uint(gap, "from_seq", 0) <= seq && (seq <= to || to == 0))
+            return cccc_get_str(gap, "reason");
+    }
+    return CCCC_STR("");
+}
+
+static int no_event(struct cli *cli, const char *group, uint64_t seq, cccc_str_t gone)
+{
+    if (gone.len == 0)
+        return cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers", "%s has no event %" PRIu64, group,
+                        seq);
+    return cli_fail(cli, CCCC_E_EVENT_NOT_FOUND,
+                    cccc_str_is(gone, "retired")
+                        ? "the group's retention settings (`cccc group settings`) remove what is old and done with"
+                        : cli_printf(cli, "`cccc ledger verify --group %s` says more; a backup may have it", group),
+                    "event %" PRIu64 " of %s is %.*s", seq, group, CCCC_STR_FMT(gone));
+}
+
 static int event_by_seq(struct cli *cli, const char *group, uint64_t seq, const char **event_id)
 {
     cccc_reply_t *reply = NULL;
     int status = seq == 0 ? 0 : ask_page(cli, group, "after_seq", seq - 1, 1, &reply);
     if (status)
         return status;
-    const cccc_value_t *events = reply ? cccc_get(cccc_reply_result(reply), "events") : NULL;
+    const cccc_value_t *result = reply ? cccc_reply_result(reply) : NULL, *events = cccc_get(result, "events");
     const cccc_value_t *event = cli_count(events) > 0 ? events->via.array.ptr : NULL;
-    bool found = event && cccc_get_uint(event, "seq", 0) == seq;
-    if (found)
+    if (event && cccc_get_uint(event, "seq", 0) == seq)
         *event_id = cccc_arena_str(cli->arena, cccc_get_str(event, "id")).ptr;
+    else
+        status = no_event(cli, group, seq, why_gone(result, seq));
     cccc_reply_free(&reply);
-    return found ? 0
-                 : cli_fail(cli, CCCC_E_EVENT_NOT_FOUND, "`cccc tail` shows the events with their numbers", "%s has no event %" PRIu64,
-                            group, seq);
+    return status;
 }
 
 /* A search through the newest events, page by page, so that a second match is noticed. */

@@ -392,6 +392,29 @@ static void what_keeps_a_holder_from_typing_is_shown(void **state)
     crew_end(&b);
 }
 
+/* A program whose process is stopped reads nothing: lists say so, and a sender is told that its message waits, for what, and what helps. */
+static void a_stopped_process_is_no_outlook(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    const char *asked = "{'group_id':'" TEAM "','to':['lead'],'text':'hello','outlook':true}";
+    assert_string_equal(bench_str_at(b, bench_do(b, "send", "%s", asked), "recipients.0.will"), "typed");
+    bench_as_holder(b, TEAM, "lead");
+    bench_request(b, 7, "hold_wait", "{%s,'facts':{'ready':true,'stopped':true,'typed':1}}",
+                  id_of(b, "lead", bench_generation(b, TEAM, "lead")));
+    bench_as_operator(b);
+    bench_settle(b);
+    assert_true(cccc_get_bool(actor_row(b, "lead"), "stopped", false));
+    const cccc_value_t *row = bench_at(bench_do(b, "send", "%s", asked), "recipients.0");
+    assert_string_equal(bench_str_at(b, row, "will"), "waits");
+    assert_non_null(strstr(bench_str_at(b, row, "why"), "process is stopped"));
+    assert_string_equal(bench_str_at(b, row, "next"), "kill -CONT 77");
+    ready(b, "lead");
+    assert_null(cccc_get(actor_row(b, "lead"), "stopped"));
+    crew_end(&b);
+}
+
 /* A failed delivery waits 5 s, 10 s, 20 s, ... and never longer than a minute. */
 static void failures_are_tried_again_less_and_less_often(void **state)
 {
@@ -591,6 +614,63 @@ static void a_new_daemon_goes_on_with_living_holders(void **state)
     crew_end(&b);
 }
 
+static void expect_refusal(bench_t *b, const char *op, const char *more, const char *code, const char *words)
+{
+    const cccc_value_t *reply = bench_ask(b, op, "{'group_id':'" TEAM "','actor_id':'lead'%s}", more);
+    assert_string_equal(bench_code(reply), code);
+    if (!strstr(bench_str_at(b, reply, "error.message"), words))
+        fail_msg("%s says: %s", op, bench_str_at(b, reply, "error.message"));
+}
+
+/* Until the holder of a program that outlived the daemon is back, the program counts as running, wherever it is shown, and nobody is told to start it: a start would be a second one. Once
+ * it had its time, what helps is named. */
+static void what_outlived_the_daemon_counts_as_running(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    hello(b, "dev");
+    bench_restart(b);
+    bench_settle(b);
+    assert_true(cccc_get_bool(actor_row(b, "lead"), "running", false));
+    assert_int_equal(bench_uint_at(actor_row(b, "lead"), "pid"), 77);
+    assert_int_equal(bench_uint_at(bench_do(b, "status", "{'group_id':'" TEAM "'}"), "group.actors_running"), 2);
+    expect_refusal(b, "term_attach", "", "busy", "is coming back to this daemon, for which it has 10 s");
+    expect_refusal(b, "terminal_tail", "", "busy", "is coming back to this daemon");
+    bench_pass(b, 12);
+    assert_true(cccc_get_bool(actor_row(b, "lead"), "running", false));
+    expect_refusal(b, "term_attach", "", "busy", "cccc actor restart lead");
+    bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    for (int second = 0; second < 16; second++)
+        bench_pass(b, 1);
+    bench_settle(b);
+    const cccc_value_t *reply = bench_reply(b, 1);
+    assert_string_equal(bench_code(reply), "actor_start_failed");
+    assert_non_null(strstr(bench_str_at(b, reply, "error.message"), "the program of lead runs"));
+    bench_kill_holder(b, TEAM, "lead");
+    bench_settle(b);
+    assert_false(cccc_get_bool(actor_row(b, "lead"), "running", true));
+    expect_refusal(b, "term_attach", "", "actor_not_running", "cccc actor start lead");
+    crew_end(&b);
+}
+
+/* The group's setting says who may see a terminal, and so who may change its size. */
+static void a_terminal_is_sized_by_who_may_see_it(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    bench_do(b, "group_settings_update", "{'group_id':'" TEAM "','patch':{'terminal_transcript_visibility':'off'}}");
+    bench_as_actor(b, TEAM, "dev");
+    expect_refusal(b, "term_resize", ",'cols':100,'rows':30", "permission_denied", "terminal_transcript_visibility is off");
+    assert_null(wait_for_orders(b, "lead", "", 1));
+    bench_as_operator(b);
+    bench_request(b, 1, "term_resize", "{'group_id':'" TEAM "','actor_id':'lead','cols':100,'rows':30}");
+    assert_string_equal(bench_str_at(b, wait_for_orders(b, "lead", "", 1), "0.order"), "resize");
+    crew_end(&b);
+}
+
 /* A claim that was not durable when the daemon died was told to nobody: the message is claimed anew. */
 static void a_claim_that_was_lost_is_made_again(void **state)
 {
@@ -651,7 +731,7 @@ static void exits_are_made_good_with_measure(void **state)
     int waited = 0;
     for (int round = 0; round < 5; round++) {
         hello(b, "lead");
-        exits(b, "lead", "{'code':7,'asked':false,'screen':'last words'}");
+        exits(b, "lead", "{'code':7,'asked':false,'limit':'memory','screen':'last words'}");
         assert_string_equal(state_of(b, "lead"), "exited");
         int seconds = 0;
         while (round < 4 && strcmp(state_of(b, "lead"), "exited") == 0 && seconds < 60) {
@@ -664,6 +744,7 @@ static void exits_are_made_good_with_measure(void **state)
     }
     assert_int_equal(bench_uint_at(actor_row(b, "lead"), "exit.code"), 7);
     assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "exit.screen"), "last words");
+    assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "exit.limit"), "memory");
     assert_non_null(strstr(bench_str_at(b, actor_row(b, "lead"), "start_error"), "exited 5 times"));
     bench_pass(b, 200);
     bench_settle(b);
@@ -1007,6 +1088,7 @@ int main(void)
         cmocka_unit_test(outcomes_decide_what_comes_next),
         cmocka_unit_test(an_outcome_that_could_not_be_recorded_is_asked_for_again),
         cmocka_unit_test(what_keeps_a_holder_from_typing_is_shown),
+        cmocka_unit_test(a_stopped_process_is_no_outlook),
         cmocka_unit_test(failures_are_tried_again_less_and_less_often),
         cmocka_unit_test(what_waits_together_is_typed_together),
         cmocka_unit_test(deliveries_keep_their_distance),
@@ -1015,6 +1097,8 @@ int main(void)
         cmocka_unit_test(the_preamble_is_typed_once_per_start),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
         cmocka_unit_test(a_new_daemon_goes_on_with_living_holders),
+        cmocka_unit_test(what_outlived_the_daemon_counts_as_running),
+        cmocka_unit_test(a_terminal_is_sized_by_who_may_see_it),
         cmocka_unit_test(a_claim_that_was_lost_is_made_again),
         cmocka_unit_test(a_holder_that_dies_leaves_what_was_claimed_ambiguous),
         cmocka_unit_test(exits_are_made_good_with_measure),

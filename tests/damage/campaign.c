@@ -133,8 +133,9 @@ static void hear_finding(void *arg, const struct cccc_verify_finding *finding)
     /* A line of the older format has no checksum of its own: the first sealed line vouches for all of them. */
     bool covers = gap->offset <= e->at && e->at <= gap->offset + gap->length;
     bool vouches = finding->kind == CCCC_VERIFY_FORKED && e->at < e->file->legacy_end && gap->offset == e->file->legacy_end;
-    /* Of a sealed segment, and of a base, the whole file is named. */
-    e->named = e->named || e->file->kind == FILE_BASE || ((covers || vouches) && (finding->line > 0 || e->file->kind == FILE_SEGMENT));
+    /* Of a sealed segment, a manifest and a base the whole file is named. */
+    e->named = e->named || e->file->kind == FILE_BASE || e->file->kind == FILE_MANIFEST ||
+               ((covers || vouches) && (finding->line > 0 || e->file->kind == FILE_SEGMENT));
 }
 
 static void verify_ledgers(struct experiment *e)
@@ -292,6 +293,8 @@ static enum verdict judge(struct experiment *e)
         return judge_ledger(e);
     case FILE_SEGMENT: /* one that no manifest names is a copy of what ledger.jsonl has */
         return e->named ? DETECTED : same ? HARMLESS : WRONG;
+    case FILE_MANIFEST: /* named, and yet nothing is hidden */
+        return e->named && same ? DETECTED : WRONG;
     case FILE_BASE: /* a state with less in it is not served as if it were the group's */
         return e->named && strstr(e->served.text[e->file->group], ".base, which stands for") ? DETECTED : WRONG;
     case FILE_CONFIG:

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const file_kind_names[FILE_KINDS] = {"ledger", "sealed segments", "bases", "group.yaml", "registry, active",
+const char *const file_kind_names[FILE_KINDS] = {"ledger", "sealed segments", "manifests", "bases", "group.yaml", "registry, active",
                                                  "blob",   "group.sum",       "caches"};
 
 enum { OPERATOR_CONN = 1, RETIRED_GROUP = 2, LEGACY_GROUP = 4, UNOPENED_GROUP = 5 };
@@ -207,8 +207,9 @@ static enum file_kind kind_of(const char *path)
         const char *end;
         enum file_kind kind;
     } kinds[] = {
-        {"/ledger.jsonl", FILE_LEDGER}, {"/group.yaml", FILE_CONFIG}, {"/registry.json", FILE_DOCUMENT}, {"/active.json", FILE_DOCUMENT},
-        {"_chat.txt", FILE_BLOB},       {"/group.sum", FILE_SUM},     {".jsonl.zst", FILE_SEGMENT},      {".base", FILE_BASE},
+        {"/ledger.jsonl", FILE_LEDGER},  {"/group.yaml", FILE_CONFIG}, {"/registry.json", FILE_DOCUMENT},
+        {"/active.json", FILE_DOCUMENT}, {"_chat.txt", FILE_BLOB},     {"/group.sum", FILE_SUM},
+        {".jsonl.zst", FILE_SEGMENT},    {".base", FILE_BASE},         {"/ledger/manifest", FILE_MANIFEST},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         size_t len = strlen(path), end = strlen(kinds[i].end);

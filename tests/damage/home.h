@@ -9,6 +9,7 @@
 enum file_kind {
     FILE_LEDGER,
     FILE_SEGMENT,  /* sealed events; its whole content has a hash */
+    FILE_MANIFEST, /* of segments: others know what it says */
     FILE_BASE,     /* the state that stands for retired events: without it their group cannot be served */
     FILE_CONFIG,   /* group.yaml */
     FILE_DOCUMENT, /* registry.json, active.json: with a checksum inside */

@@ -1,5 +1,6 @@
 """Backup and restore: what is in a backup is a state the home was in, damage in it is named, and what followed an older state is told."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -131,6 +132,41 @@ def test_backup_under_load_is_a_prefix_and_passes_the_drill(served, elsewhere):
     assert checked["state"] == "sound" and checked["drilled"] and checked["notes"] == []
 
 
+# The drill compares who owes what: how much, and which; and it says when a manifest of an older cccc has nothing to compare with.
+def test_the_drill_compares_obligations(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+        for number in range(3):
+            bus.ask("send", group_id=group, text=f"answer {number}", to=["rev"], by="user", reply_required=True)
+        answered = bus.ask("send", group_id=group, text="seen?", to=["rev", "lead"], by="user", priority="attention")["event"]
+        bus.ask("chat_ack", group_id=group, actor_id="lead", event_id=answered["id"], by="lead")
+    served.cli("backup", "create", str(elsewhere))
+    path = elsewhere / "manifest.json"
+    manifest = json.loads(path.read_text())
+    readers = {reader["id"]: reader for reader in manifest["groups"][0]["readers"]}
+    assert readers["rev"]["owes"] == 4 and readers["lead"]["owes"] == 0
+
+    def drill(change):
+        change()
+        del manifest["sum"]
+        text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
+        manifest["sum"] = hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+        path.write_text(json.dumps(manifest))
+        done = served.cli("backup", "verify", str(elsewhere), "--drill", "--json", check=False)
+        return done.returncode, json.loads(done.stdout)["result"]
+
+    status, told = drill(lambda: None)
+    assert status == 0 and told["state"] == "sound" and told["notes"] == []
+    status, told = drill(lambda: readers["rev"].update(owes=5))
+    assert status == 9 and [row["what"] for row in told["damage"]] == [
+        "drill: rev owes 4 replies and acknowledgements; the manifest says 5"
+    ]
+    status, told = drill(lambda: readers["rev"].update(owes=4, owes_sum=readers["lead"]["owes_sum"]))
+    assert status == 9 and "are not those of the manifest" in told["damage"][0]["what"]
+    status, told = drill(lambda: [reader.pop("owes") for reader in readers.values()])
+    assert status == 0 and "obligations are not compared" in told["notes"][0]["what"]
+
+
 # The copy of a ledger that ends within a line ends before that line, also when older events are sealed; and nothing else in it changes.
 def test_copy_of_a_torn_ledger_with_sealed_events_ends_before_the_torn_line(home, elsewhere):
     home.start()
@@ -254,6 +290,28 @@ def test_restores_in_one_second_keep_every_home(served, elsewhere):
     finally:
         for aside in kept:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+# Names of one second are not looked for without end: when all are taken, it says so and changes nothing.
+def test_the_names_of_a_second_have_an_end(served, elsewhere):
+    served.cli("backup", "create", str(elsewhere))
+    served.cli("daemon", "stop")
+    (served.path / "backups").mkdir()
+    taken = []
+    try:
+        for second in range(int(time.time()), int(time.time()) + 6):
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            for name in [stamp] + [f"{stamp}-{n}" for n in range(2, 101)]:
+                taken += [served.path.with_name(f"{served.path.name}.before-restore.{name}"), served.path / "backups" / name]
+        for path in taken:
+            path.touch()
+        for args in ("restore", str(elsewhere)), ("backup", "create"):
+            done = served.cli(*args, check=False)
+            assert done.returncode == 6 and "BACKUP_NAMES_MAX" in done.stderr, done.stderr
+        assert not list(served.path.parent.glob(served.path.name + ".restoring.*"))
+    finally:
+        for path in taken:
+            path.unlink(missing_ok=True)
 
 
 def test_restore_refuses_while_a_daemon_serves(served, elsewhere):

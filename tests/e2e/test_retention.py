@@ -85,6 +85,8 @@ def test_retention_keeps_what_is_unread_and_the_state_outlives_what_went(tmp_pat
             compact(bus, group)
             wait_for(lambda: segments(home, group) == names[1:])
             assert gap(bus, group) == [{"from_seq": 1, "to_seq": first_last, "reason": "retired"}]
+            done = home.cli("why", "5", "--group", group, check=False)
+            assert done.returncode == 3 and f"event 5 of {group} is retired" in done.stderr
             assert "RETIRED" in (home.path / "daemon/ccccd.log").read_text()
             report = verified(home, group)
             assert report["state"] == "sound" and report["retired"] == first_last and report["first_seq"] == first_last + 1
@@ -120,6 +122,30 @@ def test_retention_keeps_what_is_unread_and_the_state_outlives_what_went(tmp_pat
         home.start()
         with home.bus() as bus:
             assert served(bus, group) == state
+
+
+def test_a_state_too_large_to_copy_unasked_holds_retention_up_and_says_so():
+    """Nothing goes until somebody asks, the log and doctor say why, the log once; and `cccc ledger compact` does it."""
+    with Home() as home:
+        home.start()
+        ids = []
+        with home.bus() as bus:
+            group = make_group(bus)
+            for number in range(70):  # tasks are state: more than 16 MiB of it
+                bus.post("context_sync", {"group_id": group, "ops": [{"op": "task.create", "name": f"t{number}", "goal": "g" * 245_000}]})
+            assert all(bus.take()["ok"] for _ in range(70))
+            bus.ask("ledger_snapshot", group_id=group)
+            bus.ask("group_settings_update", group_id=group, patch={"retention_max_bytes": 1})
+            for _ in range(2):
+                fill(home, bus, group, ids, len(segments(home, group)) + 1)
+                bus.ask("inbox_mark_all_read", group_id=group, actor_id="rev")
+            wait_for(lambda: "RETIRE-HELD" in (home.path / "daemon/ccccd.log").read_text())
+            assert gap(bus, group) == []
+            assert f"`cccc ledger compact --group {group}`" in home.cli("doctor").stdout
+            compact(bus, group)
+            wait_for(lambda: gap(bus, group) and gap(bus, group)[0]["reason"] == "retired")
+        log = (home.path / "daemon/ccccd.log").read_text()
+        assert log.count("RETIRE-HELD") == 1 and "RETIRED" in log
 
 
 def test_only_the_user_decides_that_events_go():

@@ -158,7 +158,7 @@ def test_a_backup_taken_while_ledgers_are_sealed_holds_all_of_them(tmp_path):
 
 
 def test_a_plain_copy_that_straddled_a_seal_names_the_missing_events():
-    """The manifest as it was before a seal beside the ledger.jsonl from after it."""
+    """The manifest as it was before a seal beside the ledger.jsonl from after it. Who asks about such an event, or answers it, is told that it is missing."""
     with Home() as home:
         home.start()
         ids = []
@@ -184,11 +184,22 @@ def test_a_plain_copy_that_straddled_a_seal_names_the_missing_events():
         with home.bus() as bus:
             gaps = bus.ask("ledger_read", group_id=group, after_seq=before, limit=1)["gaps"]
             assert [(g["from_seq"], g["to_seq"], g["reason"]) for g in gaps] == [(before + 1, after, "missing")]
+            lost = next(i for i in reversed(ids) if before < int(i[12:22], 16) <= after)
+            seq = int(lost[12:22], 16)
+            for args in ("why", str(seq)), ("reply", f"#{seq}", "late"):
+                done = home.cli(*args, "--group", group, check=False)
+                assert done.returncode == 3 and f"event {seq} of {group} is missing" in done.stderr, done.stderr
+                done = home.cli(args[0], lost, *args[2:], "--group", group, check=False)
+                assert done.returncode == 3 and f"event {seq} of group {group}, which would be {lost}, is missing" in done.stderr, done.stderr
             assert bus.ask("send", group_id=group, text="goes on", to=["rev"])["event"]["seq"] > after
+        done = home.cli("ledger", "verify", "--group", group, "--json", check=False)
+        findings = json.loads(done.stdout)["result"]["ledgers"][0]["findings"]
+        assert done.returncode == 9 and [(f["from_seq"], f["to_seq"], f["reason"]) for f in findings] == [(before + 1, after, "missing")]
 
 
 def test_compact_and_snapshot_on_demand():
-    """`cccc ledger compact --force` seals at once and says what; nothing is hidden by it. `cccc ledger snapshot` writes the file that it names. Peers may do neither."""
+    """`cccc ledger compact --force` seals at once and says what; nothing is hidden by it. `cccc ledger snapshot` writes the file that it names. Peers may do neither.
+    A manifest that is damaged afterwards hides nothing, and verify and doctor name it, as no loss."""
     with Home() as home:
         home.start()
         ids = []
@@ -210,6 +221,11 @@ def test_compact_and_snapshot_on_demand():
         with home.bus() as bus:
             check_everything(home, bus, group, ids)
         home.kill()
+        manifest = file.with_name("manifest")
+        manifest.write_bytes(manifest.read_bytes().replace(b"crc=", b"crd=", 1))
+        verdict = json.loads(home.cli("ledger", "verify", "--group", group, "--json").stdout)["result"]["ledgers"][0]
+        assert verdict["state"] == "sound" and [f["state"] for f in verdict["findings"]] == ["unlisted"]
         home.start()
+        assert str(manifest) in home.cli("doctor").stdout
         with home.bus() as bus:
             check_everything(home, bus, group, ids)

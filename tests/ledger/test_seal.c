@@ -417,13 +417,14 @@ static void a_missing_segment_is_named(void **state)
     world_fini(&w);
 }
 
-/* A manifest that is damaged, or gone, hides no event; the next seal writes it anew. */
+/* A manifest that is damaged, or gone, hides no event; a damaged one is named by verify, as no loss; the next seal writes it anew. */
 static void a_damaged_manifest_hides_nothing(void **state)
 {
     (void)state;
     for (int gone = 0; gone < 3; gone++) {
         struct world w;
         struct cccc_gap gap = {0};
+        char found[1024];
         make_sealed(&w);
         world_close(&w);
         if (gone < 2)
@@ -432,6 +433,8 @@ static void a_damaged_manifest_hides_nothing(void **state)
             assert_int_equal(w.vfs->unlink(w.vfs->ctx, MANIFEST), 0);
         if (gone == 1)
             w.vfs->unlink(w.vfs->ctx, MANIFEST ".prev");
+        assert_int_equal(verify(&w, found).damaged, 0);
+        assert_string_equal(found, gone < 2 ? "manifest 0-0 damaged\n" : "");
         assert_int_equal(world_open(&w), CCCC_OK);
         if (gone < 2)
             assert_non_null(strstr(w.report.note, "manifest"));
@@ -439,6 +442,8 @@ static void a_damaged_manifest_hides_nothing(void **state)
         assert_int_equal(read_through(&w, &gap), 200);
         seal_with(&w, 2, 18000, 2000);
         world_close(&w);
+        verify(&w, found);
+        assert_string_equal(found, "");
         assert_int_equal(world_open(&w), CCCC_OK);
         assert_string_equal(w.report.note, "");
         assert_int_equal(read_through(&w, &gap), 200);

@@ -2,11 +2,13 @@
  *
  * A backup holds a home's registry, settings, secrets and groups; not daemon/, trash/, backups/, sockets, locks, drafts and marks, which say
  * something about one machine at one moment. manifest.json names each file with its size and BLAKE2b-256, and for each group the last event and
- * every reader's cursors and unread events, as a start from these files finds them.
+ * every reader's cursors, unread events and obligations, as a start from these files finds them.
  * Results live in the run's arena. Thread: the program's one. */
 #pragma once
 
 #include "clients/cli/cli.h"
+
+#include <sodium.h>
 
 #define BACKUP_FORMAT   1
 #define BACKUP_MANIFEST "manifest.json"
@@ -34,8 +36,8 @@ struct backup_files {
  * 0 or -errno; -EFBIG: more than BACKUP_FILES_MAX. */
 int backup_list(struct cli *cli, const char *root, const char *under, struct backup_files *out);
 
-/* The time of this run as YYYYMMDDTHHMMSSZ. */
-const char *backup_stamp(struct cli *cli);
+/* The n-th name for something of this run's second: YYYYMMDDTHHMMSSZ, the same with -2, ... */
+const char *backup_name(struct cli *cli, unsigned n);
 
 /* Bytes done of all, shown on stderr of a terminal once it takes a while. */
 struct backup_progress {
@@ -69,6 +71,16 @@ cccc_err_t backup_manifest_write(struct cli *cli, const char *dir, cccc_value_t 
 /* What a start would find in dir/groups/<group>: {group_id, title, events, legacy, head_seq, head_id, head_crc, damaged, readers}. Opens the ledger,
  * which moves a torn tail aside: for copies only. */
 cccc_err_t backup_state_of(struct cli *cli, const char *dir, const char *group, cccc_value_t *out, struct cccc_errmsg *m);
+/* What one actor owes: how many items, and a sum over which they are, so that a manifest stays small however much is owed. */
+struct backup_owed {
+    uint64_t items;
+    crypto_generichash_state state;
+};
+void backup_owed_start(struct backup_owed *self);
+/* `row` as `obligations_list` has them, in its order. */
+void backup_owed_add(struct backup_owed *self, const cccc_value_t *row);
+void backup_owed_end(struct backup_owed *self, char sum[BACKUP_SUM_HEX + 1]);
+
 /* The ids of the groups in `dir`. */
 cccc_value_t backup_groups(struct cli *cli, const char *dir);
 

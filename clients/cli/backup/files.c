@@ -70,13 +70,13 @@ static bool is_entered(const char *path)
     return true;
 }
 
-const char *backup_stamp(struct cli *cli)
+const char *backup_name(struct cli *cli, unsigned n)
 {
-    char *stamp = cccc_arena_alloc(cli->arena, 32);
+    char stamp[32];
     time_t now = (time_t)(cli->now_us / 1000000);
     struct tm utc;
-    strftime(stamp, 32, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-    return stamp;
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
+    return n == 1 ? cli_printf(cli, "%s", stamp) : cli_printf(cli, "%s-%u", stamp, n);
 }
 
 /* ---- listing ---- */

@@ -1,4 +1,4 @@
-/* state.c - what a start would find in a group's files: its last event, who has read how far, what is unread.
+/* state.c - what a start would find in a group's files: its last event, who has read how far, what is unread, who owes what.
  *
  * The broker's own fold is used, so that a manifest says what the daemon would say. Opening a ledger recovers it (a torn tail is moved aside),
  * which is right for a copy and never done to a home. Thread: the program's one. */
@@ -6,6 +6,7 @@
 #include "broker/ledger/snapshot.h"
 #include "broker/store/store.h"
 #include "clients/cli/backup/backup.h"
+#include "proto/json.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -29,7 +30,54 @@ static bool fold_base(void *arg, const struct cccc_snapshot *of, cccc_str_t stat
     return cccc_core_fold_base(fold->core, fold->slot, of->seq, state.ptr, state.len, &edit_lost);
 }
 
-/* {id, chat_seq, chat_unread, notify_seq, notify_unread} of each reader of a dumped group. */
+/* ---- who owes what ---- */
+
+void backup_owed_start(struct backup_owed *self)
+{
+    self->items = 0;
+    crypto_generichash_init(&self->state, NULL, 0, BACKUP_SUM_HEX / 2);
+}
+
+/* What time changes (reminders, being overdue) is no part of it. */
+void backup_owed_add(struct backup_owed *self, const cccc_value_t *row)
+{
+    static const char *const names[] = {"event_id", "owes", "due"};
+    const cccc_value_t nothing = cccc_nil();
+    cccc_buf_t text;
+    cccc_buf_init(&text);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const cccc_value_t *value = cccc_get(row, names[i]);
+        cccc_json_write(value ? value : &nothing, &text);
+        cccc_buf_put(&text, "\n", 1);
+    }
+    crypto_generichash_update(&self->state, (const unsigned char *)text.data, text.size);
+    cccc_buf_fini(&text);
+    self->items++;
+}
+
+void backup_owed_end(struct backup_owed *self, char sum[BACKUP_SUM_HEX + 1])
+{
+    unsigned char hash[BACKUP_SUM_HEX / 2];
+    crypto_generichash_final(&self->state, hash, sizeof hash);
+    sodium_bin2hex(sum, BACKUP_SUM_HEX + 1, hash, sizeof hash);
+}
+
+static void add_owed(struct cli *cli, cccc_builder_t *reader, cccc_str_t id, const cccc_value_t *obligations)
+{
+    struct backup_owed owed;
+    char *sum = cccc_arena_alloc(cli->arena, BACKUP_SUM_HEX + 1);
+    backup_owed_start(&owed);
+    for (uint32_t i = 0; i < cli_count(obligations); i++)
+        if (cccc_str_eq(cccc_get_str(cli_item(obligations, i), "actor_id"), id))
+            backup_owed_add(&owed, cli_item(obligations, i));
+    backup_owed_end(&owed, sum);
+    cccc_map_add(reader, "owes", cccc_uint(owed.items));
+    cccc_map_add(reader, "owes_sum", cccc_text(sum));
+}
+
+/* ---- describing a group ---- */
+
+/* {id, chat_seq, chat_unread, notify_seq, notify_unread, owes, owes_sum} of each reader of a dumped group. */
 static cccc_value_t readers_of(struct cli *cli, const cccc_value_t *dump)
 {
     static const char *const names[][3] = {{"chat", "chat_seq", "chat_unread"}, {"notify", "notify_seq", "notify_unread"}};
@@ -38,7 +86,9 @@ static cccc_value_t readers_of(struct cli *cli, const cccc_value_t *dump)
     cccc_builder_t list = cccc_array_builder(cli->arena, count);
     for (uint32_t i = 0; i < count; i++) {
         const msgpack_object_kv *entry = &readers->via.map.ptr[i];
-        cccc_builder_t map = cccc_map_builder(cli->arena, 5);
+        cccc_str_t id = {0};
+        cccc_as_str(&entry->key, &id);
+        cccc_builder_t map = cccc_map_builder(cli->arena, 7);
         cccc_map_add(&map, "id", entry->key);
         for (size_t lane = 0; lane < 2; lane++) {
             const cccc_value_t *state = cccc_get(&entry->val, names[lane][0]);
@@ -46,6 +96,7 @@ static cccc_value_t readers_of(struct cli *cli, const cccc_value_t *dump)
             cccc_map_add(&map, names[lane][1], cccc_uint(cccc_get_uint(state, "seq", 0)));
             cccc_map_add(&map, names[lane][2], cccc_uint(cccc_is_array(unread) ? unread->via.array.size : 0));
         }
+        add_owed(cli, &map, id, cccc_get(dump, "obligations"));
         cccc_array_add(&list, map.value);
     }
     return list.value;

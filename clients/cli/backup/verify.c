@@ -4,6 +4,7 @@
  * Thread: the program's one. */
 #include "broker/ledger/ledger.h"
 #include "clients/cli/backup/backup.h"
+#include "proto/limits.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -136,8 +137,8 @@ struct ledger_check {
 static void ledger_finding(void *arg, const struct cccc_verify_finding *finding)
 {
     struct ledger_check *self = arg;
-    bool harmless =
-        finding->kind == CCCC_VERIFY_GIVEN_UP || finding->kind == CCCC_VERIFY_MARK || (finding->kind == CCCC_VERIFY_TORN && self->plain);
+    bool harmless = finding->kind == CCCC_VERIFY_GIVEN_UP || finding->kind == CCCC_VERIFY_MARK || finding->kind == CCCC_VERIFY_MANIFEST ||
+                    (finding->kind == CCCC_VERIFY_TORN && self->plain);
     const char *path = finding->file + strlen(self->dir);
     path += strspn(path, "/");
     cccc_builder_t *list = harmless ? &self->out->notes : &self->out->damage;
@@ -207,6 +208,7 @@ struct drill {
     struct backup_findings *out;
     const char *group;
     uint64_t head_seq; /* that the daemon serves */
+    bool owed_unsaid;  /* by the manifest */
 };
 
 static cccc_args_t *group_args(const struct drill *self)
@@ -262,6 +264,56 @@ static void drill_lane(struct drill *self, const cccc_value_t *reader, const cha
               CCCC_STR_FMT(id), lane, cursor, unread, cccc_get_uint(reader, cursor_key, 0), cccc_get_uint(reader, unread_key, 0));
 }
 
+/* What `id` owes as the daemon lists it. False: it does not say. */
+static bool drill_ask_owed(struct drill *self, cccc_str_t id, struct backup_owed *out)
+{
+    const cccc_value_t *result, *list;
+    uint64_t after = 0;
+    backup_owed_start(out);
+    do {
+        cccc_args_t *args = group_args(self);
+        cccc_args_strn(args, "actor_id", id.ptr, id.len);
+        cccc_args_uint(args, "after_seq", after);
+        cccc_args_uint(args, "limit", CCCC_OBLIGATIONS_LIST_MAX);
+        if (!drill_ask(self, "obligations_list", &args, &result))
+            return false;
+        list = cccc_get(result, "obligations");
+        for (uint32_t i = 0; i < cli_count(list); i++) {
+            backup_owed_add(out, cli_item(list, i));
+            after = cccc_get_uint(cli_item(list, i), "seq", 0);
+        }
+    } while (cli_count(list) > 0 && cccc_get_bool(result, "more", false));
+    return true;
+}
+
+static void drill_owed(struct drill *self, const cccc_value_t *reader)
+{
+    struct backup_owed owed;
+    char sum[BACKUP_SUM_HEX + 1];
+    cccc_str_t id = cccc_get_str(reader, "id");
+    uint64_t items = cccc_get_uint(reader, "owes", 0);
+    if (!drill_ask_owed(self, id, &owed))
+        return;
+    backup_owed_end(&owed, sum);
+    if (owed.items != items)
+        found(self->cli, &self->out->damage, self->group,
+              "drill: %.*s owes %" PRIu64 " replies and acknowledgements; the manifest says %" PRIu64, CCCC_STR_FMT(id), owed.items, items);
+    else if (!cccc_str_is(cccc_get_str(reader, "owes_sum"), sum))
+        found(self->cli, &self->out->damage, self->group,
+              "drill: the %" PRIu64 " replies and acknowledgements %.*s owes are not those of the manifest", items, CCCC_STR_FMT(id));
+}
+
+/* Cursors, unread messages and obligations; older manifests say nothing of the last. */
+static void drill_reader(struct drill *self, const cccc_value_t *reader)
+{
+    drill_lane(self, reader, "chat", "chat_seq", "chat_unread");
+    drill_lane(self, reader, "notify", "notify_seq", "notify_unread");
+    if (cccc_get(reader, "owes"))
+        drill_owed(self, reader);
+    else
+        self->owed_unsaid = true;
+}
+
 static void drill_group(struct drill *self, const cccc_value_t *entry)
 {
     const cccc_value_t *readers = cccc_get(entry, "readers");
@@ -273,14 +325,17 @@ static void drill_group(struct drill *self, const cccc_value_t *entry)
     drill_head(self, entry);
     if (self->head_seq > cccc_get_uint(entry, "head_seq", 0)) {
         found(self->cli, &self->out->notes, self->group,
-              "drill: the start recorded %" PRIu64 " events of its own (an edited or older configuration); cursors are not compared",
+              "drill: the start recorded %" PRIu64
+              " events of its own (an edited or older configuration); cursors and obligations are not compared",
               self->head_seq - cccc_get_uint(entry, "head_seq", 0));
         return;
     }
-    for (uint32_t i = 0; cccc_is_array(readers) && i < readers->via.array.size; i++) {
-        drill_lane(self, &readers->via.array.ptr[i], "chat", "chat_seq", "chat_unread");
-        drill_lane(self, &readers->via.array.ptr[i], "notify", "notify_seq", "notify_unread");
-    }
+    self->owed_unsaid = false;
+    for (uint32_t i = 0; i < cli_count(readers); i++)
+        drill_reader(self, cli_item(readers, i));
+    if (self->owed_unsaid)
+        found(self->cli, &self->out->notes, self->group,
+              "drill: the manifest, made by an older cccc, does not say who owes what; obligations are not compared");
 }
 
 static int copy_all(struct cli *cli, const char *dir, const char *to, const cccc_value_t *manifest)

@@ -29,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CONFIG_TRIES = 20, GROUP_TRIES = 5, NAMES_MAX = 100 };
+enum { CONFIG_TRIES = 20, GROUP_TRIES = 5 };
 
 /* A group's ledger when it was looked at. */
 struct pin {
@@ -284,15 +284,15 @@ static int choose_place(struct making *self)
             return cli_fail(cli, CCCC_E_EXISTS, "name a folder that does not exist yet", "%s, or %s.partial, is there already", dir, dir);
         return rc < 0 ? cli_fail(cli, CCCC_E_STORAGE, NULL, "cannot make %s: %s", self->partial, strerror(-rc)) : 0;
     }
-    const char *stamp = backup_stamp(cli);
     int rc = cccc_vfs_make_dirs(&cccc_vfs_posix, cli_printf(cli, "%s/backups", cli->home.root));
-    for (int i = 1; i <= NAMES_MAX && rc == 0; i++) {
-        rc = begin_at(self, i == 1 ? cli_printf(cli, "%s/backups/%s", cli->home.root, stamp)
-                                   : cli_printf(cli, "%s/backups/%s-%d", cli->home.root, stamp, i));
-        if (rc == 0)
-            return 0;
-        rc = rc == -EEXIST ? 0 : rc;
-    }
+    rc = rc == 0 ? -EEXIST : rc;
+    for (unsigned n = 1; n <= CCCC_BACKUP_NAMES_MAX && rc == -EEXIST; n++)
+        rc = begin_at(self, cli_printf(cli, "%s/backups/%s", cli->home.root, backup_name(cli, n)));
+    if (rc == 0)
+        return 0;
+    if (rc == -EEXIST)
+        return cli_fail(cli, CCCC_E_EXISTS, "try again in a second", "%d backups were made in this second (BACKUP_NAMES_MAX)",
+                        CCCC_BACKUP_NAMES_MAX);
     return cli_fail(cli, CCCC_E_STORAGE, "name another folder", "cannot make a folder in %s/backups: %s", cli->home.root, strerror(-rc));
 }
 

@@ -284,6 +284,24 @@ static void check_foreign(struct doctor *self, const char *group)
     cccc_vfs_posix.list(NULL, walk.dir, note_foreign, &walk);
 }
 
+/* The rule needs the group's state, which the daemon copies unasked only up to a size. */
+static void check_retention(struct doctor *self, const char *group, const cccc_value_t *document)
+{
+    struct cccc_ledger_policy policy;
+    struct stat st;
+    char size[32];
+    cccc_ledger_policy_of(document, &policy);
+    bool ruled = policy.retain_s > 0 || policy.retain_bytes > 0;
+    if (!ruled || stat(cli_printf(self->cli, "%s/groups/%s/state/ledger/snapshot", self->cli->home.root, group), &st) != 0 ||
+        st.st_size <= CCCC_SNAPSHOT_LIVE_BYTES_MAX)
+        return;
+    cli_size(size, sizeof size, (uint64_t)st.st_size);
+    found(self, cli_printf(self->cli, "ledger %s", group), NOTE,
+          "its retention rule waits: the saved state has %s, more than SNAPSHOT_LIVE_BYTES_MAX; `cccc ledger compact --group %s` retires "
+          "what is due",
+          size, group);
+}
+
 /* Neither group.yaml nor its previous version: the disk refused when the group was made, or a crash came between its first event and its first
  * group.yaml. Then the ledger has all that would stand there. False when it has not. */
 static bool explain_no_configuration(struct doctor *self, const char *name, const char *group)
@@ -342,6 +360,7 @@ static void check_group(struct doctor *self, cccc_str_t id)
     check_ledger(self, group);
     check_archive(self, group);
     check_foreign(self, group);
+    check_retention(self, group, &files.document);
     check_blobs(self, id);
 }
 

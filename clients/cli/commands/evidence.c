@@ -533,7 +533,7 @@ int cmd_evidence(struct cli *cli)
     status = find_named(&self);
     if (status)
         return status;
-    const char *name = cli_printf(cli, "cccc-evidence-%s-%s", self.group ? self.group : "home", backup_stamp(cli));
+    const char *name = cli_printf(cli, "cccc-evidence-%s-%s", self.group ? self.group : "home", backup_name(cli, 1));
     self.events = cccc_array_builder(cli->arena, CCCC_EVIDENCE_EVENTS_MAX);
     self.left_out = cccc_array_builder(cli->arena, 16);
     self.missing = cccc_array_builder(cli->arena, 4);

@@ -40,8 +40,9 @@ static void show_progress(void *arg, uint64_t done, uint64_t all)
 /* ---- judging ---- */
 
 static const char *const finding_states[] = {
-    [CCCC_VERIFY_DAMAGED] = "damaged", [CCCC_VERIFY_LOST] = "lost", [CCCC_VERIFY_GIVEN_UP] = "given_up", [CCCC_VERIFY_STRAY] = "stray",
-    [CCCC_VERIFY_FORKED] = "forked",   [CCCC_VERIFY_BASE] = "base", [CCCC_VERIFY_MARK] = "unmarked",
+    [CCCC_VERIFY_DAMAGED] = "damaged", [CCCC_VERIFY_LOST] = "lost",         [CCCC_VERIFY_GIVEN_UP] = "given_up",
+    [CCCC_VERIFY_STRAY] = "stray",     [CCCC_VERIFY_FORKED] = "forked",     [CCCC_VERIFY_BASE] = "base",
+    [CCCC_VERIFY_MARK] = "unmarked",   [CCCC_VERIFY_MANIFEST] = "unlisted",
 };
 
 static void note_finding(void *arg, const struct cccc_verify_finding *found)
@@ -82,7 +83,7 @@ bool offline_is_damaged(const struct offline_ledger *ledger)
 bool offline_is_damage(const cccc_value_t *finding)
 {
     cccc_str_t state = cccc_get_str(finding, "state");
-    return !cccc_str_is(state, "given_up") && !cccc_str_is(state, "unmarked");
+    return !cccc_str_is(state, "given_up") && !cccc_str_is(state, "unmarked") && !cccc_str_is(state, "unlisted");
 }
 
 const char *offline_finding_text(struct cli *cli, const cccc_value_t *finding)

@@ -8,6 +8,7 @@
 #include "broker/ledger/ledger.h"
 #include "broker/store/store.h"
 #include "clients/cli/backup/backup.h"
+#include "proto/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -249,19 +250,19 @@ static int carry_out(struct restoring *self)
 
 /* ---- the command ---- */
 
-/* The names beside the home that this restore uses: free ones, also when another restore was in the same second. */
-static void choose_names(struct restoring *self)
+/* The names beside the home that this restore uses: free ones, also when another restore was in the same second. 0 or the exit status. */
+static int choose_names(struct restoring *self)
 {
     struct cli *cli = self->cli;
-    const char *stamp = backup_stamp(cli), *name = stamp, *aside;
-    for (unsigned n = 2;; n++) {
+    for (unsigned n = 1; n <= CCCC_BACKUP_NAMES_MAX; n++) {
+        const char *name = backup_name(cli, n), *aside = cli_printf(cli, "%s.before-restore.%s", cli->home.root, name);
         self->fresh = cli_printf(cli, "%s.restoring.%s", cli->home.root, name);
-        aside = cli_printf(cli, "%s.before-restore.%s", cli->home.root, name);
+        self->aside = access(cli->home.root, F_OK) == 0 ? aside : NULL;
         if (access(self->fresh, F_OK) != 0 && access(aside, F_OK) != 0)
-            break;
-        name = cli_printf(cli, "%s-%u", stamp, n);
+            return 0;
     }
-    self->aside = access(cli->home.root, F_OK) == 0 ? aside : NULL;
+    return cli_fail(cli, CCCC_E_EXISTS, "try again in a second", "%d homes were kept aside in this second (BACKUP_NAMES_MAX)",
+                    CCCC_BACKUP_NAMES_MAX);
 }
 
 static int report(struct restoring *self, bool dry, cli_table_t **table, const cccc_value_t *groups)
@@ -309,8 +310,9 @@ int cmd_restore(struct cli *cli)
         return cli_fail(cli, CCCC_E_INVALID_PATH, "name the backup: `cccc backup list`", "%s is the home itself", self.dir);
     if (cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid))
         return cli_refuse_served(cli, pid);
-    choose_names(&self);
-    status = choose(&self);
+    status = choose_names(&self);
+    if (status == 0)
+        status = choose(&self);
     if (status)
         return status;
     cli_table_t *table = cli_table_new(cli, headings, 3);
