@@ -105,6 +105,22 @@ static cccc_value_t presence_value(cccc_arena_t *arena, const cccc_value_t *stat
     return map.value;
 }
 
+/* As CCCC 0.4.0 gives them: what a milestone has not is null. */
+static cccc_value_t milestones_shown(cccc_arena_t *arena, const cccc_value_t *context)
+{
+    static const char *const always[] = {"started", "completed", "outcomes"};
+    cccc_value_t list = list_or_empty(arena, context, "milestones");
+    cccc_builder_t shown = cccc_array_builder(arena, list.via.array.size);
+    for (uint32_t i = 0; i < list.via.array.size; i++) {
+        cccc_value_t row = list.via.array.ptr[i];
+        for (size_t f = 0; f < sizeof always / sizeof *always; f++)
+            if (cccc_is_map(&row) && !cccc_get(&row, always[f]))
+                row = cccc_map_with(arena, &row, cccc_str(always[f]), cccc_nil());
+        cccc_array_add(&shown, row);
+    }
+    return shown.value;
+}
+
 void op_context_get(call_t *call)
 {
     if (!call_group(call, CCCC_A_context_get_group_id))
@@ -115,7 +131,7 @@ void op_context_get(call_t *call)
     cccc_map_add(&result, "version", context_version(call->arena, state));
     cccc_map_add(&result, "vision", text_or_nil(&context, "vision"));
     cccc_map_add(&result, "sketch", text_or_nil(&context, "sketch"));
-    cccc_map_add(&result, "milestones", list_or_empty(call->arena, &context, "milestones"));
+    cccc_map_add(&result, "milestones", milestones_shown(call->arena, &context));
     cccc_map_add(&result, "notes", list_or_empty(call->arena, &context, "notes"));
     cccc_map_add(&result, "references", list_or_empty(call->arena, &context, "references"));
     cccc_map_add(&result, "tasks_summary", summary(call->arena, &tasks));
