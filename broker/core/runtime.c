@@ -265,13 +265,13 @@ static void exit_save(const struct runtime_exit *e, cccc_buf_t *out)
 
 static bool exit_load(struct runtime_exit *e, const cccc_value_t *v)
 {
-    const cccc_value_t *row = snapshot_row(v, 8);
+    const cccc_value_t *row = snapshot_row_grown(v, 7, 8);
     uint64_t code, signal;
     char screen[CCCC_EXIT_SCREEN_BYTES_MAX + 1];
     if (!row || !cccc_as_bool(&row[0], &e->known) || !cccc_as_bool(&row[1], &e->asked) || !cccc_as_bool(&row[2], &e->holder_lost) ||
         !cccc_as_uint(&row[3], &code) || code > 256 || !cccc_as_uint(&row[4], &signal) || signal > 256 ||
         !snapshot_text(&row[5], e->ts, sizeof e->ts) || !snapshot_text(&row[6], screen, sizeof screen) ||
-        !snapshot_text(&row[7], e->limit, sizeof e->limit))
+        (v->via.array.size > 7 && !snapshot_text(&row[7], e->limit, sizeof e->limit)))
         return false;
     e->code = (int32_t)code - 1;
     e->signal = (int32_t)signal - 1;
@@ -303,24 +303,28 @@ uint64_t runtimes_oldest(const struct cccc_group *group)
     return oldest;
 }
 
+#define ROW_MEMBERS_OLD (5 + CCCC_LANES) /* without the process id */
+#define ROW_MEMBERS     (ROW_MEMBERS_OLD + 1)
+
 void runtimes_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, HASH_COUNT(group->runtimes));
     for (const struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next) {
-        cccc_pack_array(out, 6 + CCCC_LANES);
+        cccc_pack_array(out, ROW_MEMBERS);
         cccc_pack_text(out, runtime->id);
         cccc_pack_uint(out, runtime->generation);
         cccc_pack_text(out, runtime->started_ts);
-        cccc_pack_uint(out, (uint64_t)runtime->started_pid);
         exit_save(&runtime->exit, out);
         delivery_save(&runtime->delivery, out);
         for (int lane = 0; lane < CCCC_LANES; lane++)
             unread_save(&runtime->queue[lane], out);
+        cccc_pack_uint(out, (uint64_t)runtime->started_pid);
     }
 }
 
-static bool runtime_load(struct cccc_group *group, const cccc_value_t *row)
+static bool runtime_load(struct cccc_group *group, const cccc_value_t *v)
 {
+    const cccc_value_t *row = snapshot_row_grown(v, ROW_MEMBERS_OLD, ROW_MEMBERS);
     cccc_str_t id;
     if (!row || !cccc_as_str(&row[0], &id) || !actor_id_valid(id, NULL))
         return false;
@@ -330,18 +334,19 @@ static bool runtime_load(struct cccc_group *group, const cccc_value_t *row)
     forget_ledger(runtime);
     uint64_t pid = 0;
     bool good = cccc_as_uint(&row[1], &runtime->generation) && snapshot_text(&row[2], runtime->started_ts, sizeof runtime->started_ts) &&
-                cccc_as_uint(&row[3], &pid) && pid <= INT32_MAX && exit_load(&runtime->exit, &row[4]) &&
-                delivery_load(&runtime->delivery, &row[5]);
-    runtime->started_pid = (int32_t)pid;
+                exit_load(&runtime->exit, &row[3]) && delivery_load(&runtime->delivery, &row[4]);
     for (int lane = 0; good && lane < CCCC_LANES; lane++)
-        good = unread_load(&runtime->queue[lane], &row[6 + lane], group->head_seq);
+        good = unread_load(&runtime->queue[lane], &row[5 + lane], group->head_seq);
+    if (good && v->via.array.size == ROW_MEMBERS)
+        good = cccc_as_uint(&row[ROW_MEMBERS_OLD], &pid) && pid <= INT32_MAX;
+    runtime->started_pid = (int32_t)pid;
     return good;
 }
 
 bool runtimes_load(struct cccc_group *group, const cccc_value_t *v)
 {
     for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++)
-        if (!runtime_load(group, snapshot_row(&v->via.array.ptr[i], 6 + CCCC_LANES)))
+        if (!runtime_load(group, &v->via.array.ptr[i]))
             return false;
     runtimes_sync(group);
     return cccc_is_array(v);
