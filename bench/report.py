@@ -59,6 +59,13 @@ def loads(runs):
     return list(dict.fromkeys(load_of(run) for run in runs))
 
 
+def instructions():
+    """The figure that CI holds the broker to."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "instructions.figure")) as f:
+        own, libraries = (int(line.split()[0]) for line in f)
+    return f"Instructions of the broker per send (`bench/instructions`): {own:,} of its own, {libraries:,} of libraries."
+
+
 def table(out):
     """All rows as Markdown."""
     m, load = out["machine"], out["load"]
@@ -71,7 +78,7 @@ def table(out):
             verdict = {True: "yes", False: "**no**", None: "" if row["values"] else "not measured"}[row["reached"]]
             lines.append(f"| {row['what']} | {demanded} | {amount(row['median'], row['unit'])} | {spread} | {len(row['values'])} | {verdict} | {row['note']} |")
     lines += [f"| {name} | | failed: {why.splitlines()[0]} | | | | |" for name, why in out["failed"].items()]
-    lines += ["", "What was run:", ""]
+    lines += ["", instructions(), "", "What was run:", ""]
     lines += [f"- {name}: {line}" for name, scenario in out["scenarios"].items() for line in loads(scenario["runs"])]
     return "\n".join(lines) + "\n"
 
@@ -82,7 +89,7 @@ def write_all(out, directory):
     m, load = out["machine"], out["load"]
     subtitle = f"median of {load['rounds']} rounds (dear ones: fewer) of {load['seconds']:g} s; line: smallest to largest; dashes: demanded; {m['cpus']} x {m['model']}, load {m['load']:.0f}"
     titles = {"x": ("ratios", "Beside others"), "/s": ("rates", "Per second"), "us": ("microseconds", "Microseconds"), "ms": ("milliseconds", "Milliseconds"), "s": ("seconds", "Seconds"),
-              "MB": ("memory", "Memory, MB")}
+              "MB": ("memory", "Memory, MB"), "MB/s": ("megabytes", "Megabytes per second")}
     by_unit = {}
     for scenario in out["scenarios"].values():
         for row in scenario["rows"]:

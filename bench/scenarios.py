@@ -5,6 +5,7 @@ rounds, and the table says how many. Unless a row says otherwise: 8 clients with
 acknowledged after fdatasync."""
 
 import fnmatch
+import json
 import os
 import re
 import signal
@@ -362,8 +363,15 @@ def restart_rows(bench, daemon, group, size):
     return rows
 
 
+def verified(bench, daemon, group):
+    """Megabytes of lines that `cccc ledger verify` judges in a second, from start to exit."""
+    began = time.perf_counter()
+    done = subprocess.run([bench.binary("cccc"), "ledger", "verify", "--group", group, "--json"], env=daemon.env, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)["result"]["ledgers"][0]["bytes"] / (time.perf_counter() - began) / 1e6
+
+
 def large_ledger(bench):
-    """Questions, following and restarts while a ledger grows."""
+    """Questions, following, judging and restarts while a ledger grows."""
     sizes = [1000, 5000, 20000] if bench.quick else [20000, 200000, 2000000] + ([10000000] if bench.long else [])
     rows = {what: [] for what in QUESTIONS}
     more = []
@@ -378,7 +386,9 @@ def large_ledger(bench):
                 found = [daemon.ask("ask", groups=group, what=what, count=bench.size(500, 50)) for _ in range(bench.rounds)]
                 rows[what].append(Row(f"{what}, {size:,} events: p50", [f["p50_us"] / 1000 for f in found], "ms", most=1.0, note=f"p99 {middle(found, lambda f: f['p99_us']) / 1000:.2f} ms"))
             if size == sizes[2]:
-                more = follow_rows(bench, daemon, group, size) + restart_rows(bench, daemon, group, size)
+                judged = [verified(bench, daemon, group) for _ in range(bench.rounds)]
+                more = [*follow_rows(bench, daemon, group, size), Row(f"verify {size:,} events, sealed or not, from the cache", judged, "MB/s", least=500),
+                        *restart_rows(bench, daemon, group, size)]
     return [row for rows_of in rows.values() for row in rows_of] + more
 
 
