@@ -219,8 +219,8 @@ def quiet_group(bench):
     with bench.daemon() as daemon:
         groups = daemon.groups(count)
         for _ in range(bench.rounds):
-            with daemon.start_load(groups[2:], window=count * 10 // 8, followers=0, warmup=0, seconds=seconds + 2) as busy:
-                time.sleep(bench.size(1, 0.5))
+            with daemon.start_load(groups[2:], window=count * 10 // 8, followers=0, warmup=0, seconds=seconds + bench.size(2, 0.5)) as busy:
+                time.sleep(bench.size(1, 0.2))
                 quiet = [daemon.start_load([group], clients=1, window=1000, rate=rate, followers=0, seconds=seconds) for group, rate in zip(groups, rates_of)]
                 for rate, load in zip(rates_of, quiet):
                     with load:
@@ -400,7 +400,7 @@ def idle_clients(bench):
     count = bench.size(10000, 200)
     with bench.daemon() as daemon:
         with Misfit(bench, "idle", bus=daemon.address["bus"], count=count):
-            time.sleep(1)  # what connecting has left to do
+            time.sleep(bench.size(1, 0.1))  # what connecting has left to do
             cpu, began = daemon.cpu_s(), time.monotonic()
             time.sleep(bench.size(30, 0.5))
             used = (daemon.cpu_s() - cpu) / (time.monotonic() - began) * 100
@@ -415,7 +415,7 @@ def memory(bench):
         groups = daemon.groups(count, actors)
         daemon.ask("send", groups=",".join(groups), count=count * events, batch=100, window=100, text=300, timeout=900)
         busy = daemon.rss_mb()
-        time.sleep(3)  # buffers of ledgers that are quiet are given back
+        time.sleep(bench.size(3, 0.1))  # buffers of ledgers that are quiet are given back
         rss = daemon.rss_mb()
         daemon.stop()
         began = time.monotonic()
