@@ -6,6 +6,7 @@
 
 #include "proto/limits.h"
 #include "proto/wire.h"
+#include "proto/words.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -82,6 +83,7 @@ const char *cccc_arg_type_name(cccc_arg_type_t type)
         [CCCC_ARG_UINT] = "an integer >= 0",
         [CCCC_ARG_INT] = "an integer",
         [CCCC_ARG_STRS] = "a list of strings",
+        [CCCC_ARG_WORDS] = "a list of strings, or a command line",
         [CCCC_ARG_MAP] = "a map",
         [CCCC_ARG_ANY] = "a value",
         [CCCC_ARG_MAPS] = "a list of maps",
@@ -392,6 +394,19 @@ static const cccc_value_t *check_strs(struct check *c, const cccc_value_t *v)
     return keep(c, list.value);
 }
 
+static const cccc_value_t *check_words(struct check *c, const cccc_value_t *v)
+{
+    cccc_str_t line;
+    cccc_value_t words;
+    if (!cccc_as_str(v, &line))
+        return check_strs(c, v);
+    if (!cccc_words_split(c->arena, line, &words))
+        return refuse_content(c, CCCC_E_INVALID_REQUEST, "a command line whose quotes are closed", line);
+    if (words.via.array.size > c->arg->max)
+        return refuse_size(c, words.via.array.size, "words");
+    return keep(c, words);
+}
+
 static const cccc_value_t *check_map(struct check *c, const cccc_value_t *v)
 {
     return cccc_is_map(v) ? v : refuse_type(c, v);
@@ -470,7 +485,7 @@ static const check_fn checks[] = {
     [CCCC_ARG_ACTOR_ID] = check_actor_id, [CCCC_ARG_EVENT_ID] = check_event_id, [CCCC_ARG_PRIORITY] = check_priority,
     [CCCC_ARG_BOOL] = check_bool,         [CCCC_ARG_UINT] = check_number,       [CCCC_ARG_INT] = check_number,
     [CCCC_ARG_STRS] = check_strs,         [CCCC_ARG_ANY] = check_any,           [CCCC_ARG_MAP] = check_map,
-    [CCCC_ARG_MAPS] = check_maps,         [CCCC_ARG_BIN] = check_bin,
+    [CCCC_ARG_MAPS] = check_maps,         [CCCC_ARG_BIN] = check_bin,           [CCCC_ARG_WORDS] = check_words,
 };
 
 /* ---- the whole map ---- */

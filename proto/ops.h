@@ -20,6 +20,7 @@ typedef enum cccc_arg_type {
     CCCC_ARG_UINT,     /* integer >= 0, or its decimal text; blank counts as absent */
     CCCC_ARG_INT,      /* integer, or its decimal text; blank counts as absent */
     CCCC_ARG_STRS,     /* array of STR, blank items kept; one string counts as a list of one, a blank one as an empty list */
+    CCCC_ARG_WORDS,    /* STRS, or one string that is split into words as a shell would (words.h) */
     CCCC_ARG_MAP,      /* map */
     CCCC_ARG_MAPS,     /* array of maps */
     CCCC_ARG_ANY,      /* any value: the operation checks it */
@@ -50,7 +51,7 @@ enum cccc_arg_slot {
 struct cccc_arg_def {
     const char *name;
     const char *summary;
-    uint64_t max; /* STR, TEXT, BIN: bytes; UINT, INT: value; STRS, MAPS: items */
+    uint64_t max; /* STR, TEXT, BIN: bytes; UINT, INT: value; STRS, WORDS, MAPS: items */
     uint32_t name_len;
     cccc_op_t op;
     cccc_arg_type_t type;

@@ -75,7 +75,7 @@ static const char *type_word(cccc_arg_type_t type)
         [CCCC_ARG_PRIORITY] = "priority", [CCCC_ARG_STR] = "string",        [CCCC_ARG_TEXT] = "text",    [CCCC_ARG_GROUP_ID] = "group id",
         [CCCC_ARG_ACTOR_ID] = "actor id", [CCCC_ARG_EVENT_ID] = "event id", [CCCC_ARG_BOOL] = "boolean", [CCCC_ARG_UINT] = "unsigned",
         [CCCC_ARG_INT] = "integer",       [CCCC_ARG_STRS] = "strings",      [CCCC_ARG_MAP] = "map",      [CCCC_ARG_MAPS] = "maps",
-        [CCCC_ARG_ANY] = "any",           [CCCC_ARG_BIN] = "bytes",
+        [CCCC_ARG_ANY] = "any",           [CCCC_ARG_BIN] = "bytes",         [CCCC_ARG_WORDS] = "words",
     };
     return words[type];
 }
@@ -93,6 +93,7 @@ static void put_max(cccc_buf_t *out, const struct cccc_arg_def *arg)
         put(out, "%" PRIu64, arg->max);
         break;
     case CCCC_ARG_STRS:
+    case CCCC_ARG_WORDS:
     case CCCC_ARG_MAPS:
         put(out, "%" PRIu64 " items", arg->max);
         break;

@@ -69,6 +69,16 @@ static cccc_err_t open_signals(struct cccc_bus *bus, struct cccc_errmsg *m)
     return bus->signal_fd >= 0 ? CCCC_OK : cccc_fail(m, CCCC_E_INTERNAL, "signalfd: %s", strerror(errno));
 }
 
+/* Is it the topmost process of an actor of this home? The mark of its holder tells that it is some actor's; of the processes that have the same one, only the topmost surely has the home,
+ * too, as the holder gave it: below it anybody may have set another. */
+static bool is_actor_of(pid_t pid, pid_t parent, const char *home)
+{
+    char *mark = cccc_process_variable(pid, "CCCC_HOLD=");
+    bool is_topmost = mark && !cccc_process_has(parent, mark);
+    free(mark);
+    return is_topmost && cccc_process_has(pid, home);
+}
+
 /* A daemon started from inside an actor's terminal would end with it. The environment tells, ours or an ancestor's. */
 static bool is_below_holder(const char *home)
 {
@@ -76,7 +86,7 @@ static bool is_below_holder(const char *home)
     uint64_t started;
     snprintf(ours, sizeof ours, "CCCC_HOME=%s", home);
     for (pid_t pid = getpid(), parent; pid > 1 && cccc_process_parent(pid, &started, &parent); pid = parent)
-        if (cccc_process_has_name(pid, "CCCC_HOLD=") && cccc_process_has(pid, ours))
+        if (is_actor_of(pid, parent, ours))
             return true;
     return false;
 }

@@ -6,6 +6,7 @@
 #include "broker/core/change.h"
 #include "broker/core/runtime.h"
 #include "broker/core/schema.h"
+#include "proto/words.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -124,34 +125,49 @@ static cccc_value_t default_value(cccc_arena_t *arena, enum field field)
     return field == ENABLED ? cccc_bool(true) : cccc_text(fields[field].otherwise);
 }
 
+/* What may stand for the type itself, as everywhere: a number for a text, a command line for its words. */
+static cccc_err_t understand(cccc_arena_t *arena, enum field field, cccc_value_t *v, struct cccc_errmsg *m)
+{
+    cccc_str_t line;
+    int64_t number;
+    if (fields[field].otherwise && cccc_as_int(v, &number))
+        *v = cccc_string(cccc_arena_printf(arena, "%lld", (long long)number));
+    else if (field == COMMAND && cccc_as_str(v, &line) && !cccc_words_split(arena, line, v))
+        return cccc_fail(m, CCCC_E_INVALID_PATCH, "a quote in its command is not closed");
+    return CCCC_OK;
+}
+
 /* The canonical value of one field; nil resets it. CCCC_E_INVALID_PATCH: of the wrong type. CCCC_E_ACTOR_UPDATE_FAILED, CCCC_E_TOO_LARGE: a value that
  * is not allowed. */
-static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+static cccc_err_t field_value(cccc_arena_t *arena, enum field field, const cccc_value_t *given, cccc_value_t *out, struct cccc_errmsg *m)
 {
     cccc_str_t s;
     int64_t n;
     bool on;
-    cccc_value_t digits;
-    int64_t number;
+    cccc_value_t v = *given;
     *out = default_value(arena, field);
-    if (cccc_is_nil(v))
+    if (cccc_is_nil(&v))
         return CCCC_OK;
-    if (fields[field].otherwise && cccc_as_int(v, &number)) { /* as everywhere where text is wanted */
-        digits = cccc_string(cccc_arena_printf(arena, "%lld", (long long)number));
-        v = &digits;
-    }
-    cccc_err_t err = cccc_schema_actor_field(fields[field].name, v, m);
+    cccc_err_t err = understand(arena, field, &v, m);
+    err = err ? err : cccc_schema_actor_field(fields[field].name, &v, m);
     if (err != CCCC_OK)
         return err;
     if (field == ENABLED)
-        *out = cccc_bool(cccc_schema_bool(v, &on) && on);
+        *out = cccc_bool(cccc_schema_bool(&v, &on) && on);
     else if (field == ENV)
-        *out = env_value(arena, v);
-    else if (!fields[field].sparse && (!cccc_as_str(v, &s) || s.len > 0)) /* empty text: the default */
-        *out = *v;
-    else if (cccc_as_int(v, &n) && n > 0) /* 0: no limit, which is the default */
+        *out = env_value(arena, &v);
+    else if (!fields[field].sparse && (!cccc_as_str(&v, &s) || s.len > 0)) /* empty text: the default */
+        *out = v;
+    else if (cccc_as_int(&v, &n) && n > 0) /* 0: no limit, which is the default */
         *out = cccc_int(n);
     return CCCC_OK;
+}
+
+/* The same of what somebody gives now, of whom more is wanted than of what is kept. */
+static cccc_err_t given_value(cccc_arena_t *arena, enum field field, const cccc_value_t *v, cccc_value_t *out, struct cccc_errmsg *m)
+{
+    cccc_err_t err = field_value(arena, field, v, out, m);
+    return err == CCCC_OK && field == ENV ? cccc_schema_env_given(v, CCCC_E_ACTOR_UPDATE_FAILED, m) : err;
 }
 
 /* The entry with the field's value in it; without it, where that says nothing. */
@@ -189,7 +205,7 @@ static cccc_value_t with_runtime(call_t *call, cccc_value_t shown, const struct 
         cccc_as_str(&shown.via.map.ptr[i].key, &key);
         cccc_map_add_key(&row, key, shown.via.map.ptr[i].val);
     }
-    cccc_map_add(&row, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
+    cccc_map_add(&row, "running", cccc_bool(runtime && runtime_runs(runtime)));
     if (runtime)
         runtime_show(call->core, &row, runtime);
     return row.value;
@@ -273,7 +289,7 @@ static cccc_err_t add_arguments(struct draft *d, struct cccc_errmsg *m)
     const cccc_value_t nil = cccc_nil();
     for (enum field f = TITLE; f < FIELDS; f++) {
         const cccc_value_t *given = slots[f] == CCCC_A_COUNT ? NULL : cccc_arg(&d->call->request.args, slots[f]);
-        cccc_err_t err = field_value(d->call->arena, f, given != NULL ? given : &nil, &d->values[f], m);
+        cccc_err_t err = given_value(d->call->arena, f, given != NULL ? given : &nil, &d->values[f], m);
         if (err != CCCC_OK)
             return err;
     }
@@ -346,7 +362,7 @@ static void shown_finish(call_t *call, cccc_builder_t *result)
     const struct cccc_actor *actor = config_actor(call->group, *(const cccc_str_t *)change->own);
     cccc_map_add(result, "actor", actor != NULL ? actor_shown(call->arena, actor) : *cccc_get(cccc_get(&change->event, "data"), "actor"));
     const struct cccc_runtime *runtime = actor ? runtime_find(call->group, actor->id) : NULL;
-    cccc_map_add(result, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
+    cccc_map_add(result, "running", cccc_bool(runtime && runtime_runs(runtime)));
     if (runtime && runtime->failure[0])
         cccc_map_add(result, "start_error", cccc_string(cccc_arena_str(call->arena, cccc_str(runtime->failure))));
 }
@@ -435,7 +451,7 @@ static cccc_err_t patched(struct draft *d, const struct cccc_actor *actor, const
                 field_value(d->call->arena, f, &nil, &d->values[f], NULL);
             continue;
         }
-        cccc_err_t err = field_value(d->call->arena, f, given, &d->values[f], m);
+        cccc_err_t err = given_value(d->call->arena, f, given, &d->values[f], m);
         if (err != CCCC_OK)
             return err;
     }

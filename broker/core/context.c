@@ -134,7 +134,7 @@ void op_task_list(call_t *call)
     cccc_value_t tasks = tasks_sorted(call->arena, state_of(call->group));
     int64_t at = id.len > 0 ? context_find(&tasks, id) : 0;
     if (at < 0) {
-        call_fail(call, CCCC_E_TASK_NOT_FOUND, "there is no task %.*s in group %s; `cccc task list` names them", CCCC_STR_FMT(id),
+        call_fail(call, CCCC_E_TASK_NOT_FOUND, "there is no task %.*s in group %s; task_list names them", CCCC_STR_FMT(id),
                   call->group->id);
         return;
     }

@@ -152,6 +152,10 @@ static cccc_value_t milestone_turned(struct sync *s, cccc_value_t item, cccc_str
         item = set(s, &item, "archived_from", before);
     if (cccc_str_is(status, "active") && cccc_get_str(&item, "started").len == 0)
         item = set(s, &item, "started", s->today);
+    if (cccc_str_is(status, "active") || cccc_str_is(status, "planned")) { /* it is still to come, whatever came of it before */
+        item = cccc_map_without(s->arena, &item, CCCC_STR("completed"));
+        item = cccc_map_without(s->arena, &item, CCCC_STR("outcomes"));
+    }
     return set(s, &item, "status", status);
 }
 

@@ -228,8 +228,8 @@ enum cccc_store_kind {
     CCCC_STORE_PROMPTS,       /* prompts/<name> <- each text of `document`, nil removes it; yields {paths} of those that were changed */
     CCCC_STORE_TEMPLATE, /* `data` is YAML: yields {template}. Else `document`, with the prompts of the group in it, as YAML: yields {text}. With a group both
                                * yield {preamble, help}, its prompts */
-    CCCC_STORE_CONTEXT, /* files under context/ <- document {context, tasks?, presence?} */
-    CCCC_STORE_LOG_TAIL, /* yields {path, lines} of daemon/ccccd.log, the last `total`; with a document {clear: true} it is emptied instead */
+    CCCC_STORE_CONTEXT,  /* files under context/ <- document {context, tasks?, presence?} */
+    CCCC_STORE_LOG_TAIL, /* yields {path, lines} of the log `name` (daemon, web, or im of the group), the last `total`; with a document {clear: true} it is emptied instead */
     CCCC_STORE_ZONE,     /* yields {data: bin} of the system's time zone `name` */
     CCCC_STORE_SETTINGS, /* settings.yaml <- document; the executor's log level <- total (as syslog) */
     CCCC_STORE_SECRETS /* private environment of actor `name`: document {clear, unset, set}, or nil to read; a document {drop: true} removes it;

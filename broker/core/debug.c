@@ -103,6 +103,24 @@ void op_debug_snapshot(call_t *call)
 
 enum { LINES_DEFAULT = 200, LINES_MAX = 2000 };
 
+static cccc_str_t word_asked(const call_t *call)
+{
+    bool tail = call->request.op == CCCC_OP_debug_tail_logs;
+    return cccc_arg_str(&call->request.args, tail ? CCCC_A_debug_tail_logs_component : CCCC_A_debug_clear_logs_component);
+}
+
+/* The log that is asked for; NULL: there is none of that name. `web` and `im` are those of CCCC 0.4.0's own programs, which may run beside this daemon. */
+static const char *component_asked(const call_t *call)
+{
+    static const struct {
+        const char *word, *component;
+    } logs[] = {{"daemon", "daemon"}, {"ccccd", "daemon"}, {"web", "web"}, {"im", "im"}, {"im_bridge", "im"}};
+    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++)
+        if (cccc_str_is(word_asked(call), logs[i].word))
+            return logs[i].component;
+    return NULL;
+}
+
 static void log_answer(call_t *call)
 {
     cccc_builder_t result = cccc_map_builder(call->arena, 6);
@@ -111,7 +129,7 @@ static void log_answer(call_t *call)
         call_fail(call, call->stored.err, "the log could not be used: %s", call->stored.message);
         return;
     }
-    cccc_map_add(&result, "component", cccc_text("daemon"));
+    cccc_map_add(&result, "component", cccc_text(component_asked(call)));
     cccc_map_add(&result, "group_id", cccc_text(call->group ? call->group->id : ""));
     cccc_map_add(&result, "path", path ? cccc_value_copy(call->arena, path) : cccc_text(""));
     if (call->request.op == CCCC_OP_debug_tail_logs)
@@ -121,36 +139,44 @@ static void log_answer(call_t *call)
     call_reply(call, &result.value);
 }
 
-/* There is one log; 0.4.0's others are of programs that are not ours. False: the call was failed. */
-static bool is_log(call_t *call, cccc_str_t component)
+/* The file work on the log that is asked for, in *store. False: the call was failed. */
+static bool log_store(call_t *call, struct cccc_store *store)
 {
-    cccc_builder_t details = cccc_map_builder(call->arena, 1);
-    if (cccc_str_is(component, "daemon") || cccc_str_is(component, "ccccd"))
-        return true;
-    cccc_map_add(&details, "component", cccc_string(component));
-    call_fail_details(call, CCCC_E_INVALID_COMPONENT, details.value, "there is no log of \"%.*s\" here; use daemon",
-                      CCCC_STR_FMT(cccc_str_cut(component, 32)));
-    return false;
+    const char *component = component_asked(call);
+    if (!component) {
+        cccc_builder_t details = cccc_map_builder(call->arena, 1);
+        cccc_map_add(&details, "component", cccc_string(word_asked(call)));
+        call_fail_details(call, CCCC_E_INVALID_COMPONENT, details.value, "there is no log of \"%.*s\"; use daemon, web or im",
+                          CCCC_STR_FMT(cccc_str_cut(word_asked(call), 32)));
+        return false;
+    }
+    if (strcmp(component, "im") == 0 && !call->group) {
+        call_fail(call, CCCC_E_MISSING_GROUP_ID, "each group has a log of im of its own; name the group");
+        return false;
+    }
+    *store =
+        (struct cccc_store){.kind = CCCC_STORE_LOG_TAIL, .arena = cccc_arena_new(256), .document = cccc_nil(), .name = cccc_str(component)};
+    if (call->group)
+        store->group_id = cccc_arena_str(store->arena, cccc_str(call->group->id));
+    return true;
 }
 
 void op_debug_tail_logs(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
-    if (!permitted(call, CCCC_A_debug_tail_logs_group_id, CCCC_A_debug_tail_logs_by) ||
-        !is_log(call, cccc_arg_str(args, CCCC_A_debug_tail_logs_component)))
-        return;
     int64_t lines = cccc_arg_int(args, CCCC_A_debug_tail_logs_lines, LINES_DEFAULT);
-    struct cccc_store store = {.kind = CCCC_STORE_LOG_TAIL, .arena = cccc_arena_new(256), .document = cccc_nil()};
+    struct cccc_store store;
+    if (!permitted(call, CCCC_A_debug_tail_logs_group_id, CCCC_A_debug_tail_logs_by) || !log_store(call, &store))
+        return;
     store.total = lines <= 0 ? LINES_DEFAULT : lines < LINES_MAX ? (uint64_t)lines : LINES_MAX;
     call_store(call, &store, log_answer);
 }
 
 void op_debug_clear_logs(call_t *call)
 {
-    if (!permitted(call, CCCC_A_debug_clear_logs_group_id, CCCC_A_debug_clear_logs_by) ||
-        !is_log(call, cccc_arg_str(&call->request.args, CCCC_A_debug_clear_logs_component)))
+    struct cccc_store store;
+    if (!permitted(call, CCCC_A_debug_clear_logs_group_id, CCCC_A_debug_clear_logs_by) || !log_store(call, &store))
         return;
-    struct cccc_store store = {.kind = CCCC_STORE_LOG_TAIL, .arena = cccc_arena_new(256)};
     cccc_builder_t document = cccc_map_builder(store.arena, 1);
     cccc_map_add(&document, "clear", cccc_bool(true));
     store.document = document.value;

@@ -100,10 +100,9 @@ bool delivery_load(struct cccc_delivery *d, const cccc_value_t *v)
 
 /* ---- when ---- */
 
-static uint64_t min_interval_us(call_t *call)
+uint64_t delivery_throttled_until_us(const struct cccc_group *group, const struct cccc_runtime *runtime)
 {
-    cccc_value_t settings = settings_effective(call->arena, &call->group->document);
-    return cccc_get_uint(&settings, "min_interval_seconds", 0) * SECOND;
+    return runtime->delivered_us ? runtime->delivered_us + setting_number("min_interval_seconds", &group->document) * SECOND : 0;
 }
 
 static uint64_t retry_us(uint32_t failures)
@@ -134,7 +133,8 @@ static bool is_due(const struct cccc_core *core, const struct cccc_group *group,
                    (runtime->queue[CCCC_LANE_NOTIFY].count > 0 && group->config.state == CCCC_GROUP_ACTIVE);
     return waiting && runtime->phase == RUNTIME_RUNNING && runtime->ready && d->state != DELIVERY_CLAIMED && group->config.running &&
            group->config.state != CCCC_GROUP_PAUSED && !group->read_only && !core->stopping && core->now->mono_us >= runtime->handover_us &&
-           core->now->mono_us >= runtime->next_delivery_us && !pending_step(group, runtime->claim_seq);
+           core->now->mono_us >= runtime->next_delivery_us && !pending_step(group, runtime->claim_seq) &&
+           core->now->mono_us >= delivery_throttled_until_us(group, runtime);
 }
 
 /* ---- from queue to order ---- */
@@ -509,7 +509,10 @@ bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_valu
     if (state == DELIVERY_ACCEPTED)
         mark_delivered(call->core, call->group, runtime);
     runtime->handover_us = 0;
-    runtime->next_delivery_us = call->core->now->mono_us + (state == DELIVERY_FAILED ? retry_us(d->failures) : min_interval_us(call));
+    if (state == DELIVERY_FAILED)
+        runtime->next_delivery_us = call->core->now->mono_us + retry_us(d->failures);
+    else
+        runtime->delivered_us = call->core->now->mono_us;
     return true;
 }
 

@@ -337,7 +337,7 @@ static void add_failures(call_t *call, cccc_builder_t *result)
     for (uint32_t i = 0; i < call->group->config.actor_count; i++) {
         const struct cccc_actor *actor = &call->group->config.actors[i];
         const struct cccc_runtime *runtime = runtime_find(call->group, actor->id);
-        if (!runtime || !actor->enabled || runtime->phase == RUNTIME_RUNNING)
+        if (!runtime || !actor->enabled || runtime_runs(runtime))
             continue;
         cccc_builder_t one = cccc_map_builder(call->arena, 2);
         cccc_map_add(&one, "actor_id", cccc_string(cccc_arena_str(call->arena, actor->id)));

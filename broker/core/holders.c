@@ -226,7 +226,7 @@ static bool take_exit(call_t *call, struct cccc_runtime *runtime, const struct s
     int64_t n;
     if (!cccc_is_map(said->exited) || runtime->generation != said->generation)
         return false;
-    cccc_builder_t data = cccc_map_builder(call->arena, 6);
+    cccc_builder_t data = cccc_map_builder(call->arena, 7);
     cccc_map_add(&data, "actor_id", cccc_string(said->actor_id));
     cccc_map_add(&data, "generation", cccc_uint(said->generation));
     if (cccc_as_int(cccc_get(said->exited, "signal"), &n))
@@ -234,8 +234,10 @@ static bool take_exit(call_t *call, struct cccc_runtime *runtime, const struct s
     else if (cccc_as_int(cccc_get(said->exited, "code"), &n))
         cccc_map_add(&data, "code", cccc_int(n));
     bool asked = cccc_get_bool(said->exited, "asked", false);
-    cccc_str_t screen = cccc_get_str(said->exited, "screen");
+    cccc_str_t screen = cccc_get_str(said->exited, "screen"), limit = cccc_get_str(said->exited, "limit");
     cccc_map_add(&data, "asked", cccc_bool(asked));
+    if (cccc_str_is(limit, "memory") || cccc_str_is(limit, "processes"))
+        cccc_map_add(&data, "limit", cccc_string(limit));
     if (!asked && screen.len > 0 && screen.len <= CCCC_EXIT_SCREEN_BYTES_MAX)
         cccc_map_add(&data, "screen", cccc_string(screen));
     if (call_append(call, call->group, CCCC_KIND_RUNTIME_EXITED, CCCC_STR("system"), CCCC_STR(""), data.value, next, &m) == CCCC_OK)
@@ -347,6 +349,7 @@ static void take_facts(struct cccc_core *core, struct cccc_runtime *runtime, con
         return;
     runtime->ready = cccc_get_bool(facts, "ready", false);
     runtime->attached = cccc_get_uint(facts, "attached", 0) > 0;
+    runtime->stopped = cccc_get_bool(facts, "stopped", false);
     if (cccc_get_uint(facts, "typed", 0) > 0) /* the first text is the preamble */
         runtime->preamble = PREAMBLE_DONE;
     uint64_t idle_us = cccc_get_uint(facts, "idle_ms", 0) * 1000;

@@ -74,8 +74,9 @@ static void sealed(call_t *call)
     if (keep_failed(call, CCCC_E_LEDGER_COMPACT_FAILED))
         return;
     const cccc_value_t *done = call->stored.value;
-    cccc_builder_t result = cccc_map_builder(call->arena, 4);
+    cccc_builder_t result = cccc_map_builder(call->arena, 5);
     const cccc_value_t *skipped = cccc_get(done, "skipped");
+    cccc_map_add(&result, "ok", cccc_bool(true));
     cccc_map_add(&result, "skipped", cccc_bool(skipped != NULL));
     if (skipped) {
         cccc_map_add(&result, "reason", *skipped);

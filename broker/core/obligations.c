@@ -12,6 +12,7 @@
 #include "proto/utf8.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 struct cccc_obligations *obligations_new(void)
 {
@@ -118,6 +119,66 @@ struct cccc_ask *obligations_begin(const struct cccc_event *event, uint32_t debt
     return ask;
 }
 
+/* ---- turns ---- */
+
+static bool has_turns(unsigned owes)
+{
+    return (owes & (CCCC_OWED_REPLY | CCCC_OWED_ACK)) != 0;
+}
+
+static void leave_turns(struct cccc_duty *duty)
+{
+    struct cccc_duties *list = &duty->debtor->owes;
+    if (duty->is_spent)
+        DL_DELETE(list->spent, duty);
+    else
+        DL_DELETE(list->waiting, duty);
+}
+
+static void take_last_turn(struct cccc_duty *duty)
+{
+    duty->is_spent = false;
+    DL_APPEND(duty->debtor->owes.waiting, duty);
+}
+
+static void spend(struct cccc_duty *duty)
+{
+    leave_turns(duty);
+    duty->is_spent = true;
+    DL_APPEND(duty->debtor->owes.spent, duty);
+}
+
+/* All have turns again; those that were without one are last. */
+static void respend(struct cccc_duties *list, uint64_t repeats)
+{
+    for (struct cccc_duty *duty = list->spent; duty; duty = duty->next)
+        duty->is_spent = false;
+    DL_CONCAT(list->waiting, list->spent);
+    list->spent = NULL;
+    list->spent_at = repeats;
+}
+
+struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_duty *duty, uint64_t repeats)
+{
+    if (list->spent_at != repeats)
+        respend(list, repeats);
+    struct cccc_duty *next = duty ? duty->next : list->waiting;
+    while (next && repeats > 0 && next->reminded >= repeats) {
+        struct cccc_duty *spent = next;
+        next = next->next;
+        spend(spent);
+    }
+    return next;
+}
+
+/* ---- owing ---- */
+
+static void count_owed(struct cccc_duties *list, unsigned owes, uint32_t one)
+{
+    list->replies += owes & CCCC_OWED_REPLY ? one : 0;
+    list->acks += (owes & (CCCC_OWED_REPLY | CCCC_OWED_ACK)) == CCCC_OWED_ACK ? one : 0;
+}
+
 void obligations_owe(struct cccc_group *group, struct cccc_ask *ask, struct cccc_reader *debtor, unsigned owes)
 {
     struct cccc_duties *list = &debtor->owes;
@@ -131,6 +192,9 @@ void obligations_owe(struct cccc_group *group, struct cccc_ask *ask, struct cccc
         list->first = duty;
     list->last = duty;
     list->count++;
+    count_owed(list, owes, 1);
+    if (has_turns(owes))
+        take_last_turn(duty);
     ask->open++;
     ask->since.mono_us = group->folding ? 0 : (int64_t)group->changed_mono_us;
     debtor->reminders.look_us = 0;
@@ -161,6 +225,16 @@ static void unlink_duty(struct cccc_duty *duty)
     list->count--;
 }
 
+/* It owes this from now on. */
+static void set_owed(struct cccc_duty *duty, unsigned owes)
+{
+    count_owed(&duty->debtor->owes, duty->owes, -1u);
+    count_owed(&duty->debtor->owes, owes, 1);
+    if (has_turns(duty->owes) && !has_turns(owes))
+        leave_turns(duty);
+    duty->owes = owes;
+}
+
 /* Close these bits of a duty. The ask may be gone afterwards. */
 static void close_duty(struct cccc_group *group, struct cccc_duty *duty, unsigned owes)
 {
@@ -168,7 +242,7 @@ static void close_duty(struct cccc_group *group, struct cccc_duty *duty, unsigne
     struct cccc_ask *ask = duty->ask;
     if (duty->owes == 0)
         return;
-    duty->owes &= ~owes;
+    set_owed(duty, duty->owes & ~owes);
     if (duty->owes != 0)
         return;
     unlink_duty(duty);
@@ -273,8 +347,14 @@ void obligations_keep_askers(struct cccc_group *group, const cccc_value_t *actor
 void obligations_reminded(struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id)
 {
     const struct cccc_duty *found = duty_find(group, debtor, event_id);
-    if (found)
-        found->ask->duties[found - found->ask->duties].reminded++;
+    struct cccc_duty *duty = found ? &found->ask->duties[found - found->ask->duties] : NULL;
+    if (!duty)
+        return;
+    duty->reminded++;
+    if (has_turns(duty->owes)) {
+        leave_turns(duty);
+        take_last_turn(duty);
+    }
 }
 
 void obligations_forget_reminders(struct cccc_group *group)
@@ -282,6 +362,8 @@ void obligations_forget_reminders(struct cccc_group *group)
     for (struct cccc_ask *ask = group->obligations->asks; ask; ask = ask->hh.next)
         for (uint32_t i = 0; i < ask->count; i++)
             ask->duties[i].reminded = 0;
+    for (struct cccc_reader *reader = group->readers; reader; reader = reader->hh.next)
+        respend(&reader->owes, 0);
 }
 
 /* ---- asking ---- */
@@ -386,7 +468,11 @@ static bool duty_load(struct cccc_group *group, struct cccc_ask *ask, const cccc
     if (!debtor || !cccc_as_uint(&pair[1], &owes) || (owes & bits) == 0 || owes >> OWES_BITS > UINT32_MAX)
         return false;
     obligations_owe(group, ask, debtor, (unsigned)(owes & bits));
-    ask->duties[ask->count - 1].reminded = (uint32_t)(owes >> OWES_BITS);
+    struct cccc_duty *duty = &ask->duties[ask->count - 1];
+    duty->reminded = (uint32_t)(owes >> OWES_BITS);
+    if (duty->reminded > 0 && has_turns(duty->owes))
+        spend(duty); /* behind those that were never named, once it is their turn */
+    debtor->owes.spent_at = UINT64_MAX;
     return true;
 }
 

@@ -20,6 +20,8 @@ struct cccc_duty {
     struct cccc_ask *ask;
     struct cccc_reader *debtor;
     struct cccc_duty *before, *after; /* of its debtor, by seq */
+    struct cccc_duty *prev, *next;    /* of its debtor, by turns: utlist's */
+    bool is_spent;                    /* in the list of those */
     unsigned owes;                    /* bits of enum cccc_owed */
     uint32_t reminded;                /* how often, since the group was last started or resumed */
 };
@@ -71,6 +73,9 @@ void obligations_keep_askers(struct cccc_group *group, const cccc_value_t *actor
 /* A reminder of what the debtor owes for the event; the counts begin anew. */
 void obligations_reminded(struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id);
 void obligations_forget_reminders(struct cccc_group *group);
+/* Whose turn it is to be reminded of behind `duty` (NULL: from the first on); NULL: nobody's. What was named `repeats` times (0: without end) is met once, and
+ * then no more until that number changes. */
+struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_duty *duty, uint64_t repeats);
 
 /* ---- asking ---- */
 

@@ -23,6 +23,13 @@ static void waits(const struct saying *s, cccc_str_t why, cccc_str_t next)
     s->out->next = next;
 }
 
+/* Its program is on its way because a message named it. */
+static void wakes(const struct saying *s)
+{
+    waits(s, CCCC_STR("it was stopped, and a message that names it starts its program"), CCCC_STR(""));
+    s->out->will = "wakes";
+}
+
 static cccc_str_t start_it(const struct saying *s)
 {
     return cccc_arena_printf(s->call->arena, "cccc actor start %.*s --group %s", CCCC_STR_FMT(s->actor->id), s->group->id);
@@ -49,11 +56,23 @@ static bool group_waits(const struct saying *s, enum cccc_lane lane)
     return true;
 }
 
+/* Does its program start because it was woken? */
+static bool is_waking(const struct cccc_runtime *runtime)
+{
+    bool starts = runtime->phase == RUNTIME_ABSENT || runtime->phase == RUNTIME_SPAWNING || runtime->phase == RUNTIME_STARTING ||
+                  (runtime->phase == RUNTIME_STOPPING && runtime->restart);
+    return starts && runtime->why == RUNTIME_WOKEN && !runtime->given_up;
+}
+
 /* Its program is not there to be typed to. True: it was said. */
 static bool program_waits(const struct saying *s)
 {
     const struct cccc_runtime *runtime = s->runtime;
     cccc_str_t attach = cccc_arena_printf(s->call->arena, "cccc actor attach %.*s --group %s", CCCC_STR_FMT(s->actor->id), s->group->id);
+    if (is_waking(runtime)) {
+        wakes(s);
+        return true;
+    }
     switch (runtime->phase) {
     case RUNTIME_ABSENT:
         if (runtime->failure[0])
@@ -76,9 +95,17 @@ static bool program_waits(const struct saying *s)
     case RUNTIME_RUNNING:
         break;
     }
-    if (!runtime->ready)
+    if (runtime->stopped)
+        waits(s, CCCC_STR("its program's process is stopped (SIGSTOP) and reads nothing until it is continued"),
+              cccc_arena_printf(s->call->arena, "kill -CONT %d", runtime->pid));
+    else if (!runtime->ready)
         waits(s, CCCC_STR("its program has not shown yet that it takes input"), attach);
-    return !runtime->ready;
+    return runtime->stopped || !runtime->ready;
+}
+
+static unsigned long long seconds_until(uint64_t now_us, uint64_t then_us)
+{
+    return then_us > now_us ? (then_us - now_us + SECOND - 1) / SECOND : 0;
 }
 
 /* The program is there, but not for this one now. True: it was said. */
@@ -87,7 +114,8 @@ static bool delivery_waits(const struct saying *s)
     const struct cccc_runtime *runtime = s->runtime;
     const struct cccc_delivery *d = &runtime->delivery;
     uint64_t now = s->call->core->now->mono_us;
-    unsigned long long seconds = runtime->next_delivery_us > now ? (runtime->next_delivery_us - now + SECOND - 1) / SECOND : 0;
+    unsigned long long seconds = seconds_until(now, runtime->next_delivery_us),
+                       throttled = seconds_until(now, delivery_throttled_until_us(s->group, runtime));
     cccc_str_t attach = cccc_arena_printf(s->call->arena, "cccc actor attach %.*s --group %s", CCCC_STR_FMT(s->actor->id), s->group->id);
     if (d->state == DELIVERY_CLAIMED)
         waits(s, CCCC_STR("what came before it is being typed"), attach);
@@ -99,6 +127,10 @@ static bool delivery_waits(const struct saying *s)
             s,
             cccc_arena_printf(s->call->arena, "typing its first words failed (%s); the next try is in %llu s", runtime->obstacle, seconds),
             attach);
+    else if (throttled > seconds)
+        waits(s,
+              cccc_arena_printf(s->call->arena, "deliveries keep a distance (min_interval_seconds): the next one is in %llu s", throttled),
+              cccc_arena_printf(s->call->arena, "cccc group settings min_interval_seconds=0 --group %s", s->group->id));
     else if (seconds > 0)
         waits(s, cccc_arena_printf(s->call->arena, "it was told something a moment ago: the next delivery is in %llu s", seconds),
               CCCC_STR(""));
@@ -167,8 +199,8 @@ static cccc_value_t outlook_row(call_t *call, const struct cccc_group *group, co
     cccc_map_add(&row, "next", cccc_string(out.next));
     if (out.idle_known)
         cccc_map_add(&row, "idle_seconds", cccc_uint(out.idle_seconds));
-    *waits =
-        cccc_str_is(cccc_str(out.will), "waits") || cccc_str_is(out.state, "disabled") || verdict == GUARD_INBOX || verdict == GUARD_HELD;
+    *waits = cccc_str_is(cccc_str(out.will), "waits") || cccc_str_is(cccc_str(out.will), "wakes") || cccc_str_is(out.state, "disabled") ||
+             verdict == GUARD_INBOX || verdict == GUARD_HELD;
     return row.value;
 }
 

@@ -127,8 +127,12 @@ struct recall {
     cccc_str_t reason;
     bool expired;
     cccc_builder_t won, lost;
+    uint64_t lost_seq; /* the newest event by which it was lost */
     struct cccc_pending *decided;
 };
+
+static const char *const deliveries[] = {
+    [DELIVERY_CLAIMED] = "claimed", [DELIVERY_ACCEPTED] = "handed", [DELIVERY_FAILED] = "failed", [DELIVERY_AMBIGUOUS] = "ambiguous"};
 
 /* What of theirs precedes the recall; NULL: nothing. */
 static const char *taken_by(const struct cccc_ladder *l, const struct cccc_rung **rung)
@@ -136,15 +140,8 @@ static const char *taken_by(const struct cccc_ladder *l, const struct cccc_rung 
     const struct {
         const char *step;
         const struct cccc_rung *rung;
-    } steps[] = {{"replied", &l->replied},
-                 {"acknowledged", &l->acked},
-                 {"read", &l->read},
-                 {l->delivery == DELIVERY_FAILED      ? "failed"
-                  : l->delivery == DELIVERY_AMBIGUOUS ? "ambiguous"
-                                                      : "handed",
-                  &l->claimed},
-                 {"recalled", &l->recalled},
-                 {"released", &l->released}};
+    } steps[] = {{"replied", &l->replied},   {"acknowledged", &l->acked}, {"read", &l->read}, {deliveries[l->delivery], &l->claimed},
+                 {"recalled", &l->recalled}, {"released", &l->released}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         *rung = steps[i].rung;
         if (steps[i].rung->seq > 0)
@@ -164,6 +161,7 @@ static void judge(call_t *call, const struct cccc_ladders *all, struct recall *r
             cccc_array_add(&r->won, cccc_string(all->of[i].actor_id));
             continue;
         }
+        r->lost_seq = rung->seq > r->lost_seq ? rung->seq : r->lost_seq;
         cccc_builder_t row = cccc_map_builder(call->arena, 4);
         cccc_map_add(&row, "actor_id", cccc_string(all->of[i].actor_id));
         cccc_map_add(&row, "step", cccc_text(step));
@@ -249,8 +247,11 @@ static void recall_climbed(call_t *call)
     if (!CCCC_MUTANT_IS(RECALL_BLIND))
         ladders_take_pending(call, all);
     judge(call, all, r);
+    struct cccc_pending *pending = r->lost_seq > call->group->head_seq ? group_pending(call->group, r->lost_seq) : NULL;
     if (r->won.value.via.array.size > 0 || r->expired)
         recall_write(call, all, r);
+    else if (pending)
+        call_wait(call, pending, recall_answer); /* what the answer names is durable, or the answer is that nobody knows */
     else
         recall_answer(call);
 }

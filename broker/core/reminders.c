@@ -108,7 +108,7 @@ struct digest {
     struct cccc_reader *reader;
     struct delays delays;
     int64_t now, resumed, next; /* next: when something more will be due */
-    uint32_t replies, acks, due;
+    uint32_t due;
     bool unread, escalates, full; /* full: it lists as many as it may, and more is due */
     cccc_builder_t items;
     cccc_str_t lines;
@@ -141,10 +141,6 @@ static void look_at_duty(struct digest *d, struct cccc_duty *duty)
     struct cccc_ask *ask = duty->ask;
     bool reply = duty->owes & CCCC_OWED_REPLY;
     char since[28];
-    if (!(duty->owes & (CCCC_OWED_REPLY | CCCC_OWED_ACK)))
-        return;
-    d->replies += reply;
-    d->acks += !reply;
     int64_t seen = when_mono(d->call->core, &ask->since), delay = reply ? d->delays.reply : d->delays.ack;
     int64_t until = ask->due_us ? ask->due_us - ask->since.us : delay;
     if (!is_due(d, seen, until < delay && until > 0 ? until : delay, duty->reminded))
@@ -199,11 +195,12 @@ static void notify(struct digest *d, const char *target, cccc_str_t title, cccc_
 static cccc_str_t title_of(const struct digest *d)
 {
     cccc_arena_t *arena = d->call->arena;
+    const struct cccc_duties *owes = &d->reader->owes;
     cccc_str_t parts = CCCC_STR("");
-    if (d->replies > 0)
-        parts = cccc_arena_printf(arena, "reply_required=%u%s", d->replies, d->full ? " and more" : "");
-    if (d->acks > 0)
-        parts = cccc_arena_printf(arena, "%.*s%sattention_ack=%u", CCCC_STR_FMT(parts), parts.len ? ", " : "", d->acks);
+    if (owes->replies > 0)
+        parts = cccc_arena_printf(arena, "reply_required=%u", owes->replies);
+    if (owes->acks > 0)
+        parts = cccc_arena_printf(arena, "%.*s%sattention_ack=%u", CCCC_STR_FMT(parts), parts.len ? ", " : "", owes->acks);
     if (d->unread)
         parts = cccc_arena_printf(arena, "%.*s%sunread>0", CCCC_STR_FMT(parts), parts.len ? ", " : "");
     return cccc_arena_printf(arena, "Waiting for you (%.*s)", CCCC_STR_FMT(parts));
@@ -226,6 +223,11 @@ static void send_digest(struct digest *d)
            "escalates");
 }
 
+static struct cccc_duty *turn(const struct digest *d, const struct cccc_duty *duty)
+{
+    return obligations_turn(&d->reader->owes, duty, d->delays.repeats);
+}
+
 static void remind(struct cccc_core *core, struct cccc_group *group, struct cccc_reader *reader)
 {
     struct digest d = {.call = core_call(core), .group = group, .reader = reader, .now = (int64_t)core->now->mono_us};
@@ -240,13 +242,12 @@ static void remind(struct cccc_core *core, struct cccc_group *group, struct cccc
     if (quiet > d.now) {
         d.next = quiet;
     } else if (!is_off(d.call->arena, group, &d.delays)) {
-        for (struct cccc_duty *duty = reader->owes.first; duty && !d.full; duty = duty->after)
+        for (struct cccc_duty *duty = turn(&d, NULL); duty && !d.full; duty = turn(&d, duty))
             look_at_duty(&d, duty);
         if (!d.full)
             look_at_unread(&d);
     }
-    int64_t soon = d.now + (d.delays.interval > SECOND ? d.delays.interval : SECOND);
-    r->look_us = d.full && soon < d.next ? soon : d.next;
+    r->look_us = d.due > 0 ? d.now + LOOK_AGAIN : d.next; /* what is sent makes it look again when it is durable */
     if (d.due > 0)
         send_digest(&d);
     if (d.call->appends_open == 0)

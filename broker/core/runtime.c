@@ -73,6 +73,7 @@ static void forget_ledger(struct cccc_runtime *runtime)
     runtime->delivery = (struct cccc_delivery){0};
     runtime->exit = (struct runtime_exit){0};
     runtime->generation = 0;
+    runtime->started_pid = 0;
 }
 
 static void drop(struct cccc_group *group, struct cccc_runtime *runtime)
@@ -89,6 +90,11 @@ static void drop(struct cccc_group *group, struct cccc_runtime *runtime)
 bool runtime_lives(const struct cccc_runtime *runtime)
 {
     return runtime->phase != RUNTIME_ABSENT;
+}
+
+bool runtime_runs(const struct cccc_runtime *runtime)
+{
+    return runtime->phase == RUNTIME_RUNNING || (runtime->phase == RUNTIME_UNREGISTERED && !runtime->lost);
 }
 
 bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime *runtime)
@@ -147,11 +153,13 @@ static void exchange_ledger(struct cccc_runtime *a, struct cccc_runtime *b)
     a->generation = b->generation;
     a->exit = b->exit;
     a->delivery = b->delivery;
+    a->started_pid = b->started_pid;
     memcpy(a->started_ts, b->started_ts, sizeof a->started_ts);
     memcpy(a->queue, b->queue, sizeof a->queue);
     b->generation = was.generation;
     b->exit = was.exit;
     b->delivery = was.delivery;
+    b->started_pid = was.started_pid;
     memcpy(b->started_ts, was.started_ts, sizeof b->started_ts);
     memcpy(b->queue, was.queue, sizeof b->queue);
 }
@@ -198,6 +206,7 @@ static void copy_text(char *out, size_t size, cccc_str_t s)
 static void apply_started(struct cccc_runtime *runtime, const struct cccc_event *event)
 {
     runtime->generation = cccc_get_uint(&event->data, "generation", 0);
+    runtime->started_pid = (int32_t)cccc_get_uint(&event->data, "pid", 0);
     copy_text(runtime->started_ts, sizeof runtime->started_ts, event->ts);
 }
 
@@ -219,6 +228,7 @@ static void apply_exited(struct cccc_runtime *runtime, const struct cccc_event *
                                .holder_lost = cccc_get_bool(&event->data, "holder_lost", false),
                                .code = small_or(&event->data, "code", -1),
                                .signal = small_or(&event->data, "signal", -1)};
+    copy_text(e->limit, sizeof e->limit, cccc_get_str(&event->data, "limit"));
     copy_text(e->ts, sizeof e->ts, event->ts);
     e->screen =
         screen.len > 0 ? strndup(screen.ptr, screen.len < CCCC_EXIT_SCREEN_BYTES_MAX ? screen.len : CCCC_EXIT_SCREEN_BYTES_MAX) : NULL;
@@ -242,7 +252,7 @@ void runtime_apply(struct cccc_group *group, const struct cccc_event *event, ccc
 
 static void exit_save(const struct runtime_exit *e, cccc_buf_t *out)
 {
-    cccc_pack_array(out, 7);
+    cccc_pack_array(out, 8);
     cccc_pack_bool(out, e->known);
     cccc_pack_bool(out, e->asked);
     cccc_pack_bool(out, e->holder_lost);
@@ -250,16 +260,18 @@ static void exit_save(const struct runtime_exit *e, cccc_buf_t *out)
     cccc_pack_uint(out, (uint64_t)e->signal + 1);
     cccc_pack_text(out, e->ts);
     cccc_pack_text(out, e->screen ? e->screen : "");
+    cccc_pack_text(out, e->limit);
 }
 
 static bool exit_load(struct runtime_exit *e, const cccc_value_t *v)
 {
-    const cccc_value_t *row = snapshot_row(v, 7);
+    const cccc_value_t *row = snapshot_row_grown(v, 7, 8);
     uint64_t code, signal;
     char screen[CCCC_EXIT_SCREEN_BYTES_MAX + 1];
     if (!row || !cccc_as_bool(&row[0], &e->known) || !cccc_as_bool(&row[1], &e->asked) || !cccc_as_bool(&row[2], &e->holder_lost) ||
         !cccc_as_uint(&row[3], &code) || code > 256 || !cccc_as_uint(&row[4], &signal) || signal > 256 ||
-        !snapshot_text(&row[5], e->ts, sizeof e->ts) || !snapshot_text(&row[6], screen, sizeof screen))
+        !snapshot_text(&row[5], e->ts, sizeof e->ts) || !snapshot_text(&row[6], screen, sizeof screen) ||
+        (v->via.array.size > 7 && !snapshot_text(&row[7], e->limit, sizeof e->limit)))
         return false;
     e->code = (int32_t)code - 1;
     e->signal = (int32_t)signal - 1;
@@ -291,11 +303,14 @@ uint64_t runtimes_oldest(const struct cccc_group *group)
     return oldest;
 }
 
+#define ROW_MEMBERS_OLD (5 + CCCC_LANES) /* without the process id */
+#define ROW_MEMBERS     (ROW_MEMBERS_OLD + 1)
+
 void runtimes_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, HASH_COUNT(group->runtimes));
     for (const struct cccc_runtime *runtime = group->runtimes; runtime; runtime = runtime->hh.next) {
-        cccc_pack_array(out, 5 + CCCC_LANES);
+        cccc_pack_array(out, ROW_MEMBERS);
         cccc_pack_text(out, runtime->id);
         cccc_pack_uint(out, runtime->generation);
         cccc_pack_text(out, runtime->started_ts);
@@ -303,11 +318,13 @@ void runtimes_save(const struct cccc_group *group, cccc_buf_t *out)
         delivery_save(&runtime->delivery, out);
         for (int lane = 0; lane < CCCC_LANES; lane++)
             unread_save(&runtime->queue[lane], out);
+        cccc_pack_uint(out, (uint64_t)runtime->started_pid);
     }
 }
 
-static bool runtime_load(struct cccc_group *group, const cccc_value_t *row)
+static bool runtime_load(struct cccc_group *group, const cccc_value_t *v)
 {
+    const cccc_value_t *row = snapshot_row_grown(v, ROW_MEMBERS_OLD, ROW_MEMBERS);
     cccc_str_t id;
     if (!row || !cccc_as_str(&row[0], &id) || !actor_id_valid(id, NULL))
         return false;
@@ -315,17 +332,21 @@ static bool runtime_load(struct cccc_group *group, const cccc_value_t *row)
     if (!runtime)
         runtime = make(group, id);
     forget_ledger(runtime);
+    uint64_t pid = 0;
     bool good = cccc_as_uint(&row[1], &runtime->generation) && snapshot_text(&row[2], runtime->started_ts, sizeof runtime->started_ts) &&
                 exit_load(&runtime->exit, &row[3]) && delivery_load(&runtime->delivery, &row[4]);
     for (int lane = 0; good && lane < CCCC_LANES; lane++)
         good = unread_load(&runtime->queue[lane], &row[5 + lane], group->head_seq);
+    if (good && v->via.array.size == ROW_MEMBERS)
+        good = cccc_as_uint(&row[ROW_MEMBERS_OLD], &pid) && pid <= INT32_MAX;
+    runtime->started_pid = (int32_t)pid;
     return good;
 }
 
 bool runtimes_load(struct cccc_group *group, const cccc_value_t *v)
 {
     for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++)
-        if (!runtime_load(group, snapshot_row(&v->via.array.ptr[i], 5 + CCCC_LANES)))
+        if (!runtime_load(group, &v->via.array.ptr[i]))
             return false;
     runtimes_sync(group);
     return cccc_is_array(v);
@@ -508,12 +529,12 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
     }
     runtime->current = next_generation(core, runtime);
     runtime->failure[0] = runtime->obstacle[0] = '\0';
-    runtime->ready = runtime->attached = false;
+    runtime->ready = runtime->attached = runtime->stopped = false;
     runtime->preamble = PREAMBLE_OWED;
     runtime->preamble_tries = 0;
     runtime->restart = false;
     runtime->pid = 0;
-    runtime->next_delivery_us = 0; /* how long to wait was about the program before */
+    runtime->next_delivery_us = runtime->delivered_us = 0; /* how long to wait was about the program before */
     runtime_set_phase(core, runtime, RUNTIME_SPAWNING);
     call_t *call = core_call(core);
     struct spawn *spawn = cccc_arena_alloc(call->arena, sizeof *spawn);
@@ -726,7 +747,7 @@ bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value
     self->last_generation = self->last_generation > generation ? self->last_generation : generation;
     runtime->holder_pid = (int32_t)cccc_get_uint(record, "hold_pid", 0);
     runtime->holder_started = cccc_get_uint(record, "hold_started", 0);
-    runtime->pid = (int32_t)cccc_get_uint(record, "pid", 0);
+    runtime->pid = runtime->generation == generation ? runtime->started_pid : 0; /* the record is older than the program */
     runtime->why = RUNTIME_BOOT;
     runtime_set_phase(self, runtime, RUNTIME_UNREGISTERED);
     runtime->lost = !alive;

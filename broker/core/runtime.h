@@ -48,6 +48,7 @@ struct cccc_delivery {
 struct runtime_exit {
     bool known, asked, holder_lost;
     int32_t code, signal; /* -1: not that way */
+    char limit[16];       /* of the actor's, that was reached: "memory", "processes"; "": none, as far as is known */
     char ts[28];
     char *screen; /* heap; may be NULL */
 };
@@ -66,6 +67,7 @@ struct cccc_runtime {
     /* of the ledger */
     uint64_t generation; /* of the last runtime.started; 0 = never */
     char started_ts[28];
+    int32_t started_pid; /* of its program */
     struct runtime_exit exit;
     struct cccc_unread queue[CCCC_LANES];
     struct cccc_delivery delivery;
@@ -88,6 +90,7 @@ struct cccc_runtime {
     enum runtime_preamble preamble;
     uint32_t preamble_tries; /* that failed */
     bool attached;
+    bool stopped;       /* its process is, by SIGSTOP or the like: it reads nothing until it is continued */
     uint64_t output_us; /* of its last output, monotonic */
     char failure[256];  /* why the last start failed; "" */
     char obstacle[96];  /* why the holder did not type what it was last ordered to; "" */
@@ -99,7 +102,8 @@ struct cccc_runtime {
     struct runtime_waiter *waiters;
     uint64_t handover_us;           /* a handover was begun; not again before this */
     uint64_t claim_seq, settle_seq; /* of the last claim and of the last outcome decided here */
-    uint64_t next_delivery_us;      /* not earlier */
+    uint64_t next_delivery_us;      /* not earlier: a back-off, or a pause after the preamble */
+    uint64_t delivered_us;          /* when something was last typed; 0: nothing to this program, or nobody knows */
     UT_hash_handle hh;
 };
 
@@ -150,12 +154,16 @@ bool runtime_is_there(const struct cccc_group *group, const struct cccc_actor *a
 bool runtime_is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime);
 /* Is anything of it alive? */
 bool runtime_lives(const struct cccc_runtime *runtime);
+/* Its program runs as far as is known: also that of a holder of before a restart of the daemon, which lives and has not registered yet. */
+bool runtime_runs(const struct cccc_runtime *runtime);
 /* It has been on its way longer than anybody should wait. */
 bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime *runtime);
 const char *runtime_why_word(enum runtime_why why);
 
 /* ---- runtime_show.c ---- */
 
+/* Why its terminal cannot be used now, and what to do: a sentence in the arena. Not of one that is in phase RUNNING. */
+const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime *runtime, cccc_arena_t *arena);
 /* What lists and status say of it; added to `row`. */
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime);
 /* What a list of groups and status say of all of them: how many run, and who needs somebody to look. */
@@ -195,6 +203,8 @@ bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_valu
 void delivery_preamble(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const cccc_value_t *report);
 /* What is claimed can no longer be known. */
 void delivery_lost(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why);
+/* The group's settings let nothing more be typed before this (monotonic), as they are now. */
+uint64_t delivery_throttled_until_us(const struct cccc_group *group, const struct cccc_runtime *runtime);
 void delivery_apply(struct cccc_group *group, struct cccc_runtime *runtime, const struct cccc_event *event);
 
 /* ---- render.c ---- */

@@ -6,9 +6,14 @@
 
 /* ---- for people: status, lists of groups and of actors ---- */
 
+/* A holder of before a restart has had its time to come back. */
+static bool is_unreachable(const struct cccc_core *core, const struct cccc_runtime *runtime)
+{
+    return runtime->phase == RUNTIME_UNREGISTERED && core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
+}
+
 static const char *phase_word(const struct cccc_core *core, const struct cccc_runtime *runtime)
 {
-    bool long_ago = core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
     switch (runtime->phase) {
     case RUNTIME_SPAWNING:
     case RUNTIME_STARTING:
@@ -18,21 +23,41 @@ static const char *phase_word(const struct cccc_core *core, const struct cccc_ru
     case RUNTIME_STOPPING:
         return "stopping";
     case RUNTIME_UNREGISTERED:
-        return long_ago ? "unreachable" : "reconnecting";
+        return is_unreachable(core, runtime) ? "unreachable" : "reconnecting";
     case RUNTIME_ABSENT:
         break;
     }
     return runtime->exit.known ? "exited" : runtime->failure[0] ? "failed" : "never started";
 }
 
+const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime *runtime, cccc_arena_t *arena)
+{
+    unsigned long long away_s = (core->now->mono_us - runtime->phase_us) / 1000000;
+    if (is_unreachable(core, runtime))
+        return cccc_arena_printf(
+                   arena,
+                   "the program of %s runs, but its holder (pid %d) has not answered this daemon for %llu s; end it and start "
+                   "it anew: cccc actor restart %s",
+                   runtime->id, runtime->holder_pid, away_s, runtime->id)
+            .ptr;
+    if (runtime->phase == RUNTIME_UNREGISTERED)
+        return cccc_arena_printf(arena,
+                                 "the program of %s runs, and its holder is coming back to this daemon, for which it has %d s; try again",
+                                 runtime->id, CCCC_HOLD_UNREACHABLE_MS / 1000)
+            .ptr;
+    return cccc_arena_printf(arena, "%s is %s; try again in a moment", runtime->id, phase_word(core, runtime)).ptr;
+}
+
 static cccc_value_t exit_value(cccc_arena_t *arena, const struct runtime_exit *e)
 {
-    cccc_builder_t map = cccc_map_builder(arena, 6);
+    cccc_builder_t map = cccc_map_builder(arena, 7);
     if (e->signal >= 0)
         cccc_map_add(&map, "signal", cccc_int(e->signal));
     else if (e->code >= 0)
         cccc_map_add(&map, "code", cccc_int(e->code));
     cccc_map_add(&map, "asked", cccc_bool(e->asked));
+    if (e->limit[0])
+        cccc_map_add(&map, "limit", cccc_string(cccc_arena_str(arena, cccc_str(e->limit))));
     if (e->holder_lost)
         cccc_map_add(&map, "holder_lost", cccc_bool(true));
     cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(e->ts))));
@@ -75,15 +100,17 @@ void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struc
     cccc_arena_t *arena = row->arena;
     bool running = runtime->phase == RUNTIME_RUNNING;
     cccc_map_add(row, "runtime_state", cccc_text(phase_word(core, runtime)));
-    if (running && runtime->pid)
+    if (runtime_runs(runtime) && runtime->pid)
         cccc_map_add(row, "pid", cccc_int(runtime->pid));
     if (running && runtime->output_us)
         cccc_map_add(row, "idle_seconds", cccc_uint((core->now->mono_us - runtime->output_us) / 1000000));
     if (running)
         cccc_map_add(row, "ready", cccc_bool(runtime->ready));
+    if (running && runtime->stopped)
+        cccc_map_add(row, "stopped", cccc_bool(true));
     if (runtime->started_ts[0])
         cccc_map_add(row, "started_at", cccc_string(cccc_arena_str(arena, cccc_str(runtime->started_ts))));
-    if (!running && runtime->exit.known)
+    if (!runtime_runs(runtime) && runtime->exit.known)
         cccc_map_add(row, "exit", exit_value(arena, &runtime->exit));
     if (runtime->failure[0])
         cccc_map_add(row, "start_error", cccc_string(cccc_arena_str(arena, cccc_str(runtime->failure))));
@@ -98,8 +125,7 @@ void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struc
 static const char *trouble(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime,
                            cccc_arena_t *arena)
 {
-    bool unregistered_long = core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
-    if (runtime->phase == RUNTIME_UNREGISTERED && unregistered_long)
+    if (is_unreachable(core, runtime))
         return "its holder lives and does not answer";
     if (runtime->phase == RUNTIME_ABSENT && runtime->given_up && runtime_is_wanted(group, runtime))
         return runtime->failure;
@@ -115,7 +141,7 @@ void runtimes_show(const struct cccc_core *core, cccc_builder_t *row, const stru
     for (uint32_t i = 0; i < group->config.actor_count; i++) {
         const struct cccc_runtime *runtime = runtime_find(group, group->config.actors[i].id);
         const char *why = runtime ? trouble(core, group, runtime, row->arena) : NULL;
-        running += runtime && runtime->phase == RUNTIME_RUNNING;
+        running += runtime && runtime_runs(runtime);
         if (!why)
             continue;
         cccc_builder_t one = cccc_map_builder(row->arena, 2);

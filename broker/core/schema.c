@@ -231,6 +231,19 @@ static cccc_err_t check_environment(const struct rule *rule, const cccc_value_t 
     return CCCC_OK;
 }
 
+cccc_err_t cccc_schema_env_given(const cccc_value_t *env, cccc_err_t refused, struct cccc_errmsg *m)
+{
+    static const char *const own[] = {"CCCC_HOME", "CCCC_GROUP_ID", "CCCC_ACTOR_ID", "CCCC_HOLD"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (cccc_get(env, own[i]))
+            return cccc_fail(
+                m, refused,
+                "%s is set by cccc for every actor, so that its commands know where they belong, and another value would not reach "
+                "the program; leave it out, or use a name of your own",
+                own[i]);
+    return CCCC_OK;
+}
+
 static cccc_err_t check_count(const struct rule *rule, const cccc_value_t *v, struct cccc_errmsg *m)
 {
     int64_t n;

@@ -41,5 +41,9 @@ bool cccc_schema_check(const cccc_value_t *document, cccc_str_t group_id, cccc_s
  * CCCC_E_TOO_LARGE: over a limit. The message names the field. */
 cccc_err_t cccc_schema_actor_field(const char *name, const cccc_value_t *v, struct cccc_errmsg *m);
 
+/* May an actor be given variables of these names (anything but a map: none)? `refused`: one is cccc's own, whose value for every actor no other would change. Asked of what
+ * is given, not of what is kept. */
+cccc_err_t cccc_schema_env_given(const cccc_value_t *env, cccc_err_t refused, struct cccc_errmsg *m);
+
 /* True, false, or one of the words that stand for them (reference 0.2); false for everything else. */
 bool cccc_schema_bool(const cccc_value_t *v, bool *out);

@@ -25,18 +25,22 @@ static void session_finish(call_t *call, cccc_builder_t *result)
     const struct cccc_actor *actor = config_actor(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     const struct cccc_runtime *runtime = actor ? runtime_find(call->group, actor->id) : NULL;
     cccc_map_add(result, "actor", actor ? actor_shown(call->arena, actor) : cccc_nil());
-    cccc_map_add(result, "running", cccc_bool(runtime && runtime->phase == RUNTIME_RUNNING));
-    if (runtime && runtime->phase == RUNTIME_RUNNING && runtime->pid)
+    cccc_map_add(result, "running", cccc_bool(runtime && runtime_runs(runtime)));
+    if (runtime && runtime_runs(runtime) && runtime->pid)
         cccc_map_add(result, "pid", cccc_int(runtime->pid));
 }
 
-static const char *why_not(const struct cccc_runtime *runtime)
+/* One that runs and cannot be reached was not started a second time. */
+static const char *why_not(const call_t *call, const struct cccc_runtime *runtime)
 {
+    if (runtime_runs(runtime))
+        return runtime_away(call->core, runtime, call->arena);
     if (runtime->failure[0])
-        return runtime->failure;
-    return runtime->phase == RUNTIME_ABSENT && runtime->exit.known && runtime->generation == runtime->current
-               ? "its program has exited again; `cccc actor show` has its last screen"
-               : "it did not start within 15 s; `cccc actor list` shows what is known of it";
+        return cccc_arena_printf(call->arena, "%s does not run: %s", runtime->id, runtime->failure).ptr;
+    const char *why = runtime->phase == RUNTIME_ABSENT && runtime->exit.known && runtime->generation == runtime->current
+                          ? "its program has exited again; `cccc actor show` has its last screen"
+                          : "it did not start within 15 s; `cccc actor list` shows what is known of it";
+    return cccc_arena_printf(call->arena, "%s does not run: %s", runtime->id, why).ptr;
 }
 
 /* A program that was wanted and does not run is an error, though the wish is recorded. */
@@ -47,7 +51,7 @@ static void session_settled(call_t *call)
     const struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     bool wanted = op->kind != CCCC_KIND_ACTOR_STOP && call->group->config.running;
     if (wanted && runtime && runtime->phase != RUNTIME_RUNNING)
-        call_fail(call, op->failed, "%s does not run: %s", runtime->id, why_not(runtime));
+        call_fail(call, op->failed, "%s", why_not(call, runtime));
     else
         change_reply(call);
 }

@@ -62,6 +62,11 @@ struct cccc_cursor {
 struct cccc_duties {
     struct cccc_duty *first, *last;
     uint32_t count;
+    uint32_t replies,
+        acks; /* of them, those that owe a reply, and those that owe only the acknowledgement of a message: what is reminded of. */
+    struct cccc_duty *waiting; /* the same by turns: what was named longest ago, or came, first; */
+    struct cccc_duty *spent;   /* without those that were named as often as may be, */
+    uint64_t spent_at;         /* which is so often; 0: without end */
 };
 
 /* When something was. Wall time is of the fold (0: never), monotonic time of the moment (0: not known yet). */

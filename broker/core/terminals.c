@@ -20,8 +20,11 @@ static struct cccc_runtime *running(call_t *call, enum cccc_arg_slot group_id, e
     struct cccc_runtime *runtime = runtime_find(call->group, id);
     if (runtime && runtime->phase == RUNTIME_RUNNING)
         return runtime;
-    call_fail(call, CCCC_E_ACTOR_NOT_RUNNING, "actor %.*s has no running terminal; start it: cccc actor start %.*s", CCCC_STR_FMT(id),
-              CCCC_STR_FMT(id));
+    if (runtime && runtime_lives(runtime))
+        call_fail(call, CCCC_E_BUSY, "%s", runtime_away(call->core, runtime, call->arena));
+    else
+        call_fail(call, CCCC_E_ACTOR_NOT_RUNNING, "actor %.*s has no running terminal; start it: cccc actor start %.*s", CCCC_STR_FMT(id),
+                  CCCC_STR_FMT(id));
     return NULL;
 }
 
@@ -118,7 +121,7 @@ void op_term_resize(call_t *call)
     const struct cccc_args *args = &call->request.args;
     cccc_arena_t *arena;
     struct cccc_runtime *runtime = running(call, CCCC_A_term_resize_group_id, CCCC_A_term_resize_actor_id);
-    if (!runtime || !permit_by(call, call->group, CCCC_STR(""), "user"))
+    if (!runtime || !permit_by(call, call->group, CCCC_STR(""), "user") || !may_see(call, cccc_str(runtime->id)))
         return;
     int64_t rows = cccc_arg_int(args, CCCC_A_term_resize_rows, 0), cols = cccc_arg_int(args, CCCC_A_term_resize_cols, 0);
     cccc_builder_t map = order_named(&arena, "resize");

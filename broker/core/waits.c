@@ -1,7 +1,7 @@
 /* waits.c - who waits for whose reply: op waits, and what an ask is told that would close a circle.
  *
- * An edge goes from who asked for a reply to who owes it. It is blocked while the sender said to do nothing else (wait_seconds). Only actors are in circles: a
- * person can do two things at a time. An ask that would close a circle of blocked edges is refused, one that closes another circle is taken and told.
+ * An edge goes from who asked for a reply to who owes it. It is blocked while the sender said to do nothing else (wait_seconds), and does: who was interrupted
+ * writes something else sooner or later, and then only what it asked last can block it. Only actors are in circles: a person can do two things at a time. An ask that would close a circle of blocked edges is refused, one that closes another circle is taken and told.
  * Thread: the core's. */
 #include "broker/core/change.h"
 #include "broker/core/guards.h"
@@ -17,9 +17,23 @@ static uint32_t index_of(const struct cccc_group *group, cccc_str_t id)
     return actor && actor - group->config.actors < CCCC_ACTORS_PER_GROUP_MAX ? (uint32_t)(actor - group->config.actors) : NOBODY;
 }
 
-static bool is_blocked(const struct cccc_ask *ask, int64_t now_us)
+/* Has this principal decided anything from `p` on, at another time than this, when it asked? */
+static bool writes_ahead(const struct cccc_pending *p, cccc_str_t by, int64_t asked_us)
 {
-    return ask->blocked_until_us > now_us;
+    int64_t us;
+    for (; p; p = p->next)
+        if (cccc_str_eq(p->event.by, by) && cccc_ts_parse(p->event.ts, &us) && us != asked_us)
+            return true;
+    return false;
+}
+
+/* What was asked is the last that its sender wrote. */
+static bool is_blocked(const struct cccc_group *group, const struct cccc_ask *ask, int64_t now_us)
+{
+    const struct cccc_reader *sender = reader_find(group, cccc_str(ask->by));
+    int64_t us;
+    return ask->blocked_until_us > now_us && sender && cccc_ts_parse(cccc_str(sender->nudges.spoke.ts), &us) && us == ask->since.us &&
+           !writes_ahead(group->pending, cccc_str(ask->by), us);
 }
 
 /* ---- an ask that would close a circle ---- */
@@ -59,12 +73,21 @@ static void find_waiters(struct search *s, uint32_t who)
     const struct cccc_reader *reader = reader_find(s->group, s->view->config.actors[who].id);
     const char *last = "";
     for (const struct cccc_duty *duty = reader ? reader->owes.first : NULL; duty; duty = duty->after) {
-        bool counts = (duty->owes & CCCC_OWED_REPLY) && (!s->blocked || is_blocked(duty->ask, s->now_us));
+        bool counts = (duty->owes & CCCC_OWED_REPLY) && (!s->blocked || is_blocked(s->group, duty->ask, s->now_us));
         if (!counts || strcmp(last, duty->ask->by) == 0 || ends_ahead(s->group, duty))
             continue;
         last = duty->ask->by;
         found(s, index_of(s->view, cccc_str(last)), who);
     }
+}
+
+/* The same of an ask that is not durable yet. */
+static bool is_blocked_ahead(const struct cccc_pending *p, int64_t now_us)
+{
+    cccc_str_t ts;
+    int64_t until, asked;
+    return cccc_as_str(message_extra(&p->event.data, MESSAGE_WAITS_UNTIL), &ts) && cccc_ts_parse(ts, &until) && until > now_us &&
+           cccc_ts_parse(p->event.ts, &asked) && !writes_ahead(p->next, p->event.by, asked);
 }
 
 /* Asks that are decided and not durable yet. */
@@ -73,11 +96,7 @@ static void find_waiters_ahead(struct search *s, uint32_t who)
     for (const struct cccc_pending *p = s->group->pending; p; p = p->next) {
         if (p->kind != CCCC_KIND_CHAT_MESSAGE || !(obligations_asked(&p->event, p->kind) & CCCC_OWED_REPLY))
             continue;
-        int64_t until = 0;
-        cccc_str_t ts = CCCC_STR("");
-        if (cccc_as_str(message_extra(&p->event.data, MESSAGE_WAITS_UNTIL), &ts))
-            cccc_ts_parse(ts, &until);
-        if ((!s->blocked || until > s->now_us) &&
+        if ((!s->blocked || is_blocked_ahead(p, s->now_us)) &&
             recipients_name(message_field(&p->event.data, MESSAGE_AUDIENCE), s->view->config.actors[who].id))
             found(s, index_of(s->view, p->event.by), who);
     }
@@ -238,7 +257,7 @@ static cccc_value_t circles_of(call_t *call, const struct graph *all, const stru
     return circles.value;
 }
 
-static cccc_value_t edge_row(cccc_arena_t *arena, const struct cccc_duty *duty)
+static cccc_value_t edge_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool blocked)
 {
     const struct cccc_ask *ask = duty->ask;
     cccc_builder_t row = cccc_map_builder(arena, 7);
@@ -250,7 +269,7 @@ static cccc_value_t edge_row(cccc_arena_t *arena, const struct cccc_duty *duty)
     cccc_ts_format(ts, ask->since.us);
     cccc_map_add(&row, "since", cccc_string(cccc_arena_str(arena, cccc_str(ts))));
     cccc_ts_format(ts, ask->blocked_until_us);
-    cccc_map_add(&row, "waits_until", ask->blocked_until_us ? cccc_string(cccc_arena_str(arena, cccc_str(ts))) : cccc_nil());
+    cccc_map_add(&row, "waits_until", blocked ? cccc_string(cccc_arena_str(arena, cccc_str(ts))) : cccc_nil());
     cccc_map_add(&row, "subject", cccc_text(ask->subject));
     return row.value;
 }
@@ -266,17 +285,18 @@ void op_waits(call_t *call)
     bool more = false;
     for (const struct cccc_ask *ask = group->obligations->asks; ask; ask = ask->hh.next) {
         uint32_t from = index_of(group, cccc_str(ask->by));
+        bool waits = is_blocked(group, ask, call->core->now->unix_us);
         for (uint32_t i = 0; i < ask->count; i++) {
             if (!(ask->duties[i].owes & CCCC_OWED_REPLY))
                 continue;
             uint32_t to = from == NOBODY ? NOBODY : index_of(group, cccc_str(ask->duties[i].debtor->id));
             if (to != NOBODY)
                 graph_add(&all, from, to);
-            if (to != NOBODY && is_blocked(ask, call->core->now->unix_us))
+            if (to != NOBODY && waits)
                 graph_add(&blocked, from, to);
             more = edges.value.via.array.size >= CCCC_WAITS_LIST_MAX;
             if (!more)
-                cccc_array_add(&edges, edge_row(call->arena, &ask->duties[i]));
+                cccc_array_add(&edges, edge_row(call->arena, &ask->duties[i], waits));
         }
     }
     graph_close(&all);

@@ -48,6 +48,8 @@ static cccc_str_t look_at_it(const struct telling *t)
     if (runtime && runtime->phase == RUNTIME_RUNNING)
         return command(t, "actor attach");
     const struct cccc_actor *actor = config_actor(t->call->group, t->ladder->actor_id);
+    if (runtime && runtime_lives(runtime))
+        return command(t, "actor show");
     return actor && runtime_has_terminal(actor) ? command(t, "actor start") : command(t, "obligations --actor");
 }
 
@@ -64,10 +66,22 @@ static void tell(struct telling *t, cccc_str_t next, const char *what, const str
                                     CCCC_STR_FMT(rung->ts), (unsigned long long)rung->seq, still_owed(t));
 }
 
+/* It was claimed for an actor that left since, and perhaps came anew: nobody will ever say what came of it. */
+static bool is_abandoned(const struct telling *t)
+{
+    const struct cccc_runtime *runtime = runtime_entry(t->call->group, t->ladder->actor_id);
+    bool whole = !t->all->partial && !t->all->gaps;
+    return whole && t->ladder->delivery == DELIVERY_CLAIMED && !(runtime && cccc_str_is(t->ladder->delivery_id, runtime->delivery.id));
+}
+
 static void tell_delivery(struct telling *t)
 {
     const struct cccc_ladder *l = t->ladder;
     const struct cccc_rung *rung = l->outcome.seq ? &l->outcome : &l->claimed;
+    if (is_abandoned(t)) {
+        tell(t, CCCC_STR(""), "left the group while it was being typed, and may have got it or a part of it: it was claimed", rung);
+        return;
+    }
     static const char *const sentences[] = {
         [DELIVERY_CLAIMED] = "is being typed to since it was claimed",
         [DELIVERY_ACCEPTED] = "had it typed into its terminal, and nothing says yet that it was read,",

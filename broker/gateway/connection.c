@@ -176,6 +176,7 @@ static bool take_line(struct cccc_gateway *gateway, struct connection *c, cccc_s
     cccc_arena_t *arena = cccc_arena_new(ARENA_BYTES);
     cccc_buf_init(&frame);
     bool taken = true;
+    c->spoke = true;
     if (cccc_jsonline_request(line, arena, &frame, &op, &m) != CCCC_OK)
         put_error(gateway, c, CCCC_E_INVALID_REQUEST, m.text);
     else
@@ -197,6 +198,15 @@ static bool may_take(struct cccc_gateway *gateway, struct connection *c)
     return false;
 }
 
+/* As CCCC 0.4.0 answers a client that only closes its side: it is told what was missing. */
+static void answer_silence(struct cccc_gateway *gateway, struct connection *c)
+{
+    if (!c->ended || c->spoke || buffer_size(&c->in) > 0)
+        return;
+    c->spoke = true;
+    put_error(gateway, c, CCCC_E_INVALID_REQUEST, "the connection ended without a request; a request is a line with one JSON object");
+}
+
 static void take_lines(struct cccc_gateway *gateway, struct connection *c)
 {
     cccc_str_t line;
@@ -206,6 +216,7 @@ static void take_lines(struct cccc_gateway *gateway, struct connection *c)
     if (!c->closing && c->searched > CCCC_GATEWAY_LINE_BYTES_MAX)
         refuse_and_close(gateway, c, CCCC_E_TOO_LARGE,
                          "a line has at most GATEWAY_LINE_BYTES_MAX (2000000) bytes; put the bulk into an attachment");
+    answer_silence(gateway, c);
     buffer_trim(&c->in, &gateway->in_bytes);
 }
 

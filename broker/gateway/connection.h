@@ -37,6 +37,7 @@ struct connection {
     size_t searched; /* bytes of `in` that hold no end of a line */
     uint32_t open;   /* requests with the loop */
     bool ended;      /* the client sends no more */
+    bool spoke;      /* it has sent a line, or was answered that it has not */
     bool closing;    /* once all is written */
     bool dead;
     enum upgrade upgrade;

@@ -42,6 +42,37 @@ void composer_tail_of(struct composer_tail *out, cccc_str_t text)
     cccc_buf_fini(&squeezed);
 }
 
+void composer_head_of(struct composer_tail *out, cccc_str_t text)
+{
+    cccc_buf_t squeezed;
+    cccc_buf_init(&squeezed);
+    squeeze(&squeezed, text);
+    out->len = 0;
+    while (out->len < squeezed.size && out->len < sizeof out->bytes && (signed char)squeezed.data[out->len] > 0)
+        out->len++;
+    if (out->len > 0)
+        memcpy(out->bytes, squeezed.data, out->len);
+    cccc_buf_fini(&squeezed);
+}
+
+unsigned composer_count(screen_t *screen, const struct composer_tail *piece)
+{
+    cccc_buf_t shown, squeezed;
+    unsigned count = 0;
+    cccc_buf_init(&shown);
+    cccc_buf_init(&squeezed);
+    screen_text(screen, 0, &shown);
+    squeeze(&squeezed, (cccc_str_t){shown.data, shown.size});
+    const char *at = squeezed.data, *end = at + squeezed.size;
+    while (piece->len > 0 && at < end && (at = memmem(at, (size_t)(end - at), piece->bytes, piece->len)) != NULL) {
+        count++;
+        at += piece->len;
+    }
+    cccc_buf_fini(&squeezed);
+    cccc_buf_fini(&shown);
+    return count;
+}
+
 /* ---- rows ---- */
 
 /* The last rows that were read, squeezed one behind the other. */

@@ -24,6 +24,10 @@ struct composer_place {
 };
 
 void composer_tail_of(struct composer_tail *out, cccc_str_t text);
+/* Its beginning, as far as that is ASCII: what programs that know no more show as it is. */
+void composer_head_of(struct composer_tail *out, cccc_str_t text);
+/* How often it stands on the screen, however wrapped. */
+unsigned composer_count(screen_t *screen, const struct composer_tail *piece);
 void composer_place_init(struct composer_place *self);
 void composer_place_fini(struct composer_place *self);
 /* Where the text ends on the screen, nearest to the bottom; or what a program shows for a long paste. */

@@ -19,6 +19,7 @@ enum {
     READY_PLAIN = 10000, /* one that should ask for pastes, and does not */
     HUNG_UP_MAX = 500,   /* everybody closed the terminal: the agent, if it has not exited by then, can be reached no more and is ended */
     TURN_MAX = 1000,
+    HOME_INTERVAL = 1000, /* between two looks whether there is a home */
     WINDOW = 100
 };
 /* Reading is bounded, so a program that prints without end waits for its terminal instead of taking a core of ours: in each window so many bytes, and so much
@@ -180,6 +181,7 @@ void hold_stop(struct hold *self, int64_t grace_ms)
 /* The agent has exited or is to be killed: everything below us goes with it, and what it printed last is kept. */
 static void finish_agent(struct hold *self)
 {
+    self->limit = limits_reached(&self->limits);
     limits_close_door(&self->limits);
     if (!child_end_all(&self->child))
         fprintf(stderr, "cccc-hold: a process of %s/%s cannot be ended\n", self->launch.group_id, self->launch.actor_id);
@@ -214,12 +216,17 @@ static void watch_agent(struct hold *self)
 static void on_signal(struct hold *self)
 {
     struct signalfd_siginfo info;
-    while (read(self->signals, &info, sizeof info) == (ssize_t)sizeof info)
+    bool of_children = false;
+    while (read(self->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        of_children |= info.ssi_signo == SIGCHLD;
         if (info.ssi_signo == SIGTERM) {
             self->stop_asked = true;
             hold_stop(self, CCCC_HOLD_STOP_GRACE_MS);
         }
+    }
     child_collect(&self->child);
+    if (of_children)
+        self->stopped = child_is_stopped(&self->child);
 }
 
 /* ---- the loop ---- */
@@ -274,6 +281,7 @@ struct typing_terminal hold_typing_terminal(struct hold *self)
                                     .screen = self->screen,
                                     .now_ms = self->now_ms,
                                     .shows_text = self->launch.shows,
+                                    .is_agent = self->launch.draws,
                                     .asks = is_asked,
                                     .arg = self};
 }
@@ -304,11 +312,18 @@ static void turn(struct hold *self)
     watch_agent(self);
 }
 
-/* The home was removed under us: there is nobody to report to. */
-static bool home_is_gone(const struct hold *self)
+/* The home was removed under us: nobody will ever ask for the agent again, and there is nobody to report to. Not when it is away for a moment, as while somebody exchanges it for another. */
+static bool home_is_gone(struct hold *self)
 {
     struct stat st;
-    return hold_agent_is_gone(self) && stat(self->launch.home, &st) < 0 && errno == ENOENT;
+    bool alone = hold_agent_is_gone(self);
+    if (!alone && self->now_ms - self->home_looked_ms < HOME_INTERVAL)
+        return false;
+    self->home_looked_ms = self->now_ms;
+    bool is_there = stat(self->launch.home, &st) == 0 || errno != ENOENT;
+    if (is_there)
+        self->home_seen_ms = self->now_ms;
+    return !is_there && (alone || self->now_ms - self->home_seen_ms >= CCCC_HOLD_HOME_GONE_MS);
 }
 
 /* ---- beginning and end ---- */
@@ -347,7 +362,7 @@ static void start_agent(struct hold *self)
 
 static void begin(struct hold *self, struct launch *launch)
 {
-    *self = (struct hold){.launch = *launch, .child.terminal = -1, .signals = open_signals(), .talk.backoff_ms = 100};
+    *self = (struct hold){.launch = *launch, .child.terminal = -1, .signals = open_signals(), .talk.backoff_ms = 100, .limit = ""};
     *launch = (struct launch){0};
     ring_init(&self->ring, self->launch.scrollback_bytes);
     self->scrollback.fd = self->launch.scrollback_fd;
@@ -356,7 +371,7 @@ static void begin(struct hold *self, struct launch *launch)
     reports_init(&self->reports);
     cccc_buf_init(&self->keys);
     cccc_buf_init(&self->last_screen);
-    self->now_ms = self->started_ms = monotonic_ms();
+    self->now_ms = self->started_ms = self->home_seen_ms = self->home_looked_ms = monotonic_ms();
     start_agent(self);
 }
 
@@ -382,11 +397,12 @@ int hold_run(struct launch *launch)
 {
     static struct hold self;
     begin(&self, launch);
-    while (!self.talk.exit_heard && !home_is_gone(&self)) {
+    while (!self.talk.exit_heard) {
         turn(&self);
-        if (self.talk.superseded && hold_agent_is_gone(&self))
+        bool unwanted = self.talk.superseded || home_is_gone(&self);
+        if (unwanted && hold_agent_is_gone(&self))
             break;
-        if (self.talk.superseded)
+        if (unwanted)
             hold_stop(&self, CCCC_HOLD_STOP_GRACE_MS);
     }
     int status = self.start_failure[0] ? 1 : 0;

@@ -21,10 +21,10 @@ struct talk {
     enum talk_state state;
     int64_t retry_ms; /* when to try again, while not registered */
     int64_t backoff_ms;
-    uint64_t serial;       /* of requests sent */
-    uint64_t hello_serial; /* of the last hold_register */
-    uint32_t waits_out;    /* hold_wait requests not answered yet */
-    bool told_ready;       /* the last facts sent said so */
+    uint64_t serial;               /* of requests sent */
+    uint64_t hello_serial;         /* of the last hold_register */
+    uint32_t waits_out;            /* hold_wait requests not answered yet */
+    bool told_ready, told_stopped; /* the last facts sent said so */
     bool exit_sent, exit_heard;
     bool superseded; /* the daemon does not want us any more */
 };
@@ -63,6 +63,11 @@ struct hold {
     int64_t hung_up_ms;     /* when everybody had closed the terminal; 0 = not */
     int64_t stop_until_ms;  /* then it is killed */
     cccc_buf_t last_screen; /* after the exit */
+    const char *limit;      /* ... the limit that was reached; "" */
+
+    bool stopped;           /* the agent's process is: SIGSTOP and the like */
+    int64_t home_seen_ms;   /* when the home was there last */
+    int64_t home_looked_ms; /* when it was looked for last */
 };
 
 /* ---- hold.c ---- */

@@ -14,13 +14,14 @@
 
 #define OURS "cccc-hold-"
 
-/* What bounds what: the controller, its file in either version, the resource of setrlimit. */
+/* What bounds what: the controller, its file in either version, the resource of setrlimit; and what tells that it was reached. */
 static const struct {
     const char *controller, *file_v1, *file_v2;
     int resource;
+    const char *events_v1, *events_v2, *reached; /* the files that count, and the word for the limit in them */
 } kinds[LIMITED_COUNT] = {
-    [LIMITED_PROCESSES] = {"pids", "pids.max", "pids.max", RLIMIT_NPROC},
-    [LIMITED_MEMORY] = {"memory", "memory.limit_in_bytes", "memory.max", RLIMIT_AS},
+    [LIMITED_PROCESSES] = {"pids", "pids.max", "pids.max", RLIMIT_NPROC, "pids.events", "pids.events", "max"},
+    [LIMITED_MEMORY] = {"memory", "memory.limit_in_bytes", "memory.max", RLIMIT_AS, "memory.oom_control", "memory.events", "oom_kill"},
 };
 
 const struct limits_places limits_of_this_machine = {"/sys/fs/cgroup", "/proc/self/cgroup"};
@@ -54,6 +55,21 @@ static bool has_word(const char *folder, const char *name, const char *word)
     if (file)
         fclose(file);
     return found;
+}
+
+/* The number behind `word` in a file of such lines; 0: there is none. */
+static unsigned long long count_in(const char *folder, const char *name, const char *word)
+{
+    char path[4300], line[128], found[32];
+    unsigned long long count = 0, n;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "%31s %llu", found, &n) == 2 && strcmp(found, word) == 0)
+            count = n;
+    if (file)
+        fclose(file);
+    return count;
 }
 
 /* ---- where ---- */
@@ -159,6 +175,18 @@ bool limits_enter(const struct limits *self)
             return false;
     }
     return true;
+}
+
+static bool was_reached(const struct limits *self, enum limited kind)
+{
+    const char *group = self->group[kind];
+    return group[0] && (count_in(group, kinds[kind].events_v2, kinds[kind].reached) > 0 ||
+                        count_in(group, kinds[kind].events_v1, kinds[kind].reached) > 0);
+}
+
+const char *limits_reached(const struct limits *self)
+{
+    return was_reached(self, LIMITED_MEMORY) ? "memory" : was_reached(self, LIMITED_PROCESSES) ? "processes" : "";
 }
 
 void limits_close_door(const struct limits *self)

@@ -26,6 +26,9 @@ extern const struct limits_places limits_of_this_machine;
 void limits_init(struct limits *self, const struct limits_places *places, uint64_t processes_max, uint64_t memory_bytes);
 /* In the new process, before it becomes the agent. False: errno says why, and nothing may be started. */
 bool limits_enter(const struct limits *self);
+/* Which limit its control group says was reached: "memory" (a process was killed for it), "processes" (a start was refused); "": none, as far as can be known. Static. Asked before the door is
+ * closed, which refuses starts too. */
+const char *limits_reached(const struct limits *self);
 /* Nothing more may be started: what is there is about to be ended. */
 void limits_close_door(const struct limits *self);
 void limits_fini(struct limits *self);

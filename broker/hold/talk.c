@@ -33,13 +33,15 @@ static void add(cccc_args_t *args, const char *key, const cccc_value_t *value)
 
 static cccc_value_t exit_map(const struct hold *self, cccc_arena_t *arena)
 {
-    cccc_builder_t map = cccc_map_builder(arena, 4);
+    cccc_builder_t map = cccc_map_builder(arena, 5);
     int status = self->child.status;
     if (WIFSIGNALED(status))
         cccc_map_add(&map, "signal", cccc_int(WTERMSIG(status)));
     else
         cccc_map_add(&map, "code", cccc_int(WEXITSTATUS(status)));
     cccc_map_add(&map, "asked", cccc_bool(self->stop_asked));
+    if (self->limit[0])
+        cccc_map_add(&map, "limit", cccc_text(self->limit));
     cccc_map_add(&map, "screen", cccc_string((cccc_str_t){self->last_screen.data, self->last_screen.size}));
     return map.value;
 }
@@ -48,12 +50,13 @@ static cccc_value_t facts_map(struct hold *self, cccc_arena_t *arena)
 {
     bool writing;
     int rows, cols;
-    cccc_builder_t map = cccc_map_builder(arena, 9);
+    cccc_builder_t map = cccc_map_builder(arena, 10);
     screen_size(self->screen, &rows, &cols);
     cccc_map_add(&map, "ready", cccc_bool(self->ready));
     cccc_map_add(&map, "idle_ms", cccc_int(self->now_ms - (self->output_ms ? self->output_ms : self->started_ms)));
     cccc_map_add(&map, "bracketed_paste", cccc_bool(screen_wants_brackets(self->screen)));
     cccc_map_add(&map, "typing", cccc_bool(typing_is_busy(&self->typing)));
+    cccc_map_add(&map, "stopped", cccc_bool(self->stopped));
     cccc_map_add(&map, "typed", cccc_uint(self->typed));
     cccc_map_add(&map, "rows", cccc_int(rows));
     cccc_map_add(&map, "cols", cccc_int(cols));
@@ -101,7 +104,7 @@ static void registered(void *arg, const cccc_reply_t *reply, const struct cccc_e
     struct hold *self = asked->hold;
     if (reply) {
         self->talk.state = TALK_REGISTERED;
-        self->talk.told_ready = false;
+        self->talk.told_ready = self->talk.told_stopped = false;
         on_success(self, asked);
     } else {
         on_failure(self, asked, err);
@@ -176,6 +179,7 @@ static void say_wait(struct hold *self)
     add(args, "facts", &facts);
     bool told_exit = add_news(self, args, arena);
     self->talk.told_ready = self->ready;
+    self->talk.told_stopped = self->stopped;
     self->talk.waits_out++;
     ask(self, "hold_wait", args, told_exit, waited);
     cccc_arena_destroy(&arena);
@@ -183,7 +187,7 @@ static void say_wait(struct hold *self)
 
 static bool has_news(const struct hold *self)
 {
-    return reports_waiting(&self->reports) || self->ready != self->talk.told_ready ||
+    return reports_waiting(&self->reports) || self->ready != self->talk.told_ready || self->stopped != self->talk.told_stopped ||
            (self->child.exited && hold_agent_is_gone(self) && !self->talk.exit_sent);
 }
 

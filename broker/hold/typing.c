@@ -65,6 +65,21 @@ bool typing_fits(const struct typing_terminal *terminal, cccc_str_t text)
     return text.len <= LINE_BYTES_MAX || !edits_lines || screen_wants_brackets(terminal->screen);
 }
 
+/* What has to be seen before the text counts as taken as text. Programs that edit lines get it from the terminal; a paste on an ordinary screen is no keys. */
+static void note_manners(struct typing *self, const struct typing_terminal *terminal, cccc_str_t safe, bool brackets)
+{
+    struct termios modes;
+    int rows, cols;
+    bool full_screen = screen_is_alternate(terminal->screen);
+    bool raw = tcgetattr(terminal->fd, &modes) == 0 && !(modes.c_lflag & ICANON);
+    screen_size(terminal->screen, &rows, &cols);
+    self->takes_keys = raw && !terminal->is_agent && (full_screen || !brackets);
+    self->head_matters = self->takes_keys && full_screen && !brackets && safe.len <= (size_t)rows * (size_t)cols / 2;
+    self->head_seen = false;
+    composer_head_of(&self->head, safe);
+    self->heads_before = composer_count(terminal->screen, &self->head);
+}
+
 void typing_begin(struct typing *self, const struct typing_terminal *terminal, cccc_str_t text, enum typing_submit submit)
 {
     bool brackets = screen_wants_brackets(terminal->screen);
@@ -84,6 +99,7 @@ void typing_begin(struct typing *self, const struct typing_terminal *terminal, c
         end(self, TYPING_FAILED, "there is nothing in it that can be typed", "");
         return;
     }
+    note_manners(self, terminal, safe, brackets);
     composer_tail_of(&self->tail, safe);
     composer_find(&self->before, terminal->screen, &self->tail);
     self->stands.shown = false;
@@ -153,6 +169,7 @@ static bool is_time_to_look(struct typing *self, const struct typing_terminal *t
 static bool has_appeared(struct typing *self, const struct typing_terminal *terminal)
 {
     composer_look_again(&self->stands, terminal->screen, &self->tail);
+    self->head_seen |= composer_count(terminal->screen, &self->head) > self->heads_before;
     self->stands.shown = self->stands.shown && !composer_is_same(&self->stands, &self->before);
     return self->stands.shown;
 }
@@ -210,11 +227,30 @@ bool typing_left_text(struct typing *self, screen_t *screen)
     return self->phase == TYPING_DONE && self->outcome == TYPING_AMBIGUOUS && self->stands.shown;
 }
 
+/* Is it shown now, which it was not before: a program may show a text only once it was submitted. */
+static bool is_shown_now(struct typing *self, const struct typing_terminal *terminal)
+{
+    struct composer_place now;
+    composer_place_init(&now);
+    composer_find(&now, terminal->screen, &self->tail);
+    bool shown = now.shown && !composer_is_same(&now, &self->before);
+    composer_place_fini(&now);
+    self->head_seen |= composer_count(terminal->screen, &self->head) > self->heads_before;
+    return shown;
+}
+
 /* What became of it, when it does not stand in the input line. */
 static void judge(struct typing *self, const struct typing_terminal *terminal)
 {
-    if (self->stands.shown)
+    bool shown_now = self->takes_keys && is_shown_now(self, terminal);
+    if (self->head_matters && !self->head_seen && (self->stands.shown || shown_now))
+        end(self, TYPING_AMBIGUOUS, "the program showed only the end of the text, so it may have taken the rest as keys", "partly shown");
+    else if (self->stands.shown)
         end(self, TYPING_ACCEPTED, "", "the text left the input line");
+    else if (shown_now)
+        end(self, TYPING_ACCEPTED, "", "the program shows the text");
+    else if (self->takes_keys)
+        end(self, TYPING_AMBIGUOUS, "the program never showed the text, so it may have taken it as keys", "not shown");
     else if (terminal->shows_text)
         end(self, TYPING_AMBIGUOUS, "the program never showed the text, so it may be lost", "not shown");
     else

@@ -25,7 +25,12 @@ struct typing {
     enum typing_submit submit;
     cccc_buf_t bytes; /* what is written, brackets included */
     size_t written;
-    struct composer_tail tail;            /* of the text, to look for on the screen */
+    struct composer_tail tail; /* of the text, to look for on the screen */
+    struct composer_tail head; /* its beginning, likewise */
+    bool takes_keys;           /* the program may take a text for keys: what it does not show was not certainly taken as text */
+    bool head_matters;         /* ... and its beginning too, all of which has room on the screen */
+    unsigned heads_before;     /* how often such a beginning stood on the screen before */
+    bool head_seen;
     struct composer_place before, stands; /* where such a text stood before it was typed, and where it stood when the key was sent */
     int keys;                             /* submit keys sent */
     int64_t looked_ms;                    /* when the screen was looked at last, while it does not come to rest */
@@ -44,6 +49,7 @@ struct typing_terminal {
     screen_t *screen;
     int64_t now_ms;          /* monotonic */
     bool shows_text;         /* the program is one that shows what it is given, so it is waited for longer */
+    bool is_agent;           /* one of the runtime table, which takes text as text */
     bool (*asks)(void *arg); /* is a question of the program's own open? */
     void *arg;
 };

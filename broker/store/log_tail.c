@@ -1,9 +1,12 @@
-/* log_tail.c - the end of daemon/ccccd.log, for developers.
+/* log_tail.c - the end of a log, for developers: daemon/ccccd.log, or one that CCCC 0.4.0's web view or a group's IM bridge writes into this home. Where these never ran there is
+ * none, and nothing in it.
  *
  * At most TAIL_BYTES of it are looked at. Emptying it cuts the file the log goes on appending to.
  * Thread: the store thread. */
 #include "broker/store/files.h"
 #include "proto/json.h"
+
+#include <errno.h>
 
 enum { TAIL_BYTES = 1024 * 1024 };
 
@@ -36,15 +39,25 @@ static cccc_value_t lines_of(cccc_arena_t *arena, const char *from, const char *
     return lines.value;
 }
 
+static struct cccc_path log_path(const struct cccc_store_call *call)
+{
+    if (cccc_str_is(call->store->name, "im"))
+        return cccc_group_path(call->home, call->store->group_id, "/state/im_bridge.log");
+    return cccc_path(call->home, cccc_str_is(call->store->name, "web") ? "/daemon/cccc-web.log" : "/daemon/ccccd.log");
+}
+
 cccc_err_t cccc_store_log_tail(const struct cccc_store_call *call)
 {
-    struct cccc_path path = cccc_path(call->home, "/daemon/ccccd.log");
+    struct cccc_path path = log_path(call);
     bool clear = cccc_get_bool(&call->store->document, "clear", false);
     int fd = call->vfs->open(call->vfs->ctx, path.z, clear ? CCCC_O_WRITE : CCCC_O_READ);
-    if (fd < 0)
-        return cccc_file_fail(call->m, fd, "open", path.z);
     cccc_builder_t map = cccc_map_builder(call->arena, 2);
     cccc_map_add(&map, "path", cccc_string(cccc_arena_str(call->arena, cccc_str(path.z))));
+    *call->value = map.value;
+    if (fd == -ENOENT)
+        return CCCC_OK;
+    if (fd < 0)
+        return cccc_file_fail(call->m, fd, "open", path.z);
     int rc = clear ? call->vfs->truncate(call->vfs->ctx, fd, 0) : 0;
     if (!clear) {
         char *text = cccc_arena_alloc(call->arena, TAIL_BYTES);

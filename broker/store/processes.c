@@ -72,18 +72,28 @@ bool cccc_process_started(pid_t pid, uint64_t *started)
     return cccc_process_parent(pid, started, &parent);
 }
 
-static bool has(pid_t pid, const char *wanted, size_t wanted_len)
+/* The first variable that begins like this, malloc'd, or NULL. */
+static char *find(pid_t pid, const char *wanted, size_t wanted_len)
 {
     enum { ENVIRONMENT_MAX = 2 * 1024 * 1024 };
     char *text = malloc(ENVIRONMENT_MAX + 1);
     CCCC_ASSERT(text, "(out of memory)");
     ssize_t n = read_file(pid, "environ", text, ENVIRONMENT_MAX);
-    bool found = false;
+    char *found = NULL;
     text[n > 0 ? n : 0] = '\0';
     for (const char *p = text; n > 0 && p < text + n && !found; p += strlen(p) + 1)
-        found = strncmp(p, wanted, wanted_len) == 0;
+        if (strncmp(p, wanted, wanted_len) == 0)
+            found = strdup(p);
     free(text);
     return found;
+}
+
+static bool has(pid_t pid, const char *wanted, size_t wanted_len)
+{
+    char *found = find(pid, wanted, wanted_len);
+    bool is_there = found != NULL;
+    free(found);
+    return is_there;
 }
 
 bool cccc_process_has(pid_t pid, const char *variable)
@@ -94,6 +104,11 @@ bool cccc_process_has(pid_t pid, const char *variable)
 bool cccc_process_has_name(pid_t pid, const char *beginning)
 {
     return has(pid, beginning, strlen(beginning));
+}
+
+char *cccc_process_variable(pid_t pid, const char *beginning)
+{
+    return find(pid, beginning, strlen(beginning));
 }
 
 void cccc_processes_end(const char *variable)

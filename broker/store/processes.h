@@ -24,5 +24,7 @@ bool cccc_process_parent(pid_t pid, uint64_t *started, pid_t *parent);
 bool cccc_process_has(pid_t pid, const char *variable);
 /* The same for a beginning: "NAME=". */
 bool cccc_process_has_name(pid_t pid, const char *beginning);
+/* The whole variable that begins with "NAME=", malloc'd; NULL: there is none, or it may not be looked at. */
+char *cccc_process_variable(pid_t pid, const char *beginning);
 /* SIGKILL to every process that has it. */
 void cccc_processes_end(const char *variable);

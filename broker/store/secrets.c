@@ -5,6 +5,7 @@
  * Thread: the store's. */
 #include "broker/store/files.h"
 
+#include "broker/core/schema.h"
 #include "proto/json.h"
 
 #include <errno.h>
@@ -80,6 +81,9 @@ static bool is_name(cccc_str_t s)
 
 static cccc_err_t check_set(const cccc_value_t *set, struct cccc_errmsg *m)
 {
+    cccc_err_t err = cccc_schema_env_given(set, CCCC_E_INVALID_REQUEST, m);
+    if (err != CCCC_OK)
+        return err;
     for (uint32_t i = 0; cccc_is_map(set) && i < set->via.map.size; i++) {
         cccc_str_t name = {0}, value = {0};
         cccc_as_str(&set->via.map.ptr[i].key, &name);

@@ -47,14 +47,32 @@ static const char *exit_words(struct cli *cli, const cccc_value_t *exit)
 {
     if (cccc_get_bool(exit, "holder_lost", false))
         return "lost with its holder";
+    cccc_str_t limit = cccc_get_str(exit, "limit");
+    const char *reached = limit.len > 0 ? cli_printf(cli, " (its limit of %.*s was reached)", CCCC_STR_FMT(limit)) : "";
     if (cccc_get(exit, "signal"))
-        return cli_printf(cli, "signal %" PRIu64, cccc_get_uint(exit, "signal", 0));
-    return cccc_get(exit, "code") ? cli_printf(cli, "code %" PRIu64, cccc_get_uint(exit, "code", 0)) : "no status known";
+        return cli_printf(cli, "signal %" PRIu64 "%s", cccc_get_uint(exit, "signal", 0), reached);
+    return cccc_get(exit, "code") ? cli_printf(cli, "code %" PRIu64 "%s", cccc_get_uint(exit, "code", 0), reached) : "no status known";
 }
 
 const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit)
 {
     return cli_printf(cli, "%s, %s", exit_words(cli, exit), cccc_get_bool(exit, "asked", false) ? "asked for" : "by itself");
+}
+
+void cli_actor_exit_cells(struct cli *cli, cli_table_t *table, const cccc_value_t *actor)
+{
+    const cccc_value_t *exit = cccc_get(actor, "exit");
+    cli_cell(table, exit ? cccc_str(exit_words(cli, exit)) : CCCC_STR("-"), exit ? STYLE_NONE : STYLE_DIM);
+    cli_cell_time(table, cccc_get_str(exit, "ts"));
+}
+
+void cli_actor_count_cell(cli_table_t *table, const cccc_value_t *actor, const char *key)
+{
+    uint64_t count = cccc_get_uint(actor, key, 0);
+    if (cccc_get(actor, key))
+        cli_cell_fmt(table, count ? STYLE_BOLD : STYLE_DIM, "%" PRIu64, count);
+    else
+        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
 }
 
 const char *cli_actor_state(struct cli *cli, const cccc_value_t *actor)
@@ -64,6 +82,8 @@ const char *cli_actor_state(struct cli *cli, const cccc_value_t *actor)
     const cccc_value_t *exit = cccc_get(actor, "exit");
     if (!cli_actor_has_terminal(actor) || state.len == 0)
         return enabled ? "enabled" : "disabled";
+    if (cccc_get_bool(actor, "stopped", false))
+        return "running, its process is stopped";
     if (!cccc_str_is(state, "exited"))
         return cli_printf(cli, "%.*s%s", CCCC_STR_FMT(state), enabled ? "" : ", disabled");
     if (cccc_get_bool(exit, "asked", false))
@@ -77,7 +97,7 @@ enum cli_style cli_actor_state_style(const cccc_value_t *actor)
     if (!cli_actor_has_terminal(actor))
         return cccc_get_bool(actor, "enabled", false) ? STYLE_GREEN : STYLE_YELLOW;
     if (cccc_str_is(state, "running"))
-        return STYLE_GREEN;
+        return cccc_get_bool(actor, "stopped", false) ? STYLE_YELLOW : STYLE_GREEN;
     bool wrong = cccc_str_is(state, "failed") || cccc_str_is(state, "unreachable") ||
                  (cccc_str_is(state, "exited") && !cccc_get_bool(cccc_get(actor, "exit"), "asked", false));
     return wrong ? STYLE_RED : STYLE_YELLOW;

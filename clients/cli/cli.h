@@ -158,6 +158,8 @@ void cli_warn(const struct cli *cli, const char *next, const char *fmt, ...) __a
 int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same for what libcccc reported. */
 int cli_fail_with(struct cli *cli, const struct cccc_error *error);
+/* What to do next after an error of this kind; NULL: it depends on the command. */
+const char *cli_hint(cccc_err_t err);
 /* "did you mean X?" for the nearest of `words`, else `otherwise`; in the arena. */
 const char *cli_did_you_mean(struct cli *cli, const char *word, const char *const *words, size_t count, const char *otherwise);
 /* Flush stdout; an output that cannot be written turns success into failure. */
@@ -297,6 +299,10 @@ enum cli_style cli_actor_state_style(const cccc_value_t *actor);
 bool cli_actor_has_terminal(const cccc_value_t *actor);
 /* How its last run ended: "code 7, by itself", "signal 9, asked for". In the arena. */
 const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit);
+/* Two cells, EXIT and ENDED: how its last run ended and when, of one that does not run. */
+void cli_actor_exit_cells(struct cli *cli, cli_table_t *table, const cccc_value_t *actor);
+/* A cell with a member that is a number; "-": it has none. */
+void cli_actor_count_cell(cli_table_t *table, const cccc_value_t *actor, const char *key);
 
 /* ---- times (times.c) ---- */
 
@@ -448,6 +454,7 @@ int cmd_actor_tail(struct cli *cli);
 int cmd_actor_clear(struct cli *cli);
 int cmd_actor_attach(struct cli *cli);
 int cmd_template_export(struct cli *cli);
+int cmd_template_preview(struct cli *cli);
 int cmd_template_import(struct cli *cli);
 int cmd_template_create(struct cli *cli);
 int cmd_context_show(struct cli *cli);

@@ -95,7 +95,10 @@
     }
 #define OPT_ENV                                                                                                                            \
     {                                                                                                                                      \
-        .name = "env", .arg = "NAME=VALUE", .help = "public environment variable (no secrets: the ledger shows it)", .repeat = true        \
+        .name = "env", .arg = "NAME=VALUE",                                                                                                \
+        .help = "public environment variable (no secrets: the ledger shows it; CCCC_HOME, CCCC_GROUP_ID, CCCC_ACTOR_ID and CCCC_HOLD are " \
+                "cccc's own)",                                                                                                             \
+        .repeat = true                                                                                                                     \
     }
 #define OPT_SCOPE                                                                                                                          \
     {                                                                                                                                      \
@@ -392,7 +395,9 @@ const struct cli_command cli_commands[] = {
     /* ---- state ---- */
     {.name = "status",
      .summary = "the daemon and the groups at a glance",
-     .about = "UNREAD is what you (user) have not read, OPEN the replies and acknowledgements owed in the group. Starts nothing. Exits 3 "
+     .about = "UNREAD is what you (user) have not read, OPEN the replies and acknowledgements owed in the group. Below the groups stand "
+              "the actors of those that run and of the "
+              "active one, as `cccc actor list` has them. Starts nothing. Exits 3 "
               "when no daemon runs, 5 when there is one that cannot be reached.",
      .examples = EXAMPLES("cccc status", "cccc status --json  # for programs"),
      .run = cmd_status},
@@ -523,6 +528,9 @@ const struct cli_command cli_commands[] = {
     {.noun = "group",
      .name = "set-state",
      .summary = "set a group to active, idle, paused or stopped",
+     .about = "Active: messages and notices are typed. Idle: only what people and actors write. Paused: nothing. None of them starts a "
+              "program; how many run is "
+              "said, and what starts the others. Stopped is `cccc group stop`.",
      .examples = EXAMPLES("cccc group set-state paused", "cccc group set-state active --group Demo"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS({.name = "STATE", .help = "active, idle, paused or stopped", .required = true, .words = "active|idle|paused|stopped"}),
@@ -603,7 +611,7 @@ const struct cli_command cli_commands[] = {
               "there when the "
               "last messages were not simply typed: claimed (under way), failed (nothing was typed; tried again) or ambiguous (some of it "
               "may have been "
-              "typed; not tried again).",
+              "typed; not tried again). EXIT and ENDED say how and when its last program ended, while none runs.",
      .examples = EXAMPLES("cccc actor list", "cccc actor list --group Demo --json"),
      .options = OPTIONS(OPT_GROUP),
      .run = cmd_actor_list},
@@ -830,13 +838,15 @@ const struct cli_command cli_commands[] = {
     {.noun = "context",
      .name = "vision",
      .summary = "say what all of it is for",
-     .examples = EXAMPLES("cccc context vision \"A parser nobody has to debug\""),
+     .about = "An empty text clears it; empty standard input is refused.",
+     .examples = EXAMPLES("cccc context vision \"A parser nobody has to debug\"", "cccc context vision \"\"  # clears it"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_WORDS),
      .run = cmd_context_vision},
     {.noun = "context",
      .name = "sketch",
      .summary = "say how it is to be done",
+     .about = "An empty text clears it; empty standard input is refused.",
      .examples = EXAMPLES("cccc context sketch - <sketch.md"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_WORDS),
@@ -937,7 +947,7 @@ const struct cli_command cli_commands[] = {
      .summary = "carry a group's actors, settings and rules to another project",
      .about = "A template is a YAML file that CCCC 0.4.0 reads and writes, too. It holds no environment and no secret.",
      .examples =
-         EXAMPLES("cccc template export -o team.yaml", "cccc template import team.yaml", "cccc template create team.yaml ~/src/widget")},
+         EXAMPLES("cccc template export -o team.yaml", "cccc template preview team.yaml", "cccc template create team.yaml ~/src/widget")},
     {.noun = "template",
      .name = "export",
      .summary = "write a group's template",
@@ -946,6 +956,13 @@ const struct cli_command cli_commands[] = {
          OPTIONS(OPT_GROUP,
                  {.name = "output", .letter = 'o', .arg = "FILE", .help = "write it there (default: standard output)", .place = CLI_FILE}),
      .run = cmd_template_export},
+    {.noun = "template",
+     .name = "preview",
+     .summary = "say what importing a template would change, and change nothing",
+     .examples = EXAMPLES("cccc template preview team.yaml", "cccc template preview - <team.yaml"),
+     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .args = ARGS(ARG_TEMPLATE),
+     .run = cmd_template_preview},
     {.noun = "template",
      .name = "import",
      .summary = "make a group what a template says",

@@ -238,15 +238,35 @@ static const struct {
     {CCCC_E_STORM_HELD, "`cccc holds` shows the pairs; `cccc release ONE OTHER` lets them go on"},
     {CCCC_E_EXISTS, "choose another name; `cccc actor list` and `cccc automation list` show those that are taken"},
     {CCCC_E_RULE_NOT_FOUND, "`cccc automation list` shows the rules"},
+    {CCCC_E_VERSION_CONFLICT, "`cccc automation list` shows the rules as they are now; repeat what is still to be changed"},
+    {CCCC_E_TASK_NOT_FOUND, "`cccc task list` shows the tasks"},
+    {CCCC_E_CONTEXT_SYNC, "`cccc context show` and `cccc task list` show what is there, with ids"},
+    {CCCC_E_SESSION_NOT_FOUND, "`cccc actor list` shows who is headless; `cccc actor update ID --enabled 1` enables one"},
+    {CCCC_E_SCOPE_ALREADY_ATTACHED, "`cccc use GROUP` makes that group the active one; choose another directory for a new one"},
+    {CCCC_E_INVALID_PROJECT_ROOT, "`cccc group show` lists the scopes; make the directory, or `cccc attach PATH --group GROUP` another"},
+    {CCCC_E_INVALID_TEMPLATE, "`cccc template export` shows what one looks like"},
+    {CCCC_E_TEMPLATE_EXPORT_FAILED, "look at the files in prompts/ of the group's folder"},
+    {CCCC_E_LINEAGE_CHANGED, "`cccc tail` shows the ledger as it is now"},
+    {CCCC_E_BLOB_CONFLICT, "the file changed while it was read, or another upload of it is under way: repeat it"},
+    {CCCC_E_LOCKED, "wait until the other process has ended; `cccc daemon status` shows who serves the home"},
+    {CCCC_E_DEVELOPER_MODE_REQUIRED, "the user switches it on with the operation observability_update {patch: {developer_mode: true}}"},
     {CCCC_E_GROUP_DELETE_FAILED, "`cccc doctor` checks the home; `cccc daemon logs` has more"},
 };
 
-/* What helps by the error alone, or by the command that was misunderstood. */
-static const char *hint_for(struct cli *cli, cccc_err_t err)
+const char *cli_hint(cccc_err_t err)
 {
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
         if (hints[i].err == err)
             return hints[i].hint;
+    return NULL;
+}
+
+/* What helps by the error alone, or by the command that was misunderstood. */
+static const char *hint_for(struct cli *cli, cccc_err_t err)
+{
+    const char *own = cli_hint(err);
+    if (own)
+        return own;
     if (cli->line.command && cccc_err_exit_status(err) == cccc_err_exit_status(CCCC_E_USAGE))
         return cli_printf(cli, "`cccc %s --help` has examples", cli_command_path(cli->line.command));
     return "`cccc doctor` checks the home and the daemon";

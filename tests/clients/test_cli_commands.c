@@ -177,12 +177,25 @@ static void options_do_not_collide(void **state)
         }
 }
 
+/* What does not exist, or is in the way, is no question of the daemon's health: each such error has its own hint. One is only for holders. */
+static void what_is_not_there_has_a_hint_of_its_own(void **state)
+{
+    (void)state;
+    for (cccc_err_t err = CCCC_OK; err < CCCC_E_COUNT; err++) {
+        int status = cccc_err_exit_status(err);
+        if ((status == cccc_err_exit_status(CCCC_E_NOT_FOUND) || status == cccc_err_exit_status(CCCC_E_EXISTS)) &&
+            err != CCCC_E_SUPERSEDED && !cli_hint(err))
+            fail_msg("%s has no hint", cccc_err_code(err));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_can_be_run_or_has_verbs),   cmocka_unit_test(every_command_has_examples_that_parse),
         cmocka_unit_test(every_command_and_option_is_in_its_help), cmocka_unit_test(every_command_and_option_is_in_its_manual_page),
         cmocka_unit_test(every_command_and_option_is_completed),   cmocka_unit_test(options_do_not_collide),
+        cmocka_unit_test(what_is_not_there_has_a_hint_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,10 +10,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 PROTO = HERE.parents[1] / "proto"
 LEFT_OUT = {"shutdown", "hold_register", "hold_wait"}  # one ends the daemon, two are for cccc-hold alone
 GOOD = {"STR": "x", "TEXT": "x", "GROUP_ID": "$G", "ACTOR_ID": "lead", "EVENT_ID": "$E", "BOOL": True, "UINT": 1, "INT": 1, "STRS": ["lead"],
-        "MAP": {"title": "x"}, "MAPS": [{"text": "x"}], "BIN": "eA==", "ANY": [], "PRIORITY": "normal"}
+        "MAP": {"title": "x"}, "MAPS": [{"text": "x"}], "BIN": "eA==", "ANY": [], "PRIORITY": "normal", "WORDS": ["cat"]}
 GOOD_BY_NAME = {"path": "/src/proj", "sha256": "0" * 64, "state": "active", "status": "idle", "component": "daemon", "confirm": "$G"}
 BAD = {"STR": [{}], "TEXT": [7], "GROUP_ID": ["nope", "../g_0123456789ab", []], "ACTOR_ID": ["a/b", {}], "EVENT_ID": ["a b"], "BOOL": ["maybe", []],
-       "UINT": [-1, "x"], "INT": [1.5, {}], "STRS": [{}, [{}]], "MAP": [[]], "MAPS": [{}, [7]], "BIN": ["?"], "ANY": [], "PRIORITY": ["urgent"]}
+       "UINT": [-1, "x"], "INT": [1.5, {}], "STRS": [{}, [{}]], "WORDS": [{}, [{}], "cat 'x"], "MAP": [[]], "MAPS": [{}, [7]], "BIN": ["?"], "ANY": [], "PRIORITY": ["urgent"]}
 CODES = {"GROUP_ID": "invalid_group_id", "ACTOR_ID": "invalid_actor_id", "PRIORITY": "invalid_priority"}
 BLANK_IS_MISSING = {"STR", "GROUP_ID", "ACTOR_ID", "EVENT_ID"}
 

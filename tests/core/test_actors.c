@@ -81,6 +81,10 @@ static void refused_actors_change_nothing(void **state)
         {"'actor_id': 'x', 'env': {'A': null}", "text"},
         {"'actor_id': 'x', 'env': {'A': []}", "text"},
         {"'actor_id': 'x', 'env': {'A': 'a\\u0000b'}", "NUL"},
+        {"'actor_id': 'x', 'env': {'A': 'b', 'CCCC_HOME': '/tmp'}", "CCCC_HOME is set by cccc for every actor"},
+        {"'actor_id': 'x', 'env': {'CCCC_GROUP_ID': ''}", "leave it out"},
+        {"'actor_id': 'x', 'env': {'CCCC_ACTOR_ID': 'y'}", "CCCC_ACTOR_ID"},
+        {"'actor_id': 'x', 'env': {'CCCC_HOLD': 7}", "CCCC_HOLD"},
         {"'actor_id': 'x', 'command': ['a\\u0000b']", "NUL"},
     };
     uint64_t before = bench_durable(b, id);
@@ -248,6 +252,26 @@ static void a_patch_changes_what_it_names(void **state)
     expect_text(b, &bench_at(result, "actor.command")->via.array.ptr[0], "", "codex");
 }
 
+/* Names that cccc sets itself are refused when somebody gives them. Where they stand already (older versions took them) a change of something else leaves everything as it is. */
+static void a_name_of_cccc_is_refused_and_an_old_one_kept(void **state)
+{
+    bench_t *b = *state;
+    const char *id = team(b);
+    EXPECT(b, "actor_update_failed", "actor_update", "{'group_id': '%s', 'actor_id': 'dev', 'patch': {'env': {'CCCC_HOME': '/x'}}}", id);
+    EXPECT(b, "ok", "actor_update", "{'group_id': '%s', 'actor_id': 'dev', 'patch': {'env': {'CCCC_LANG': 'x'}}}", id);
+    cccc_value_t document = bench_document(b, id);
+    char text[4096], *name;
+    snprintf(text, sizeof text, "%s", bench_text(b, &document));
+    name = strstr(text, "CCCC_LANG");
+    assert_non_null(name);
+    memcpy(name, "CCCC_HOLD", 9);
+    bench_hand(b, id, text);
+    bench_restart(b);
+    bench_settle(b);
+    const cccc_value_t *result = bench_do(b, "actor_update", "{'group_id': '%s', 'actor_id': 'dev', 'patch': {'title': 'Dev'}}", id);
+    expect_json(b, result, "actor.env", "{'CCCC_HOLD': 'x'}");
+}
+
 static void refused_patches_change_nothing(void **state)
 {
     bench_t *b = *state;
@@ -258,7 +282,8 @@ static void refused_patches_change_nothing(void **state)
         {"{}", "invalid_patch"},
         {"{'name': 'x'}", "invalid_patch"},
         {"{'title': [7]}", "invalid_patch"},
-        {"{'command': 'x'}", "invalid_patch"},
+        {"{'command': 'x \\\"y'}", "invalid_patch"},
+        {"{'command': 7}", "invalid_patch"},
         {"{'command': [7]}", "invalid_patch"},
         {"{'env': []}", "invalid_patch"},
         {"{'enabled': 'maybe'}", "invalid_patch"},
@@ -364,6 +389,7 @@ int main(void)
         T(what_is_decided_counts_for_the_next_decision),
         T(a_foreman_adds_copies_of_itself),
         T(a_patch_changes_what_it_names),
+        T(a_name_of_cccc_is_refused_and_an_old_one_kept),
         T(refused_patches_change_nothing),
         T(nonsense_in_other_fields_reads_as_default),
         T(the_foreman_is_the_first_enabled_actor),

@@ -100,6 +100,19 @@ static void tasks_move_and_come_back(void **state)
     assert_json(b, bench_at(seen(b), "milestones.0.outcomes"), "'done it'");
 }
 
+/* What came of a milestone is gone when it is still to come again, and stays while it is done, also out of the archive. */
+static void a_milestone_that_is_not_done_has_no_outcome(void **state)
+{
+    bench_t *b = *state;
+    sync(b, "[{'op':'milestone.create','name':'m'},{'op':'milestone.complete','milestone_id':'M1','outcomes':'done it'},"
+            "{'op':'milestone.update','milestone_id':'M1','status':'archived'},{'op':'milestone.restore','milestone_id':'M1'}]");
+    assert_json(b, bench_at(seen(b), "milestones.0.outcomes"), "'done it'");
+    sync(b, "[{'op':'milestone.update','milestone_id':'M1','status':'pending'}]");
+    assert_json(b, bench_at(seen(b), "milestones.0.status"), "'planned'");
+    assert_null(bench_at(seen(b), "milestones.0.outcomes"));
+    assert_null(bench_at(seen(b), "milestones.0.completed"));
+}
+
 /* Two changes on their way to the disk build on each other; the version is that of the state they leave. */
 static void changes_in_flight_build_on_each_other(void **state)
 {
@@ -160,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {T(ids_of_one_batch_differ),
                                        T(a_batch_is_taken_whole_or_not_at_all),
                                        T(tasks_move_and_come_back),
+                                       T(a_milestone_that_is_not_done_has_no_outcome),
                                        T(changes_in_flight_build_on_each_other),
                                        T(a_dry_run_and_an_empty_batch_change_nothing),
                                        T(presence_is_by_agent),

@@ -34,10 +34,11 @@ static void compact_says_what_it_sealed_or_why_not(void **state)
     assert_trace(b, "> 1 ledger_compact\nseal by force\n");
     bench_keep(b, CCCC_OK, "{'from_seq':1,'to_seq':9,'archived_lines':9}");
     assert_json(b, cccc_get(bench_reply(b, 1), "result"),
-                "{'skipped':false,'result':{'from_seq':1,'to_seq':9,'archived_lines':9,'reason':'tidy'}}");
+                "{'ok':true,'skipped':false,'result':{'from_seq':1,'to_seq':9,'archived_lines':9,'reason':'tidy'}}");
     bench_request(b, 2, "ledger_compact", "{'group_id':'%s'}", TEAM);
     bench_keep(b, CCCC_OK, "{'skipped':'below_threshold','size_bytes':500,'total_lines':3}");
-    assert_json(b, cccc_get(bench_reply(b, 2), "result"), "{'skipped':true,'reason':'below_threshold','size_bytes':500,'total_lines':3}");
+    assert_json(b, cccc_get(bench_reply(b, 2), "result"),
+                "{'ok':true,'skipped':true,'reason':'below_threshold','size_bytes':500,'total_lines':3}");
     team_end(&b);
 }
 

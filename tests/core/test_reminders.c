@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+static uint64_t asked_max = 5000;
 
 static const char *ask(bench_t *b, const char *to, const char *more)
 {
@@ -194,6 +197,122 @@ static void digest_of_very_much_is_short_too(void **state)
     team_end(&b);
 }
 
+/* What was asked, by number. */
+struct asked {
+    const char *ids[128];
+    uint64_t count;
+};
+
+static void ask_more(bench_t *b, struct asked *asked, uint64_t count)
+{
+    while (count-- > 0)
+        asked->ids[asked->count++] = ask(b, "peer-1", ",'reply_required':true");
+}
+
+static uint64_t number_of(bench_t *b, const struct asked *asked, const cccc_value_t *item)
+{
+    cccc_str_t text = CCCC_STR("");
+    cccc_as_str(item, &text);
+    for (uint64_t i = 0; i < asked->count; i++)
+        if (cccc_str_eq(text, cccc_arena_printf(bench_arena(b), "reply_required:%s", asked->ids[i])))
+            return i + 1;
+    fail_msg("%.*s was not asked", CCCC_STR_FMT(text));
+    return 0;
+}
+
+/* The items of the next digest, as ranges of numbers in their order: "101-120 1-30"; "-": there is none. */
+static const char *next_turn(bench_t *b, const struct asked *asked, uint64_t *seq)
+{
+    struct cccc_event event;
+    const cccc_value_t *items = next_digest(b, seq, &event);
+    cccc_str_t text = CCCC_STR("");
+    uint64_t last = 0;
+    uint32_t count = items ? items->via.array.size : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t n = number_of(b, asked, &items->via.array.ptr[i]);
+        if (i == 0 || n != last + 1)
+            text = cccc_arena_printf(bench_arena(b), "%.*s%s%llu-", CCCC_STR_FMT(text), i ? " " : "", (unsigned long long)n);
+        last = n;
+        if (i + 1 == count || number_of(b, asked, &items->via.array.ptr[i + 1]) != n + 1)
+            text = cccc_arena_printf(bench_arena(b), "%.*s%llu", CCCC_STR_FMT(text), (unsigned long long)n);
+    }
+    return text.len ? text.ptr : "-";
+}
+
+/* More than a digest lists comes in turns, also when repeats have no end: next is what was named longest ago, or never; a newcomer waits for its turn; a
+ * restart changes no turn. */
+static void everything_due_has_its_turn(void **state)
+{
+    (void)state;
+    static const char *const turns[] = {"1-50", "51-100", "101-120 1-30", "31-80", "81-120 1-10", "11-30 121-121 31-59"};
+    for (int restarts = 0; restarts < 2; restarts++) {
+        bench_t *b = team_new_quiet();
+        struct asked asked = {0};
+        uint64_t seq = 0;
+        set(b, "'unread_nudge_after_seconds':100000,'nudge_max_repeats_per_obligation':0,'reply_required_nudge_after_seconds':0");
+        ask_more(b, &asked, 120);
+        team_pass(b, 2);
+        for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
+            assert_string_equal(next_turn(b, &asked, &seq), turns[i]);
+            if (restarts) {
+                bench_restart(b);
+                bench_settle(b);
+            }
+            if (i == 2)
+                ask_more(b, &asked, 1);
+            team_pass(b, 125);
+        }
+        team_end(&b);
+    }
+}
+
+static double cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* What a tick costs that looks at peer-1: the least of some, each after something came for it. */
+static double look_us(bench_t *b)
+{
+    double least = 1e9;
+    for (int i = 0; i < 20; i++) {
+        const char *id = ask(b, "peer-1", ",'reply_required':true");
+        double begin = cpu_us();
+        bench_pass(b, 1);
+        double took = cpu_us() - begin;
+        least = took < least ? took : least;
+        bench_do(b, "reply_cancel", "{'group_id':'%s','event_id':'%s'}", TEAM, id);
+    }
+    return least;
+}
+
+/* What was named as often as may be costs nothing any more, however much of it there is (`--asked 100000`), until it may be named again. */
+static void what_is_named_no_more_costs_nothing(void **state)
+{
+    (void)state;
+    bench_t *b = team_new_quiet();
+    uint64_t seq = 0, named = 0;
+    struct cccc_event event;
+    set(b, "'unread_nudge_after_seconds':100000,'reply_required_nudge_after_seconds':30,'nudge_max_repeats_per_obligation':1,"
+           "'nudge_digest_min_interval_seconds':0");
+    double before = look_us(b);
+    for (uint64_t i = 0; i < asked_max; i++)
+        ask(b, "peer-1", ",'reply_required':true");
+    team_pass(b, 40 + (uint32_t)asked_max / CCCC_DIGEST_ITEMS_MAX * 5);
+    for (const cccc_value_t *items = next_digest(b, &seq, &event); items; items = next_digest(b, &seq, &event))
+        named += items->via.array.size;
+    assert_int_equal(named, asked_max);
+    double after = look_us(b);
+    print_message("a look costs %.1f us, with %llu items that are named no more %.1f us\n", before, (unsigned long long)asked_max, after);
+    assert_true(after < 5 * before);
+    set(b, "'nudge_max_repeats_per_obligation':2");
+    team_pass(b, 2);
+    assert_non_null(next_digest(b, &seq, &event));
+    team_end(&b);
+}
+
 /* As much as a digest may list is all of it: it does not speak of more. */
 static void digest_that_is_just_full_lists_all(void **state)
 {
@@ -263,8 +382,9 @@ static void jumps_of_the_wall_clock_change_nothing(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    team_options(argc, argv, (const char *const[]){"asked", NULL}, (uint64_t *const[]){&asked_max});
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(owed_reply_is_reminded_of_and_then_there_is_silence),
         cmocka_unit_test(digest_interval_holds_also_with_delays_of_zero),
@@ -274,6 +394,8 @@ int main(void)
         cmocka_unit_test(restart_neither_repeats_nor_skips),
         cmocka_unit_test(digest_is_short),
         cmocka_unit_test(digest_of_very_much_is_short_too),
+        cmocka_unit_test(everything_due_has_its_turn),
+        cmocka_unit_test(what_is_named_no_more_costs_nothing),
         cmocka_unit_test(digest_that_is_just_full_lists_all),
         cmocka_unit_test(all_delays_of_zero_turn_it_off),
         cmocka_unit_test(deadline_is_reminded_of),

@@ -392,6 +392,29 @@ static void what_keeps_a_holder_from_typing_is_shown(void **state)
     crew_end(&b);
 }
 
+/* A program whose process is stopped reads nothing: lists say so, and a sender is told that its message waits, for what, and what helps. */
+static void a_stopped_process_is_no_outlook(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    const char *asked = "{'group_id':'" TEAM "','to':['lead'],'text':'hello','outlook':true}";
+    assert_string_equal(bench_str_at(b, bench_do(b, "send", "%s", asked), "recipients.0.will"), "typed");
+    bench_as_holder(b, TEAM, "lead");
+    bench_request(b, 7, "hold_wait", "{%s,'facts':{'ready':true,'stopped':true,'typed':1}}",
+                  id_of(b, "lead", bench_generation(b, TEAM, "lead")));
+    bench_as_operator(b);
+    bench_settle(b);
+    assert_true(cccc_get_bool(actor_row(b, "lead"), "stopped", false));
+    const cccc_value_t *row = bench_at(bench_do(b, "send", "%s", asked), "recipients.0");
+    assert_string_equal(bench_str_at(b, row, "will"), "waits");
+    assert_non_null(strstr(bench_str_at(b, row, "why"), "process is stopped"));
+    assert_string_equal(bench_str_at(b, row, "next"), "kill -CONT 77");
+    ready(b, "lead");
+    assert_null(cccc_get(actor_row(b, "lead"), "stopped"));
+    crew_end(&b);
+}
+
 /* A failed delivery waits 5 s, 10 s, 20 s, ... and never longer than a minute. */
 static void failures_are_tried_again_less_and_less_often(void **state)
 {
@@ -462,6 +485,31 @@ static void deliveries_keep_their_distance(void **state)
     bench_settle(b);
     const cccc_value_t *orders = wait_for_orders(b, "lead", "", 2);
     assert_non_null(strstr(bench_str_at(b, orders, "0.text"), "2 new messages"));
+    crew_end(&b);
+}
+
+/* The interval as it is now counts from the last delivery, also for what waits already; `why` names the setting and the command that ends it. */
+static void a_shorter_distance_counts_at_once(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    bench_do(b, "group_settings_update", "{'group_id':'" TEAM "','patch':{'min_interval_seconds':3600}}");
+    ready(b, "lead");
+    send_to(b, "lead", "one");
+    const char *first = typing_order(b, "lead", "", 1);
+    assert_null(wait_for_orders(b, "lead", report(b, first, "accepted"), 2));
+    const cccc_value_t *sent = bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'two'}");
+    assert_string_equal(bench_str_at(b, sent, "recipients.0.will"), "waits");
+    assert_non_null(strstr(bench_str_at(b, sent, "recipients.0.why"), "(min_interval_seconds): the next one is in 3600 s"));
+    const cccc_value_t *why = bench_do(b, "why", "{'group_id':'" TEAM "','event_id':'%s'}", bench_str_at(b, sent, "event.id"));
+    assert_string_equal(bench_str_at(b, why, "recipients.0.next"), "cccc group settings min_interval_seconds=0 --group " TEAM);
+    bench_do(b, "group_settings_update", "{'group_id':'" TEAM "','patch':{'min_interval_seconds':20}}");
+    bench_pass(b, 18);
+    bench_settle(b);
+    assert_null(wait_for_orders(b, "lead", "", 2));
+    bench_pass(b, 3);
+    bench_settle(b);
+    typing_order(b, "lead", "", 2);
     crew_end(&b);
 }
 
@@ -566,6 +614,63 @@ static void a_new_daemon_goes_on_with_living_holders(void **state)
     crew_end(&b);
 }
 
+static void expect_refusal(bench_t *b, const char *op, const char *more, const char *code, const char *words)
+{
+    const cccc_value_t *reply = bench_ask(b, op, "{'group_id':'" TEAM "','actor_id':'lead'%s}", more);
+    assert_string_equal(bench_code(reply), code);
+    if (!strstr(bench_str_at(b, reply, "error.message"), words))
+        fail_msg("%s says: %s", op, bench_str_at(b, reply, "error.message"));
+}
+
+/* Until the holder of a program that outlived the daemon is back, the program counts as running, wherever it is shown, and nobody is told to start it: a start would be a second one. Once
+ * it had its time, what helps is named. */
+static void what_outlived_the_daemon_counts_as_running(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    hello(b, "dev");
+    bench_restart(b);
+    bench_settle(b);
+    assert_true(cccc_get_bool(actor_row(b, "lead"), "running", false));
+    assert_int_equal(bench_uint_at(actor_row(b, "lead"), "pid"), 77);
+    assert_int_equal(bench_uint_at(bench_do(b, "status", "{'group_id':'" TEAM "'}"), "group.actors_running"), 2);
+    expect_refusal(b, "term_attach", "", "busy", "is coming back to this daemon, for which it has 10 s");
+    expect_refusal(b, "terminal_tail", "", "busy", "is coming back to this daemon");
+    bench_pass(b, 12);
+    assert_true(cccc_get_bool(actor_row(b, "lead"), "running", false));
+    expect_refusal(b, "term_attach", "", "busy", "cccc actor restart lead");
+    bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    for (int second = 0; second < 16; second++)
+        bench_pass(b, 1);
+    bench_settle(b);
+    const cccc_value_t *reply = bench_reply(b, 1);
+    assert_string_equal(bench_code(reply), "actor_start_failed");
+    assert_non_null(strstr(bench_str_at(b, reply, "error.message"), "the program of lead runs"));
+    bench_kill_holder(b, TEAM, "lead");
+    bench_settle(b);
+    assert_false(cccc_get_bool(actor_row(b, "lead"), "running", true));
+    expect_refusal(b, "term_attach", "", "actor_not_running", "cccc actor start lead");
+    crew_end(&b);
+}
+
+/* The group's setting says who may see a terminal, and so who may change its size. */
+static void a_terminal_is_sized_by_who_may_see_it(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    bench_do(b, "group_settings_update", "{'group_id':'" TEAM "','patch':{'terminal_transcript_visibility':'off'}}");
+    bench_as_actor(b, TEAM, "dev");
+    expect_refusal(b, "term_resize", ",'cols':100,'rows':30", "permission_denied", "terminal_transcript_visibility is off");
+    assert_null(wait_for_orders(b, "lead", "", 1));
+    bench_as_operator(b);
+    bench_request(b, 1, "term_resize", "{'group_id':'" TEAM "','actor_id':'lead','cols':100,'rows':30}");
+    assert_string_equal(bench_str_at(b, wait_for_orders(b, "lead", "", 1), "0.order"), "resize");
+    crew_end(&b);
+}
+
 /* A claim that was not durable when the daemon died was told to nobody: the message is claimed anew. */
 static void a_claim_that_was_lost_is_made_again(void **state)
 {
@@ -626,7 +731,7 @@ static void exits_are_made_good_with_measure(void **state)
     int waited = 0;
     for (int round = 0; round < 5; round++) {
         hello(b, "lead");
-        exits(b, "lead", "{'code':7,'asked':false,'screen':'last words'}");
+        exits(b, "lead", "{'code':7,'asked':false,'limit':'memory','screen':'last words'}");
         assert_string_equal(state_of(b, "lead"), "exited");
         int seconds = 0;
         while (round < 4 && strcmp(state_of(b, "lead"), "exited") == 0 && seconds < 60) {
@@ -639,6 +744,7 @@ static void exits_are_made_good_with_measure(void **state)
     }
     assert_int_equal(bench_uint_at(actor_row(b, "lead"), "exit.code"), 7);
     assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "exit.screen"), "last words");
+    assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "exit.limit"), "memory");
     assert_non_null(strstr(bench_str_at(b, actor_row(b, "lead"), "start_error"), "exited 5 times"));
     bench_pass(b, 200);
     bench_settle(b);
@@ -711,6 +817,28 @@ static void only_its_own_id_wakes_a_stopped_actor(void **state)
     }
 }
 
+static const char *why_said(bench_t *b, const char *event)
+{
+    const cccc_value_t *why = bench_do(b, "why", "{'group_id':'" TEAM "','event_id':'%s','actor_id':'off'}", event);
+    return bench_str_at(b, why, "recipients.0.sentence");
+}
+
+/* Whom a message wakes, its answer says so, and `why` does until the program is there. */
+static void the_outlook_says_who_is_woken(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    const cccc_value_t *sent = bench_do(b, "send", "{'group_id':'" TEAM "','to':['off','lead'],'text':'hello'}");
+    assert_string_equal(bench_str_at(b, sent, "recipients.0.id"), "lead");
+    assert_string_equal(bench_str_at(b, sent, "recipients.0.will"), "waits");
+    assert_string_equal(bench_str_at(b, sent, "recipients.1.will"), "wakes");
+    const char *event = bench_str_at(b, sent, "event.id");
+    assert_non_null(strstr(why_said(b, event), "a message that names it starts its program"));
+    hello(b, "off");
+    assert_null(strstr(why_said(b, event), "a message that names it starts its program"));
+    crew_end(&b);
+}
+
 /* The start is decided before the message that asks for it, so a message that is stored has woken whom it names; a batch and a repeat wake once. */
 static void the_wake_is_decided_before_the_message(void **state)
 {
@@ -726,6 +854,130 @@ static void the_wake_is_decided_before_the_message(void **state)
     }
     bench_do(b, "send_batch", "{'group_id':'" TEAM "','messages':[{'to':['off'],'text':'a'},{'to':['off'],'text':'b'}]}");
     assert_int_equal(count_events(b, "actor.start", "actor_id", "off"), 1);
+    crew_end(&b);
+}
+
+/* 6: in a group without a directory an actor is added all the same, and the answer says why it does not run; once there is one, it is started as any other. */
+static void a_start_that_fails_is_no_failure_to_add(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    bench_do(b, "group_detach_scope", "{'group_id':'" TEAM "','scope_key':'s_aaaaaaaaaaaa'}");
+    const cccc_value_t *added =
+        bench_do(b, "actor_add", "{'group_id':'" TEAM "','actor_id':'new','runtime':'custom','runner':'pty','command':['cat']}");
+    assert_json(b, bench_at(added, "running"), "false");
+    assert_non_null(strstr(bench_str_at(b, added, "start_error"), "has no directory to work in"));
+    assert_json(b, bench_at(actor_row(b, "new"), "enabled"), "true");
+    const cccc_value_t *sent = bench_do(b, "send", "{'group_id':'" TEAM "','to':['new'],'text':'hello'}");
+    assert_non_null(strstr(bench_str_at(b, sent, "recipients.0.why"), "its program does not start: the actor has no directory"));
+    bench_do(b, "attach", "{'group_id':'" TEAM "','path':'/src/other'}");
+    bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'new'}");
+    bench_settle(b);
+    hello(b, "new");
+    assert_string_equal(bench_code(bench_reply(b, 1)), "ok");
+    assert_string_equal(state_of(b, "new"), "running");
+    crew_end(&b);
+}
+
+/* ---- a recall and a claim at the same time ---- */
+
+/* lead, who is ready, has one message in its queue; its id. */
+static const char *one_for_lead(bench_t *b)
+{
+    ready(b, "lead");
+    bench_do(b, "group_set_state", "{'group_id':'" TEAM "','state':'paused'}");
+    const char *id = bench_str_at(b, bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'hello'}"), "event.id");
+    bench_do(b, "group_set_state", "{'group_id':'" TEAM "','state':'active'}");
+    return id;
+}
+
+static void finish_reads(bench_t *b)
+{
+    while (bench_finish_read(b))
+        ;
+}
+
+/* A recall that comes while a claim is on its way to the disk is told that the message is being typed, once that is durable, and changes nothing; what the disk refused
+ * was no claim, and nobody is told of one. */
+static void a_claim_that_is_first_wins(void **state)
+{
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        bench_t *b = crew_new("true", "active");
+        const char *id = one_for_lead(b);
+        bench_pass(b, 1);
+        finish_reads(b);
+        bench_request(b, 1, "recall", "{'group_id':'" TEAM "','event_id':'%s'}", id);
+        finish_reads(b);
+        assert_null(bench_reply(b, 1));
+        if (lost) {
+            bench_fail(b, TEAM, CCCC_E_NO_SPACE, false, 0, false);
+            assert_string_equal(bench_code(bench_reply(b, 1)), "no_space");
+            crew_end(&b);
+            continue;
+        }
+        bench_sync(b, TEAM, 1);
+        const cccc_value_t *reply = bench_reply(b, 1);
+        assert_json(b, bench_at(reply, "result.recalled"), "[]");
+        assert_string_equal(bench_str_at(b, reply, "result.lost.0.step"), "claimed");
+        assert_json(b, bench_at(reply, "result.event"), "null");
+        const char *order = typing_order(b, "lead", "", 1);
+        assert_string_equal(bench_str_at(b, reply, "result.lost.0.event_id"), order);
+        wait_for_orders(b, "lead", report(b, order, "accepted"), 2);
+        reply = bench_ask(b, "recall", "{'group_id':'" TEAM "','event_id':'%s'}", id);
+        assert_string_equal(bench_str_at(b, reply, "result.lost.0.step"), "handed");
+        crew_end(&b);
+    }
+}
+
+/* A recall that is decided while the claim's text is being read wins: nothing is claimed, then or later, whether or not it is durable when the read is done. */
+static void a_recall_that_is_first_wins(void **state)
+{
+    (void)state;
+    for (int durable = 0; durable < 2; durable++) {
+        bench_t *b = crew_new("true", "active");
+        const char *id = one_for_lead(b);
+        bench_request(b, 1, "recall", "{'group_id':'" TEAM "','event_id':'%s'}", id);
+        bench_finish_read(b); /* where the message is */
+        bench_pass(b, 1);     /* and now the delivery begins to read it */
+        bench_finish_read(b); /* what is about the message: the recall is decided */
+        if (durable)
+            bench_sync(b, TEAM, 1);
+        finish_reads(b);
+        bench_settle(b);
+        assert_json(b, bench_at(bench_reply(b, 1), "result.recalled"), "['lead']");
+        bench_pass(b, 10);
+        bench_settle(b);
+        assert_null(wait_for_orders(b, "lead", "", 1));
+        assert_int_equal(count_events(b, "runtime.delivery", "state", "claimed"), 0);
+        crew_end(&b);
+    }
+}
+
+/* Of an actor that is removed while it is typed to, also when it is added again, `why` says that it may have got the message; what waited is not typed to its successor. */
+static void who_is_removed_while_typed_to_may_have_got_it(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    const char *id = bench_str_at(b, bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'one'}"), "event.id");
+    const char *order = typing_order(b, "lead", "", 1);
+    send_to(b, "lead", "two");
+    bench_request(b, 2, "actor_remove", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    exits(b, "lead", "{'signal':15,'asked':true}");
+    assert_string_equal(bench_code(bench_reply(b, 2)), "ok");
+    for (int added = 0; added < 2; added++) {
+        const cccc_value_t *told =
+            bench_at(bench_do(b, "why", "{'group_id':'" TEAM "','event_id':'%s','actor_id':'lead'}", id), "recipients.0");
+        assert_string_equal(bench_str_at(b, told, "state"), "claimed");
+        assert_non_null(strstr(bench_str_at(b, told, "sentence"), "left the group while it was being typed, and may have got it"));
+        assert_string_equal(bench_str_at(b, told, "steps.1.event_id"), order);
+        bench_request(b, 1, "actor_add", "{'group_id':'" TEAM "','actor_id':'lead','runtime':'custom','runner':'pty','command':['cat']}");
+        bench_settle(b);
+    }
+    ready(b, "lead");
+    assert_null(wait_for_orders(b, "lead", "", 1));
     crew_end(&b);
 }
 
@@ -836,18 +1088,27 @@ int main(void)
         cmocka_unit_test(outcomes_decide_what_comes_next),
         cmocka_unit_test(an_outcome_that_could_not_be_recorded_is_asked_for_again),
         cmocka_unit_test(what_keeps_a_holder_from_typing_is_shown),
+        cmocka_unit_test(a_stopped_process_is_no_outlook),
         cmocka_unit_test(failures_are_tried_again_less_and_less_often),
         cmocka_unit_test(what_waits_together_is_typed_together),
         cmocka_unit_test(deliveries_keep_their_distance),
+        cmocka_unit_test(a_shorter_distance_counts_at_once),
         cmocka_unit_test(states_hold_back),
         cmocka_unit_test(the_preamble_is_typed_once_per_start),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
         cmocka_unit_test(a_new_daemon_goes_on_with_living_holders),
+        cmocka_unit_test(what_outlived_the_daemon_counts_as_running),
+        cmocka_unit_test(a_terminal_is_sized_by_who_may_see_it),
         cmocka_unit_test(a_claim_that_was_lost_is_made_again),
         cmocka_unit_test(a_holder_that_dies_leaves_what_was_claimed_ambiguous),
         cmocka_unit_test(exits_are_made_good_with_measure),
         cmocka_unit_test(a_group_comes_back_as_it_was),
+        cmocka_unit_test(a_claim_that_is_first_wins),
+        cmocka_unit_test(a_recall_that_is_first_wins),
+        cmocka_unit_test(who_is_removed_while_typed_to_may_have_got_it),
+        cmocka_unit_test(a_start_that_fails_is_no_failure_to_add),
         cmocka_unit_test(only_its_own_id_wakes_a_stopped_actor),
+        cmocka_unit_test(the_outlook_says_who_is_woken),
         cmocka_unit_test(the_wake_is_decided_before_the_message),
         cmocka_unit_test(enabling_starts_and_disabling_stops),
         cmocka_unit_test(a_start_while_stopping_starts_again),

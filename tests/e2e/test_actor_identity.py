@@ -82,30 +82,40 @@ def test_an_environment_without_a_holder_is_nobody(team):
     assert messages(team) == [("user", "operator", "operator")]
 
 
-# A process that is gone before anybody could look at what is above it is nobody: its id may be another's by then.
+# A process that is gone before anybody could look at what is above it is nobody: its id may be another's by then. The daemon has taken its message and stored nothing; the same one from the
+# living is stored.
 def test_a_message_from_a_process_already_dead(team):
     code = f"""
-import sys, time
-import msgpack, zmq
-from zmq.utils.monitor import recv_monitor_message
-context = zmq.Context(); socket = context.socket(zmq.DEALER); monitor = socket.get_monitor_socket(); socket.connect({descriptor(team.home.path)['bus']!r})
-while recv_monitor_message(monitor)['event'] != zmq.EVENT_HANDSHAKE_SUCCEEDED: pass
-print('connected', flush=True); sys.stdin.readline()
-socket.send(msgpack.packb({{'v': 1, 'id': 2, 'op': 'send', 'args': {{'group_id': {team.group!r}, 'text': 'from beyond', 'to': ['user']}}}}))
-print('sent', flush=True); time.sleep(1000)
+import sys, time; sys.path.insert(0, {str(HERE)!r})
+import msgpack, rawclient
+raw = rawclient.dealer({descriptor(team.home.path)['bus']!r})
+print('connected', flush=True)
+for line in sys.stdin:
+    raw.sendall(rawclient.frame(msgpack.packb({{'v': 1, 'id': 2, 'op': 'send', 'args': {{'group_id': {team.group!r}, 'text': line.strip(), 'to': ['user']}}}})))
+    print('sent', flush=True)
 """
-    process = subprocess.Popen(["/usr/bin/python3", "-B", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "connected\n"
-    os.kill(team.home.process.pid, signal.SIGSTOP)
-    process.stdin.write("\n")
-    process.stdin.flush()
-    assert process.stdout.readline() == "sent\n"
-    time.sleep(0.3)  # its background thread writes
-    process.kill()
-    process.wait()
-    os.kill(team.home.process.pid, signal.SIGCONT)
-    team.ask("send", text="the living", to=["user"])
-    assert "from beyond" not in [text for _, text, _ in messages(team)]
+
+    def say_and_die(text, dies):
+        """Its message is in the daemon's socket when `sent` is read; the daemon takes it when the process is gone, or while it lives."""
+        process = subprocess.Popen(["/usr/bin/python3", "-B", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "connected\n"
+        asked, before = 0, team.bus.ask("status")["requests"]
+        os.kill(team.home.process.pid, signal.SIGSTOP)
+        print(text, file=process.stdin, flush=True)
+        assert process.stdout.readline() == "sent\n"
+        if dies:
+            process.kill()
+            process.wait()
+        os.kill(team.home.process.pid, signal.SIGCONT)
+        while team.bus.ask("status")["requests"] < before + asked + 2:  # its own questions, and one more
+            asked += 1
+            assert asked < 5000, "the daemon did not take the message"
+        process.kill()
+        process.wait()
+
+    say_and_die("from the living", False)
+    say_and_die("from beyond", True)
+    assert [text for _, text, _ in messages(team)] == ["from the living"]
 
 
 # When a holder is killed, whoever it held speaks for nobody from then on: processes that carry its mark are ended, and what they ask meanwhile is refused.

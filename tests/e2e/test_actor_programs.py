@@ -15,11 +15,11 @@ CURSES = """
 import curses
 def main(screen):
     screen.addstr(0, 0, 'a full screen'); screen.refresh()
-    line, row = '', 2
+    line = ''
     while True:
         key = screen.getch()
         if key in (10, 13):
-            screen.addstr(row, 0, ('> ' + line)[:70]); row, line = 2 + (row - 1) % 20, ''
+            screen.erase(); screen.addstr(0, 0, 'a full screen'); screen.addstr(2, 0, '> ' + line); line = ''
         elif key >= 32:
             line += chr(key & 0xff)
         screen.refresh()

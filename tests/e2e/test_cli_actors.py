@@ -84,6 +84,23 @@ def test_an_exit_is_shown_with_its_last_screen_and_nothing_of_it_is_obeyed(team)
     until(lambda: "last_exit" in (text := on_terminal(team, "actor", "show", "lead", env={"NO_COLOR": "1"})[1]) and "\x1b" not in text)
 
 
+# How a program ended, and when, stands in the list and in `status`, beside who runs; asked for or not.
+def test_lists_say_how_and_when_a_program_ended(team):
+    group = answer(team, "active")["active_group_id"]
+    start(team, "one", "cat")
+    start(team, "two", "sh", "-c", "trap 'exit 3' TERM; trap '' HUP; while :; do sleep 0.05; done")
+    running = rows(team.cli("actor", "list").stdout)
+    assert [row[8:10] for row in running] == [["-", "-"], ["-", "-"]]
+    team.cli("actor", "stop", "two")
+    exit = shown(team, "two")["exit"]
+    assert exit["code"] == 3 and exit["asked"] is True
+    assert rows(team.cli("actor", "list").stdout)[1][8:10] == ["code 3", exit["ts"]]
+    listed = [row for row in rows(team.cli("status").stdout) if row[0] == group and row[1] in ("one", "two")]
+    assert listed == [[group, "one", "running", "0", "0", "0", "-", "-"], [group, "two", "stopped", "0", "0", "0", "code 3", exit["ts"]]]
+    actors = answer(team, "status")["actors"]
+    assert [(a["group_id"], a["id"], a["running"], a.get("exit")) for a in actors] == [(group, "one", True, None), (group, "two", False, exit)]
+
+
 def test_a_group_starts_and_says_who_failed(team):
     add(team, "good", "cat")
     add(team, "bad", "no-such-program")
@@ -93,8 +110,11 @@ def test_a_group_starts_and_says_who_failed(team):
     assert done.returncode == 8 and facts[0][1].endswith(" is started") and "next: cccc actor show bad" in done.stderr
     assert [row[0] for row in facts[1:]] == ["running", "failed"]
     assert facts[1][1].startswith("good, pid ") and facts[2][1].startswith("bad: ") and "no-such-program" in facts[2][1]
+    assert rows(team.cli("group", "set-state", "active").stdout)[1] == ["actors", "1 of 2 in terminals run"]
     stopped = rows(team.cli("group", "stop").stdout)
     assert stopped[0][1].endswith(" is stopped") and stopped[1:] == [["stopped", "good"], ["stopped", "bad"]]
+    active = team.cli("group", "set-state", "active")
+    assert rows(active.stdout)[1] == ["actors", "0 of 2 in terminals run; the group is stopped, and this starts none"] and "next: cccc group start g_" in active.stderr
 
 
 # ---- what waits ----

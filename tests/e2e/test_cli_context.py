@@ -30,6 +30,20 @@ def test_a_context_is_written_shown_and_forgotten(home, group):
     assert answer(home, "context", "forget", "N009", status=2)["code"] == "context_sync_error"
 
 
+@pytest.mark.parametrize("words, kept", [(("vision",), "vision"), (("sketch",), "sketch"), (("note", "--id", "N001"), "notes")])
+def test_empty_standard_input_erases_nothing_and_an_empty_text_does(home, group, words, kept):
+    home.cli("context", "note", "kept")
+    home.cli("context", words[0], *words[1:], "kept")
+    before = answer(home, "context", "show")[kept]
+    for nothing in ("", " \n"):
+        refused = answer(home, "context", *words, "-", status=2, text=nothing)
+        assert refused["code"] == "usage" and "nothing was changed" in refused["message"]
+    assert answer(home, "context", "show")[kept] == before
+    if kept != "notes":
+        home.cli("context", *words, "")
+        assert answer(home, "context", "show")[kept] == ""
+
+
 def test_a_list_of_changes_is_all_or_nothing(home, group):
     good, bad = {"op": "note.add", "content": "a"}, {"op": "note.remove", "note_id": "N009"}
     assert home.cli("context", "sync", "--dry-run", text=json.dumps([good])).stdout == "would be\tAdded N001\n"
@@ -51,7 +65,8 @@ def test_a_task_from_its_beginning_to_its_end(home, group):
     home.cli("task", "update", "T001", "--status", "archived", "--assignee", "")
     home.cli("task", "update", "T001", "--restore")
     assert answer(home, "task", "show", "T001")["task"]["status"] == "active"
-    assert answer(home, "task", "show", "T009", status=3)["code"] == "task_not_found"
+    missing = answer(home, "task", "show", "T009", status=3)
+    assert missing["code"] == "task_not_found" and "task list" in missing["hint"]
     assert answer(home, "task", "update", "T001", status=2)["code"] == "usage"
 
 
@@ -65,6 +80,8 @@ def test_a_template_goes_from_group_to_group(home, group, tmp_path):
     home.cli("actor", "remove", "lead", "--group", group)
     told = home.cli("template", "import", str(file), "--group", group)
     assert ["add", "lead"] in rows(told.stdout) and "--yes" in told.stderr
+    assert home.cli("template", "preview", str(file), "--group", group).stdout == told.stdout
+    assert answer(home, "template", "preview", str(file), "--group", group)["diff"]["actors_add"] == ["lead"]
     assert [a["id"] for a in answer(home, "actor", "list", "--group", group)["actors"]] == ["peer-1"]
     assert ["added", "lead"] in rows(home.cli("template", "import", str(file), "--group", group, "--yes").stdout)
     assert [a["id"] for a in answer(home, "actor", "list", "--group", group)["actors"]] == ["lead", "peer-1"]

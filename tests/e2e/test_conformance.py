@@ -1,7 +1,7 @@
 """Every operation, asked over both transports: each request of tests/conformance/ gets the answer written there, and the same one from the bus and from the gateway.
 
 `code` is the error's; `has` are members of the result, by path; `event` is the kind of the newest event afterwards, which the request must have added; without it
-none may be added. Two fresh homes take the cases in the same order, so that even seqs have to agree; ids, times and processes are named by their first appearance."""
+none may be added; `keep` gives members names for later requests ("$A"). Two fresh homes take the cases in the same order, so that even seqs have to agree; ids, times and processes are named by their first appearance."""
 
 import json
 import pathlib
@@ -99,6 +99,7 @@ def check(side, case, reply, before):
         assert reply["ok"] and reply["error"] is None, where
         for path, wanted in side.filled(case["has"]).items():
             assert member(reply["result"], path) == wanted, (path, where)
+        side.known.update({name: member(reply["result"], path) for name, path in case.get("keep", {}).items()})
     after = side.head()
     if "event" in case:
         assert after[0] > before[0] and after[1] == case["event"], (before, after, where)

@@ -87,12 +87,25 @@ def test_headless_actors_say_what_they_do(served):
         assert line.reply("headless_status", group_id=group, actor_id="nobody")["error"]["code"] == "session_not_found"
 
 
+def test_developers_see_the_logs_of_0_4_0s_own_programs(served):
+    """Its web view and its IM bridges write theirs into this home."""
+    group = team(served)
+    (served.path / "daemon/cccc-web.log").write_text("of the web view\n")
+    (served.path / f"groups/{group}/state/im_bridge.log").write_text("one\ntwo\n")
+    with Line(served) as line:
+        line.ask("observability_update", patch={"developer_mode": True})
+        assert line.ask("debug_tail_logs", component="web")["lines"] == ["of the web view"]
+        assert line.ask("debug_tail_logs", component="im", group_id=group, lines=1)["lines"] == ["two"]
+        line.ask("debug_clear_logs", component="im", group_id=group)
+        assert line.ask("debug_tail_logs", component="im", group_id=group)["lines"] == []
+
+
 def test_developers_see_the_log_and_may_empty_it(served):
     with Line(served) as line:
         assert line.reply("debug_tail_logs", component="daemon")["error"]["code"] == "developer_mode_required"
         line.ask("observability_update", patch={"developer_mode": True})
         assert any("STARTED" in entry for entry in line.ask("debug_tail_logs", component="daemon")["lines"])
         assert len(line.ask("debug_tail_logs", component="ccccd", lines=1)["lines"]) == 1
-        assert line.reply("debug_tail_logs", component="web")["error"]["details"] == {"component": "web"}
+        assert line.reply("debug_tail_logs", component="x")["error"]["details"] == {"component": "x"}
         assert line.ask("debug_clear_logs", component="daemon")["cleared"] is True
         assert not any("STARTED" in entry for entry in line.ask("debug_tail_logs", component="daemon")["lines"])

@@ -87,6 +87,16 @@ def test_the_last_line_needs_no_newline(served):
         assert line.take()["ok"] and line.take() is None
 
 
+def test_who_ends_without_a_word_is_told_and_who_has_spoken_is_not(served):
+    with Line(served) as line:
+        line.socket.shutdown(socket.SHUT_WR)
+        assert line.take()["error"]["code"] == "invalid_request" and line.take() is None
+    with Line(served) as line:
+        line.ask("ping")
+        line.socket.shutdown(socket.SHUT_WR)
+        assert line.take() is None
+
+
 def test_a_request_whose_client_leaves_at_once_is_done(served):
     """Fire and forget: what was written before the connection was closed counts."""
     group = team(served)

@@ -34,6 +34,38 @@ def test_no_daemon_is_said(home):
         cccc.open(home.path)
 
 
+def test_what_is_closed_says_so(served):
+    """A request, a follower of a closed client and a closed follower raise the client's own error, also when the daemon has gone."""
+    with cccc.open(served.path) as bus:
+        group = group_of(bus)
+        closed, orphan = bus.follow(group), bus.follow(group)
+        closed.close()
+        with pytest.raises(cccc.Closed, match="follower"):
+            next(closed)
+    served.stop()
+    for call in (bus.ping, lambda: bus.follow(group, after_seq=0), lambda: next(orphan)):
+        with pytest.raises(cccc.Closed) as caught:
+            call()
+        assert isinstance(caught.value, cccc.Error) and caught.value.code == "closed"
+
+
+def test_what_is_closed_says_so_to_who_awaits(served):
+    """The same of the asynchronous client, and of a request that is under way while it is closed."""
+
+    async def scenario():
+        async with cccc.aio.open(served.path) as bus:
+            group = (await bus.request("group_create", title="aio"))["group_id"]
+            follow = bus.follow(group, after_seq=0)
+            under_way = asyncio.ensure_future(bus.request("group_stop", group_id=group))
+            await asyncio.sleep(0)  # it has begun
+        for call in (under_way, bus.ping(), follow.__anext__()):
+            with pytest.raises(cccc.Closed):
+                await call
+        await bus.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_send_is_stored_once_across_a_kill(served):
     """The daemon is killed while sends are under way: each is repeated with its client_id until it is answered, and is there once."""
     with cccc.open(served.path, timeout_s=60) as bus:

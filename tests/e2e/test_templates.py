@@ -127,3 +127,4 @@ def test_a_running_group_is_stopped_by_an_import(served, tmp_path):
     assert call(served, "group_show", group_id=group)["group"]["running"] is False
     call(served, "group_start", group_id=group)
     assert [a["id"] for a in call(served, "actor_list", group_id=group)["actors"] if a["running"]] == ["term"]
+    call(served, "group_stop", group_id=group)

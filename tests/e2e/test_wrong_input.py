@@ -27,6 +27,7 @@ MISTYPED = {
     "UINT": [-1, "x", 1.5, ["x"]],
     "INT": ["x", 1.5, ["x"]],
     "STRS": [{"a": 1}, [1.5], [["x"]]],
+    "WORDS": [{"a": 1}, [1.5], "cat 'x"],
     "MAP": ["x", ["x"], 3],
     "MAPS": ["x", ["x"], {"a": 1}],
     "BIN": [{"a": 1}, 5],
@@ -86,7 +87,7 @@ def test_every_missing_mistyped_and_oversized_argument_is_refused_by_name_and_ch
         limit = LIMITS.get(max_.removeprefix("CCCC_"), int(max_) if max_.isdigit() else 0)
         if type_ in ("STR", "TEXT") and 0 < limit <= 1_000_000:
             cases.append(("x" * (limit + 1), "too_large"))
-        if type_ in ("STRS", "MAPS") and limit:
+        if type_ in ("STRS", "WORDS", "MAPS") and limit:
             cases.append(([{} if type_ == "MAPS" else "x"] * (limit + 1), "too_large"))
         for value, code in cases:
             bus.post(op, {**base, name: value})

@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -93,12 +95,29 @@ def test_a_stopped_program_is_not_typed_at(daemon):
     daemon.until_ready()
     stop = daemon.registrations[0]["pid"]
     os.kill(stop, signal.SIGSTOP)
-    while open(f"/proc/{stop}/stat").read().rsplit(")", 1)[1].split()[0] != "T":
-        pass
+    daemon.until(lambda: daemon.facts["stopped"])  # said at once, not when something is to be typed
     report = daemon.type("hello")
     assert report["outcome"] == "failed" and "stopped" in report["reason"]
     os.kill(daemon.registrations[0]["pid"], signal.SIGCONT)
+    daemon.until(lambda: not daemon.facts["stopped"])
     assert daemon.type("hello")["outcome"] == "accepted"
+
+
+# A holder whose home was removed has nobody to hold for: within 3 s and the usual grace it ends what it holds, and itself. One that is away for a moment is no removed one.
+def test_a_holder_does_not_outlive_its_home(daemon):
+    daemon.start("bash", "-c", "trap '' HUP; (setsid sleep 1000 & ); sleep 1000 & wait")
+    daemon.until_ready()
+    below, away = processes_below(daemon.process.pid), daemon.home.with_name(daemon.home.name + "-away")
+    assert len(below) >= 3, below
+    daemon.home.rename(away)
+    with pytest.raises(subprocess.TimeoutExpired):
+        daemon.process.wait(1.2)  # longer than between two looks
+    away.rename(daemon.home)
+    assert daemon.ask("tail")["outcome"] == "done"
+    shutil.rmtree(daemon.home)
+    begun = time.monotonic()
+    assert daemon.process.wait(20) == 0 and time.monotonic() - begun > 1.5
+    assert not [pid for pid in below if os.path.exists(f"/proc/{pid}")]
 
 
 def test_an_open_dialog_is_not_answered(daemon):
@@ -171,6 +190,23 @@ def test_a_text_that_was_never_shown_is_not_called_delivered(daemon):
     daemon.until_ready()
     report = daemon.type("is anybody there")
     assert report["outcome"] == "ambiguous" and "never showed" in report["reason"]
+
+
+# A program that takes keys as commands has taken none of it as a message: that its screen changes says nothing, and neither does the end of the text alone.
+KEYS = ("import os, tty\ntty.setraw(0)\nos.write(1, b'\\x1b[?1049h\\x1b[2J\\x1b[Hkeys')\nline, command = b'', True\nwhile key := os.read(0, 1):\n"
+        "    if key == b'\\r': line, command = b'', True; os.write(1, b'\\x1b[2J\\x1b[Hkeys')\n    elif command: command = key != b'i'; os.write(1, b'\\x1b[9;9H' + key)\n"
+        "    else: line += key; os.write(1, b'\\x1b[3;1H> ' + line)\n")
+
+
+@pytest.mark.parametrize("command", [["less", __file__], ["top"], [sys.executable, "-c", KEYS]], ids=["less", "top", "editor"])
+def test_a_text_that_was_taken_as_keys_is_not_called_delivered(daemon, command):
+    if not shutil.which(command[0]):
+        pytest.skip(f"NOT PROVEN HERE: {command[0]} is not installed")
+    daemon.start(*command, environment={"LESSSECURE": "1"})
+    daemon.until_ready()
+    report = daemon.type("hand in the report about the weather of yesterday")
+    assert report["outcome"] == "ambiguous" and "as keys" in report["reason"]
+    assert command[-1] != KEYS or report["evidence"] == "partly shown"
 
 
 # An agent that asks for pastes long before it listens is typed at once it has drawn something.

@@ -142,6 +142,40 @@ static void leftovers_are_removed(void **state)
     assert_int_equal(access(at(alive), F_OK), 0);
 }
 
+static const char *in(const char *folder, const char *name)
+{
+    static char path[300];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+/* What a control group has counted names the limit that was reached, in either version; counts of 0, of other things, and groups that say nothing name none. */
+static void a_limit_that_was_reached_is_named(void **state)
+{
+    (void)state;
+    mkdir(at("user.slice"), 0700);
+    mkdir(at("memory"), 0700);
+    write_at("user.slice/cgroup.subtree_control", "cpu memory pids\n");
+    const char *group = group_in("user.slice", "memory.max");
+    write_at(in(group, "pids.max"), "");
+    struct limits *limits = limits_for("0::/user.slice/a.service\n", 40, 1 << 20);
+    assert_string_equal(limits_reached(limits), "");
+    write_at(in(group, "memory.events"), "low 3\nhigh 0\nmax 7\noom 1\noom_kill 0\n");
+    write_at(in(group, "pids.events"), "max 0\n");
+    assert_string_equal(limits_reached(limits), "");
+    write_at(in(group, "pids.events"), "max 12\n");
+    assert_string_equal(limits_reached(limits), "processes");
+    write_at(in(group, "memory.events"), "oom 1\noom_kill 2\n");
+    assert_string_equal(limits_reached(limits), "memory");
+    group = group_in("memory", "memory.limit_in_bytes");
+    limits = limits_for("3:memory:/\n", 0, 1 << 20);
+    write_at(in(group, "memory.oom_control"), "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
+    assert_string_equal(limits_reached(limits), "");
+    write_at(in(group, "memory.oom_control"), "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
+    assert_string_equal(limits_reached(limits), "memory");
+    assert_string_equal(limits_reached(limits_for("9:cpu:/\n", 0, 1 << 20)), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +183,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_2_without_the_controller_has_no_group, begin, end),
         cmocka_unit_test_setup_teardown(version_1_has_its_group_below_ours, begin, end),
         cmocka_unit_test_setup_teardown(leftovers_are_removed, begin, end),
+        cmocka_unit_test_setup_teardown(a_limit_that_was_reached_is_named, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-const { BusError, Gap, NotRunning, Timeout, open } = await import(join(process.env.CCCC_NODE_CLIENT, "src/index.js"));
+const { BusError, Closed, Gap, NotRunning, Timeout, open } = await import(join(process.env.CCCC_NODE_CLIENT, "src/index.js"));
 const daemon = join(process.env.CCCC_BIN, "ccccd");
 
 /** A scratch home and the daemon started for it. */
@@ -74,6 +74,16 @@ served("an answer that does not come is a Timeout, and names what to repeat", as
   await assert.rejects(bus.request("send", { group_id: group, text: "x" }, { timeoutMs: 300 }), (error) => error instanceof Timeout && error.clientId.length === 32);
   home.process.kill("SIGCONT");
   await bus.ping();
+});
+
+served("what is closed says so, also to a request that is under way", async ({ home, bus, group }) => {
+  home.process.kill("SIGSTOP");
+  const underWay = bus.request("groups");
+  bus.close();
+  await assert.rejects(underWay, Closed);
+  home.process.kill("SIGCONT");
+  await assert.rejects(bus.ping(), (error) => error instanceof BusError && error.code === "closed");
+  assert.throws(() => bus.follow(group), Closed);
 });
 
 served("requests are pipelined, and sends stored once across a kill", async ({ home, bus, group }) => {

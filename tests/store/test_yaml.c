@@ -61,94 +61,105 @@ static const char *as_yaml(cccc_arena_t *arena, const cccc_value_t *v)
 
 /* ---- reading ---- */
 
-/* A plain scalar means what PyYAML's safe loader makes of it, and timestamps stay texts. */
-static void plain_scalars_mean_what_pyyaml_says(void **state)
+/* A plain scalar as YAML, and what PyYAML's safe loader makes of it, as JSON. */
+struct scalar {
+    const char *yaml, *json;
+};
+
+static bool reads_as(const cccc_value_t *v, const char *json, const char *wanted)
 {
-    static const struct {
-        const char *yaml, *json;
-    } cases[] = {
-        {"null", "null"},
-        {"~", "null"},
-        {"Null", "null"},
-        {"nULL", "\"nULL\""},
-        {"yes", "true"},
-        {"Yes", "true"},
-        {"YES", "true"},
-        {"yEs", "\"yEs\""},
-        {"y", "\"y\""},
-        {"n", "\"n\""},
-        {"no", "false"},
-        {"on", "true"},
-        {"Off", "false"},
-        {"true", "true"},
-        {"FALSE", "false"},
-        {"0", "0"},
-        {"-0", "0"},
-        {"12", "12"},
-        {"+12", "12"},
-        {"-12", "-12"},
-        {"1_000", "1000"},
-        {"12a", "\"12a\""},
-        {"0123", "83"},
-        {"-017", "-15"},
-        {"08", "\"08\""},
-        {"0o17", "\"0o17\""},
-        {"0_7", "7"},
-        {"0_", "0"},
-        {"0x1F", "31"},
-        {"-0xff", "-255"},
-        {"0x", "\"0x\""},
-        {"0x_", "\"0x_\""},
-        {"0b101", "5"},
-        {"0b2", "\"0b2\""},
-        {"190:20:30", "685230"},
-        {"1:30", "90"},
-        {"12:60", "\"12:60\""},
-        {"01:30", "\"01:30\""},
-        {"-1:30", "-90"},
-        {"1:5", "65"},
-        {"1:", "\"1:\""},
-        {"18446744073709551615", "18446744073709551615"},
-        {"-9223372036854775808", "-9223372036854775808"},
-        {"1.5", "1.5"},
-        {"-1.5", "-1.5"},
-        {".5", "0.5"},
-        {"-.5", "\"-.5\""},
-        {"1.", "1.0"},
-        {"1e5", "\"1e5\""},
-        {"1.0e5", "\"1.0e5\""},
-        {"1.0e+5", "100000.0"},
-        {"1_0.2_5", "10.25"},
-        {"1:30.5", "90.5"},
-        {"1.2.3", "\"1.2.3\""},
-        {"._1", "\"._1\""},
-        {"1.5e", "\"1.5e\""},
-        {"1.5e+", "\"1.5e+\""},
-        {"-", "\"-\""},
-        {"+", "\"+\""},
-        {".", "\".\""},
-        {"2026-01-01", "\"2026-01-01\""},
-        {"2026-11-23T16:13:08.928599Z", "\"2026-11-23T16:13:08.928599Z\""},
-        {"=", "\"=\""},
-        {"'yes'", "\"yes\""},
-        {"\"12\"", "\"12\""},
-        {"''", "\"\""},
-        {"g_a3610964d661", "\"g_a3610964d661\""},
-        {"https://x.org/a:b", "\"https://x.org/a:b\""},
-        {"a b", "\"a b\""},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const char *text = cccc_arena_printf(*state, "k: %s\n",
-                                             strcmp(cases[i].yaml, "1:") == 0  ? "'1:'"
-                                             : strcmp(cases[i].yaml, "-") == 0 ? "'-'"
-                                                                               : cases[i].yaml)
-                               .ptr;
-        cccc_value_t map = read_good(*state, text), one = *cccc_get(&map, "k");
-        const char *json = as_json(*state, &one);
-        char *end_a, *end_b;
-        if (one.type == MSGPACK_OBJECT_FLOAT64 ? strtod(json, &end_a) != strtod(cases[i].json, &end_b) : strcmp(json, cases[i].json) != 0)
+    char *end_a, *end_b;
+    return v->type == MSGPACK_OBJECT_FLOAT64 ? strtod(json, &end_a) == strtod(wanted, &end_b) : strcmp(json, wanted) == 0;
+}
+
+static void assert_scalars(cccc_arena_t *arena, const struct scalar *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        cccc_value_t map = read_good(arena, cccc_arena_printf(arena, "k: %s\n", cases[i].yaml).ptr), one = *cccc_get(&map, "k");
+        const char *json = as_json(arena, &one);
+        if (!reads_as(&one, json, cases[i].json))
             fail_msg("%s reads as %s, not as %s", cases[i].yaml, json, cases[i].json);
     }
+}
+
+/* Words for nothing, yes and no, in the spellings that count. */
+static void words_mean_what_pyyaml_says(void **state)
+{
+    static const struct scalar cases[] = {{"null", "null"}, {"~", "null"},    {"Null", "null"},  {"yes", "true"},
+                                          {"Yes", "true"},  {"YES", "true"},  {"no", "false"},   {"on", "true"},
+                                          {"Off", "false"}, {"true", "true"}, {"FALSE", "false"}};
+    assert_scalars(*state, cases, sizeof cases / sizeof *cases);
+}
+
+/* Integers, with signs, underscores, and to the bases there are. */
+static void integers_mean_what_pyyaml_says(void **state)
+{
+    static const struct scalar cases[] = {{"0", "0"},
+                                          {"-0", "0"},
+                                          {"12", "12"},
+                                          {"+12", "12"},
+                                          {"-12", "-12"},
+                                          {"1_000", "1000"},
+                                          {"0123", "83"},
+                                          {"-017", "-15"},
+                                          {"0_7", "7"},
+                                          {"0_", "0"},
+                                          {"0x1F", "31"},
+                                          {"-0xff", "-255"},
+                                          {"0b101", "5"},
+                                          {"190:20:30", "685230"},
+                                          {"1:30", "90"},
+                                          {"-1:30", "-90"},
+                                          {"1:5", "65"},
+                                          {"18446744073709551615", "18446744073709551615"},
+                                          {"-9223372036854775808", "-9223372036854775808"}};
+    assert_scalars(*state, cases, sizeof cases / sizeof *cases);
+}
+
+/* Fractions need a point, and an exponent its sign. */
+static void fractions_mean_what_pyyaml_says(void **state)
+{
+    static const struct scalar cases[] = {{"1.5", "1.5"},         {"-1.5", "-1.5"},     {".5", "0.5"},     {"1.", "1.0"},
+                                          {"1.0e+5", "100000.0"}, {"1_0.2_5", "10.25"}, {"1:30.5", "90.5"}};
+    assert_scalars(*state, cases, sizeof cases / sizeof *cases);
+}
+
+/* Whatever looks like one of these and is not is a text; so are timestamps. */
+static void other_scalars_are_texts(void **state)
+{
+    static const struct scalar cases[] = {{"nULL", "\"nULL\""},
+                                          {"yEs", "\"yEs\""},
+                                          {"y", "\"y\""},
+                                          {"n", "\"n\""},
+                                          {"12a", "\"12a\""},
+                                          {"08", "\"08\""},
+                                          {"0o17", "\"0o17\""},
+                                          {"0x", "\"0x\""},
+                                          {"0x_", "\"0x_\""},
+                                          {"0b2", "\"0b2\""},
+                                          {"12:60", "\"12:60\""},
+                                          {"01:30", "\"01:30\""},
+                                          {"'1:'", "\"1:\""},
+                                          {"-.5", "\"-.5\""},
+                                          {"1e5", "\"1e5\""},
+                                          {"1.0e5", "\"1.0e5\""},
+                                          {"1.2.3", "\"1.2.3\""},
+                                          {"._1", "\"._1\""},
+                                          {"1.5e", "\"1.5e\""},
+                                          {"1.5e+", "\"1.5e+\""},
+                                          {"'-'", "\"-\""},
+                                          {"+", "\"+\""},
+                                          {".", "\".\""},
+                                          {"2026-01-01", "\"2026-01-01\""},
+                                          {"2026-11-23T16:13:08.928599Z", "\"2026-11-23T16:13:08.928599Z\""},
+                                          {"=", "\"=\""},
+                                          {"'yes'", "\"yes\""},
+                                          {"\"12\"", "\"12\""},
+                                          {"''", "\"\""},
+                                          {"g_a3610964d661", "\"g_a3610964d661\""},
+                                          {"https://x.org/a:b", "\"https://x.org/a:b\""},
+                                          {"a b", "\"a b\""}};
+    assert_scalars(*state, cases, sizeof cases / sizeof *cases);
 }
 
 /* The empty file is nothing, an empty value is null, and other keys than texts become their text. */
@@ -451,70 +462,72 @@ static uint32_t below(uint32_t n)
     return (uint32_t)(next_random() % n);
 }
 
-/* Texts made of what trips YAML up. */
+/* What trips YAML up. */
+static const char *const parts[] = {"a",
+                                    "yes",
+                                    "no",
+                                    "null",
+                                    " ",
+                                    "  ",
+                                    "\n",
+                                    "\n\n",
+                                    "\t",
+                                    "\r",
+                                    ":",
+                                    ": ",
+                                    " #",
+                                    "#",
+                                    "-",
+                                    "- ",
+                                    "---",
+                                    "...",
+                                    "'",
+                                    "\"",
+                                    "\\",
+                                    "{",
+                                    "}",
+                                    "[",
+                                    "]",
+                                    ",",
+                                    "&",
+                                    "*",
+                                    "!",
+                                    "|",
+                                    ">",
+                                    "%",
+                                    "@",
+                                    "`",
+                                    "~",
+                                    "0",
+                                    "1",
+                                    "12",
+                                    "0x",
+                                    "0b1",
+                                    ".",
+                                    "e+",
+                                    "_",
+                                    "=",
+                                    "<<",
+                                    "?",
+                                    "? ",
+                                    "\x01",
+                                    "\x7f",
+                                    "\xc2\x85",
+                                    "\xc2\x9f",
+                                    "\xe2\x80\xa8",
+                                    "\xe2\x80\xa9",
+                                    "\xef\xbb\xbf",
+                                    "\xef\xbf\xbf",
+                                    "\xc3\xa9",
+                                    "\xf0\x9f\x98\x80",
+                                    "word",
+                                    "2026-01-01",
+                                    "12:30",
+                                    "\xef\xb7\x90"};
+
+/* Texts made of that, and of NUL. */
 static cccc_str_t random_text(cccc_arena_t *arena, uint32_t parts_max)
 {
-    static const char *const parts[] = {"a",
-                                        "yes",
-                                        "no",
-                                        "null",
-                                        " ",
-                                        "  ",
-                                        "\n",
-                                        "\n\n",
-                                        "\t",
-                                        "\r",
-                                        ":",
-                                        ": ",
-                                        " #",
-                                        "#",
-                                        "-",
-                                        "- ",
-                                        "---",
-                                        "...",
-                                        "'",
-                                        "\"",
-                                        "\\",
-                                        "{",
-                                        "}",
-                                        "[",
-                                        "]",
-                                        ",",
-                                        "&",
-                                        "*",
-                                        "!",
-                                        "|",
-                                        ">",
-                                        "%",
-                                        "@",
-                                        "`",
-                                        "~",
-                                        "0",
-                                        "1",
-                                        "12",
-                                        "0x",
-                                        "0b1",
-                                        ".",
-                                        "e+",
-                                        "_",
-                                        "=",
-                                        "<<",
-                                        "?",
-                                        "? ",
-                                        "\x01",
-                                        "\x7f",
-                                        "\xc2\x85",
-                                        "\xc2\x9f",
-                                        "\xe2\x80\xa8",
-                                        "\xe2\x80\xa9",
-                                        "\xef\xbb\xbf",
-                                        "\xef\xbf\xbf",
-                                        "\xc3\xa9",
-                                        "\xf0\x9f\x98\x80",
-                                        "word",
-                                        "2026-01-01",
-                                        "12:30",
-                                        "\xef\xb7\x90"};
     cccc_buf_t out;
     cccc_buf_init(&out);
     for (uint32_t n = below(parts_max + 1); n; n--) {
@@ -648,7 +661,10 @@ int main(int argc, char **argv)
     seed = argc == 3 && strcmp(argv[1], "--seed") == 0 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, arena_up, arena_down)
-        TEST(plain_scalars_mean_what_pyyaml_says),
+        TEST(words_mean_what_pyyaml_says),
+        TEST(integers_mean_what_pyyaml_says),
+        TEST(fractions_mean_what_pyyaml_says),
+        TEST(other_scalars_are_texts),
         TEST(odd_documents_read_as_stated),
         TEST(a_group_of_cccc_040_reads),
         TEST(wrong_documents_are_refused_with_their_place),

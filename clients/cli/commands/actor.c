@@ -25,15 +25,6 @@ static void delivery_cell(cli_table_t *table, const cccc_value_t *actor)
                      reason.len > 0 ? ": " : "", CCCC_STR_FMT(reason));
 }
 
-static void count_cell(cli_table_t *table, const cccc_value_t *actor, const char *key)
-{
-    uint64_t count = cccc_get_uint(actor, key, 0);
-    if (cccc_get(actor, key))
-        cli_cell_fmt(table, count ? STYLE_BOLD : STYLE_DIM, "%" PRIu64, count);
-    else
-        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
-}
-
 static void idle_cell(cli_table_t *table, const cccc_value_t *actor)
 {
     uint64_t seconds = cccc_get_uint(actor, "idle_seconds", 0);
@@ -49,18 +40,20 @@ static void idle_cell(cli_table_t *table, const cccc_value_t *actor)
 
 static void print_actors(struct cli *cli, const cccc_value_t *actors)
 {
-    static const char *const headings[] = {"ACTOR", "ROLE", "STATE", "UNREAD", "OWES", "QUEUED", "IDLE", "DELIVERY", "TITLE"};
-    cli_table_t *table = cli_table_new(cli, headings, 9);
+    static const char *const headings[] = {"ACTOR", "ROLE",     "STATE", "UNREAD", "OWES", "QUEUED",
+                                           "IDLE",  "DELIVERY", "EXIT",  "ENDED",  "TITLE"};
+    cli_table_t *table = cli_table_new(cli, headings, 11);
     for (uint32_t i = 0; i < cli_count(actors); i++) {
         const cccc_value_t *actor = cli_item(actors, i);
         cli_cell_of(table, actor, "id", cli_style_of(cccc_get_str(actor, "id")));
         cli_cell_of(table, actor, "role", STYLE_NONE);
         cli_cell(table, cccc_str(cli_actor_state(cli, actor)), cli_actor_state_style(actor));
-        count_cell(table, actor, "unread_count");
-        count_cell(table, actor, "owes");
-        count_cell(table, actor, "queued");
+        cli_actor_count_cell(table, actor, "unread_count");
+        cli_actor_count_cell(table, actor, "owes");
+        cli_actor_count_cell(table, actor, "queued");
         idle_cell(table, actor);
         delivery_cell(table, actor);
+        cli_actor_exit_cells(cli, table, actor);
         cli_cell_of(table, actor, "title", STYLE_NONE);
     }
     cli_table_print(&table);

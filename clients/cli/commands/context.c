@@ -61,22 +61,27 @@ int cli_context_change(struct cli *cli, const cccc_builder_t *op)
     return sync_all(cli, &ops.value, false);
 }
 
-/* The text of the command line, or standard input for "-". */
-static int text_given(struct cli *cli, const char **out)
+/* The text of the command line, or standard input for "-". An empty one there is a command before that failed, or a wrong file: what was written stays,
+ * and `remove` says how it goes on purpose. */
+static int text_given(struct cli *cli, const char *remove, const char **out)
 {
     cccc_str_t all = {0};
     *out = cli_arg(cli, 0);
     if (strcmp(*out, "-") != 0)
         return 0;
     int status = cli_read_stdin(cli, CCCC_TEXT_BYTES_MAX, &all);
-    *out = status ? NULL : all.ptr;
-    return status;
+    if (status)
+        return status;
+    *out = all.ptr;
+    if (strspn(all.ptr, " \t\r\n") == all.len)
+        return cli_fail(cli, CCCC_E_USAGE, remove, "standard input is empty; nothing was changed");
+    return 0;
 }
 
 static int change_text(struct cli *cli, const char *name, const char *field)
 {
     const char *text;
-    int status = text_given(cli, &text);
+    int status = text_given(cli, cli_printf(cli, "to clear it: cccc context %s \"\"", field), &text);
     if (status)
         return status;
     cccc_builder_t op = cli_context_op(cli, name);
@@ -97,7 +102,7 @@ int cmd_context_sketch(struct cli *cli)
 int cmd_context_note(struct cli *cli)
 {
     const char *text;
-    int status = text_given(cli, &text);
+    int status = text_given(cli, "to remove a note: cccc context forget N001", &text);
     if (status)
         return status;
     cccc_builder_t op = cli_context_op(cli, cli_option(cli, "id") ? "note.update" : "note.add");

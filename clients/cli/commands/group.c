@@ -221,6 +221,33 @@ static int start_or_stop(struct cli *cli, const char *op, const char *group, con
     return status ? status : partly ? CLI_EXIT_PARTLY : 0;
 }
 
+/* A state says what is done with programs that run, and starts none: how many do, and what starts the others. */
+static int report_who_runs(struct cli *cli, const char *group)
+{
+    const cccc_value_t *actors, *shown;
+    uint32_t terminals = 0, running = 0;
+    cccc_args_t *args = cli_group_args(group);
+    int status = cli_ask(cli, "group_show", &args, &shown);
+    if (status == 0)
+        status = cli_actors(cli, group, &actors);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < cli_count(actors); i++) {
+        terminals += cli_actor_has_terminal(cli_item(actors, i));
+        running += cccc_get_bool(cli_item(actors, i), "running", false);
+    }
+    if (terminals == 0)
+        return 0;
+    bool stopped = !cccc_get_bool(cccc_get(shown, "group"), "running", false);
+    cli_fact(cli, "actors", "%" PRIu32 " of %" PRIu32 " in terminals run%s", running, terminals,
+             stopped ? "; the group is stopped, and this starts none" : "");
+    if (stopped)
+        cli_say(cli, "next: cccc group start %s", group);
+    else if (running == 0)
+        cli_say(cli, "next: cccc actor start ACTOR --group %s  # cccc actor list says why each does not run", group);
+    return 0;
+}
+
 int cmd_group_set_state(struct cli *cli)
 {
     const char *group, *state = cli_arg(cli, 0);
@@ -231,7 +258,8 @@ int cmd_group_set_state(struct cli *cli)
         return start_or_stop(cli, "group_stop", group, "is stopped");
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "state", state);
-    return change(cli, "group_set_state", &args, group, cli_printf(cli, "is %s", state));
+    status = change(cli, "group_set_state", &args, group, cli_printf(cli, "is %s", state));
+    return status || cli->json ? status : report_who_runs(cli, group);
 }
 
 int cmd_group_start(struct cli *cli)

@@ -132,11 +132,13 @@ static void print_outlook(struct cli *cli, const cccc_value_t *result)
     for (uint32_t i = 0; i < cli_count(rows); i++) {
         const cccc_value_t *row = cli_item(rows, i);
         cccc_str_t id = cccc_get_str(row, "id"), next = cccc_get_str(row, "next");
-        bool waits = cccc_str_is(cccc_get_str(row, "will"), "waits"), held = cccc_str_is(cccc_get_str(row, "will"), "held");
+        cccc_str_t will = cccc_get_str(row, "will");
+        bool waits = cccc_str_is(will, "waits"), held = cccc_str_is(will, "held");
         cli_say(cli, "%.*s (%.*s): %s%.*s", CCCC_STR_FMT(id), CCCC_STR_FMT(cccc_get_str(row, "state")),
-                waits  ? "it waits: "
-                : held ? "it is held: "
-                       : "",
+                waits                        ? "it waits: "
+                : held                       ? "it is held: "
+                : cccc_str_is(will, "wakes") ? "it is woken: "
+                                             : "",
                 CCCC_STR_FMT(cccc_get_str(row, "why")));
         if ((waits || held) && next.len > 0)
             cli_say(cli, "next: %.*s", CCCC_STR_FMT(next));

@@ -50,6 +50,55 @@ static int ask_groups(struct cli *cli, const cccc_value_t **listed, cccc_str_t *
                                                       : cli_fail(cli, CCCC_E_INTERNAL, NULL, "the daemon's answer has no list of groups");
 }
 
+/* ---- actors ---- */
+
+/* One row of each actor in the groups that run or are the active one, as actor_list has them and with their group; at most ACTORS_MAX, then *more. 0, or the exit status of the
+ * failure reported. */
+static int ask_actors(struct cli *cli, const cccc_value_t *groups, cccc_str_t active, cccc_builder_t *rows, bool *more)
+{
+    enum { ACTORS_MAX = 1000 };
+    const cccc_value_t *actors;
+    *more = false;
+    for (uint32_t i = 0; i < cli_count(groups); i++) {
+        const cccc_value_t *group = cli_item(groups, i);
+        cccc_str_t id = cccc_get_str(group, "group_id");
+        bool shown = cccc_get_bool(group, "running", false) || cccc_str_eq(id, active);
+        if (!shown || cccc_get(group, "offline") || cccc_get_uint(group, "actor_count", 0) == 0)
+            continue;
+        int status = cli_actors(cli, cccc_arena_str(cli->arena, id).ptr, &actors);
+        if (status)
+            return status;
+        for (uint32_t k = 0; k < cli_count(actors); k++) {
+            *more = rows->value.via.array.size == ACTORS_MAX;
+            if (*more)
+                return 0;
+            cccc_array_add(rows, cccc_map_with(cli->arena, cli_item(actors, k), CCCC_STR("group_id"), cccc_string(id)));
+        }
+    }
+    return 0;
+}
+
+static void print_actors(struct cli *cli, const cccc_value_t *actors, bool more)
+{
+    static const char *const headings[] = {"GROUP", "ACTOR", "STATE", "UNREAD", "OWES", "QUEUED", "EXIT", "ENDED"};
+    if (cli_count(actors) == 0)
+        return;
+    cli_table_t *table = cli_table_new(cli, headings, 8);
+    for (uint32_t i = 0; i < cli_count(actors); i++) {
+        const cccc_value_t *actor = cli_item(actors, i);
+        cli_cell_of(table, actor, "group_id", STYLE_NONE);
+        cli_cell_of(table, actor, "id", cli_style_of(cccc_get_str(actor, "id")));
+        cli_cell(table, cccc_str(cli_actor_state(cli, actor)), cli_actor_state_style(actor));
+        cli_actor_count_cell(table, actor, "unread_count");
+        cli_actor_count_cell(table, actor, "owes");
+        cli_actor_count_cell(table, actor, "queued");
+        cli_actor_exit_cells(cli, table, actor);
+    }
+    cli_table_print(&table);
+    if (more)
+        cli_say(cli, "there are more actors: cccc actor list --group GROUP");
+}
+
 /* Actors that somebody should look at. */
 static void print_troubles(struct cli *cli, const cccc_value_t *group)
 {
@@ -101,13 +150,17 @@ static void add_groups(cccc_builder_t *result, const cccc_value_t *listed)
             cccc_map_add(result, keys[i], *cccc_get(listed, keys[i]));
 }
 
-static int print_json(struct cli *cli, const cccc_value_t *status, const cccc_value_t *listed, cccc_str_t active)
+static int print_json(struct cli *cli, const cccc_value_t *status, const cccc_value_t *listed, cccc_str_t active,
+                      const cccc_value_t *actors, bool more_actors)
 {
     cccc_builder_t result = cccc_map_builder(cli->arena, 8);
     cccc_map_add(&result, "home", cccc_text(cli->home.root));
     cccc_map_add(&result, "daemon", *status);
     cccc_map_add(&result, "active_group_id", cccc_string(active));
     add_groups(&result, listed);
+    cccc_map_add(&result, "actors", *actors);
+    if (more_actors)
+        cccc_map_add(&result, "more_actors", cccc_bool(true));
     return cli_result(cli, &result.value);
 }
 
@@ -120,9 +173,14 @@ static int overview(struct cli *cli)
         status = ask_groups(cli, &listed, &active);
     if (status)
         return status;
-    if (cli->json)
-        return print_json(cli, daemon, listed, active);
     const cccc_value_t *groups = cccc_get(listed, "groups");
+    cccc_builder_t actors = cccc_array_builder(cli->arena, 16);
+    bool more;
+    status = ask_actors(cli, groups, active, &actors, &more);
+    if (status)
+        return status;
+    if (cli->json)
+        return print_json(cli, daemon, listed, active, &actors.value, more);
     cli_fact(cli, "home", "%s", cli->home.root);
     cli_fact(cli, "daemon", "running, pid %" PRIu64 ", version %.*s", cccc_get_uint(daemon, "pid", 0),
              CCCC_STR_FMT(cccc_get_str(daemon, "version")));
@@ -130,6 +188,7 @@ static int overview(struct cli *cli)
     cli_fact(cli, "groups", "%" PRIu32, cli_count(groups));
     if (cli_count(groups) > 0)
         cli_print_groups(cli, groups, active);
+    print_actors(cli, &actors.value, more);
     for (uint32_t i = 0; i < cli_count(groups); i++)
         print_troubles(cli, cli_item(groups, i));
     for (uint32_t i = 0; i < cli_count(groups); i++)

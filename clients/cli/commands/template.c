@@ -88,15 +88,28 @@ static int add_template(struct cli *cli, cccc_args_t *args)
     return status;
 }
 
-/* Ask an op about the group and the template. */
-static int ask_about(struct cli *cli, const char *op, const char *group, const cccc_value_t **result)
+/* Ask an op about the group and the template; `confirm`, or NULL, is the group again. */
+static int ask_about(struct cli *cli, const char *op, const char *group, const char *confirm, const cccc_value_t **result)
 {
     cccc_args_t *args = cli_args(cli, group);
     int status = add_template(cli, args);
-    cccc_args_str(args, "confirm", cli_flag(cli, "yes") ? group : NULL);
+    cccc_args_str(args, "confirm", confirm);
     if (status)
         cccc_args_free(&args);
     return status ? status : cli_ask(cli, op, &args, result);
+}
+
+int cmd_template_preview(struct cli *cli)
+{
+    const char *group;
+    const cccc_value_t *result;
+    int status = cli_group(cli, &group);
+    if (status == 0)
+        status = ask_about(cli, "group_template_preview", group, NULL, &result);
+    if (status || cli->json)
+        return status ? status : cli_result(cli, result);
+    print_diff(cli, result);
+    return 0;
 }
 
 /* ---- import ---- */
@@ -105,17 +118,17 @@ int cmd_template_import(struct cli *cli)
 {
     const char *group;
     const cccc_value_t *result;
-    bool yes = cli_flag(cli, "yes");
+    if (!cli_flag(cli, "yes")) {
+        int shown = cmd_template_preview(cli);
+        if (shown == 0 && !cli->json)
+            cli_say(cli, "nothing was changed; with --yes it is done, and a running group is stopped");
+        return shown;
+    }
     int status = cli_group(cli, &group);
     if (status == 0)
-        status = ask_about(cli, yes ? "group_template_import_replace" : "group_template_preview", group, &result);
+        status = ask_about(cli, "group_template_import_replace", group, group, &result);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
-    if (!yes) {
-        print_diff(cli, result);
-        cli_say(cli, "nothing was changed; with --yes it is done, and a running group is stopped");
-        return 0;
-    }
     print_names(cli, "removed", cccc_get(result, "removed"));
     print_names(cli, "added", cccc_get(result, "added"));
     print_names(cli, "updated", cccc_get(result, "updated"));

@@ -24,8 +24,9 @@ export class Client {
   #timeoutMs;
   #endpoint;
   #socket;
+  #closed = false;
   #last = 0;
-  #open = new Map(); // id -> what resolves it
+  #open = new Map(); // id -> what settles it
   #sent = Promise.resolve(); // a socket takes one frame at a time
 
   constructor({ home, timeoutMs = 30000 } = {}) {
@@ -48,13 +49,12 @@ export class Client {
   async #take(socket) {
     for await (const frames of socket) {
       const reply = protocol.unpack(frames.at(-1));
-      this.#open.get(reply.id)?.(reply);
+      this.#open.get(reply.id)?.resolve(reply);
     }
   }
 
   #send(request) {
     const socket = this.#socket;
-    if (!socket) throw new Error("the client is closed");
     this.#sent = this.#sent.then(() => socket.send(request.frame)).catch(() => {}); // it was closed: repeated on the next one
   }
 
@@ -70,9 +70,10 @@ export class Client {
 
   /** The result of an operation; rejects with BusError, or Timeout when it is not answered. */
   async request(op, args = {}, { timeoutMs = this.#timeoutMs } = {}) {
+    this.#checkOpen();
     const request = new protocol.Request(++this.#last, op, args);
     const deadline = Date.now() + timeoutMs;
-    const answered = new Promise((resolve) => this.#open.set(request.id, resolve));
+    const answered = new Promise((resolve, reject) => this.#open.set(request.id, { resolve, reject }));
     try {
       this.#send(request);
       for (let left = timeoutMs; left > 0; left = deadline - Date.now()) {
@@ -101,15 +102,20 @@ export class Client {
 
   /** An async iterator over a group's events behind `afterSeq` (default: from now on), each once and in order, with a Gap where the ledger has none. */
   follow(groupId, options) {
+    this.#checkOpen();
     return new Follow(this, new protocol.Position(groupId, options));
   }
 
-  close() {
-    this.#socket?.close();
-    this.#socket = undefined;
-    this.#endpoint = undefined;
+  #checkOpen() {
+    if (this.#closed) throw new protocol.Closed();
   }
 
+  /** Requests under way reject with Closed: what became of them is not known. */
+  close() {
+    this.#closed = true;
+    this.#socket?.close();
+    for (const { reject } of this.#open.values()) reject(new protocol.Closed());
+  }
 }
 
 /** Events as they become durable. `position.seq` is where it is: give it as afterSeq to go on later. */

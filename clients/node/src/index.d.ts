@@ -40,6 +40,9 @@ export class BusError extends Error {
 /** No daemon serves this home. */
 export class NotRunning extends BusError {}
 
+/** The client was closed before. */
+export class Closed extends BusError {}
+
 /** No answer came: the outcome is unknown. */
 export class Timeout extends BusError {
   readonly clientId?: string;

@@ -28,6 +28,13 @@ export class BusError extends Error {
 /** No daemon serves this home. */
 export class NotRunning extends BusError {}
 
+/** The client was closed before. */
+export class Closed extends BusError {
+  constructor() {
+    super("closed", "the client is closed; open another");
+  }
+}
+
 /** No answer came: the outcome is unknown. `clientId` (if the request had one) finds out: repeat it. */
 export class Timeout extends BusError {
   constructor(op, timeoutMs, clientId) {

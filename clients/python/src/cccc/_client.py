@@ -9,7 +9,8 @@ from typing import Any, Iterator, Optional
 import zmq
 
 from . import _protocol as protocol
-from ._protocol import Error, Item, Timeout
+from ._connection import Connection, usable
+from ._protocol import Error, Item, NotRunning, Timeout
 
 
 def open(home: Optional[os.PathLike[str] | str] = None, timeout_s: float = 30.0) -> "Client":
@@ -17,14 +18,11 @@ def open(home: Optional[os.PathLike[str] | str] = None, timeout_s: float = 30.0)
     return Client(home, timeout_s)
 
 
-class Client:
+class Client(Connection["zmq.Socket[bytes]"]):
     """One connection to the bus."""
 
     def __init__(self, home: Optional[os.PathLike[str] | str] = None, timeout_s: float = 30.0):
-        self.home, self.timeout_s = protocol.find_home(home), timeout_s
-        self._context, self._number = zmq.Context(), 0
-        self._socket: Optional[zmq.Socket[bytes]] = None
-        self._endpoint = ""
+        super().__init__(zmq.Context(), home, timeout_s)
         try:
             self._connect()
         except Error:
@@ -38,26 +36,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close(linger=0)
-            self._socket = None
-        self._context.destroy(linger=0)
-
-    def _make(self, kind: int, endpoint: str) -> "zmq.Socket[bytes]":
-        socket = self._context.socket(kind)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        socket.connect(endpoint)
-        return socket
-
-    def _connect(self) -> None:
-        """Connect, anew when the daemon listens elsewhere by now."""
-        endpoint = protocol.descriptor(self.home)["bus"]
-        if self._socket is not None and endpoint == self._endpoint:
-            return
-        if self._socket is not None:
-            self._socket.close(linger=0)
-        self._socket, self._endpoint = self._make(zmq.DEALER, endpoint), endpoint
+        self._destroy()
 
     def request(self, op: str, *, timeout_s: Optional[float] = None, **args: Any) -> dict[str, Any]:
         """The result of an operation; raises Error, or Timeout when it is not answered."""
@@ -75,23 +54,21 @@ class Client:
         raise Timeout(op, patience, request.client_id)
 
     def _send(self, request: protocol.Request) -> None:
-        assert self._socket is not None, "the client is closed"
-        self._socket.send(request.frame)
+        self._for_requests().send(request.frame)
 
     def _again(self, request: protocol.Request) -> None:
         try:
             self._connect()
-        except Error:
+        except NotRunning:
             return  # no daemon at the moment
         self._send(request)
 
     def _receive(self, number: int, seconds: float) -> Optional[dict[str, Any]]:
         """The reply with that id; those of requests that were given up are dropped."""
-        assert self._socket is not None, "the client is closed"
-        deadline = time.monotonic() + seconds
+        socket, deadline = self._for_requests(), time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self._socket.poll(int(left * 1000) + 1):
-                reply = protocol.unpack(self._socket.recv())
+            if socket.poll(int(left * 1000) + 1):
+                reply = protocol.unpack(socket.recv())
                 if reply.get("id") == number:
                     return reply
         return None
@@ -121,18 +98,7 @@ class Follow(Iterator[Item]):
     def __init__(self, client: Client, position: protocol.Position):
         self.client, self.position = client, position
         self._ready: list[Item] = []
-        self._endpoint = ""
-        self._socket: Optional[zmq.Socket[bytes]] = None
-        self._subscribe()
-
-    def _subscribe(self) -> None:
-        endpoint = protocol.descriptor(self.client.home)["events"]
-        if endpoint == self._endpoint:
-            return
-        self.close()
-        self._socket, self._endpoint = self.client._make(zmq.SUB, endpoint), endpoint
-        for topic in self.position.topics():
-            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        self._socket: Optional["zmq.Socket[bytes]"] = client._subscribe(position)
 
     def __iter__(self) -> "Follow":
         return self
@@ -147,9 +113,10 @@ class Follow(Iterator[Item]):
         """The next item, or None when there is none in that time."""
         deadline = time.monotonic() + timeout_s
         while not self._ready:
+            socket = usable(self._socket)
             if self.position.behind:
                 self._read()
-            elif not self._hear(min(1.0, max(0.0, deadline - time.monotonic()))) and time.monotonic() >= deadline:
+            elif not self._hear(socket, min(1.0, max(0.0, deadline - time.monotonic()))) and time.monotonic() >= deadline:
                 return None
         return self._ready.pop(0)
 
@@ -161,11 +128,10 @@ class Follow(Iterator[Item]):
                 raise
             self._ready += self.position.restored(error.details["head_seq"])
 
-    def _hear(self, seconds: float) -> bool:
-        assert self._socket is not None, "the follower is closed"
-        if not self._socket.poll(int(seconds * 1000)):
+    def _hear(self, socket: "zmq.Socket[bytes]", seconds: float) -> bool:
+        if not socket.poll(int(seconds * 1000)):
             return False
-        topic, body = self._socket.recv_multipart()
+        topic, body = socket.recv_multipart()
         self._ready += self.position.frame(topic, body)
         return True
 

@@ -32,6 +32,13 @@ class NotRunning(Error):
     """No daemon serves this home."""
 
 
+class Closed(Error):
+    """The client, or the follower, was closed before."""
+
+    def __init__(self, what: str):
+        super().__init__("closed", f"the {what} is closed; open another")
+
+
 class Timeout(Error):
     """No answer came: the outcome is unknown. `client_id` (if the request had one) finds out: repeat it."""
 

@@ -10,7 +10,8 @@ import zmq
 import zmq.asyncio
 
 from . import _protocol as protocol
-from ._protocol import Error, Item, Timeout
+from ._connection import Connection, usable
+from ._protocol import Closed, Error, Item, NotRunning, Timeout
 
 __all__ = ["Client", "Follow", "open"]
 
@@ -20,15 +21,12 @@ def open(home: Optional[os.PathLike[str] | str] = None, timeout_s: float = 30.0)
     return Client(home, timeout_s)
 
 
-class Client:
+class Client(Connection[zmq.asyncio.Socket]):
     """One connection to the bus; any number of requests at a time."""
 
     def __init__(self, home: Optional[os.PathLike[str] | str] = None, timeout_s: float = 30.0):
-        self.home, self.timeout_s = protocol.find_home(home), timeout_s
-        self._context, self._number = zmq.asyncio.Context(), 0
+        super().__init__(zmq.asyncio.Context(), home, timeout_s)
         self._open: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._socket: Optional[zmq.asyncio.Socket] = None
-        self._endpoint = ""
         self._reader: Optional[asyncio.Task[None]] = None
 
     async def __aenter__(self) -> "Client":
@@ -43,31 +41,20 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        self._disconnect()
-        self._context.destroy(linger=0)
+        """Requests under way raise Closed: what became of them is not known."""
+        self._destroy()
+        for waiting in self._open.values():
+            if not waiting.done():
+                waiting.set_exception(Closed("client"))
+
+    def _connected(self, socket: zmq.asyncio.Socket) -> None:
+        self._reader = asyncio.ensure_future(self._read(socket))
 
     def _disconnect(self) -> None:
         if self._reader is not None:
             self._reader.cancel()
             self._reader = None
-        if self._socket is not None:
-            self._socket.close(linger=0)
-            self._socket = None
-
-    def _make(self, kind: int, endpoint: str) -> zmq.asyncio.Socket:
-        socket = self._context.socket(kind)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        socket.connect(endpoint)
-        return socket
-
-    def _connect(self) -> None:
-        endpoint = protocol.descriptor(self.home)["bus"]
-        if self._socket is not None and endpoint == self._endpoint:
-            return
-        self._disconnect()
-        self._socket, self._endpoint = self._make(zmq.DEALER, endpoint), endpoint
-        self._reader = asyncio.ensure_future(self._read(self._socket))
+        super()._disconnect()
 
     async def _read(self, socket: zmq.asyncio.Socket) -> None:
         while True:
@@ -90,8 +77,7 @@ class Client:
             del self._open[request.number]
 
     async def _send(self, request: protocol.Request) -> None:
-        assert self._socket is not None, "the client is closed"
-        await self._socket.send(request.frame)
+        await self._for_requests().send(request.frame)
 
     async def _wait(self, request: protocol.Request, waiting: "asyncio.Future[dict[str, Any]]", patience: float) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
@@ -107,7 +93,7 @@ class Client:
     async def _again(self, request: protocol.Request) -> None:
         try:
             self._connect()
-        except Error:
+        except NotRunning:
             return  # no daemon at the moment
         await self._send(request)
 
@@ -134,24 +120,17 @@ class Follow(AsyncIterator[Item]):
     def __init__(self, client: Client, position: protocol.Position, from_now: bool = False):
         self.client, self.position, self._from_now = client, position, from_now
         self._ready: list[Item] = []
-        self._socket: Optional[zmq.asyncio.Socket] = None
-
-    def _subscribe(self) -> zmq.asyncio.Socket:
-        if self._socket is None:
-            self._socket = self.client._make(zmq.SUB, protocol.descriptor(self.client.home)["events"])
-            for topic in self.position.topics():
-                self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-        return self._socket
+        self._socket: Optional[zmq.asyncio.Socket] = client._subscribe(position)
 
     def __aiter__(self) -> "Follow":
         return self
 
     async def __anext__(self) -> Item:
-        socket = self._subscribe()
         if self._from_now:
             self._from_now = False
             self.position.seq = (await self.client.request("ledger_read", group_id=self.position.group_id, before_seq=0, limit=1))["head_seq"]
         while not self._ready:
+            socket = usable(self._socket)
             if self.position.behind:
                 await self._read()
             else:
