@@ -127,6 +127,13 @@ void guards_leaves(struct cccc_group *group, cccc_str_t id, uint64_t seq)
     end_ahead(group, group->guards, id, seq);
 }
 
+void guards_recalls(struct cccc_group *group, cccc_str_t by, cccc_str_t id, uint64_t seq, uint64_t by_seq)
+{
+    const struct pair *pair = pair_find(group, by, id);
+    if (pair && pair->held_count > 0)
+        hold_remove(pair_make(group, guards_begin_ahead(group, by_seq), by, id, by_seq), seq);
+}
+
 /* What concerned a pair behind `seq` stays: its event is still to be applied. */
 static void forget_in(struct cccc_guards *guards, cccc_str_t id, uint64_t seq)
 {

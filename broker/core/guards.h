@@ -22,6 +22,8 @@ cccc_err_t guards_announce(call_t *call, const struct cccc_message *m, struct cc
 void guards_decided(struct cccc_group *group, const struct cccc_pending *p);
 /* It was decided, by the event `seq`, that the actor leaves: what is known of it is over. */
 void guards_leaves(struct cccc_group *group, cccc_str_t id, uint64_t seq);
+/* It was decided, by the event `by_seq`, that a message of `by` is withdrawn from `id`: it is not held for it any more. */
+void guards_recalls(struct cccc_group *group, cccc_str_t by, cccc_str_t id, uint64_t seq, uint64_t by_seq);
 /* What was decided is lost. */
 void guards_drop_ahead(struct cccc_group *group);
 
