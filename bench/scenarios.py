@@ -3,6 +3,7 @@
 What a row measures is a list of values, one per round, each from runs right next to each other; a ratio is that of neighbours. Unless a scenario says otherwise:
 8 clients with 125 sends in flight each, 300 bytes of text, one follower, over ipc, acknowledged after fdatasync."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -281,8 +282,15 @@ def ledger_bytes(daemon, group):
     return sum(os.path.getsize(os.path.join(folder, f)) for folder, _, files in os.walk(os.path.join(daemon.home, "groups", group)) for f in files)
 
 
+def verified(bench, daemon, group):
+    """Megabytes of lines that `cccc ledger verify` judges in a second, from start to exit."""
+    began = time.perf_counter()
+    done = subprocess.run([bench.binary("cccc"), "ledger", "verify", "--group", group, "--json"], env=daemon.env, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)["result"]["ledgers"][0]["bytes"] / (time.perf_counter() - began) / 1e6
+
+
 def large_ledger(bench):
-    """Questions, following and restarts while a ledger grows."""
+    """Questions, following, judging and restarts while a ledger grows."""
     sizes = [1000, 5000, 20000] if bench.quick else [20000, 200000, 2000000] + ([10000000] if bench.long else [])
     rows = {what: [] for what in ("inbox_list", "ledger_read", "event")}
     more = []
@@ -298,6 +306,8 @@ def large_ledger(bench):
             if size == sizes[min(2, len(sizes) - 1)]:
                 followed = [daemon.ask("follow", groups=group) for _ in range(bench.size(3, 1))]
                 more.append(Row(f"follow {size:,} events from the beginning", [f["per_second"] for f in followed], "/s", least=250000))
+                judged = [verified(bench, daemon, group) for _ in range(bench.size(3, 1))]
+                more.append(Row(f"verify {size:,} events, sealed or not, from the cache", judged, "MB/s", least=500))
                 stored = f"{ledger_bytes(daemon, group) / 1e6:,.0f} MB on disk"
                 more.append(Row(f"restart with {size:,} events, valid index", [stop_and_start(daemon) for _ in range(bench.size(3, 1))], "s", most=1, note=stored))
                 more.append(Row(f"restart with {size:,} events, without index", [without_index(daemon)], "s", most=10))

@@ -4,13 +4,13 @@
  * the order we write first. cccc_line_inspect looks at fixed places only, so that scanning a file costs little more than its checksum. */
 #include "proto/event.h"
 
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/limits.h"
 #include "proto/text.h"
 #include "proto/wire.h"
 
 #include <ctype.h>
-#include <endian.h>
 
 /* ---- packing ---- */
 
@@ -42,20 +42,6 @@ void cccc_event_pack(const struct cccc_event *event, cccc_buf_t *out)
 
 /* ---- writing a line ---- */
 
-/* The 8 lower-case hex digits of `u`, highest first: its nibbles spread over the bytes of a word, all turned into digits at once. */
-static char *put_hex8(char *p, uint32_t u)
-{
-    uint64_t w = u;
-    w = (w << 16 | w) & UINT64_C(0x0000ffff0000ffff);
-    w = (w << 8 | w) & UINT64_C(0x00ff00ff00ff00ff);
-    w = (w << 4 | w) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-    uint64_t letters = ((w + SCAN_ONES * 6) >> 4) & SCAN_ONES;
-    w += SCAN_ONES * '0' + letters * ('a' - '0' - 10);
-    w = htobe64(w);
-    memcpy(p, &w, 8);
-    return p + 8;
-}
-
 /* `,"crc":"xxxxxxxx"}` is behind what the checksum covers. */
 #define CRC_TAIL_LEN  18
 #define PREV_TAIL_LEN 18 /* `,"prev":"xxxxxxxx"` */
@@ -83,7 +69,7 @@ static char *write_seal(cccc_buf_t *out, char *p, const struct cccc_seal *seal)
     p = PUT_LITERAL(p, ",\"dur\":");
     p = cccc_text_uint(out, p, seal->dur);
     p = PUT_LITERAL(room(out, p, PREV_TAIL_LEN + CRC_TAIL_LEN + 1), ",\"prev\":\"");
-    p = put_hex8(p, seal->prev);
+    p = cccc_put_hex8(p, seal->prev);
     *p++ = '"';
     return p;
 }
@@ -106,7 +92,7 @@ void cccc_line_write(const struct cccc_event *event, struct cccc_seal *seal, ccc
         p = write_extra(out, p, &event->extra);
     p = write_seal(out, p, seal);
     seal->crc = cccc_crc32c(0, out->data + start, (size_t)(p - out->data) - start);
-    p = put_hex8(PUT_LITERAL(p, ",\"crc\":\""), seal->crc);
+    p = cccc_put_hex8(PUT_LITERAL(p, ",\"crc\":\""), seal->crc);
     cursor_end(out, PUT_LITERAL(p, "\"}\n"));
 }
 
@@ -414,10 +400,10 @@ enum cccc_line_state cccc_line_inspect(const char *bytes, size_t len, uint64_t *
 void cccc_event_id_make(char out[33], uint64_t unix_ms, uint64_t seq, uint64_t random)
 {
     uint64_t high = unix_ms << 16 | (seq >> 24 & 0xffff), low = seq << 40 | (random & 0xffffffffff);
-    char *p = put_hex8(out, (uint32_t)(high >> 32));
-    p = put_hex8(p, (uint32_t)high);
-    p = put_hex8(p, (uint32_t)(low >> 32));
-    p = put_hex8(p, (uint32_t)low);
+    char *p = cccc_put_hex8(out, (uint32_t)(high >> 32));
+    p = cccc_put_hex8(p, (uint32_t)high);
+    p = cccc_put_hex8(p, (uint32_t)(low >> 32));
+    p = cccc_put_hex8(p, (uint32_t)low);
     *p = '\0';
 }
 

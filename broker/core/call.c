@@ -3,7 +3,7 @@
  * Owns the life of a call: it lives in its arena, from the request until it is answered and none of its appends is open.
  * Invariants: each call is answered exactly once; an event gets its seq when it is decided, in the order of decisions.
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/guards.h"
 #include "broker/mutant.h"
 
 #include <stdarg.h>
@@ -222,6 +222,8 @@ static void pend(struct cccc_core *core, struct cccc_group *group, struct cccc_p
     effect->append.create = !group->created;
     effect->append.group_id = cccc_str(group->id);
     group->created = true;
+    if (kind == CCCC_KIND_ACTOR_REMOVE)
+        guards_leaves(group, cccc_get_str(&p->event.data, "actor_id"), p->event.seq);
     if (CCCC_MUTANT_IS(PUBLISH_BEFORE_COMMIT))
         publish_event(core, group, p);
 }

@@ -16,6 +16,38 @@ static const cccc_value_t *state_of(const struct cccc_group *group)
     return group->context ? &group->context->state : NULL;
 }
 
+/* What CCCC 0.4.0's files leave out, and it shows all the same: each of `names` (NULL-ended) that `map` lacks is `otherwise`. */
+static cccc_value_t completed(cccc_arena_t *arena, cccc_value_t map, const char *const *names, cccc_value_t otherwise)
+{
+    for (; *names; names++)
+        if (!cccc_get(&map, *names))
+            map = cccc_map_with(arena, &map, cccc_str(*names), otherwise);
+    return map;
+}
+
+/* The maps of a list that may be missing, each completed. */
+static cccc_value_t list_completed(cccc_arena_t *arena, const cccc_value_t *list, const char *const *names, cccc_value_t otherwise)
+{
+    uint32_t count = cccc_is_array(list) ? list->via.array.size : 0;
+    cccc_builder_t shown = cccc_array_builder(arena, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (cccc_is_map(&list->via.array.ptr[i]))
+            cccc_array_add(&shown, completed(arena, list->via.array.ptr[i], names, otherwise));
+    return shown.value;
+}
+
+static cccc_value_t milestones_shown(cccc_arena_t *arena, const cccc_value_t *context)
+{
+    static const char *const always[] = {"started", "completed", "outcomes", NULL};
+    return list_completed(arena, cccc_get(context, "milestones"), always, cccc_nil());
+}
+
+static cccc_value_t agents_shown(cccc_arena_t *arena, const cccc_value_t *presence)
+{
+    static const char *const always[] = {"status", NULL};
+    return list_completed(arena, cccc_get(presence, "agents"), always, cccc_text(""));
+}
+
 /* ---- tasks as they are shown ---- */
 
 /* The first step that is not done, and how much of the task is. */
@@ -31,7 +63,9 @@ static cccc_value_t task_shown(cccc_arena_t *arena, const cccc_value_t *task)
             current = cccc_string(cccc_get_str(&steps->via.array.ptr[i], "id"));
     }
     double progress = count > 0 ? (double)finished / count : cccc_str_is(cccc_get_str(task, "status"), "done") ? 1 : 0;
-    cccc_value_t shown = cccc_map_with(arena, task, CCCC_STR("current_step"), current);
+    static const char *const always[] = {"milestone", "assignee", NULL};
+    cccc_value_t shown = completed(arena, *task, always, cccc_nil());
+    shown = cccc_map_with(arena, &shown, CCCC_STR("current_step"), current);
     return cccc_map_with(arena, &shown, CCCC_STR("progress"), (cccc_value_t){.type = MSGPACK_OBJECT_FLOAT64, .via.f64 = progress});
 }
 
@@ -101,7 +135,7 @@ static cccc_value_t presence_value(cccc_arena_t *arena, const cccc_value_t *stat
 {
     cccc_value_t presence = context_part(arena, state, "presence");
     cccc_builder_t map = cccc_map_builder(arena, 1);
-    cccc_map_add(&map, "agents", list_or_empty(arena, &presence, "agents"));
+    cccc_map_add(&map, "agents", agents_shown(arena, &presence));
     return map.value;
 }
 
@@ -115,7 +149,7 @@ void op_context_get(call_t *call)
     cccc_map_add(&result, "version", context_version(call->arena, state));
     cccc_map_add(&result, "vision", text_or_nil(&context, "vision"));
     cccc_map_add(&result, "sketch", text_or_nil(&context, "sketch"));
-    cccc_map_add(&result, "milestones", list_or_empty(call->arena, &context, "milestones"));
+    cccc_map_add(&result, "milestones", milestones_shown(call->arena, &context));
     cccc_map_add(&result, "notes", list_or_empty(call->arena, &context, "notes"));
     cccc_map_add(&result, "references", list_or_empty(call->arena, &context, "references"));
     cccc_map_add(&result, "tasks_summary", summary(call->arena, &tasks));
@@ -152,7 +186,7 @@ void op_presence_get(call_t *call)
         return;
     cccc_value_t presence = context_part(call->arena, state_of(call->group), "presence");
     cccc_builder_t result = cccc_map_builder(call->arena, 3);
-    cccc_map_add(&result, "agents", list_or_empty(call->arena, &presence, "agents"));
+    cccc_map_add(&result, "agents", agents_shown(call->arena, &presence));
     cccc_map_add(&result, "heartbeat_timeout_seconds",
                  cccc_uint(cccc_get_uint(&presence, "heartbeat_timeout_seconds", HEARTBEAT_TIMEOUT_S)));
     cccc_map_add(&result, "as_of_seq", cccc_uint(call->group->head_seq));

@@ -31,12 +31,34 @@ static cccc_value_t actor_row(call_t *call, const struct cccc_actor *actor)
     return row.value;
 }
 
+enum { KINDS_SHOWN = 20 };
+
+/* The kinds of what waits first, in order. */
+static cccc_value_t kinds_waiting(cccc_arena_t *arena, const struct cccc_runtime *runtime)
+{
+    uint64_t chat[KINDS_SHOWN], notify[KINDS_SHOWN];
+    uint32_t chats = unread_peek(&runtime->queue[CCCC_LANE_CHAT], chat, KINDS_SHOWN), c = 0;
+    uint32_t notices = unread_peek(&runtime->queue[CCCC_LANE_NOTIFY], notify, KINDS_SHOWN), n = 0;
+    cccc_builder_t kinds = cccc_array_builder(arena, KINDS_SHOWN);
+    while (c + n < KINDS_SHOWN && (c < chats || n < notices)) {
+        bool is_chat = c < chats && (n == notices || chat[c] < notify[n]);
+        cccc_array_add(&kinds, cccc_text(cccc_kind_word(is_chat ? CCCC_KIND_CHAT_MESSAGE : CCCC_KIND_SYSTEM_NOTIFY)));
+        c += is_chat;
+        n += !is_chat;
+    }
+    return kinds.value;
+}
+
 static cccc_value_t delivery_row(cccc_arena_t *arena, const struct cccc_runtime *runtime, uint64_t pending)
 {
-    cccc_builder_t row = cccc_map_builder(arena, 4);
+    const struct cccc_delivery *last = &runtime->delivery;
+    cccc_value_t ts = last->ts[0] ? cccc_text(last->ts) : cccc_nil();
+    cccc_builder_t row = cccc_map_builder(arena, 5);
     cccc_map_add(&row, "pending", cccc_uint(pending));
-    cccc_map_add(&row, "last_delivery_at", cccc_text(runtime->delivery.ts));
-    cccc_map_add(&row, "reason", cccc_text(runtime->delivery.reason));
+    cccc_map_add(&row, "pending_kinds_preview", kinds_waiting(arena, runtime));
+    cccc_map_add(&row, "last_delivery_at", last->state == DELIVERY_ACCEPTED ? ts : cccc_nil());
+    cccc_map_add(&row, "last_attempt_at", ts);
+    cccc_map_add(&row, "reason", cccc_text(last->reason));
     return row.value;
 }
 
@@ -129,7 +151,7 @@ static void log_answer(call_t *call)
         call_fail(call, call->stored.err, "the log could not be used: %s", call->stored.message);
         return;
     }
-    cccc_map_add(&result, "component", cccc_text(component_asked(call)));
+    cccc_map_add(&result, "component", cccc_string(word_asked(call)));
     cccc_map_add(&result, "group_id", cccc_text(call->group ? call->group->id : ""));
     cccc_map_add(&result, "path", path ? cccc_value_copy(call->arena, path) : cccc_text(""));
     if (call->request.op == CCCC_OP_debug_tail_logs)

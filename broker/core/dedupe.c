@@ -103,16 +103,13 @@ static void grow(struct cccc_dedupe *self)
     free(old.entries);
 }
 
-/* The slot that holds exactly this pair, or slots when none does. */
+/* The slot that holds exactly this pair, or the free one where it would be put. There are slots. */
 static uint32_t find_pair(const struct cccc_dedupe *self, const struct entry *e)
 {
-    if (self->slots == 0)
-        return 0;
-    for (uint32_t slot = entry_home(self, e); !entry_is_free(&self->entries[slot]); slot = slot_after(self, slot)) {
-        if (memcmp(&self->entries[slot], e, sizeof *e) == 0)
-            return slot;
-    }
-    return self->slots;
+    uint32_t slot = entry_home(self, e);
+    while (!entry_is_free(&self->entries[slot]) && memcmp(&self->entries[slot], e, sizeof *e) != 0)
+        slot = slot_after(self, slot);
+    return slot;
 }
 
 void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
@@ -121,13 +118,13 @@ void dedupe_add(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
     struct entry e = entry_make(hash, seq);
     if (self->slots == 0)
         table_alloc(self, SLOTS_MIN);
-    if (find_pair(self, &e) != self->slots)
+    uint32_t slot = find_pair(self, &e);
+    if (!entry_is_free(&self->entries[slot]))
         return;
+    self->entries[slot] = e;
     /* Linear probing stays short up to about 7/8 full. */
-    if (self->used >= self->slots - self->slots / 8)
+    if (++self->used > self->slots - self->slots / 8)
         grow(self);
-    put(self, e);
-    self->used++;
 }
 
 void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq)
@@ -152,8 +149,10 @@ void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq)
 void dedupe_remove(struct cccc_dedupe *self, uint64_t hash, uint64_t seq)
 {
     struct entry e = entry_make(hash, seq);
+    if (self->used == 0)
+        return;
     uint32_t hole = find_pair(self, &e);
-    if (hole == self->slots)
+    if (entry_is_free(&self->entries[hole]))
         return;
     for (uint32_t slot = slot_after(self, hole); !entry_is_free(&self->entries[slot]); slot = slot_after(self, slot)) {
         uint32_t home = entry_home(self, &self->entries[slot]);

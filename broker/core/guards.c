@@ -150,6 +150,14 @@ static void pair_drop(struct cccc_guards *guards, struct pair *pair)
     pair_free(&pair);
 }
 
+/* It is as if the two had never met. */
+static void pair_end(struct pair *pair)
+{
+    ring_clear(&pair->typed);
+    pair->over = pair->held_count = 0;
+    pair->hold_seq = 0;
+}
+
 static bool pair_is_open(const struct pair *pair)
 {
     return pair->hold_seq > 0 || pair->held_count > 0;
@@ -346,23 +354,46 @@ void guards_apply(struct cccc_group *group, const struct cccc_event *event, cccc
         guards_free(&group->guards_ahead);
 }
 
-void guards_decided(struct cccc_group *group, const struct cccc_pending *p)
+static struct cccc_guards *guards_begin_ahead(struct cccc_group *group, uint64_t seq)
 {
     if (!group->guards_ahead) {
         group->guards_ahead = guards_new();
         if (group->guards)
             ring_copy(&group->guards_ahead->typed, &group->guards->typed);
     }
-    group->guards_ahead->seq = p->event.seq;
-    take(group, group->guards_ahead, &p->event, p->kind);
+    group->guards_ahead->seq = seq;
+    return group->guards_ahead;
 }
 
-static void forget_in(struct cccc_guards *guards, cccc_str_t id)
+void guards_decided(struct cccc_group *group, const struct cccc_pending *p)
+{
+    take(group, guards_begin_ahead(group, p->event.seq), &p->event, p->kind);
+}
+
+/* What was known of the pairs of `from` that name the actor is over, ahead. */
+static void end_ahead(struct cccc_group *group, const struct cccc_guards *from, cccc_str_t id, uint64_t seq)
+{
+    for (const struct pair *pair = from ? from->pairs : NULL; pair; pair = pair->hh.next)
+        if (pair_names(pair, id))
+            pair_end(pair_make(group, group->guards_ahead, cccc_str(pair->a), cccc_str(pair->b), seq));
+}
+
+void guards_leaves(struct cccc_group *group, cccc_str_t id, uint64_t seq)
+{
+    if (!group->guards && !group->guards_ahead)
+        return;
+    guards_begin_ahead(group, seq);
+    end_ahead(group, group->guards_ahead, id, seq);
+    end_ahead(group, group->guards, id, seq);
+}
+
+/* What concerned a pair behind `seq` stays: its event is still to be applied. */
+static void forget_in(struct cccc_guards *guards, cccc_str_t id, uint64_t seq)
 {
     struct pair *pair, *next;
     HASH_ITER(hh, guards->pairs, pair, next)
     {
-        if (pair_names(pair, id))
+        if (pair_names(pair, id) && pair->last_seq <= seq)
             pair_drop(guards, pair);
     }
 }
@@ -370,9 +401,9 @@ static void forget_in(struct cccc_guards *guards, cccc_str_t id)
 void guards_forget(struct cccc_group *group, cccc_str_t id)
 {
     if (group->guards)
-        forget_in(group->guards, id);
+        forget_in(group->guards, id, UINT64_MAX);
     if (group->guards_ahead)
-        forget_in(group->guards_ahead, id);
+        forget_in(group->guards_ahead, id, group->head_seq);
 }
 
 void guards_recalled(struct cccc_group *group, cccc_str_t id, uint64_t seq)

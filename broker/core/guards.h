@@ -20,6 +20,8 @@ bool guards_judge(call_t *call, struct cccc_message *m);
 cccc_err_t guards_announce(call_t *call, const struct cccc_message *m, struct cccc_errmsg *why);
 /* The event that was just appended to the group is one that the fold will take: count it from now on. */
 void guards_decided(struct cccc_group *group, const struct cccc_pending *p);
+/* It was decided, by the event `seq`, that the actor leaves or comes anew: what is known of it is over. */
+void guards_leaves(struct cccc_group *group, cccc_str_t id, uint64_t seq);
 /* What was decided is lost. */
 void guards_drop_ahead(struct cccc_group *group);
 

@@ -10,6 +10,7 @@
 #include "broker/core/guards.h"
 #include "broker/core/obligations.h"
 #include "broker/mutant.h"
+#include "proto/hex.h"
 #include "proto/keys.h"
 
 #include <stdarg.h>
@@ -78,8 +79,7 @@ static void digest_make(call_t *call, struct cccc_message *m)
             digest = digest_value(call, digest + place, lists[i]);
     if (m->cause.len > 0)
         digest = cccc_hash64(digest + place, m->cause);
-    for (size_t i = 0; i < 16; i++)
-        m->digest[i] = "0123456789abcdef"[digest >> (60 - 4 * i) & 15];
+    cccc_put_hex8(cccc_put_hex8(m->digest, (uint32_t)(digest >> 32)), (uint32_t)digest);
 }
 
 static bool is_same_client_id(const struct cccc_message *m, const struct cccc_event *event)

@@ -273,7 +273,7 @@ static void look_at_announcement(struct look *l)
     cccc_map_add(&context, "seq", cccc_uint(n->next_seq));
     tell(l, NUDGE_KEEPALIVE, cccc_str(l->reader->id), CCCC_STR("Go on"),
          cccc_arena_printf(l->arena,
-                           "You announced (event %llu): %s\nGo on with it; a message without such a line says that it is done, or that "
+                           "You announced (event %llu): %s\nGo on with it. A message without such a line says that it is done, or that "
                            "it waits for somebody.",
                            (unsigned long long)n->next_seq, n->next),
          context.value);
@@ -292,11 +292,10 @@ static void look_at_help(struct look *l)
     }
     cccc_builder_t context = cccc_map_builder(l->arena, 1);
     cccc_map_add(&context, "messages", cccc_uint(n->heard));
-    tell(
-        l, NUDGE_HELP, cccc_str(l->reader->id), CCCC_STR("How to work here"),
-        CCCC_STR("`cccc inbox` shows what you have not read, `cccc obligations` what is owed, `cccc send` and `cccc reply` speak; what you "
-                 "print reaches nobody. `cccc --help` has the rest."),
-        context.value);
+    tell(l, NUDGE_HELP, cccc_str(l->reader->id), CCCC_STR("How to work here"),
+         CCCC_STR("Commands: cccc inbox shows what you have not read, cccc obligations what is owed, cccc send and cccc reply speak, "
+                  "cccc --help has the rest. What you print reaches nobody."),
+         context.value);
 }
 
 /* Told to the foreman, about the group. */
@@ -308,7 +307,7 @@ static void look_at_silence(struct look *l)
         !row_is_due(l, &group->silence, since, wait))
         return;
     tell(l, NUDGE_SILENCE, l->foreman->id, CCCC_STR("Silence"),
-         cccc_arena_printf(l->arena, "nobody wrote anything in this group for %lld seconds\nnext: cccc obligations; cccc actor list",
+         cccc_arena_printf(l->arena, "nobody wrote anything in this group for %lld seconds\nnext: cccc obligations, cccc actor list",
                            (long long)((l->now - since) / SECOND)),
          row_context(l, &group->silence).value);
 }

@@ -164,9 +164,11 @@ static void updated(call_t *call)
 void op_observability_update(call_t *call)
 {
     const cccc_value_t *patch = cccc_arg(&call->request.args, CCCC_A_observability_update_patch);
-    if (!permit_by(call, NULL, cccc_arg_str(&call->request.args, CCCC_A_observability_update_by), "user"))
+    cccc_str_t claimed = cccc_arg_str(&call->request.args, CCCC_A_observability_update_by);
+    bool other = claimed.len > 0 && !cccc_str_is(claimed, "user"); /* whoever that is: there is no group to know it by */
+    if (!other && !permit_by(call, NULL, claimed, "user"))
         return;
-    if (!cccc_str_is(call->by, "user")) {
+    if (other || !cccc_str_is(call->by, "user")) {
         call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: only the user may change the daemon's settings");
         return;
     }

@@ -137,19 +137,20 @@ bool permit_action(const call_t *call, enum cccc_action action, cccc_str_t targe
 
 cccc_value_t permit_attest(const call_t *call)
 {
+    static const cccc_str_t words[] = {
+        [CCCC_PEER_OPERATOR] = {"operator", 8}, [CCCC_PEER_ACTOR] = {"actor", 5}, [CCCC_PEER_HOLDER] = {"holder", 6}};
     const struct cccc_peer *peer = &call->peer;
+    uint32_t size = 0;
     if (peer->standing == CCCC_PEER_UNKNOWN)
         return cccc_nil();
-    bool actor = peer->standing == CCCC_PEER_ACTOR;
-    cccc_builder_t b = cccc_map_builder(call->arena, 3);
-    bool holder = peer->standing == CCCC_PEER_HOLDER;
-    cccc_map_add_key(&b, CCCC_KEY_STR(as), cccc_text(actor ? "actor" : holder ? "holder" : "operator"));
-    cccc_map_add_key(&b, CCCC_KEY_STR(uid), cccc_uint(peer->uid));
-    cccc_map_add_key(&b, CCCC_KEY_STR(pid), cccc_int(peer->pid));
+    msgpack_object_kv *kv = cccc_arena_alloc(call->arena, 5 * sizeof *kv);
+    kv[size++] = (msgpack_object_kv){CCCC_KEY_VALUE(as), cccc_string(words[peer->standing])};
+    kv[size++] = (msgpack_object_kv){CCCC_KEY_VALUE(uid), cccc_uint(peer->uid)};
+    kv[size++] = (msgpack_object_kv){CCCC_KEY_VALUE(pid), cccc_int(peer->pid)};
     /* `by` names an actor of the event's group; elsewhere it must be said whose actor it is. */
-    if (actor && (call->group == NULL || !cccc_str_is(peer->group_id, call->group->id))) {
-        cccc_map_add(&b, "group_id", cccc_string(peer->group_id));
-        cccc_map_add(&b, "actor_id", cccc_string(peer->actor_id));
+    if (peer->standing == CCCC_PEER_ACTOR && (call->group == NULL || !cccc_str_is(peer->group_id, call->group->id))) {
+        kv[size++] = (msgpack_object_kv){cccc_text("group_id"), cccc_string(peer->group_id)};
+        kv[size++] = (msgpack_object_kv){cccc_text("actor_id"), cccc_string(peer->actor_id)};
     }
-    return b.value;
+    return (cccc_value_t){.type = MSGPACK_OBJECT_MAP, .via.map = {size, kv}};
 }

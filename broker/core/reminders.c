@@ -147,7 +147,7 @@ static void look_at_duty(struct digest *d, struct cccc_duty *duty)
         return;
     cccc_ts_format(since, ask->since.us);
     add_line(d, cccc_arena_printf(d->call->arena, "%s:%s", reply ? "reply_required" : "attention_ack", ask->id),
-             cccc_arena_printf(d->call->arena, "- %s %s since %s: event %llu (%s) \"%s\"; cccc %s %llu",
+             cccc_arena_printf(d->call->arena, "- %s %s since %s: event %llu (%s) \"%s\", next: cccc %s %llu",
                                reply ? "reply owed to" : "acknowledgement owed to", ask->by, since, (unsigned long long)ask->seq, ask->id,
                                ask->subject, reply ? "reply" : "ack", (unsigned long long)ask->seq));
     d->escalates |= reply && duty->reminded + 1 >= (d->delays.escalate > 1 ? d->delays.escalate : 1);
@@ -162,7 +162,7 @@ static void look_at_unread(struct digest *d)
     d->unread = true;
     if (is_due(d, when_mono(d->call->core, &r->unread), d->delays.unread, r->unread_count))
         add_line(d, CCCC_STR("unread_backlog"),
-                 cccc_arena_printf(d->call->arena, "- %llu unread messages; cccc inbox --actor-id %s", (unsigned long long)count,
+                 cccc_arena_printf(d->call->arena, "- %llu unread messages, see cccc inbox --actor-id %s", (unsigned long long)count,
                                    d->reader->id));
 }
 
@@ -211,7 +211,7 @@ static void send_digest(struct digest *d)
     const struct cccc_actor *foreman = config_foreman(d->group);
     cccc_arena_t *arena = d->call->arena;
     if (d->due > LINES_MAX)
-        d->lines = cccc_arena_printf(arena, "%.*s\n- and %s%u more; cccc obligations --actor %s", CCCC_STR_FMT(d->lines),
+        d->lines = cccc_arena_printf(arena, "%.*s\n- and %s%u more, see cccc obligations --actor %s", CCCC_STR_FMT(d->lines),
                                      d->full ? "at least " : "", d->due - LINES_MAX, d->reader->id);
     notify(d, d->reader->id, title_of(d), d->lines, "items");
     if (!d->escalates || !foreman || cccc_str_is(foreman->id, d->reader->id))

@@ -1,6 +1,7 @@
 /* render.c - the words typed into a terminal for messages, and what a new session is told first (reference 6.3, 6.4).
  *
- * Plain text; the holder makes it safe to type. Who wrote what stands in a line that begins with [cccc], and a message's own lines never do: such a beginning gets
+ * Plain text; the holder makes it safe to type. A shell as an actor executes what it is told, so our own words have nothing in them that one would do: no backticks, quotes, $, redirections or
+ * separators of commands, and no line that begins with one. What people and agents write stays as it is. Who wrote what stands in a line that begins with [cccc], and a message's own lines never do: such a beginning gets
  * a blank in front, so that nobody can write what looks like another message.
  * Thread: the core's. */
 #include "broker/core/runtime.h"
@@ -93,9 +94,9 @@ static void put_marks(struct text *t, const struct cccc_event *event)
     if (reply_required) {
         put(t, MARK " REPLY REQUIRED (event_id=");
         put_str(t, event->id);
-        put(t, "): answer with `cccc reply ");
+        put(t, "): answer with cccc reply ");
         put_str(t, event->id);
-        put(t, " \"...\"`\n");
+        put(t, " TEXT\n");
     }
     if (field(event, MESSAGE_SRC_GROUP_ID).len > 0) {
         put(t, MARK " RELAYED FROM (group_id=");
@@ -171,7 +172,7 @@ cccc_str_t render_brief(cccc_arena_t *arena, const struct cccc_event *events, ui
     char head[160];
     cccc_buf_init(&t.out);
     snprintf(head, sizeof head,
-             MARK " %u new message%s, longer than this terminal takes in one line. Read %s with `cccc inbox`; the first is ", count,
+             MARK " %u new message%s, longer than this terminal takes in one line. Read %s with cccc inbox, the first is ", count,
              count == 1 ? "" : "s", count == 1 ? "it" : "them");
     put(&t, head);
     put_str(&t, count > 0 ? events[0].id : CCCC_STR("-"));
@@ -196,8 +197,7 @@ cccc_str_t render_delivery(cccc_arena_t *arena, const struct cccc_event *events,
         chat |= is_chat;
     }
     if (chat)
-        put(&t,
-            "\n\n" MARK " Answer with `cccc send \"...\" --to NAME` or `cccc reply EVENT_ID \"...\"`; what you print here reaches nobody.");
+        put(&t, "\n\n" MARK " Answer with cccc send TEXT --to NAME or cccc reply EVENT_ID TEXT. What you print here reaches nobody.");
     return taken(&t, arena);
 }
 
@@ -248,10 +248,11 @@ static void put_scopes(struct text *t, const struct cccc_group *group)
 
 cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, const struct cccc_actor *actor, cccc_str_t words)
 {
-    static const char built_in[] = "First: `cccc inbox` shows what you have not read; `cccc read EVENT_ID` marks it read up to there; "
-                                   "`cccc ack EVENT_ID` acknowledges\n"
-                                   "what is marked IMPORTANT. CCCC_GROUP_ID and CCCC_ACTOR_ID are set, so the commands know who you are. "
-                                   "`cccc --help` has the rest.\n";
+    static const char built_in[] = "Commands, which know who you are from CCCC_GROUP_ID and CCCC_ACTOR_ID:\n"
+                                   "- cccc inbox: what you have not read\n"
+                                   "- cccc read EVENT_ID: mark it read up to there\n"
+                                   "- cccc ack EVENT_ID: acknowledge what is marked IMPORTANT\n"
+                                   "- cccc --help: the rest\n";
     struct text t = {0};
     const struct cccc_actor *foreman = config_foreman(group);
     cccc_buf_init(&t.out);
@@ -269,9 +270,8 @@ cccc_str_t render_preamble(cccc_arena_t *arena, const struct cccc_group *group, 
     put_scopes(&t, group);
     put(&t, "\n---\n"
             "- Messages of others are typed here in lines that begin with " MARK ".\n"
-            "- What you print in this terminal reaches nobody. Send with `cccc send \"text\" --to NAME`; answer with `cccc reply EVENT_ID "
-            "\"text\"`.\n"
-            "- Say only what you know; ask when you do not.\n"
+            "- What you print in this terminal reaches nobody. Send with cccc send TEXT --to NAME, answer with cccc reply EVENT_ID TEXT.\n"
+            "- Say only what you know, ask when you do not.\n"
             "\n");
     put_str(&t, cccc_str_is_blank(words) ? cccc_str(built_in) : words);
     return taken(&t, arena);

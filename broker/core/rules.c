@@ -3,6 +3,8 @@
  * Thread: the core's. */
 #include "broker/core/rules.h"
 
+#include "broker/core/schema.h"
+
 #include <stdio.h>
 
 /* ---- the table ---- */
@@ -189,7 +191,7 @@ static cccc_err_t read_seconds(struct reading *r, const struct member *member, c
     int64_t n;
     char what[64];
     snprintf(what, sizeof what, "must be a whole number from 1 to %d", CCCC_AUTOMATION_EVERY_S_MAX);
-    if (!cccc_as_int(v, &n) || n < 1 || n > CCCC_AUTOMATION_EVERY_S_MAX)
+    if (!cccc_schema_integer(v, &n) || n < 1 || n > CCCC_AUTOMATION_EVERY_S_MAX)
         return refuse(r, member->name, what);
     r->rule->every_us = n * 1000000;
     *out = cccc_int(n);

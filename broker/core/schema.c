@@ -7,8 +7,10 @@
 
 #include "broker/core/change.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the table ---- */
@@ -114,6 +116,24 @@ static cccc_err_t check_text(const struct rule *rule, const cccc_value_t *v, str
     if (rule->max > 0 && s.len > rule->max)
         return cccc_fail(m, CCCC_E_TOO_LARGE, "%s has %zu bytes; at most %u are kept", rule->name, s.len, rule->max);
     return CCCC_OK;
+}
+
+bool cccc_schema_integer(const cccc_value_t *v, int64_t *out)
+{
+    cccc_str_t s;
+    if (cccc_as_int(v, out))
+        return true;
+    char text[24];
+    if (!cccc_as_str(v, &s) || s.len == 0 || s.len >= sizeof text)
+        return false;
+    memcpy(text, s.ptr, s.len);
+    text[s.len] = '\0';
+    char *end;
+    long long n = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || n == LLONG_MAX || n == LLONG_MIN || (text[0] != '-' && (text[0] < '0' || text[0] > '9')))
+        return false;
+    *out = n;
+    return true;
 }
 
 bool cccc_schema_bool(const cccc_value_t *v, bool *out)

@@ -45,5 +45,7 @@ cccc_err_t cccc_schema_actor_field(const char *name, const cccc_value_t *v, stru
  * is given, not of what is kept. */
 cccc_err_t cccc_schema_env_given(const cccc_value_t *env, cccc_err_t refused, struct cccc_errmsg *m);
 
+/* An integer, or its decimal text. False: it is neither, or the largest or the smallest there is, which is what an overflow reads as. */
+bool cccc_schema_integer(const cccc_value_t *v, int64_t *out);
 /* True, false, or one of the words that stand for them (reference 0.2); false for everything else. */
 bool cccc_schema_bool(const cccc_value_t *v, bool *out);

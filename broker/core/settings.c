@@ -6,9 +6,7 @@
 #include "broker/core/change.h"
 #include "broker/core/schema.h"
 
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define SECONDS_MAX INT32_MAX
 
@@ -125,29 +123,10 @@ static int64_t clamp(const struct setting *s, int64_t n)
     return n < s->min ? s->min : n > s->max ? s->max : n;
 }
 
-/* An integer, or its decimal text; the largest and the smallest there are, which is what an overflow reads as, are none. */
-static bool as_integer(const cccc_value_t *v, int64_t *out)
-{
-    cccc_str_t s;
-    if (cccc_as_int(v, out))
-        return true;
-    char text[24];
-    if (!cccc_as_str(v, &s) || s.len == 0 || s.len >= sizeof text)
-        return false;
-    memcpy(text, s.ptr, s.len);
-    text[s.len] = '\0';
-    char *end;
-    long long n = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || n == LLONG_MAX || n == LLONG_MIN || (text[0] != '-' && (text[0] < '0' || text[0] > '9')))
-        return false;
-    *out = n;
-    return true;
-}
-
 static bool is_out_of_range(const struct setting *s, const cccc_value_t *v)
 {
     int64_t n;
-    return s->type == SETTING_INT && as_integer(v, &n) && n != clamp(s, n);
+    return s->type == SETTING_INT && cccc_schema_integer(v, &n) && n != clamp(s, n);
 }
 
 static const char *as_choice(const struct setting *s, const cccc_value_t *v)
@@ -168,7 +147,7 @@ static bool canonical(const struct setting *s, const cccc_value_t *v, cccc_value
     const char *word;
     switch (s->type) {
     case SETTING_INT:
-        if (!as_integer(v, &n))
+        if (!cccc_schema_integer(v, &n))
             return false;
         *out = cccc_int(clamp(s, n));
         return true;
@@ -254,7 +233,7 @@ cccc_err_t setting_check(cccc_str_t section, cccc_str_t key, const cccc_value_t 
     if (!canonical(s, v, &canon))
         return cccc_fail(m, CCCC_E_INVALID_PATCH, "must be %s", wanted(s, text, sizeof text));
     *clamped = is_out_of_range(s, v);
-    if (*clamped && as_integer(v, &n) && cccc_as_int(&canon, &kept))
+    if (*clamped && cccc_schema_integer(v, &n) && cccc_as_int(&canon, &kept))
         cccc_fail(m, CCCC_OK, "%lld counts as %lld: it must be %s", (long long)n, (long long)kept, wanted(s, text, sizeof text));
     return CCCC_OK;
 }

@@ -7,16 +7,31 @@
 
 enum { TAIL_CHARS_DEFAULT = 8000, TAIL_CHARS_MAX = 200000 };
 
+/* Its text is asked for and it never has any. True: the call was failed. */
+static bool is_headless(call_t *call, const struct cccc_actor *actor)
+{
+    bool text = call->request.op == CCCC_OP_terminal_tail || call->request.op == CCCC_OP_terminal_clear;
+    if (!text || !cccc_str_is(actor->runner, "headless"))
+        return false;
+    cccc_builder_t details = cccc_map_builder(call->arena, 1);
+    cccc_map_add(&details, "runner", cccc_string(actor->runner));
+    call_fail_details(call, CCCC_E_NOT_PTY_ACTOR, details.value, "actor %.*s is headless: it has no terminal", CCCC_STR_FMT(actor->id));
+    return true;
+}
+
 /* The running actor named in the request; NULL: the call was failed. */
 static struct cccc_runtime *running(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg_slot actor_id)
 {
     if (!call_group(call, group_id))
         return NULL;
     cccc_str_t id = cccc_arg_str(&call->request.args, actor_id);
-    if (!config_actor(call->group, id)) {
+    const struct cccc_actor *actor = config_actor(call->group, id);
+    if (!actor) {
         call_fail(call, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), call->group->id);
         return NULL;
     }
+    if (is_headless(call, actor))
+        return NULL;
     struct cccc_runtime *runtime = runtime_find(call->group, id);
     if (runtime && runtime->phase == RUNTIME_RUNNING)
         return runtime;

@@ -60,13 +60,14 @@ static bool has_word(const char *folder, const char *name, const char *word)
 /* The number behind `word` in a file of such lines; 0: there is none. */
 static unsigned long long count_in(const char *folder, const char *name, const char *word)
 {
-    char path[4300], line[128], found[32];
-    unsigned long long count = 0, n;
+    char path[4300], line[128];
+    unsigned long long count = 0;
+    size_t len = strlen(word);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "re");
     while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "%31s %llu", found, &n) == 2 && strcmp(found, word) == 0)
-            count = n;
+        if (strncmp(line, word, len) == 0 && line[len] == ' ')
+            count = strtoull(line + len, NULL, 10);
     if (file)
         fclose(file);
     return count;

@@ -24,6 +24,7 @@ struct recovery {
     cccc_ledger_t *ledger;
     struct cccc_recovery *report;
     struct cccc_errmsg *m;
+    struct cccc_archive *stored; /* as it was loaded; the ledger's is without segments that ledger.jsonl still has */
     struct cccc_stat st;
     bool same_file; /* the mark is about this very file */
     bool disk_read_only;
@@ -144,7 +145,10 @@ static cccc_err_t load_archive(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
     int rc = cccc_archive_load(l->vfs, l->state_dir, &l->archive, r->report->note, sizeof r->report->note);
-    return rc < 0 ? cccc_fail(r->m, CCCC_E_STORAGE, "cannot read %s/manifest: %s", l->state_dir, strerror(-rc)) : CCCC_OK;
+    if (rc < 0)
+        return cccc_fail(r->m, CCCC_E_STORAGE, "cannot read %s/manifest: %s", l->state_dir, strerror(-rc));
+    r->stored = cccc_archive_keep(l->archive);
+    return CCCC_OK;
 }
 
 /* ---- judging ---- */
@@ -544,7 +548,7 @@ static void compare_with_mark(struct recovery *r)
 /* A retirement may have been stopped before its files were gone, and before both manifests said that they may go. What cannot be removed now, a later start removes. */
 static void sweep_retired(struct recovery *r)
 {
-    const struct cccc_archive *archive = r->ledger->archive;
+    const struct cccc_archive *archive = r->stored;
     if (archive->as_stored && archive->base.seq > 0 && cccc_archive_has_needless(archive) && cccc_archive_write(archive) == 0)
         cccc_archive_sweep(archive);
 }
@@ -661,6 +665,7 @@ cccc_err_t cccc_ledger_open(const struct cccc_ledger_options *options, cccc_ledg
         rc = options->vfs->stat(options->vfs->ctx, ledger->path, &st);
         err = rc == 0 ? recover(&r) : rc == -ENOENT ? prepare_new(&r) : storage(&r, rc, "cannot reach");
     }
+    cccc_archive_release(&r.stored);
     if (err != CCCC_OK) {
         cccc_ledger_close(&ledger);
         return err;

@@ -232,6 +232,7 @@ static const struct {
     {CCCC_E_ACTOR_STOP_FAILED, "`cccc actor show ID` shows what runs"},
     {CCCC_E_ACTOR_RESTART_FAILED,
      "`cccc actor show ID` has its last exit and screen; `cccc actor update ID --command ...` mends its command"},
+    {CCCC_E_NOT_PTY_ACTOR, "`cccc inbox --actor-id ID` shows what it was sent; `cccc tail --actor ID` what it said, too"},
     {CCCC_E_ACTOR_NOT_RUNNING, "`cccc actor start ID` starts it; `cccc actor show ID` has its last exit and screen"},
     {CCCC_E_MISSING_COMMAND, "`cccc actor update ID --command ...` gives it one; `cccc runtime list` shows who has one of its own"},
     {CCCC_E_WOULD_DEADLOCK, "`cccc waits` shows who waits for whom: answer what you were asked first, or send without waiting"},

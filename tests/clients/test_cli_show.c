@@ -1,5 +1,5 @@
 /* What a pipe gets: events as lines of columns, tables with tabs, gaps as rows. */
-#include "clients/cli/cli.h"
+#include "clients/cli/progress.h"
 #include "proto/event.h"
 #include "proto/json.h"
 
@@ -16,21 +16,27 @@ static struct cli cli;
 static char output[8192];
 
 static FILE *lent;
-static int kept;
+static int kept, taken;
+
+static void capture_of(int fd)
+{
+    fflush(NULL);
+    lent = tmpfile();
+    assert_non_null(lent);
+    taken = fd;
+    kept = dup(fd);
+    dup2(fileno(lent), fd);
+}
 
 static void capture(void)
 {
-    fflush(stdout);
-    lent = tmpfile();
-    assert_non_null(lent);
-    kept = dup(STDOUT_FILENO);
-    dup2(fileno(lent), STDOUT_FILENO);
+    capture_of(STDOUT_FILENO);
 }
 
 static const char *captured(void)
 {
-    fflush(stdout);
-    dup2(kept, STDOUT_FILENO);
+    fflush(NULL);
+    dup2(kept, taken);
     close(kept);
     rewind(lent);
     output[fread(output, 1, sizeof output - 1, lent)] = '\0';
@@ -202,6 +208,33 @@ static void events_of_the_operator_are_sentences(void **state)
            BEFORE("chat.message", "a") "[long text of 9 bytes: state/blobs/1_chat.txt] [file state/blobs/2_x]\n");
 }
 
+/* A bar says how much of all is done, and how fast; it is drawn on a terminal, in place, once it takes a while, and taken away again. */
+static void progress_is_a_bar_on_a_terminal_only(void **state)
+{
+    (void)state;
+    static const char bar[] = "\rg_1  [######################        ]  75 %";
+    char line[CLI_PROGRESS_LINE];
+    struct cli_progress progress;
+    cli_progress_line(line, "g_1", 100 << 20, 400 << 20, 500);
+    assert_string_equal(line, "g_1  [#######                       ]  25 %  200 MiB/s ");
+    cli_progress_line(line, "copying", 9, 4, 1000);
+    assert_string_equal(line, "copying  [##############################] 100 %  0 MiB/s ");
+    for (int terminal = 0; terminal < 2; terminal++) {
+        capture_of(STDERR_FILENO);
+        cli_progress_start(&cli, &progress, "g_1", 0);
+        assert_false(progress.wanted);
+        progress.wanted = terminal;
+        cli_progress_set(&progress, 3, 4);
+        assert_false(progress.shown); /* not yet */
+        progress.started_ms -= 1000;
+        cli_progress_set(&progress, 3, 4);
+        cli_progress_end(&progress);
+        const char *drawn = captured();
+        assert_int_equal(strlen(drawn) > 0, terminal);
+        assert_true(!terminal || (strncmp(drawn, bar, sizeof bar - 1) == 0 && strstr(drawn, "\r\033[K")));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +245,7 @@ int main(void)
         cmocka_unit_test(events_of_the_operator_are_sentences),
         cmocka_unit_test(streams_of_json_are_bare_events),
         cmocka_unit_test(gaps_are_rows),
+        cmocka_unit_test(progress_is_a_bar_on_a_terminal_only),
         cmocka_unit_test(tables_have_tabs_in_a_pipe_and_columns_on_a_terminal),
         cmocka_unit_test(an_event_concerns_its_sender_recipients_and_subject),
     };

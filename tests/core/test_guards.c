@@ -259,6 +259,29 @@ static void leaving_and_recalling_end_what_is_held(void **state)
     end(&b);
 }
 
+/* Who is decided to leave is held no more, also before that is durable: there is nothing to release, and who comes in its place begins anew. */
+static void who_is_about_to_leave_is_not_held(void **state)
+{
+    (void)state;
+    bench_t *b = begin("'guard_pair_max':1,'guard_hold_after':1");
+    for (int i = 0; i < 3; i++)
+        say(b, "ann", "bob");
+    bench_request(b, 1, "actor_remove", "{'group_id':'" TEAM "','actor_id':'bob'}");
+    bench_request(b, 2, "hold_release", "{'group_id':'" TEAM "','between':['ann','bob']}");
+    assert_string_equal(bench_code(bench_reply(b, 2)), "not_found");
+    bench_request(b, 3, "actor_add", "{'group_id':'" TEAM "','actor_id':'bob','runtime':'custom','runner':'pty','command':['cat']}");
+    for (uint64_t i = 0; i < 2; i++)
+        bench_request(b, 4 + i, "send", "{'group_id':'" TEAM "','by':'ann','text':'t','to':['bob']}");
+    bench_sync(b, TEAM, 1); /* it has left */
+    for (uint64_t i = 2; i < 4; i++)
+        bench_request(b, 4 + i, "send", "{'group_id':'" TEAM "','by':'ann','text':'t','to':['bob']}");
+    bench_settle(b);
+    assert_string_equal(verdicts(b, "ann", "bob"), "typed inbox held typed inbox held held");
+    assert_int_equal(holds_announced(b), 2);
+    assert_int_equal(bench_uint_at(holds(b), "0.messages"), 2);
+    end(&b);
+}
+
 /* A batch is judged item by item, with what is decided before it and not durable. */
 static void what_is_pending_counts(void **state)
 {
@@ -470,6 +493,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(long_chain_is_not_typed),
         cmocka_unit_test(held_messages_are_bounded),
         cmocka_unit_test(leaving_and_recalling_end_what_is_held),
+        cmocka_unit_test(who_is_about_to_leave_is_not_held),
         cmocka_unit_test(what_is_pending_counts),
         cmocka_unit_test(histories_keep_budgets_and_announce_once),
     };

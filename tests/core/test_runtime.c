@@ -563,6 +563,35 @@ static void the_preamble_is_typed_once_per_start(void **state)
     crew_end(&b);
 }
 
+/* What a shell would do something with: run, write, wait for the end of. */
+static void expect_nothing_for_a_shell(const char *words)
+{
+    const char *found = strpbrk(words, "`$;&|<>\"'\\");
+    if (found)
+        fail_msg("%c in %s", *found, words);
+    for (const char *line = words; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        if (strncmp(line, "cccc ", 5) == 0)
+            fail_msg("a line that is a command: %s", line);
+}
+
+/* A shell as an actor executes what is typed into it: of our own words it is left nothing to execute. What others write is theirs. */
+static void our_own_words_are_no_commands(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    hello(b, "lead");
+    bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'hello','priority':'attention','reply_required':true}");
+    send_to(b, "lead", "and more");
+    const cccc_value_t *orders = wait_for_orders(b, "lead", "", 0);
+    assert_non_null(strstr(bench_str_at(b, orders, "0.text"), "You are lead"));
+    expect_nothing_for_a_shell(bench_str_at(b, orders, "0.text"));
+    orders = wait_for_orders(b, "lead", report(b, bench_str_at(b, orders, "0.order_id"), "accepted"), 1);
+    assert_non_null(strstr(bench_str_at(b, orders, "0.text"), "REPLY REQUIRED"));
+    expect_nothing_for_a_shell(bench_str_at(b, orders, "0.text"));
+    expect_nothing_for_a_shell(bench_str_at(b, orders, "0.brief"));
+    crew_end(&b);
+}
+
 /* Typing marks nothing read; only where the group wants it so, what was typed counts as read up to there. */
 static void typed_is_read_only_where_that_is_wanted(void **state)
 {
@@ -1095,6 +1124,7 @@ int main(void)
         cmocka_unit_test(a_shorter_distance_counts_at_once),
         cmocka_unit_test(states_hold_back),
         cmocka_unit_test(the_preamble_is_typed_once_per_start),
+        cmocka_unit_test(our_own_words_are_no_commands),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
         cmocka_unit_test(a_new_daemon_goes_on_with_living_holders),
         cmocka_unit_test(what_outlived_the_daemon_counts_as_running),

@@ -36,9 +36,12 @@ def team(served, tmp_path):
 
 # A line editor, an interpreter and a program that only echoes: the message is in what they show, typed once.
 @pytest.mark.parametrize("command", [["bash", "--norc"], [sys.executable, "-q"], ["cat"]], ids=["bash", "python", "cat"])
-def test_a_program_with_a_prompt_gets_its_message(team, command):
-    team.start("lead", *command, env={"PYTHON_HISTORY": "/dev/null", "TERM": "xterm"})
+def test_a_program_with_a_prompt_gets_its_message(team, command, tmp_path):
+    (tmp_path / "cccc").write_text(f"#!/bin/sh\necho \"$@\" >>{tmp_path}/ran")
+    (tmp_path / "cccc").chmod(0o755)
+    team.start("lead", *command, env={"PYTHON_HISTORY": "/dev/null", "TERM": "xterm", "PATH": f"{tmp_path}:{os.environ['PATH']}"})
     team.told("lead", "hello-from-a-test")
+    assert not (tmp_path / "ran").exists(), "what cccc itself says is no command of a shell"
     team.until(lambda: "hello-from-a-test" in team.screen("lead"))
     assert [d["data"]["state"] for d in team.events("runtime.delivery")] == ["claimed", "accepted"]
     if command == ["cat"]:

@@ -133,9 +133,9 @@ def test_an_ambiguous_group_is_refused_with_the_candidates(home):
 
 
 def test_actors_are_rows(home, group):
-    assert rows(home.cli("actor", "list").stdout) == [["lead", "foreman", "enabled", "0", "0", "-", "-", "-", "-"],
-                                                      ["peer-1", "peer", "enabled", "0", "0", "-", "-", "-", "-"],
-                                                      ["peer-2", "peer", "enabled", "0", "0", "-", "-", "-", "-"]]
+    assert rows(home.cli("actor", "list").stdout) == [["lead", "foreman", "enabled", "0", "0", *["-"] * 6],
+                                                      ["peer-1", "peer", "enabled", "0", "0", *["-"] * 6],
+                                                      ["peer-2", "peer", "enabled", "0", "0", *["-"] * 6]]
 
 
 def test_actors_are_added_shown_updated_and_removed(home, group, tmp_path):

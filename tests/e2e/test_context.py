@@ -64,8 +64,12 @@ def test_a_context_of_0_4_0_is_kept_and_gone_on_from(home):
     (folder / "context/context.yaml").write_text("vision: old\nmeta: {contract: {a: b}}\nmilestones:\n- {id: M3, name: m, status: active}\nnotes: []\n")
     (folder / "context/tasks/T007.yaml").write_text("id: T007\nname: old task\nstatus: planned\nsteps: []\n")
     (folder / "context/tasks/T009.yaml").write_text("{")
+    (folder / "context/presence.yaml").write_text("agents:\n- {id: lead}\n")
     home.start()
-    assert call(home, "context_get", group_id=group)["vision"] == "old"
+    seen = call(home, "context_get", group_id=group)
+    assert seen["vision"] == "old" and seen["presence"]["agents"] == [{"id": "lead", "status": ""}]
+    assert [seen["milestones"][0][k] for k in ("started", "completed", "outcomes")] == [None] * 3  # its files leave out what is not there
+    assert [call(home, "task_list", group_id=group, task_id="T007")["task"][k] for k in ("milestone", "assignee")] == [None] * 2
     changes = call(home, "context_sync", group_id=group, ops=[{"op": "task.create", "name": "new"}, {"op": "milestone.create", "name": "n"}])["changes"]
     assert [c["detail"] for c in changes] == ["Created T010", "Created M4"]
     home.kill()

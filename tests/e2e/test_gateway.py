@@ -197,11 +197,13 @@ def test_tcp_serves_when_it_is_asked_for_and_knows_who_speaks(home):
 def test_observability_is_kept_and_gates_the_debug_operations(served):
     group = team(served)
     with Line(served) as line:
-        assert line.reply("observability_update", by="lead", patch={"developer_mode": True})["error"]["code"] in ("permission_denied", "unknown_actor")
+        assert line.reply("observability_update", by="lead", patch={"developer_mode": True})["error"]["code"] == "permission_denied"
         got = line.ask("observability_update", patch={"developer_mode": "yes", "log_level": "debug", "nope": 1, "terminal_ui": {"scrollback_lines": 5}})
         assert got["observability"]["developer_mode"] is True and got["observability"]["log_level"] == "DEBUG"
         assert got["observability"]["terminal_ui"]["scrollback_lines"] == 1000
+        line.ask("send", group_id=group, text="waits", to=["lead"])
         shot = line.ask("debug_snapshot", group_id=group)
+        assert shot["delivery"]["actors"]["lead"]["pending_kinds_preview"] == ["chat.message"]
         assert shot["daemon"]["version"] == "0.4.0" and [a["id"] for a in shot["actors"]] == ["lead"]
     served.stop()
     served.start()

@@ -297,6 +297,21 @@ static void an_error_at_any_call_of_a_retirement_loses_nothing_else(void **state
             at_every_call(&(struct simdisk_fault){.kind = SIMDISK_FAIL, .error = errors[i], .for_ever = for_ever}, &dice);
 }
 
+/* A retirement up to event 160 at most that was stopped before its files were gone. */
+static void retire_and_leave_files(struct world *w)
+{
+    cccc_buf_t bytes;
+    struct cccc_snapshot of = position(w, &bytes);
+    struct cccc_retire_result result;
+    cccc_retiring_t *retiring = cccc_ledger_take_retirement(w->ledger, &up_to_160);
+    assert_non_null(retiring);
+    cccc_retire_choose(retiring);
+    cccc_retire_write(retiring, &of, &bytes, 1767604500);
+    cccc_ledger_retire_done(w->ledger, retiring, &result);
+    cccc_ledger_retire_end(w->ledger, &retiring);
+    cccc_buf_fini(&bytes);
+}
+
 /* A start that is stopped at any call while it removes what a retirement has left finds the same afterwards. */
 static void a_stop_while_leftovers_are_removed_loses_nothing(void **state)
 {
@@ -305,14 +320,8 @@ static void a_stop_while_leftovers_are_removed_loses_nothing(void **state)
     for (uint64_t n = 1; fired; n++) {
         struct world w;
         struct folding f;
-        cccc_buf_t bytes;
         make_sealed(&w, arguments.seed + n, 200);
-        struct cccc_snapshot of = position(&w, &bytes);
-        cccc_retiring_t *retiring = cccc_ledger_take_retirement(w.ledger, &up_to_160);
-        cccc_retire_choose(retiring);
-        cccc_retire_write(retiring, &of, &bytes, 1767604500);
-        cccc_ledger_retire_end(w.ledger, &retiring);
-        cccc_buf_fini(&bytes);
+        retire_and_leave_files(&w);
         world_die(&w, NULL);
         simdisk_arm(w.disk, &(struct simdisk_fault){.kind = SIMDISK_CRASH, .at = n});
         open_with_base(&w, &f);
@@ -324,6 +333,39 @@ static void a_stop_while_leftovers_are_removed_loses_nothing(void **state)
         world_fini(&w);
         assert_true(n < 400);
     }
+}
+
+static void count_retired(void *arg, const char *name)
+{
+    struct cccc_part part;
+    unsigned *count = arg;
+    *count += cccc_part_parse_name(name, &part) && part.last <= up_to_160.safe_seq;
+}
+
+/* A seal behind it that was stopped, too, so that ledger.jsonl still has the newest segment's events, keeps nothing that is retired. */
+static void leftovers_go_although_a_seal_was_stopped(void **state)
+{
+    (void)state;
+    struct world w;
+    struct folding f;
+    unsigned left = 0;
+    make_sealed(&w, arguments.seed, 200);
+    retire(&w, &up_to_100);
+    retire_and_leave_files(&w);
+    write_events(&w, 40);
+    const struct cccc_seal_options options = {.keep_lines = 5, .segment_bytes = 9000, .frame_bytes = 2000};
+    cccc_sealing_t *sealing = cccc_ledger_take_seal(w.ledger, &options);
+    struct cccc_seal_result result;
+    assert_non_null(sealing);
+    cccc_seal_prepare(sealing);
+    world_seal_done(&w, sealing, &result);
+    cccc_seal_destroy(&sealing);
+    world_die(&w, NULL);
+    assert_int_equal(open_with_base(&w, &f), CCCC_OK);
+    assert_int_equal(w.vfs->list(w.vfs->ctx, STATE, count_retired, &left), 0);
+    assert_int_equal(left, 0);
+    assert_int_equal(count_files(&w).bases, 1);
+    world_fini(&w);
 }
 
 /* ---- what goes ---- */
@@ -569,6 +611,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stop_at_any_call_of_a_retirement_loses_nothing_else),
         cmocka_unit_test(an_error_at_any_call_of_a_retirement_loses_nothing_else),
         cmocka_unit_test(a_stop_while_leftovers_are_removed_loses_nothing),
+        cmocka_unit_test(leftovers_go_although_a_seal_was_stopped),
         cmocka_unit_test(only_what_the_rule_wants_goes),
         cmocka_unit_test(files_stay_as_long_as_a_read_needs_them),
         cmocka_unit_test(every_way_of_reading_names_what_was_retired),

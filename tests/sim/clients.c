@@ -3,6 +3,7 @@
 
 #include "proto/json.h"
 #include "proto/wire.h"
+#include "tests/sim/holds.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -318,6 +319,23 @@ static void ask_send(clients_t *self, struct client *client, struct known_group 
     ask_one(self, client, "send", group, number);
 }
 
+/* One goes on at another. */
+static void ask_storm(clients_t *self, struct client *client, struct known_group *group)
+{
+    const char *to = some_actor(self), *by = sim_once_in(self->sim, 2) ? "svc:ci" : some_actor(self);
+    for (uint64_t n = 3 + roll(self, 3); n > 0 && free_call(client); n--) {
+        struct message draft = {.verb = VERB_SEND, .group = oracle_index(self->oracle, group)};
+        snprintf(draft.by, sizeof draft.by, "%s", client->actor_id[0] ? client->actor_id : by);
+        unsigned number = oracle_message(self->oracle, &draft);
+        say_anew(self);
+        say(self, "{'group_id':'%s','to':['%s'],'text':'m%u again'", group->id, to, number);
+        if (!client->actor_id[0])
+            say(self, ",'by':'%s'", by);
+        say(self, "}");
+        ask_one(self, client, "send", group, number);
+    }
+}
+
 static void ask_reply(clients_t *self, struct client *client, struct known_group *group)
 {
     const char *to = some_event(self, group, true);
@@ -466,6 +484,20 @@ static void ask_recall(clients_t *self, struct client *client, struct known_grou
     ask(self, client, "recall", &call);
 }
 
+/* Two that are held, as far as is known, go on; or two that may not be. */
+static void ask_release(clients_t *self, struct client *client, struct known_group *group)
+{
+    struct call call = about(self, ABOUT_OTHER, group);
+    const struct known_hold *hold = &group->heard;
+    if (group->hold_count && sim_once_in(self->sim, 2))
+        hold = &group->holds[roll(self, group->hold_count)];
+    if (!hold->a[0] && !sim_once_in(self->sim, 8))
+        return;
+    say(self, "{'group_id':'%s','between':['%s','%s'],'drop':%s}", group->id, hold->a[0] ? hold->a : some_actor(self),
+        hold->b[0] ? hold->b : "svc:ci", sim_once_in(self->sim, 4) ? "true" : "false");
+    ask(self, client, "hold_release", &call);
+}
+
 static void ask_owed(clients_t *self, struct client *client, struct known_group *group)
 {
     struct call call = about(self, ABOUT_OTHER, group);
@@ -513,9 +545,9 @@ static void ask_group_update(clients_t *self, struct client *client, struct know
 static void ask_settings(clients_t *self, struct client *client, struct known_group *group)
 {
     struct call call = about(self, ABOUT_OTHER, group);
-    bool broadcast = sim_once_in(self->sim, 2); /* and what agents may cause to be typed is soon used up */
+    bool few = !sim_once_in(self->sim, 3); /* what agents may cause to be typed is soon used up */
     say(self, "{'group_id':'%s','patch':{'default_send_to':'%s','guard_pair_max':%d,'guard_hold_after':1}}", group->id,
-        broadcast ? "broadcast" : "foreman", broadcast ? 1 : 40);
+        sim_once_in(self->sim, 2) ? "broadcast" : "foreman", few ? 1 : 40);
     ask(self, client, "group_settings_update", &call);
 }
 
@@ -632,7 +664,8 @@ static const struct {
     {3, ask_mark_all},     {7, ask_inbox},    {6, ask_ledger}, {4, ask_actor_add}, {2, ask_actor_update}, {1, ask_actor_remove},
     {2, ask_group_update}, {1, ask_settings}, {2, ask_state},  {1, ask_attach},    {1, ask_start_stop},   {3, ask_session},
     {1, ask_create},       {1, ask_delete},   {1, ask_active}, {2, ask_show},      {2, ask_housekeeping}, {3, ask_ack},
-    {3, ask_cancel},       {2, ask_recall},   {2, ask_owed},   {2, ask_retention}, {2, ask_clearance},
+    {3, ask_cancel},       {2, ask_recall},   {2, ask_owed},   {2, ask_retention}, {2, ask_clearance},    {6, ask_release},
+    {6, ask_storm},
 };
 
 void clients_ask(clients_t *self)
@@ -671,6 +704,10 @@ void clients_set_up(clients_t *self)
         if (sim_once_in(self->sim, 3)) {
             say_anew(self);
             ask_retention(self, client, &self->oracle->groups[i]);
+        }
+        if (sim_once_in(self->sim, 3)) {
+            say_anew(self);
+            ask_settings(self, client, &self->oracle->groups[i]);
         }
         if (sim_once_in(self->sim, 3))
             continue; /* nothing runs in it */
@@ -948,6 +985,13 @@ static void read_obligations(clients_t *self, struct known_group *group)
     }
 }
 
+static void read_holds(clients_t *self, struct known_group *group)
+{
+    say_anew(self);
+    say(self, "{'group_id':'%s'}", group->id);
+    holds_compare(self->oracle, group, cccc_get(fetch(self, "holds_list"), "holds"));
+}
+
 static void read_title(clients_t *self, struct known_group *group)
 {
     say_anew(self);
@@ -973,6 +1017,7 @@ void clients_read_all(clients_t *self)
         read_backwards(self, group);
         read_cursors(self, group);
         read_obligations(self, group);
+        read_holds(self, group);
         read_title(self, group);
     }
     cccc_arena_destroy(&self->reading);

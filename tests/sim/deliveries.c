@@ -1,6 +1,8 @@
 /* deliveries.c - see deliveries.h. */
 #include "tests/sim/deliveries.h"
 
+#include "tests/sim/holds.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +15,8 @@ struct claim {
 struct reading {
     oracle_t *oracle;
     const agents_t *agents;
-    const struct known_group *group;
+    struct known_group *group;
+    struct holds *holds; /* NULL: a line of the ledger is damaged, and what it said is not known */
     cccc_arena_t *arena;
     struct claim *claims;
     size_t count;
@@ -95,6 +98,8 @@ static void take_line(struct reading *r, const char *line, size_t len)
     struct cccc_errmsg m;
     if (cccc_line_read(line, len, r->arena, &event, &seal, &m) != CCCC_OK)
         return;
+    if (r->holds)
+        holds_take(r->holds, &event);
     if (cccc_str_is(event.kind, "chat.recall"))
         take_recall(r, &event);
     if (cccc_str_is(event.kind, "actor.remove"))
@@ -120,13 +125,14 @@ static void compare(struct reading *r, const struct claim *claim)
         BROKEN(r, "%s: %.*s counts as accepted, and nobody has typed it", r->group->id, CCCC_STR_FMT(claim->id));
 }
 
-static void read_group(struct reading *r)
+static void read_group(struct reading *r, bool at_peace)
 {
     const char *bytes;
     size_t len;
     bool in_trash;
     if (!oracle_ledger(r->oracle, r->group, &bytes, &len, &in_trash))
         return;
+    r->holds = r->group->flip_count == 0 ? holds_new(r->oracle, r->group) : NULL;
     for (size_t at = 0; at < len;) {
         const char *newline = memchr(bytes + at, '\n', len - at);
         size_t line_len = newline ? (size_t)(newline - (bytes + at)) : len - at;
@@ -136,13 +142,17 @@ static void read_group(struct reading *r)
     for (size_t i = 0; i < r->count && r->group->flip_count == 0; i++)
         if (!cccc_str_is(r->claims[i].outcome, "recalled"))
             compare(r, &r->claims[i]);
+    if (!r->holds)
+        return;
+    holds_end(r->holds, at_peace && !in_trash);
+    holds_destroy(&r->holds);
 }
 
-void deliveries_audit(oracle_t *oracle, const agents_t *agents)
+void deliveries_audit(oracle_t *oracle, const agents_t *agents, bool at_peace)
 {
     for (unsigned i = 0; i < oracle->group_count; i++) {
         struct reading r = {.oracle = oracle, .agents = agents, .group = &oracle->groups[i], .arena = cccc_arena_new(64 * 1024)};
-        read_group(&r);
+        read_group(&r, at_peace);
         free(r.claims);
         cccc_arena_destroy(&r.arena);
     }

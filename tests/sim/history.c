@@ -330,7 +330,7 @@ static void check(struct history *h, unsigned idle_s)
         broker_idle(h->broker, idle_s - s < 10 ? idle_s - s : 10);
     }
     oracle_audit(h->oracle, broker_core(h->broker), idle_s >= PEACE_S);
-    deliveries_audit(h->oracle, h->agents);
+    deliveries_audit(h->oracle, h->agents, idle_s >= PEACE_S);
     clients_read_all(h->clients);
 }
 
@@ -422,6 +422,8 @@ void history_run(uint64_t seed, bool traced, struct history_counts *counts)
         sim_broken(&h.sim, "I7", "%u descriptors are open after the end", simdisk_open_files(h.sim.disk));
     counts->events += h.oracle->events_audited;
     counts->retired += h.oracle->events_retired;
+    counts->holds += h.oracle->holds_audited;
+    counts->copies += h.oracle->copies_audited;
     agents_destroy(&h.agents);
     clients_destroy(&h.clients);
     oracle_destroy(&h.oracle);

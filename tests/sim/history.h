@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 struct history_counts {
-    uint64_t crashes, recoveries, faults, requests, events, retired;
+    uint64_t crashes, recoveries, faults, requests, events, retired, holds, copies;
 };
 
 /* Run it. A broken promise ends the process (sim_broken). Adds to *counts. */

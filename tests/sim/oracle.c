@@ -90,6 +90,17 @@ static struct witnessed *line_of(struct known_group *group, uint64_t seq)
     return &group->lines[seq];
 }
 
+/* Somebody was told that two are held. */
+static void note_hold(struct known_group *group, const cccc_value_t *names)
+{
+    cccc_str_t a, b;
+    if (!cccc_is_array(names) || names->via.array.size != 2 || !cccc_as_str(&names->via.array.ptr[0], &a) ||
+        !cccc_as_str(&names->via.array.ptr[1], &b))
+        return;
+    snprintf(group->heard.a, sizeof group->heard.a, "%.*s", CCCC_STR_FMT(a));
+    snprintf(group->heard.b, sizeof group->heard.b, "%.*s", CCCC_STR_FMT(b));
+}
+
 static void keep(oracle_t *self, struct known_group *group, const struct cccc_event *event, const cccc_buf_t *wire, const char *how)
 {
     struct witnessed *line = line_of(group, event->seq);
@@ -104,6 +115,7 @@ static void keep(oracle_t *self, struct known_group *group, const struct cccc_ev
     line->len = wire->size;
     line->is_message = cccc_str_is(event->kind, "chat.message");
     snprintf(line->id, sizeof line->id, "%.*s", CCCC_STR_FMT(event->id));
+    note_hold(group, cccc_get(cccc_get(&event->data, "context"), "hold"));
     if (group->head < event->seq)
         group->head = event->seq;
 }

@@ -10,7 +10,7 @@
 #include "proto/event.h"
 #include "tests/sim/sim.h"
 
-enum { READERS_MAX = 12, GROUPS_MAX = 24, FLIPS_MAX = 8 };
+enum { READERS_MAX = 12, GROUPS_MAX = 24, FLIPS_MAX = 8, HOLDS_MAX = 128 };
 
 /* A wire form somebody was given. `bytes` NULL: not witnessed. */
 struct witnessed {
@@ -37,6 +37,12 @@ struct closed {
     char event_id[33], actor[40];
 };
 
+/* Two who are held, and how many messages of theirs. */
+struct known_hold {
+    char a[40], b[40];
+    size_t messages;
+};
+
 struct known_group {
     char id[16];
     struct witnessed *lines;  /* by seq */
@@ -56,6 +62,9 @@ struct known_group {
     bool may_retire;       /* the operator asked for a retention rule */
     struct closed *closed; /* what nobody owes any more */
     size_t closed_count;
+    struct known_hold holds[HOLDS_MAX]; /* at the last audit */
+    unsigned hold_count;
+    struct known_hold heard; /* the last hold that anybody was told of; "": none */
 };
 
 enum verb { VERB_SEND, VERB_REPLY, VERB_CROSS };
@@ -81,7 +90,7 @@ typedef struct oracle {
     struct message *messages;
     unsigned message_count;
     uint64_t epoch; /* of the last start */
-    uint64_t events_audited, events_retired;
+    uint64_t events_audited, events_retired, holds_audited, copies_audited;
 } oracle_t;
 
 oracle_t *oracle_new(struct sim *sim);

@@ -89,9 +89,11 @@ static void print_counts(const struct job *all, double seconds)
     const struct history_counts *n = &all->counts;
     printf("%llu histories in %.1f s: %.0f a minute, and %.0f a minute of one core's time\n", (unsigned long long)all->histories, seconds,
            (double)all->histories * 60 / seconds, (double)all->histories * 60 / cpu_s_of_jobs());
-    printf("%llu crashes, %llu recoveries checked, %llu faults met, %llu requests, %llu events audited, %llu of them retired\n",
-           (unsigned long long)n->crashes, (unsigned long long)n->recoveries, (unsigned long long)n->faults,
-           (unsigned long long)n->requests, (unsigned long long)n->events, (unsigned long long)n->retired);
+    printf(
+        "%llu crashes, %llu recoveries checked, %llu faults met, %llu requests, %llu events audited, %llu of them retired; %llu holds, and "
+        "%llu messages handed on\n",
+        (unsigned long long)n->crashes, (unsigned long long)n->recoveries, (unsigned long long)n->faults, (unsigned long long)n->requests,
+        (unsigned long long)n->events, (unsigned long long)n->retired, (unsigned long long)n->holds, (unsigned long long)n->copies);
 }
 
 static void add(struct job *all, const struct job *job)
@@ -103,6 +105,8 @@ static void add(struct job *all, const struct job *job)
     all->counts.requests += job->counts.requests;
     all->counts.events += job->counts.events;
     all->counts.retired += job->counts.retired;
+    all->counts.holds += job->counts.holds;
+    all->counts.copies += job->counts.copies;
 }
 
 /* Wait for one of the jobs; true when it ended well. The others of a job that failed are ended too. */

@@ -6,7 +6,7 @@
  * Results live in the run's arena. Thread: the program's one. */
 #pragma once
 
-#include "clients/cli/cli.h"
+#include "clients/cli/progress.h"
 
 #include <sodium.h>
 
@@ -39,23 +39,12 @@ int backup_list(struct cli *cli, const char *root, const char *under, struct bac
 /* The n-th name for something of this run's second: YYYYMMDDTHHMMSSZ, the same with -2, ... */
 const char *backup_name(struct cli *cli, unsigned n);
 
-/* Bytes done of all, shown on stderr of a terminal once it takes a while. */
-struct backup_progress {
-    const char *what;
-    uint64_t done, all;
-    int64_t started_ms, shown_ms;
-    bool wanted, shown;
-};
-void backup_progress_start(struct cli *cli, struct backup_progress *self, const char *what, uint64_t all);
-void backup_progress_add(struct backup_progress *self, uint64_t bytes);
-void backup_progress_end(struct backup_progress *self);
-
 /* Copy at most `bytes` of from_root/path to to_root/path, making folders (0700) and the file (0600), and sync it. 0 or -errno. */
-int backup_copy_file(const char *from_root, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress);
+int backup_copy_file(const char *from_root, const char *to_root, const char *path, uint64_t bytes, struct cli_progress *progress);
 /* The same of a file that is open: what was opened, whatever has that name by now. */
-int backup_copy_open(int from, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress);
+int backup_copy_open(int from, const char *to_root, const char *path, uint64_t bytes, struct cli_progress *progress);
 /* BLAKE2b-256 of a file in hex, and its size. 0 or -errno. */
-int backup_sum_file(const char *root, const char *path, char out[BACKUP_SUM_HEX + 1], uint64_t *bytes, struct backup_progress *progress);
+int backup_sum_file(const char *root, const char *path, char out[BACKUP_SUM_HEX + 1], uint64_t *bytes, struct cli_progress *progress);
 /* Sync every directory of `files` below `root`, and root. 0 or -errno. */
 int backup_sync_dirs(struct cli *cli, const char *root, const struct backup_files *files);
 

@@ -13,11 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK_BYTES  (256 * 1024)
-#define PATH_ROOM    4608
-#define BAR_WIDTH    30
-#define BAR_AFTER_MS 300
-#define BAR_EVERY_MS 100
+#define BLOCK_BYTES (256 * 1024)
+#define PATH_ROOM   4608
 
 /* ---- what belongs to a backup ---- */
 
@@ -161,41 +158,6 @@ int backup_list(struct cli *cli, const char *root, const char *under, struct bac
     return walk.err;
 }
 
-/* ---- progress ---- */
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-void backup_progress_start(struct cli *cli, struct backup_progress *self, const char *what, uint64_t all)
-{
-    *self = (struct backup_progress){.what = what, .all = all, .started_ms = now_ms(), .wanted = !cli->json && isatty(STDERR_FILENO)};
-}
-
-void backup_progress_add(struct backup_progress *self, uint64_t bytes)
-{
-    static const char bar[] = "##############################";
-    self->done += bytes;
-    int64_t now = now_ms(), ms = now - self->started_ms;
-    if (!self->wanted || self->all == 0 || ms < BAR_AFTER_MS || now - self->shown_ms < BAR_EVERY_MS)
-        return;
-    uint64_t done = self->done < self->all ? self->done : self->all;
-    int full = (int)(done * BAR_WIDTH / self->all);
-    fprintf(stderr, "\r%s  [%-*.*s] %3" PRIu64 " %%  %" PRIu64 " MiB/s ", self->what, BAR_WIDTH, full, bar, done * 100 / self->all,
-            self->done / 1048576 * 1000 / (uint64_t)ms);
-    self->shown = true;
-    self->shown_ms = now;
-}
-
-void backup_progress_end(struct backup_progress *self)
-{
-    if (self->shown)
-        fputs("\r\033[K", stderr);
-}
-
 /* ---- copying ---- */
 
 static bool join(char out[PATH_ROOM], const char *root, const char *path)
@@ -211,7 +173,7 @@ static int make_parent(const char *path)
     return cccc_vfs_make_dirs(&cccc_vfs_posix, parent);
 }
 
-static int copy_bytes(int from, int to, uint64_t bytes, struct backup_progress *progress)
+static int copy_bytes(int from, int to, uint64_t bytes, struct cli_progress *progress)
 {
     char *block = malloc(BLOCK_BYTES);
     CCCC_ASSERT(block, "(out of memory)");
@@ -225,13 +187,13 @@ static int copy_bytes(int from, int to, uint64_t bytes, struct backup_progress *
         }
         rc = cccc_vfs_write_all(&cccc_vfs_posix, to, block, (size_t)n);
         offset += (uint64_t)n;
-        backup_progress_add(progress, (uint64_t)n);
+        cli_progress_add(progress, (uint64_t)n);
     }
     free(block);
     return rc < 0 ? rc : cccc_vfs_posix.sync(NULL, to);
 }
 
-int backup_copy_open(int from, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress)
+int backup_copy_open(int from, const char *to_root, const char *path, uint64_t bytes, struct cli_progress *progress)
 {
     char to_path[PATH_ROOM];
     if (!join(to_path, to_root, path))
@@ -244,7 +206,7 @@ int backup_copy_open(int from, const char *to_root, const char *path, uint64_t b
     return rc;
 }
 
-int backup_copy_file(const char *from_root, const char *to_root, const char *path, uint64_t bytes, struct backup_progress *progress)
+int backup_copy_file(const char *from_root, const char *to_root, const char *path, uint64_t bytes, struct cli_progress *progress)
 {
     char from_path[PATH_ROOM];
     if (!join(from_path, from_root, path))
@@ -257,7 +219,7 @@ int backup_copy_file(const char *from_root, const char *to_root, const char *pat
     return rc;
 }
 
-int backup_sum_file(const char *root, const char *path, char out[BACKUP_SUM_HEX + 1], uint64_t *bytes, struct backup_progress *progress)
+int backup_sum_file(const char *root, const char *path, char out[BACKUP_SUM_HEX + 1], uint64_t *bytes, struct cli_progress *progress)
 {
     char full[PATH_ROOM];
     unsigned char hash[BACKUP_SUM_HEX / 2];
@@ -275,7 +237,7 @@ int backup_sum_file(const char *root, const char *path, char out[BACKUP_SUM_HEX 
     while ((n = cccc_vfs_read_all(&cccc_vfs_posix, fd, block, BLOCK_BYTES, *bytes)) > 0) {
         crypto_generichash_update(&state, (const unsigned char *)block, (size_t)n);
         *bytes += (uint64_t)n;
-        backup_progress_add(progress, (uint64_t)n);
+        cli_progress_add(progress, (uint64_t)n);
     }
     crypto_generichash_final(&state, hash, sizeof hash);
     sodium_bin2hex(out, BACKUP_SUM_HEX + 1, hash, sizeof hash);

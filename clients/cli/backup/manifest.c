@@ -89,11 +89,11 @@ cccc_err_t backup_manifest_read(struct cli *cli, const char *dir, cccc_value_t *
 static cccc_err_t list_files(struct cli *cli, const char *dir, cccc_value_t *out, struct cccc_errmsg *m)
 {
     struct backup_files files;
-    struct backup_progress progress;
+    struct cli_progress progress;
     int rc = backup_list(cli, dir, "", &files);
     if (rc == -EFBIG)
         return cccc_fail(m, CCCC_E_TOO_LARGE, "more than %d files (BACKUP_FILES_MAX)", CCCC_BACKUP_FILES_MAX);
-    backup_progress_start(cli, &progress, "summing", files.bytes);
+    cli_progress_start(cli, &progress, "summing", files.bytes);
     cccc_builder_t list = cccc_array_builder(cli->arena, (uint32_t)files.count);
     const char *path = dir;
     for (size_t i = 0; i < files.count && rc == 0; i++) {
@@ -107,7 +107,7 @@ static cccc_err_t list_files(struct cli *cli, const char *dir, cccc_value_t *out
         cccc_map_add(&file, "blake2b", cccc_text(sum));
         cccc_array_add(&list, file.value);
     }
-    backup_progress_end(&progress);
+    cli_progress_end(&progress);
     if (rc == 0)
         rc = backup_sync_dirs(cli, dir, &files);
     *out = list.value;

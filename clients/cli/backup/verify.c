@@ -74,7 +74,7 @@ static int compare_path(const void *key, const void *item)
     return strcmp(key, ((const struct backup_file *)item)->path);
 }
 
-static void check_file(struct cli *cli, const char *dir, const cccc_value_t *entry, struct backup_progress *progress,
+static void check_file(struct cli *cli, const char *dir, const cccc_value_t *entry, struct cli_progress *progress,
                        struct backup_findings *out)
 {
     const char *path = cccc_arena_str(cli->arena, cccc_get_str(entry, "path")).ptr;
@@ -112,16 +112,16 @@ static void check_files(struct cli *cli, const char *dir, struct backup_findings
 {
     const cccc_value_t *entries = cccc_get(&out->manifest, "files");
     struct backup_files files;
-    struct backup_progress progress;
+    struct cli_progress progress;
     int rc = backup_list(cli, dir, "", &files);
     if (rc < 0) {
         found(cli, &out->damage, dir, "cannot be listed: %s", strerror(-rc));
         return;
     }
-    backup_progress_start(cli, &progress, "verifying", files.bytes);
+    cli_progress_start(cli, &progress, "verifying", files.bytes);
     for (uint32_t i = 0; i < entries->via.array.size; i++)
         check_file(cli, dir, &entries->via.array.ptr[i], &progress, out);
-    backup_progress_end(&progress);
+    cli_progress_end(&progress);
     note_extras(cli, &files, entries, out);
 }
 
@@ -341,16 +341,16 @@ static void drill_group(struct drill *self, const cccc_value_t *entry)
 static int copy_all(struct cli *cli, const char *dir, const char *to, const cccc_value_t *manifest)
 {
     const cccc_value_t *files = cccc_get(manifest, "files");
-    struct backup_progress progress;
+    struct cli_progress progress;
     uint64_t all = 0;
     for (uint32_t i = 0; i < files->via.array.size; i++)
         all += cccc_get_uint(&files->via.array.ptr[i], "bytes", 0);
-    backup_progress_start(cli, &progress, "copying", all);
+    cli_progress_start(cli, &progress, "copying", all);
     int rc = 0;
     for (uint32_t i = 0; i < files->via.array.size && rc == 0; i++)
         rc = backup_copy_file(dir, to, cccc_arena_str(cli->arena, cccc_get_str(&files->via.array.ptr[i], "path")).ptr, UINT64_MAX,
                               &progress);
-    backup_progress_end(&progress);
+    cli_progress_end(&progress);
     return rc;
 }
 

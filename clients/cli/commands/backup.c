@@ -43,7 +43,7 @@ struct making {
     struct cli *cli;
     const char *to;      /* final name */
     const char *partial; /* where it is made */
-    struct backup_progress progress;
+    struct cli_progress progress;
     struct backup_files files;
     uint64_t secrets;
     cccc_builder_t skipped; /* paths of links, sockets and the like */
@@ -66,7 +66,7 @@ static const char *group_file(struct making *self, const char *group, const char
 
 static int sum(const char *root, const char *path, char out[BACKUP_SUM_HEX + 1])
 {
-    struct backup_progress none = {0};
+    struct cli_progress none = {0};
     uint64_t bytes;
     int rc = backup_sum_file(root, path, out, &bytes, &none);
     if (rc == -ENOENT)
@@ -386,9 +386,9 @@ int cmd_backup_create(struct cli *cli)
     int rc = backup_list(cli, cli->home.root, "", &making.files);
     if (rc == 0) {
         note_special(&making);
-        backup_progress_start(cli, &making.progress, "copying", making.files.bytes);
+        cli_progress_start(cli, &making.progress, "copying", making.files.bytes);
         rc = copy_home(&making);
-        backup_progress_end(&making.progress);
+        cli_progress_end(&making.progress);
     }
     status = rc < 0 ? give_up(&making, rc) : finish(&making, &manifest);
     if (status) {

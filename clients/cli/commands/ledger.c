@@ -3,41 +3,26 @@
  * A daemon may be appending meanwhile: an unfinished last line is then no finding.
  * Thread: the program's one. */
 #include "clients/cli/offline.h"
+#include "clients/cli/progress.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-/* ---- progress ---- */
-
-struct progress {
-    const char *group;
-    struct timespec started;
-    bool shown, wanted;
-};
+/* ---- judging ---- */
 
 /* Both callbacks of cccc_ledger_verify get this. */
 struct judging {
-    struct progress progress;
+    struct cli_progress progress;
     struct offline_ledger *ledger;
 };
 
 static void show_progress(void *arg, uint64_t done, uint64_t all)
 {
-    struct progress *self = &((struct judging *)arg)->progress;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t ms = (now.tv_sec - self->started.tv_sec) * 1000 + (now.tv_nsec - self->started.tv_nsec) / 1000000;
-    if (!self->wanted || ms < 300 || all == 0)
-        return;
-    fprintf(stderr, "\r%s  %3" PRIu64 " %%  %" PRIu64 " MiB/s ", self->group, done * 100 / all, done / 1048576 * 1000 / (uint64_t)ms);
-    self->shown = true;
+    cli_progress_set(&((struct judging *)arg)->progress, done, all);
 }
-
-/* ---- judging ---- */
 
 static const char *const finding_states[] = {
     [CCCC_VERIFY_DAMAGED] = "damaged", [CCCC_VERIFY_LOST] = "lost",         [CCCC_VERIFY_GIVEN_UP] = "given_up",
@@ -66,13 +51,12 @@ static void note_finding(void *arg, const struct cccc_verify_finding *found)
 
 void offline_judge(struct cli *cli, const char *group, struct offline_ledger *out)
 {
-    struct judging both = {.progress = {.group = group, .wanted = !cli->json && isatty(STDERR_FILENO)}, .ledger = out};
+    struct judging both = {.ledger = out};
     *out = (struct offline_ledger){.cli = cli, .group = group, .findings = cccc_array_builder(cli->arena, 4)};
-    clock_gettime(CLOCK_MONOTONIC, &both.progress.started);
+    cli_progress_start(cli, &both.progress, group, 0);
     out->err = cccc_ledger_verify(&cccc_vfs_posix, cli_printf(cli, "%s/groups/%s", cli->home.root, group), note_finding, show_progress,
                                   &both, &out->report, &out->message);
-    if (both.progress.shown)
-        fputs("\r\033[K", stderr);
+    cli_progress_end(&both.progress);
 }
 
 bool offline_is_damaged(const struct offline_ledger *ledger)

@@ -128,8 +128,8 @@ static cccc_value_t compare_groups(struct restoring *self, cli_table_t *table)
 static int copy_files(struct restoring *self)
 {
     struct cli *cli = self->cli;
-    struct backup_progress progress;
-    backup_progress_start(cli, &progress, "restoring", self->bytes);
+    struct cli_progress progress;
+    cli_progress_start(cli, &progress, "restoring", self->bytes);
     int rc = 0;
     size_t i = 0;
     for (; i < self->count && rc == 0; i++) {
@@ -137,7 +137,7 @@ static int copy_files(struct restoring *self)
         if (rc == -ENOENT && cli_flag(cli, "accept-damage"))
             rc = 0;
     }
-    backup_progress_end(&progress);
+    cli_progress_end(&progress);
     if (rc == 0)
         return 0;
     return cli_fail(cli, rc == -ENOSPC || rc == -EDQUOT ? CCCC_E_NO_SPACE : CCCC_E_STORAGE, "nothing was changed; try again",
@@ -148,11 +148,11 @@ static int copy_files(struct restoring *self)
 static int sum_files(struct restoring *self)
 {
     const cccc_value_t *files = cccc_get(&self->findings.manifest, "files");
-    struct backup_progress progress;
+    struct cli_progress progress;
     bool same = true;
     if (!files || cli_flag(self->cli, "accept-damage"))
         return 0;
-    backup_progress_start(self->cli, &progress, "checking", self->bytes);
+    cli_progress_start(self->cli, &progress, "checking", self->bytes);
     size_t i = 0;
     for (; i < self->count && same; i++) {
         char sum[BACKUP_SUM_HEX + 1] = "";
@@ -160,7 +160,7 @@ static int sum_files(struct restoring *self)
         same = backup_sum_file(self->fresh, self->paths[i], sum, &bytes, &progress) == 0 &&
                cccc_str_is(cccc_get_str(&files->via.array.ptr[i], "blake2b"), sum);
     }
-    backup_progress_end(&progress);
+    cli_progress_end(&progress);
     return same ? 0
                 : cli_fail(self->cli, CCCC_E_STORAGE, "nothing was changed; check the disk, then try again",
                            "%s was not written as it is in the backup", self->paths[i - 1]);
