@@ -370,6 +370,11 @@ def verified(bench, daemon, group):
     return json.loads(done.stdout)["result"]["ledgers"][0]["bytes"] / (time.perf_counter() - began) / 1e6
 
 
+def verify_row(bench, daemon, group, size):
+    judged = [verified(bench, daemon, group) for _ in range(bench.rounds)]
+    return Row(f"verify {size:,} events, sealed or not, from the cache", judged, "MB/s", least=500)
+
+
 def large_ledger(bench):
     """Questions, following, judging and restarts while a ledger grows."""
     sizes = [1000, 5000, 20000] if bench.quick else [20000, 200000, 2000000] + ([10000000] if bench.long else [])
@@ -386,9 +391,7 @@ def large_ledger(bench):
                 found = [daemon.ask("ask", groups=group, what=what, count=bench.size(500, 50)) for _ in range(bench.rounds)]
                 rows[what].append(Row(f"{what}, {size:,} events: p50", [f["p50_us"] / 1000 for f in found], "ms", most=1.0, note=f"p99 {middle(found, lambda f: f['p99_us']) / 1000:.2f} ms"))
             if size == sizes[2]:
-                judged = [verified(bench, daemon, group) for _ in range(bench.rounds)]
-                more = [*follow_rows(bench, daemon, group, size), Row(f"verify {size:,} events, sealed or not, from the cache", judged, "MB/s", least=500),
-                        *restart_rows(bench, daemon, group, size)]
+                more = follow_rows(bench, daemon, group, size) + [verify_row(bench, daemon, group, size)] + restart_rows(bench, daemon, group, size)
     return [row for rows_of in rows.values() for row in rows_of] + more
 
 

@@ -141,6 +141,8 @@ int words_run(const char *name, const struct worker_plan *plan)
 {
     struct worker_result r;
     bool good = workers_run(plan, &r);
+    if (!good)
+        fprintf(stderr, "%s: %s\n", name, r.failure.text);
     printf("{\"name\":\"%s\",\"ok\":%s,\"seconds\":%.3f,\"per_second\":%.1f,\"follower_per_second\":%.1f,\"delivered_per_second\":%.1f",
            name, good ? "true" : "false", r.seconds, r.per_second, r.follower_per_second, r.delivered_per_second);
     printf(",\"sent\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"followed\":%" PRIu64 ",\"missed\":%" PRIu64 ",\"losses\":%" PRIu64

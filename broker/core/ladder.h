@@ -46,10 +46,11 @@ void ladders_take_pending(call_t *call, struct cccc_ladders *ladders);
 
 /* What will happen to a copy that nobody took yet. */
 struct cccc_outlook {
-    cccc_str_t
-        state; /* of the recipient: running, starting, stopped, exited, failed, "never started", ..., enabled or disabled without a terminal, user */
-    const char *
-        will; /* "typed": now; "waits": for what `why` says; "wakes": the recipient, and waits until its program is there; "inbox": until it is read there; "held": until the user releases it */
+    /* Of the recipient: running, starting, stopped, exited, failed, "never started", ..., enabled or disabled without a terminal, user. */
+    cccc_str_t state;
+    /* "typed": now; "waits": for what `why` says; "wakes": the recipient, and waits until its program is there; "inbox": until it is read there;
+     * "held": until the user releases it. */
+    const char *will;
     cccc_str_t why;  /* a clause */
     cccc_str_t next; /* a command that helps; "" */
     uint64_t idle_seconds;

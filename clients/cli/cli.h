@@ -118,6 +118,7 @@ struct cli {
     cccc_arena_t *arena;
     struct cccc_home home;
     bool home_known;
+    const char *scratch_hint; /* the home is gone when an error is read: what helps instead of looking into it; NULL: it stays */
     cccc_t *client;
     const char *program; /* argv[0] */
 };
@@ -383,10 +384,15 @@ bool cli_split(struct cli *cli, const char *text, const char *const **words, siz
 const char *cli_in_path(struct cli *cli, const char *program);
 /* The first line `path argument` prints; "" when there is none within `timeout_ms`. It is ended then. program.c */
 const char *cli_first_line(struct cli *cli, const char *path, const char *argument, int timeout_ms);
-/* Remove a scratch directory of ours and all in it; true when it is gone. */
+/* Remove a scratch directory of ours and all in it; true when it is gone. scratch.c */
 bool cli_remove_tree(const char *path);
-/* Make a scratch directory, 0700, in TMPDIR or /tmp; in the arena. NULL: errno says why. */
+/* Where scratch directories are made: TMPDIR, else /tmp. */
+const char *cli_scratch_base(void);
+/* Make a scratch directory, 0700, in it; in the arena. NULL: errno says why. */
 char *cli_scratch(struct cli *cli, const char *name);
+/* Delete a group that this command made, also out of the trash, by whichever daemon serves cli->home now; it is asked for some seconds while it is busy.
+ * False: *error, which says how to remove what stayed. */
+bool cli_remove_group(struct cli *cli, const char *group, struct cccc_error *error);
 /* From now on the first SIGINT or SIGTERM is only remembered, so that a command can clean up; the second one ends the program at once. */
 void cli_defer_signals(void);
 /* The signal remembered, or 0. */

@@ -1136,12 +1136,14 @@ const struct cli_command cli_commands[] = {
          "Starts a scratch daemon in a scratch home, sends from several processes, and prints the rate, how long acknowledgements took, "
          "and what the disk itself took for a sync in the same seconds: an acknowledgement waits for one. Each figure is the median of the "
          "runs, with the smallest and the largest. Clients keep --window requests open; with --rate messages are due at fixed times, and "
-         "a latency counts from when its message was due. Leaves nothing behind.",
+         "a latency counts from when its message was due. A run that fails says why, and is no figure. Leaves nothing behind. With "
+         "--this-home the "
+         "daemon has to serve already; the group is removed from the trash, too.",
      .examples = EXAMPLES("cccc bench", "cccc bench --dir /srv --clients 1 --window 1  # what one sender waits, on another disk",
                           "cccc bench --rate 10000 --runs 3 --json"),
      .options = OPTIONS(
          {.name = "clients", .arg = "N", .help = "sender processes (default: 8)", .type = CLI_NUMBER},
-         {.name = "window", .arg = "N", .help = "requests each keeps open (default: 125)", .type = CLI_NUMBER},
+         {.name = "window", .arg = "N", .help = "requests each keeps open (default: 125, or what fits)", .type = CLI_NUMBER},
          {.name = "batch", .arg = "N", .help = "messages of a request (default: 1)", .type = CLI_NUMBER},
          {.name = "rate", .arg = "N", .help = "messages per second of all together (default: as fast as it goes)", .type = CLI_NUMBER},
          {.name = "followers", .arg = "N", .help = "processes that read every event (default: 1)", .type = CLI_NUMBER},

@@ -155,14 +155,13 @@ static void read_words(int fd, char *out, size_t size)
 
 static int start_failed(struct cli *cli, int status, const char *words)
 {
-    const char *log = cli_printf(cli, "%s/daemon/ccccd.log", cli->home.root);
+    const char *log = cli->scratch_hint ? cli->scratch_hint : cli_printf(cli, "%s/daemon/ccccd.log says more", cli->home.root);
     if (*words)
-        return cli_fail(cli, CCCC_E_UNREACHABLE, "`cccc doctor` checks the home; `cccc daemon logs` has more",
+        return cli_fail(cli, CCCC_E_UNREACHABLE, cli->scratch_hint ? log : "`cccc doctor` checks the home; `cccc daemon logs` has more",
                         "the daemon did not start: %s", words);
     if (WIFSIGNALED(status))
-        return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: it was ended by signal %d; its log says more",
-                        WTERMSIG(status));
-    return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: exit status %d; its log says more", WEXITSTATUS(status));
+        return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: it was ended by signal %d", WTERMSIG(status));
+    return cli_fail(cli, CCCC_E_UNREACHABLE, log, "the daemon did not start: exit status %d", WEXITSTATUS(status));
 }
 
 /* Somebody else's daemon was faster; it may still be reading its ledgers before it says where it listens. */
@@ -188,8 +187,8 @@ static int await_start(struct cli *cli, pid_t pid, int words_fd, bool *started)
     if (!cli_wait_gone(pid, START_MS_MAX)) {
         kill(pid, SIGTERM);
         waitpid(pid, &status, 0);
-        return cli_fail(cli, CCCC_E_TIMEOUT, "`cccc daemon logs`, `cccc doctor`", "the daemon did not serve within %d s",
-                        START_MS_MAX / 1000);
+        return cli_fail(cli, CCCC_E_TIMEOUT, cli->scratch_hint ? cli->scratch_hint : "`cccc daemon logs`, `cccc doctor`",
+                        "the daemon did not serve within %d s", START_MS_MAX / 1000);
     }
     waitpid(pid, &status, 0);
     *started = WIFEXITED(status) && WEXITSTATUS(status) == 0;

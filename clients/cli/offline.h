@@ -38,6 +38,9 @@ bool offline_is_damage(const cccc_value_t *finding);
 enum offline_room { OFFLINE_ROOM_ENOUGH, OFFLINE_ROOM_LOW, OFFLINE_ROOM_NONE };
 enum offline_room offline_disk(struct cli *cli, const char **text);
 
+/* The type of the file system `path` is on ("ext4", "tmpfs"), or "unknown"; in the arena. disk.c */
+const char *offline_filesystem(struct cli *cli, const char *path);
+
 /* A group that registry.json has and the disk has not. */
 struct offline_lost {
     const char *group, *title;

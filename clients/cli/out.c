@@ -265,6 +265,8 @@ const char *cli_hint(cccc_err_t err)
 /* What helps by the error alone, or by the command that was misunderstood. */
 static const char *hint_for(struct cli *cli, cccc_err_t err)
 {
+    if (cli->scratch_hint)
+        return cli->scratch_hint;
     const char *own = cli_hint(err);
     if (own)
         return own;

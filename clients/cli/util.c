@@ -1,4 +1,4 @@
-/* util.c - what several commands need: texts, standard input, command lines, scratch directories, a clean leave.
+/* util.c - what several commands need: texts, standard input, command lines, a clean leave.
  *
  * Results live in the run's arena. Thread: the program's one. */
 #include "clients/cli/cli.h"
@@ -6,7 +6,6 @@
 #include "proto/words.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -124,28 +123,6 @@ const char *cli_in_path(struct cli *cli, const char *program)
         path += len + (path[len] == ':');
     }
     return NULL;
-}
-
-/* ---- scratch directories ---- */
-
-char *cli_scratch(struct cli *cli, const char *name)
-{
-    const char *base = getenv("TMPDIR");
-    char *path = cli_printf(cli, "%s/%s-XXXXXX", base && *base == '/' ? base : "/tmp", name);
-    return mkdtemp(path);
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-bool cli_remove_tree(const char *path)
-{
-    return nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0;
 }
 
 /* ---- leaving cleanly ---- */

@@ -26,16 +26,18 @@ void disk_worker(struct worker_board *board, struct worker_lane *lane, const voi
 {
     static char bytes[APPEND_BYTES];
     int fd = open_file(arg);
+    if (fd < 0)
+        worker_failed(board, lane, "storage_failed", "cannot make a file in %s: %s", (const char *)arg, strerror(errno));
     worker_ready(board);
-    while (!board->stop) {
+    while (fd >= 0 && !board->stop) {
         uint64_t begun = worker_now_ns();
         if (write(fd, bytes, sizeof bytes) != sizeof bytes || fdatasync(fd) != 0) {
-            fprintf(stderr, "%s: %s\n", (const char *)arg, strerror(errno));
-            lane->failed++;
+            worker_failed(board, lane, "storage_failed", "cannot write to %s: %s", (const char *)arg, strerror(errno));
             break;
         }
         worker_answered(board, lane, begun, 1);
         worker_nap(BETWEEN_S);
     }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }

@@ -1,6 +1,7 @@
 /* load.c - sender and follower processes with libcccc. */
 #include "clients/load/load.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,10 +28,10 @@ struct sender {
     uint64_t asked; /* requests so far */
 };
 
-static _Noreturn void die(const char *what, const struct cccc_error *err)
+/* "send: busy: ..." is why this run is none. */
+static void fail(struct worker_board *board, struct worker_lane *lane, const char *what, const struct cccc_error *err)
 {
-    fprintf(stderr, "%s: %s: %s\n", what, err->code, err->message);
-    _exit(1);
+    worker_failed(board, lane, *err->cause ? err->cause : err->code, "%s: %s: %s", what, err->code, err->message);
 }
 
 /* ---- requests ---- */
@@ -79,8 +80,8 @@ static void answered(void *arg, const cccc_reply_t *reply, const struct cccc_err
     struct sender *self = ticket->sender;
     if (reply)
         worker_answered(self->board, self->lane, ticket->begun_ns, self->load->batch);
-    else if (self->lane->failed++ == 0)
-        fprintf(stderr, "send: %s: %s\n", err->code, err->message);
+    else
+        fail(self->board, self->lane, "send", err);
     ticket->next = self->free;
     self->free = ticket;
 }
@@ -95,9 +96,9 @@ static void ask(struct sender *self, uint64_t begun_ns)
     cccc_args_t *args = cccc_args_new();
     cccc_args_str(args, "group_id", next_group(self));
     (load->batch > 1 ? add_messages : add_message)(self, args);
-    if (cccc_request_async(self->client, load->batch > 1 ? "send_batch" : "send", &args, answered, ticket, &err) != 0)
-        die("send", &err);
     self->asked++;
+    if (cccc_request_async(self->client, load->batch > 1 ? "send_batch" : "send", &args, answered, ticket, &err) != 0)
+        answered(ticket, NULL, &err);
 }
 
 /* ---- when to ask ---- */
@@ -105,7 +106,7 @@ static void ask(struct sender *self, uint64_t begun_ns)
 static void closed_loop(struct sender *self)
 {
     while (!self->board->stop && self->lane->failed == 0) {
-        while (self->free)
+        while (self->free && self->lane->failed == 0)
             ask(self, worker_now_ns());
         cccc_pump(self->client, 1000, NULL);
     }
@@ -130,7 +131,7 @@ static void open_loop(struct sender *self)
         uint64_t now = worker_now_ns();
         if (self->board->stop && end == UINT64_MAX)
             end = now;
-        for (; self->free && due <= now && due < end; due = (uint64_t)(begin + step_ns * (double)self->asked))
+        for (; self->free && self->lane->failed == 0 && due <= now && due < end; due = (uint64_t)(begin + step_ns * (double)self->asked))
             ask(self, due);
         arm(timer.fd, due);
         if (self->free)
@@ -141,12 +142,21 @@ static void open_loop(struct sender *self)
     close(timer.fd);
 }
 
+static void sender_free(struct sender *self)
+{
+    cccc_close(&self->client);
+    free(self);
+}
+
+/* NULL: it failed, and has said why. */
 static struct sender *sender_new(const struct load *load, struct worker_board *board, struct worker_lane *lane)
 {
     struct cccc_error err;
     struct sender *self = calloc(1, sizeof *self);
-    if (!self)
-        _exit(1);
+    if (!self) {
+        worker_failed(board, lane, "internal", "out of memory");
+        return NULL;
+    }
     self->load = load;
     self->board = board;
     self->lane = lane;
@@ -154,20 +164,35 @@ static struct sender *sender_new(const struct load *load, struct worker_board *b
         self->tickets[i] = (struct ticket){.sender = self, .next = self->free};
         self->free = &self->tickets[i];
     }
-    if (cccc_open(&self->client, &(struct cccc_options){.home = load->home}, &err) != 0)
-        die("open", &err);
-    return self;
+    if (cccc_open(&self->client, &(struct cccc_options){.home = load->home}, &err) == 0)
+        return self;
+    fail(board, lane, "open", &err);
+    sender_free(self);
+    return NULL;
 }
 
 void load_sender(struct worker_board *board, struct worker_lane *lane, const void *arg)
 {
     struct sender *self = sender_new(arg, board, lane);
+    if (!self)
+        return;
     worker_ready(board);
     (self->load->rate > 0 ? open_loop : closed_loop)(self);
     while (cccc_open_requests(self->client) > 0)
         cccc_pump(self->client, 1000, NULL);
-    cccc_close(&self->client);
-    free(self);
+    sender_free(self);
+}
+
+static void send_all(struct sender *self, uint64_t count)
+{
+    const struct load *load = self->load;
+    struct cccc_error err;
+    while (self->lane->failed == 0 && (self->asked * load->batch < count || cccc_open_requests(self->client) > 0)) {
+        while (self->free && self->asked * load->batch < count && self->lane->failed == 0)
+            ask(self, worker_now_ns());
+        if (cccc_pump(self->client, 1000, &err) < 0)
+            fail(self->board, self->lane, "send", &err);
+    }
 }
 
 bool load_send(const struct load *load, uint64_t count, struct cccc_error *err)
@@ -175,16 +200,12 @@ bool load_send(const struct load *load, uint64_t count, struct cccc_error *err)
     static struct worker_board board;
     struct worker_lane *lane = &board.lanes[0];
     struct sender *self = sender_new(load, &board, lane);
-    while (self->asked * load->batch < count || cccc_open_requests(self->client) > 0) {
-        while (self->free && self->asked * load->batch < count && lane->failed == 0)
-            ask(self, worker_now_ns());
-        if (cccc_pump(self->client, 1000, err) < 0 || lane->failed > 0)
-            break;
+    if (self) {
+        send_all(self, count);
+        sender_free(self);
     }
-    bool good = lane->failed == 0 && lane->done >= count;
-    cccc_close(&self->client);
-    free(self);
-    return good;
+    snprintf(err->message, sizeof err->message, "%s", board.failure.text);
+    return lane->failed == 0 && lane->done >= count;
 }
 
 /* ---- followers ---- */
@@ -195,7 +216,7 @@ static bool goes_on(const struct worker_board *board, const struct worker_lane *
     return !board->give_up && (total == 0 || lane->done < total - 1);
 }
 
-static void take_item(struct worker_lane *lane, const struct cccc_item *item, uint64_t *expected)
+static void take_item(struct worker_board *board, struct worker_lane *lane, const struct cccc_item *item, uint64_t *expected)
 {
     if (item->type == CCCC_ITEM_GAP)
         lane->missed += item->to_seq - item->from_seq + 1;
@@ -203,44 +224,52 @@ static void take_item(struct worker_lane *lane, const struct cccc_item *item, ui
         return;
     lane->done++;
     if (*expected > 0 && item->seq != *expected)
-        lane->failed++;
+        worker_failed(board, lane, "internal", "follow: event %" PRIu64 " came where %" PRIu64 " was due", item->seq, *expected);
     *expected = item->seq + 1;
 }
 
-static cccc_follow_t *follow(cccc_t *client, const struct load *load)
+/* From now on. False: *err. */
+static bool follow(cccc_t *client, const struct load *load, cccc_follow_t **out, struct cccc_error *err)
 {
-    cccc_follow_t *out = NULL;
+    struct cccc_item item = {.type = CCCC_ITEM_EVENT};
+    int got = cccc_follow_open(client, &(struct cccc_filter){.group_id = load->groups[0]}, out, err);
+    while (got >= 0 && item.type != CCCC_ITEM_LIVE)
+        got = cccc_follow_next(*out, &item, -1, err);
+    return got >= 0;
+}
+
+/* Until all that was sent is there. False: *err. */
+static bool follow_on(cccc_follow_t *following, const struct load *load, struct worker_board *board, struct worker_lane *lane,
+                      struct cccc_error *err)
+{
     struct cccc_item item;
-    struct cccc_error err;
-    if (cccc_follow_open(client, &(struct cccc_filter){.group_id = load->groups[0]}, &out, &err) != 0)
-        die("follow", &err);
-    while (cccc_follow_next(out, &item, -1, &err) != 1 || item.type != CCCC_ITEM_LIVE)
-        continue;
-    return out;
+    uint64_t expected = 0;
+    int got = 0;
+    while (got >= 0 && goes_on(board, lane)) {
+        got = cccc_follow_next(following, &item, 50, err);
+        if (got <= 0)
+            continue;
+        take_item(board, lane, &item, &expected);
+        if (load->follower_sleep_us > 0)
+            worker_nap(load->follower_sleep_us / 1e6);
+    }
+    return got >= 0;
 }
 
 void load_follower(struct worker_board *board, struct worker_lane *lane, const void *arg)
 {
     const struct load *load = arg;
     cccc_t *client = NULL;
-    struct cccc_item item;
-    struct cccc_error err;
+    cccc_follow_t *following = NULL;
     struct cccc_follow_stats stats;
-    uint64_t expected = 0;
-    if (cccc_open(&client, &(struct cccc_options){.home = load->home}, &err) != 0)
-        die("open", &err);
-    cccc_follow_t *following = follow(client, load);
-    worker_ready(board);
-    while (goes_on(board, lane)) {
-        int got = cccc_follow_next(following, &item, 50, &err);
-        if (got < 0)
-            die("follow", &err);
-        if (got == 0)
-            continue;
-        take_item(lane, &item, &expected);
-        if (load->follower_sleep_us > 0)
-            worker_nap(load->follower_sleep_us / 1e6);
+    struct cccc_error err;
+    if (cccc_open(&client, &(struct cccc_options){.home = load->home}, &err) != 0 || !follow(client, load, &following, &err)) {
+        fail(board, lane, "follow", &err);
+        return;
     }
+    worker_ready(board);
+    if (!follow_on(following, load, board, lane, &err))
+        fail(board, lane, "follow", &err);
     cccc_follow_stats(following, &stats);
     lane->losses = stats.losses;
     lane->repaired = stats.repaired;

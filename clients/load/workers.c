@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -55,7 +57,37 @@ void worker_answered(struct worker_board *board, struct worker_lane *lane, uint6
         histogram_add(&lane->latency, worker_now_ns() - begun_ns);
 }
 
+/* The first one speaks: what fails behind it mostly fails of the same. */
+__attribute__((format(printf, 3, 0))) static void give_reason(struct worker_board *board, const char *code, const char *fmt, va_list args)
+{
+    if (atomic_exchange(&board->failing, true))
+        return;
+    snprintf(board->failure.code, sizeof board->failure.code, "%s", code);
+    vsnprintf(board->failure.text, sizeof board->failure.text, fmt, args);
+    board->told = true;
+}
+
+void worker_failed(struct worker_board *board, struct worker_lane *lane, const char *code, const char *fmt, ...)
+{
+    va_list args;
+    lane->failed++;
+    va_start(args, fmt);
+    give_reason(board, code, fmt, args);
+    va_end(args);
+}
+
 /* ---- processes ---- */
+
+/* What goes wrong where no worker can say so. */
+static void run_failed(struct workers *self, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void run_failed(struct workers *self, const char *fmt, ...)
+{
+    va_list args;
+    self->failed = true;
+    va_start(args, fmt);
+    give_reason(self->board, "internal", fmt, args);
+    va_end(args);
+}
 
 static bool cancelled(const struct workers *self)
 {
@@ -65,10 +97,10 @@ static bool cancelled(const struct workers *self)
 static void start(struct workers *self, enum worker_role role, worker_fn run, const void *arg)
 {
     unsigned i = self->count;
-    if (self->failed || i == WORKERS_MAX) {
-        self->failed = true;
+    if (i == WORKERS_MAX)
+        run_failed(self, "at most %d processes make a load", WORKERS_MAX);
+    if (self->failed)
         return;
-    }
     struct worker_lane *lane = &self->board->lanes[i];
     lane->index = self->of_role[role]++;
     fflush(NULL);
@@ -78,9 +110,10 @@ static void start(struct workers *self, enum worker_role role, worker_fn run, co
         run(self->board, lane, arg);
         _exit(lane->failed > 0);
     }
-    self->failed = pid < 0;
-    if (pid < 0)
+    if (pid < 0) {
+        run_failed(self, "cannot start process %u of the load: %s", i + 1, strerror(errno));
         return;
+    }
     self->roles[i] = role;
     self->pids[i] = pid;
     self->count++;
@@ -89,7 +122,9 @@ static void start(struct workers *self, enum worker_role role, worker_fn run, co
 static void ended(struct workers *self, unsigned i, int status, const struct rusage *used)
 {
     self->pids[i] = 0;
-    self->failed |= status != 0;
+    if (status != 0)
+        run_failed(self, "a process of the load ended with %s %d", WIFSIGNALED(status) ? "signal" : "status",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     self->cpu_s[self->roles[i]] += (double)used->ru_utime.tv_sec + (double)used->ru_utime.tv_usec / 1e6 + (double)used->ru_stime.tv_sec +
                                    (double)used->ru_stime.tv_usec / 1e6;
 }
@@ -138,7 +173,9 @@ static void wait_until_ready(struct workers *self)
 {
     uint64_t until = worker_now_ns() + (uint64_t)(READY_S * 1e9);
     while (!self->failed && self->board->ready < self->count) {
-        self->failed |= worker_now_ns() > until;
+        if (worker_now_ns() > until)
+            run_failed(self, "%u of %u processes of the load were not ready after %.0f s", self->count - self->board->ready, self->count,
+                       READY_S);
         for (enum worker_role role = WORKER_SERVER; role < WORKER_ROLES; role++)
             look_for_ended(self, role);
         self->failed |= cancelled(self);
@@ -210,12 +247,12 @@ static double per_message_us(double seconds, double messages)
     return messages > 0 ? seconds / messages * 1e6 : 0;
 }
 
-/* Until the seconds are over, or enough was sent. */
+/* Until the seconds are over, enough was sent, or it is no result any more. */
 static void wait_through(const struct workers *self, uint64_t from_ns)
 {
     const struct worker_plan *plan = self->plan;
     double left;
-    while ((left = plan->seconds - (double)(worker_now_ns() - from_ns) / 1e9) > 0 && !cancelled(self) &&
+    while ((left = plan->seconds - (double)(worker_now_ns() - from_ns) / 1e9) > 0 && !cancelled(self) && !self->board->failing &&
            (plan->messages_max == 0 || sum(self, WORKER_SENDER) < plan->messages_max))
         worker_nap(left < LOOK_S ? left : LOOK_S);
 }
@@ -231,6 +268,7 @@ static void measure(struct workers *self, struct worker_result *out)
     out->seconds = (double)(worker_now_ns() - from) / 1e9;
     double messages = (double)(sum(self, WORKER_SENDER) - sent);
     out->per_second = messages / out->seconds;
+    out->bytes_per_second = out->per_second * (double)self->plan->message_bytes;
     out->follower_per_second = (double)(sum(self, WORKER_FOLLOWER) - followed) / out->seconds;
     usage_of(server_pid(self), &after);
     out->server_us = per_message_us(after.all_s - before.all_s, messages);
@@ -281,6 +319,8 @@ bool workers_run(const struct worker_plan *plan, struct worker_result *out)
     add_lanes(&self, out);
     out->senders_us = per_message_us(self.cpu_s[WORKER_SENDER], (double)out->sent);
     out->followers_us = per_message_us(self.cpu_s[WORKER_FOLLOWER], (double)out->sent);
+    if (self.board->told)
+        out->failure = self.board->failure;
     munmap(self.board, sizeof *self.board);
     return !self.failed && out->failed == 0 && !cancelled(&self);
 }

@@ -23,11 +23,19 @@ struct worker_lane {
     struct histogram latency;                  /* ns, of what was begun in the measured stretch */
 };
 
+/* Why a run is none; of many workers that fail at once, the first one's. */
+struct worker_failure {
+    char code[64]; /* of libcccc, or "storage_failed", "internal" */
+    char text[512];
+};
+
 struct worker_board {
     _Atomic unsigned ready;
     _Atomic bool go, stop, give_up;
     _Atomic uint64_t from_ns;    /* when measuring begins, known from `go` on */
     _Atomic uint64_t sent_total; /* set when all senders have ended, one more than they sent: what a follower has to reach */
+    _Atomic bool failing, told;  /* somebody failed; `failure` is whole */
+    struct worker_failure failure;
     struct worker_lane lanes[WORKERS_MAX];
 };
 
@@ -42,6 +50,7 @@ struct worker_plan {
     worker_fn sender, follower;
     unsigned senders, followers;
     double warmup_s, seconds, drain_s; /* drain_s: how long followers may take after the last send */
+    uint64_t message_bytes;            /* of text */
     uint64_t messages_max;             /* measuring ends early once so many were sent; 0: no bound */
     const char *disk_dir;              /* NULL: the disk is not measured */
     const void *arg;
@@ -57,6 +66,7 @@ struct worker_times {
 struct worker_result {
     double seconds;              /* measured */
     double per_second;           /* acknowledged messages */
+    double bytes_per_second;     /* of their text */
     double follower_per_second;  /* of all followers together */
     double delivered_per_second; /* messages that all followers have, from the first send to the last one received */
     uint64_t sent, failed, followed, missed, losses, repaired;
@@ -64,6 +74,7 @@ struct worker_result {
     /* processor time per acknowledged message, in microseconds: the server's threads in the measured stretch, the others over the whole run */
     double server_us, loop_us, io_us, commit_us, seal_us, senders_us, followers_us;
     uint64_t server_rss; /* bytes, at the end */
+    struct worker_failure failure;
 };
 
 uint64_t worker_now_ns(void);
@@ -73,6 +84,9 @@ void worker_nap(double seconds);
 void worker_ready(struct worker_board *board);
 /* One answer to what was begun, or should have been, at `begun_ns`, for `messages` messages. */
 void worker_answered(struct worker_board *board, struct worker_lane *lane, uint64_t begun_ns, uint64_t messages);
+/* Something went wrong; the run will be no result. Work may go on. */
+void worker_failed(struct worker_board *board, struct worker_lane *lane, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
-/* Forks the workers; returns when all have ended. False: one failed, or it was cancelled. Nothing of libzmq may be open in this process. */
+/* Forks the workers; returns when all have ended. False: one failed, which out->failure says why, or it was cancelled. Nothing of libzmq may be open in this process. */
 bool workers_run(const struct worker_plan *plan, struct worker_result *out);

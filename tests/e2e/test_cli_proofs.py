@@ -105,17 +105,35 @@ def test_bench_measures_beside_the_disk_and_leaves_nothing(home, tmp_path):
     figures = {row[0]: float(row[1]) for row in rows(done.stdout)}
     assert figures["acknowledged messages"] > 0 and figures["the disk's own sync, half of them"] > 0
     assert figures["acknowledged after, half of them"] <= figures["acknowledged after, 99 %"] <= figures["acknowledged after, the last one"]
-    assert "before each acknowledgement" in done.stderr
+    assert figures["the disk's own sync, half of them"] <= figures["the disk's own sync, 99.9 %"] <= figures["the disk's own sync, the last one"]
+    assert figures["text of these"] == pytest.approx(300 * figures["acknowledged messages"], rel=0.01)
+    assert "2 clients with 10 requests in flight each; 300 bytes of text, 1 follower" in done.stderr and "before each acknowledgement" in done.stderr
     assert leftovers(tmp_path) == [] and daemons_below(tmp_path) == [] and leftovers(home.path) == []
 
 
 def test_bench_answers_programs(home, tmp_path):
-    result = json.loads(home.cli("bench", *SMALL, "--rate", "200", "--batch", "4", "--json", env={"TMPDIR": str(tmp_path)}).stdout)["result"]
+    done = home.cli("bench", *SMALL, "--rate", "200", "--batch", "4", "--json", env={"TMPDIR": str(tmp_path)})
+    result = json.loads(done.stdout)["result"]
     assert result["load"]["batch"] == 4 and result["load"]["rate"] == 200 and "fdatasync" in result["load"]["sync"]
     rate = result["messages_per_second"]
     assert rate["min"] <= rate["median"] <= rate["max"] and 100 < rate["median"] < 300
     assert result["disk_p99_us"]["median"] > 0 and result["daemon_rss_bytes"] > 1000000
-    assert leftovers(tmp_path) == []
+    assert result["load"]["filesystem"] == subprocess.check_output(["findmnt", "-no", "FSTYPE", "-T", tmp_path], text=True).strip()
+    assert leftovers(tmp_path) == [] and done.stderr == ""
+
+
+def test_a_bench_in_memory_says_before_it_measures_that_nothing_reaches_a_disk(home):
+    """/dev/shm is a file system in memory: the words come before the figures, and the figures name it."""
+    done = home.cli("bench", "--seconds", "1", "--runs", "1", "--clients", "1", "--window", "1", "--followers", "0", "--batch", "2", "--dir", "/dev/shm")
+    first, last = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
+    assert "is in memory (tmpfs): nothing here reaches a disk" in first and "next: `cccc bench --dir DIR`" in done.stderr
+    assert last.startswith("1 client with 1 request of 2 messages in flight; 300 bytes of text, 0 followers; synced to tmpfs")
+
+
+def test_a_batch_keeps_as_many_requests_open_as_the_group_takes(home, tmp_path):
+    """Eight clients with the usual 125 batches of 100 would be refused as busy; unasked, it is what fits."""
+    done = home.cli("bench", "--seconds", "1", "--runs", "1", "--messages", "20000", "--batch", "100", "--rate", "20000", "--dir", str(tmp_path))
+    assert "8 clients, 20000 messages due per second in all, at most 20 requests of 100 messages in flight each" in done.stderr
 
 
 def test_bench_of_this_home_leaves_its_groups_as_they_were(home):
@@ -123,6 +141,35 @@ def test_bench_of_this_home_leaves_its_groups_as_they_were(home):
     before = home.ledger(group)
     home.cli("bench", *SMALL, "--this-home")
     assert [entry["group_id"] for entry in answer(home, "groups")["groups"]] == [group] and home.ledger(group) == before
+    assert leftovers(home.path / "trash") == [] and leftovers(home.path / "groups") == [group], "its group is not kept in the trash either"
+
+
+def test_an_interrupted_bench_of_this_home_leaves_no_group(home):
+    """As many events as a group takes are on their way to the disk when it is interrupted: the group is removed once they are there, also from the trash."""
+    group = group_with(home, "lead")
+    process = subprocess.Popen([CCCC, "bench", "--seconds", "60", "--clients", "8", "--window", "2048", "--this-home"], env=home.environment(),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(lambda: any(path.stat().st_size > 1 << 20 for path in home.path.glob("groups/*/ledger.jsonl")))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130 and leftovers(home.path / "trash") == [] and leftovers(home.path / "groups") == [group]
+
+
+def test_a_bench_of_this_home_starts_no_daemon(home):
+    done = home.cli("bench", *SMALL, "--this-home", check=False)
+    assert done.returncode != 0 and "no daemon serves" in done.stderr and "cccc daemon start" in done.stderr and leftovers(home.path) == []
+
+
+def test_a_bench_that_fails_says_why_once(home, tmp_path):
+    """One reason, however many processes failed of it, and nothing to look for in a home that is gone."""
+    process = subprocess.Popen([CCCC, "bench", "--seconds", "60", "--dir", str(tmp_path)], env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True)
+    until(lambda: any(path.stat().st_size > 1 << 16 for path in tmp_path.glob("cccc-bench-*/groups/*/ledger.jsonl")))
+    ledger = next(tmp_path.glob("cccc-bench-*/groups/*/ledger.jsonl"))
+    ledger.rename(ledger.with_suffix(".gone"))
+    _, words = process.communicate(timeout=60)
+    assert process.returncode not in (0, 130) and words.startswith("cccc: run 1 of 5 failed: ") and len(words.splitlines()) == 2, words
+    assert "fewer --clients" in words and "cccc doctor" not in words and leftovers(tmp_path) == [] and daemons_below(tmp_path) == []
 
 
 def test_an_interrupted_bench_leaves_nothing(home, tmp_path):
@@ -134,10 +181,16 @@ def test_an_interrupted_bench_leaves_nothing(home, tmp_path):
 
 
 @pytest.mark.parametrize("words", [["--clients", "0"], ["--runs", "1000"], ["--batch", "1001"], ["--dir", "/no/such/folder"], ["--this-home", "--dir", "/tmp"],
+                                   ["--window", "8192"], ["--batch", "1000", "--text", "32000"], ["--batch", "100", "--window", "21"], ["--batch", "1000", "--clients", "64"],
                                    ["--home", "/tmp/x"]], ids=" ".join)
 def test_bench_refuses_what_it_cannot_do(home, words):
     done = home.cli("bench", *words, check=False)
     assert done.returncode in (1, 2) and done.stdout == "" and leftovers(home.path) == []
+
+
+def test_bench_names_the_folder_and_what_would_fit(home):
+    assert "in /no/such/folder: No such file" in home.cli("bench", "--dir", "/no/such/folder", check=False).stderr
+    assert "next: --window 2048 at most" in home.cli("bench", "--window", "8192", check=False).stderr
 
 
 # ---- doctor and ledger ----

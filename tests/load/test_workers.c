@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -58,6 +59,15 @@ static void refused(struct worker_board *board, struct worker_lane *lane, const 
     (void)arg;
     worker_ready(board);
     lane->failed++;
+}
+
+/* Twice: the first counts. */
+static void says_why(struct worker_board *board, struct worker_lane *lane, const void *arg)
+{
+    (void)arg;
+    worker_ready(board);
+    worker_failed(board, lane, "busy", "the %s is full", "queue");
+    worker_failed(board, lane, "internal", "and more of it");
 }
 
 static struct worker_plan plan_of(worker_fn sender, worker_fn follower)
@@ -127,6 +137,33 @@ static void a_worker_that_fails_fails_the_run(void **state)
     assert_true(result.failed == 2);
 }
 
+/* The first reason is the run's, in the worker's words; that of a worker that just ends, and of a folder that is not there, is found out. It ends then,
+ * however long it was to be. */
+static void a_run_that_fails_says_why(void **state)
+{
+    (void)state;
+    struct worker_result result;
+    struct worker_plan plan = plan_of(says_why, attentive);
+    plan.seconds = 3600;
+    assert_false(workers_run(&plan, &result));
+    assert_string_equal(result.failure.code, "busy");
+    assert_string_equal(result.failure.text, "the queue is full");
+    plan = plan_of(dies, attentive);
+    assert_false(workers_run(&plan, &result));
+    assert_string_equal(result.failure.text, "a process of the load ended with status 3");
+    plan = plan_of(steady, attentive);
+    plan.disk_dir = "/no/such/folder";
+    assert_false(workers_run(&plan, &result));
+    assert_string_equal(result.failure.code, "storage_failed");
+    assert_non_null(strstr(result.failure.text, "/no/such/folder: No such file"));
+    plan.disk_dir = NULL;
+    plan.drain_s = 10;
+    plan.message_bytes = 300;
+    assert_true(workers_run(&plan, &result));
+    assert_string_equal(result.failure.text, "");
+    assert_true(result.bytes_per_second > 299 * result.per_second && result.bytes_per_second < 301 * result.per_second);
+}
+
 static bool at_once(void)
 {
     return true;
@@ -146,9 +183,9 @@ static void a_cancelled_run_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_happened_is_counted), cmocka_unit_test(a_stall_shows_in_the_latency),
-        cmocka_unit_test(a_follower_may_give_up),   cmocka_unit_test(a_worker_that_fails_fails_the_run),
-        cmocka_unit_test(a_cancelled_run_ends),
+        cmocka_unit_test(what_happened_is_counted),  cmocka_unit_test(a_stall_shows_in_the_latency),
+        cmocka_unit_test(a_follower_may_give_up),    cmocka_unit_test(a_worker_that_fails_fails_the_run),
+        cmocka_unit_test(a_run_that_fails_says_why), cmocka_unit_test(a_cancelled_run_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -395,8 +395,8 @@ int backup_drill(struct cli *cli, const char *dir, struct backup_findings *findi
                         "a drill needs a manifest to compare with, and %s has none", dir);
     const char *scratch = cli_scratch(cli, "cccc-drill");
     if (!scratch)
-        return cli_fail(cli, CCCC_E_STORAGE, "set TMPDIR to a folder that can be written", "cannot make a scratch home: %s",
-                        strerror(errno));
+        return cli_fail(cli, CCCC_E_STORAGE, "set TMPDIR to a folder that can be written", "cannot make a scratch home in %s: %s",
+                        cli_scratch_base(), strerror(errno));
     cli_defer_signals();
     int rc = copy_all(cli, dir, scratch, &findings->manifest);
     int status = rc < 0 ? cli_fail(cli, rc == -ENOSPC ? CCCC_E_NO_SPACE : CCCC_E_STORAGE, "set TMPDIR to a folder with room for it",

@@ -198,8 +198,8 @@ int cmd_demo(struct cli *cli)
         return cli_fail(cli, CCCC_E_USAGE, "`cccc smoke --json` is for programs", "the demo is for people: it has no --json");
     const char *home = cli_scratch(cli, "cccc-demo");
     if (!home)
-        return cli_fail(cli, CCCC_E_STORAGE, "set TMPDIR to a folder that can be written", "cannot make a scratch home: %s",
-                        strerror(errno));
+        return cli_fail(cli, CCCC_E_STORAGE, "set TMPDIR to a folder that can be written", "cannot make a scratch home in %s: %s",
+                        cli_scratch_base(), strerror(errno));
     snprintf(cli->home.root, sizeof cli->home.root, "%s", home);
     cli->home_known = true;
     cli_defer_signals();

@@ -260,48 +260,10 @@ static bool verify_ledger(struct smoke *self)
            WRONG(self, "%" PRIu64 " of %" PRIu64 " lines are damaged", ledger.report.broken, ledger.report.lines);
 }
 
-/* ---- removing it ---- */
-
-struct trash_walk {
-    struct smoke *smoke;
-    const char *dir;
-    bool gone;
-};
-
-static void remove_trashed(void *arg, const char *name)
-{
-    struct trash_walk *walk = arg;
-    size_t len = strlen(walk->smoke->group);
-    if (strncmp(name, walk->smoke->group, len) == 0 && name[len] == '.')
-        walk->gone &= cli_remove_tree(cli_printf(walk->smoke->cli, "%s/%s", walk->dir, name));
-}
-
-/* The group is deleted: its folder in the trash is nobody's. */
-static bool empty_trash(struct smoke *self)
-{
-    struct trash_walk walk = {self, cli_printf(self->cli, "%s/trash", self->cli->home.root), true};
-    cccc_vfs_posix.list(NULL, walk.dir, remove_trashed, &walk);
-    return walk.gone || WRONG(self, "cannot remove %s/%s.*: %s", walk.dir, self->group, strerror(errno));
-}
-
-/* A test that failed may have lost its daemon: whichever serves now is asked. */
 static bool remove_group(struct smoke *self)
 {
-    const cccc_value_t *result;
     struct cccc_error error;
-    int status;
-    cccc_args_t *args = group_args(self);
-    cccc_close(&self->cli->client);
-    if (!cli_home(self->cli, &status) || !cli_try_connect(self->cli, &error)) {
-        cccc_args_free(&args);
-        return WRONG(self, "%s; `cccc group delete %s --confirm %s` removes the group", error.message, self->group, self->group);
-    }
-    ask(self, "group_stop", &args, &result); /* where that is refused, what runs ends with the group */
-    args = group_args(self);
-    cccc_args_str(args, "confirm", self->group);
-    if (!ask(self, "group_delete", &args, &result))
-        return false;
-    return cccc_get(result, "warning") || empty_trash(self);
+    return cli_remove_group(self->cli, self->group, &error) || WRONG(self, "%s", error.message);
 }
 
 static const struct {
@@ -384,8 +346,8 @@ int cmd_smoke(struct cli *cli)
         return status;
     struct smoke self = {.cli = cli, .folder = cli_scratch(cli, "cccc-smoke"), .checks = cccc_array_builder(cli->arena, 16)};
     if (!self.folder)
-        return cli_fail(cli, CCCC_E_STORAGE, "set TMPDIR to a folder that can be written", "cannot make a scratch directory: %s",
-                        strerror(errno));
+        return cli_fail(cli, CCCC_E_STORAGE, "set TMPDIR to a folder that can be written", "cannot make a scratch directory in %s: %s",
+                        cli_scratch_base(), strerror(errno));
     cli_defer_signals();
     bool good = run_checks(&self);
     cli_remove_tree(self.folder);

@@ -1,11 +1,15 @@
-/* disk.c - whether the disk that a home is on has room: what doctor and triage say of it.
+/* disk.c - the disk that a home is on: whether it has room, and what it is.
  *
  * Thread: the program's one. */
 #include "clients/cli/offline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 /* Below these the disk is reported: a ledger that cannot grow refuses messages. */
@@ -33,4 +37,27 @@ enum offline_room offline_disk(struct cli *cli, const char **text)
     if ((fs.f_flag & ST_RDONLY) || !inodes || bytes < NONE_BYTES)
         return OFFLINE_ROOM_NONE;
     return bytes < LOW_BYTES ? OFFLINE_ROOM_LOW : OFFLINE_ROOM_ENOUGH;
+}
+
+/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the word behind the dash. */
+static const char *type_in(struct cli *cli, const char *line)
+{
+    const char *dash = strstr(line, " - ");
+    return dash ? cli_printf(cli, "%.*s", (int)strcspn(dash + 3, " "), dash + 3) : "unknown";
+}
+
+const char *offline_filesystem(struct cli *cli, const char *path)
+{
+    struct statx st;
+    char line[8192];
+    const char *type = "unknown";
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    if (!mounts)
+        return type;
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st) == 0 && (st.stx_mask & STATX_MNT_ID))
+        while (fgets(line, sizeof line, mounts))
+            if (strtoull(line, NULL, 10) == st.stx_mnt_id)
+                type = type_in(cli, line);
+    fclose(mounts);
+    return type;
 }
