@@ -1,12 +1,13 @@
 /* load.c - bench_load: a load on a daemon that is there, with libcccc (clients/load/), and questions that are asked again and again.
  *
- * usage: bench_load run  home=DIR groups=G[,G...] [clients= window= batch= rate= text= followers= sleep_us= warmup= seconds= drain= disk=DIR pid=]
+ * usage: bench_load run  home=DIR groups=G[,G...] [clients= window= batch= rate= text= followers= sleep_us= warmup= seconds= drain= messages= disk=DIR pid=]
  *        bench_load send home=DIR groups=G[,G...] count=N [window= batch= text=]
- *        bench_load follow home=DIR groups=G
+ *        bench_load follow home=DIR groups=G [unpack=0|1]
  *        bench_load ask  home=DIR groups=G what=inbox_list|ledger_read|event [count=]
  *        bench_load sizes home=DIR groups=G bus=ENDPOINT events=ENDPOINT [text=]
  *        bench_load groups home=DIR [count= actors=]
- * Each prints one line of JSON. `run` measures; `send` sends so many and ends; `follow` reads everything from the first event to the last one of now;
+ * Each prints one line of JSON. `run` measures; `send` sends so many and ends; `follow` reads everything from the first event to the last one of now, and
+ * with unpack=1 unpacks each;
  * `ask` asks one at a time, at places spread over the ledger; `sizes` finds the sizes of the four frames of a send with plain libzmq; `groups` makes groups
  * with actors peer-1, peer-2, ... and says their ids. */
 #include "clients/load/load.h"
@@ -23,6 +24,8 @@
 
 #define RECIPIENT  "peer-1"
 #define GROUPS_MAX 10000
+/* More than a ledger's compressor looks at in one piece. */
+#define TEXT_PLACES (256 * 1024)
 
 static _Noreturn void die(const char *what, const struct cccc_error *err)
 {
@@ -41,14 +44,16 @@ static void read_groups(struct load *load)
 
 static struct load read_load(void)
 {
-    struct load load = {.home = word_text("home", NULL),
+    struct load load = {.home = word_required("home"),
                         .recipient = RECIPIENT,
-                        .text = word_filler("text", 300),
+                        .text_bytes = (size_t)word_number("text", 300),
+                        .text_places = TEXT_PLACES,
                         .window = (unsigned)word_number("window", 125),
                         .batch = (unsigned)word_number("batch", 1),
                         .rate = word_number("rate", 0),
                         .senders = 1,
                         .follower_sleep_us = (unsigned)word_number("sleep_us", 0)};
+    load.text = words_filler(TEXT_PLACES + load.text_bytes);
     read_groups(&load);
     if (load.window < 1 || load.window > LOAD_WINDOW_MAX || load.batch < 1 || load.batch > LOAD_BATCH_MAX) {
         fprintf(stderr, "bench_load: window is 1 to %d, batch 1 to %d\n", LOAD_WINDOW_MAX, LOAD_BATCH_MAX);
@@ -104,6 +109,7 @@ static int follow_all(void)
     struct cccc_item item;
     uint64_t events = 0, bytes = 0;
     int got;
+    bool unpack = word_number("unpack", 0) > 0;
     words_check();
     cccc_t *client = connect_to(&load);
     cccc_follow_t *follow = NULL;
@@ -111,6 +117,8 @@ static int follow_all(void)
     if (cccc_follow_open(client, &(struct cccc_filter){.group_id = load.groups[0], .from_seq = true}, &follow, &err) != 0)
         die("follow", &err);
     while ((got = cccc_follow_next(follow, &item, 60000, &err)) == 1 && item.type == CCCC_ITEM_EVENT && item.seq == events + 1) {
+        if (unpack && !cccc_item_event(&item))
+            break;
         events++;
         bytes += item.len;
     }
@@ -267,7 +275,7 @@ static void add_actor(cccc_t *client, const char *group, unsigned number)
 static int make_groups(void)
 {
     static struct made made[GROUPS_MAX];
-    struct load load = {.home = word_text("home", NULL)};
+    struct load load = {.home = word_required("home")};
     unsigned count = (unsigned)word_number("count", 1), actors = (unsigned)word_number("actors", 1);
     words_check();
     cccc_t *client = connect_to(&load);
@@ -305,7 +313,7 @@ static void pack_request(const struct load *load, uint64_t number, cccc_buf_t *f
     cccc_pack_text(&args, "group_id");
     cccc_pack_text(&args, load->groups[0]);
     cccc_pack_text(&args, "text");
-    cccc_pack_text(&args, load->text);
+    cccc_pack_str(&args, (cccc_str_t){load->text, (uint32_t)load->text_bytes});
     cccc_pack_text(&args, "to");
     cccc_pack_array(&args, 1);
     cccc_pack_text(&args, RECIPIENT);

@@ -1,4 +1,4 @@
-"""A table and SVG charts of what bench/run measured: bars with the spread of the rounds, and a mark at what is demanded."""
+"""A table and SVG charts of what bench/run measured: bars with the spread of the rounds, and a mark at what is demanded; and what the loads were."""
 
 import html
 import os
@@ -46,18 +46,33 @@ def amount(value, unit):
     return "-" if value is None else f"{number(value)} {unit}".replace(" /s", "/s").strip()
 
 
+def load_of(run):
+    """The load of a run in one line: the parameters that are not nothing, and when it is durable."""
+    hidden = ("warmup", "drain", "request", "reply", "topic", "event")
+    words = [f"{name} {value:g}" for name, value in run["parameters"].items() if value and name not in hidden]
+    frames = [f"{name} {run['parameters'][name]:g}" for name in hidden[2:] if name in run["parameters"]]
+    return f"{run['name']}: {', '.join(words)}{'; bytes of frames: ' if frames else ''}{', '.join(frames)}; {run['sync']}"
+
+
+def loads(runs):
+    """Each different one."""
+    return list(dict.fromkeys(load_of(run) for run in runs))
+
+
 def table(out):
     """All rows as Markdown."""
     m, load = out["machine"], out["load"]
-    lines = [f"{m['cpus']} x {m['model']}, Linux {m['kernel']}, {m['filesystem']}; load {m['load']:.0f} when it began; median of {load['rounds']} rounds of {load['seconds']:g} s.",
-             "", "| figure | demanded | median | spread | reached | |", "|---|---|---|---|---|---|"]
+    lines = [f"{m['cpus']} x {m['model']}, Linux {m['kernel']}, {m['filesystem']}; load {m['load']:.0f} when it began; {load['rounds']} rounds of {load['seconds']:g} s.",
+             "", "| figure | demanded | median | spread | of | reached | |", "|---|---|---|---|---|---|---|"]
     for scenario in out["scenarios"].values():
         for row in scenario["rows"]:
             demanded = f">= {amount(row['least'], row['unit'])}" if row["least"] is not None else f"<= {amount(row['most'], row['unit'])}" if row["most"] is not None else ""
             spread = f"{number(min(row['values']))} .. {number(max(row['values']))}" if len(row["values"]) > 1 else ""
             verdict = {True: "yes", False: "**no**", None: "" if row["values"] else "not measured"}[row["reached"]]
-            lines.append(f"| {row['what']} | {demanded} | {amount(row['median'], row['unit'])} | {spread} | {verdict} | {row['note']} |")
-    lines += [f"| {name} | | failed: {why.splitlines()[0]} | | | |" for name, why in out["failed"].items()]
+            lines.append(f"| {row['what']} | {demanded} | {amount(row['median'], row['unit'])} | {spread} | {len(row['values'])} | {verdict} | {row['note']} |")
+    lines += [f"| {name} | | failed: {why.splitlines()[0]} | | | | |" for name, why in out["failed"].items()]
+    lines += ["", "What was run:", ""]
+    lines += [f"- {name}: {line}" for name, scenario in out["scenarios"].items() for line in loads(scenario["runs"])]
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +80,7 @@ def write_all(out, directory):
     """The table, and a chart for the ratios, one for rates, one for latencies, and so on: one per unit."""
     os.makedirs(directory, exist_ok=True)
     m, load = out["machine"], out["load"]
-    subtitle = f"median of {load['rounds']} rounds of {load['seconds']:g} s; line: smallest to largest; dashes: demanded; {m['cpus']} x {m['model']}, load {m['load']:.0f}"
+    subtitle = f"median of {load['rounds']} rounds (dear ones: fewer) of {load['seconds']:g} s; line: smallest to largest; dashes: demanded; {m['cpus']} x {m['model']}, load {m['load']:.0f}"
     titles = {"x": ("ratios", "Beside others"), "/s": ("rates", "Per second"), "us": ("microseconds", "Microseconds"), "ms": ("milliseconds", "Milliseconds"), "s": ("seconds", "Seconds"),
               "MB": ("memory", "Memory, MB")}
     by_unit = {}

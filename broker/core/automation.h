@@ -63,7 +63,26 @@ cccc_err_t rule_run(call_t *call, struct cccc_run *run, struct cccc_errmsg *m);
 /* Names that {{...}} stands for in texts. NULL-terminated. */
 extern const char *const rule_variables[];
 
-/* ---- automation_ops.c ---- */
+/* ---- automation_permit.c ---- */
+
+/* Group and speaker; `strangers`: an unknown one is permission_denied here (reference 7.5). NULL: the call was failed. */
+struct cccc_group *automation_speaker(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg_slot by, bool strangers);
+/* Everybody but the foreman and who is no actor sees, and keeps, only rules of its own besides the group's. */
+bool automation_is_peer(const struct cccc_group *group, cccc_str_t by);
+bool automation_may_see(const struct cccc_group *group, cccc_str_t by, const struct cccc_rule *rule);
+/* May `by` make, change, remove or run this rule? */
+cccc_err_t automation_may_handle(const struct cccc_group *group, cccc_str_t by, const struct cccc_rule *rule, struct cccc_errmsg *m);
+
+/* ---- automation_show.c ---- */
+
+uint64_t automation_version(const struct cccc_group *group);
+/* What may be seen of the rules and snippets; and with it all else that group_automation_state shows. */
+void automation_add_ruleset(call_t *call, cccc_builder_t *result);
+void automation_add_state(call_t *call, cccc_builder_t *result);
+/* A zone of the rules that has still to be read; "": there is none. With `why`, one that cannot be read is the answer, too, and *why says so. */
+cccc_str_t automation_zone_missing(const call_t *call, const struct cccc_rule *rules, uint32_t count, const char **why);
+
+/* ---- automation_draft.c ---- */
 
 /* The data of the group.automation_update after which the one-time rule is not enabled any more. */
 cccc_value_t automation_over_data(call_t *call, struct cccc_group *group, const struct cccc_rule *rule);

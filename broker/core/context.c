@@ -261,7 +261,8 @@ static bool sync_all(call_t *call, struct sync *s, const cccc_value_t *ops, stru
     cccc_builder_t changes = cccc_array_builder(call->arena, 8);
     for (uint32_t i = 0; ops && i < ops->via.array.size; i++) {
         if (!context_change(s, &ops->via.array.ptr[i])) {
-            call_fail(call, CCCC_E_CONTEXT_SYNC, "op %u: %s; nothing was changed", i, s->why.text);
+            const char *which = ops->via.array.size > 1 ? cccc_arena_printf(call->arena, "op %u: ", i).ptr : "";
+            call_fail(call, CCCC_E_CONTEXT_SYNC, "%s%s; nothing was changed", which, s->why.text);
             return false;
         }
         cccc_builder_t change = cccc_map_builder(call->arena, 3);

@@ -11,7 +11,7 @@
 /* What becomes of a copy. Words of data.guard. */
 enum guard_verdict { GUARD_NONE, GUARD_TYPED, GUARD_INBOX, GUARD_HELD };
 
-/* ---- deciding a message (message.c) ---- */
+/* ---- deciding a message (guard_verdicts.c) ---- */
 
 /* Decide for each of m->audience: sets m->guard (nil: nothing had to be decided) and m->new_holds, and takes who does not get it out of m->audience. False:
  * refusal is set. */
@@ -20,8 +20,10 @@ bool guards_judge(call_t *call, struct cccc_message *m);
 cccc_err_t guards_announce(call_t *call, const struct cccc_message *m, struct cccc_errmsg *why);
 /* The event that was just appended to the group is one that the fold will take: count it from now on. */
 void guards_decided(struct cccc_group *group, const struct cccc_pending *p);
-/* It was decided, by the event `seq`, that the actor leaves or comes anew: what is known of it is over. */
+/* It was decided, by the event `seq`, that the actor leaves: what is known of it is over. */
 void guards_leaves(struct cccc_group *group, cccc_str_t id, uint64_t seq);
+/* It was decided, by the event `by_seq`, that a message of `by` is withdrawn from `id`: it is not held for it any more. */
+void guards_recalls(struct cccc_group *group, cccc_str_t by, cccc_str_t id, uint64_t seq, uint64_t by_seq);
 /* What was decided is lost. */
 void guards_drop_ahead(struct cccc_group *group);
 
@@ -40,6 +42,7 @@ cccc_value_t guards_dump(const struct cccc_group *group, cccc_arena_t *arena);
 
 /* What was decided for this copy of a message; and in data.guard itself. */
 enum guard_verdict guard_verdict_of(const struct cccc_event *event, cccc_str_t id);
+enum guard_verdict guard_verdict_said(const cccc_value_t *word);
 enum guard_verdict guard_verdict_in(const cccc_value_t *guard, cccc_str_t id);
 /* Why it is not typed: a clause; and the command that helps. */
 cccc_str_t guard_reason(call_t *call, const struct cccc_group *group, cccc_str_t by, cccc_str_t id, enum guard_verdict verdict);

@@ -213,10 +213,16 @@ static void recall_write(call_t *call, const struct cccc_ladders *all, struct re
     cccc_map_add(&data, "expired", cccc_bool(r->expired));
     cccc_str_t by = r->expired ? CCCC_STR("system") : call->by;
     cccc_err_t err = call_append(call, call->group, CCCC_KIND_CHAT_RECALL, by, CCCC_STR(""), data.value, recall_answer, &why);
-    if (err)
+    if (err) {
         give_up(call, err, why.text);
-    else
-        r->decided = call->appended;
+        return;
+    }
+    r->decided = call->appended;
+    for (uint32_t i = 0; i < r->won.value.via.array.size; i++) {
+        cccc_str_t id = CCCC_STR("");
+        cccc_as_str(&r->won.value.via.array.ptr[i], &id);
+        guards_recalls(call->group, all->event.by, id, all->event.seq, r->decided->event.seq);
+    }
 }
 
 /* Somebody recalled it meanwhile, or is about to. */

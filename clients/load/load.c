@@ -36,23 +36,34 @@ static void fail(struct worker_board *board, struct worker_lane *lane, const cha
 
 /* ---- requests ---- */
 
-static void add_message(const struct load *load, cccc_args_t *args)
+/* The text of the `i`-th message of the next request. Senders begin at different places, so that neighbours in the ledger are not alike. */
+static msgpack_object text_of(const struct sender *self, unsigned i)
 {
-    cccc_args_str(args, "text", load->text);
-    cccc_args_strs(args, "to", &load->recipient, 1);
+    const struct load *load = self->load;
+    size_t len = load->text_bytes ? load->text_bytes : strlen(load->text), at = 0;
+    if (load->text_places)
+        at = ((self->asked * load->batch + i) * len + self->lane->index * (load->text_places / load->senders)) % load->text_places;
+    return (msgpack_object){.type = MSGPACK_OBJECT_STR, .via.str = {(uint32_t)len, load->text + at}};
 }
 
-static void add_messages(const struct load *load, cccc_args_t *args)
+static void add_message(const struct sender *self, cccc_args_t *args)
 {
-    msgpack_object_kv item[] = {
-        {{.type = MSGPACK_OBJECT_STR, .via.str = {4, "text"}},
-         {.type = MSGPACK_OBJECT_STR, .via.str = {(uint32_t)strlen(load->text), load->text}}},
-        {{.type = MSGPACK_OBJECT_STR, .via.str = {2, "to"}},
-         {.type = MSGPACK_OBJECT_STR, .via.str = {(uint32_t)strlen(load->recipient), load->recipient}}},
-    };
+    msgpack_object text = text_of(self, 0);
+    cccc_args_strn(args, "text", text.via.str.ptr, text.via.str.size);
+    cccc_args_strs(args, "to", &self->load->recipient, 1);
+}
+
+static void add_messages(const struct sender *self, cccc_args_t *args)
+{
+    static msgpack_object_kv fields[LOAD_BATCH_MAX][2];
     static msgpack_object items[LOAD_BATCH_MAX];
-    for (unsigned i = 0; i < load->batch; i++)
-        items[i] = (msgpack_object){.type = MSGPACK_OBJECT_MAP, .via.map = {2, item}};
+    const struct load *load = self->load;
+    for (unsigned i = 0; i < load->batch; i++) {
+        fields[i][0] = (msgpack_object_kv){{.type = MSGPACK_OBJECT_STR, .via.str = {4, "text"}}, text_of(self, i)};
+        fields[i][1] = (msgpack_object_kv){{.type = MSGPACK_OBJECT_STR, .via.str = {2, "to"}},
+                                           {.type = MSGPACK_OBJECT_STR, .via.str = {(uint32_t)strlen(load->recipient), load->recipient}}};
+        items[i] = (msgpack_object){.type = MSGPACK_OBJECT_MAP, .via.map = {2, fields[i]}};
+    }
     cccc_args_value(args, "messages", &(msgpack_object){.type = MSGPACK_OBJECT_ARRAY, .via.array = {load->batch, items}});
 }
 
@@ -84,7 +95,7 @@ static void ask(struct sender *self, uint64_t begun_ns)
     ticket->begun_ns = begun_ns;
     cccc_args_t *args = cccc_args_new();
     cccc_args_str(args, "group_id", next_group(self));
-    (load->batch > 1 ? add_messages : add_message)(load, args);
+    (load->batch > 1 ? add_messages : add_message)(self, args);
     self->asked++;
     if (cccc_request_async(self->client, load->batch > 1 ? "send_batch" : "send", &args, answered, ticket, &err) != 0)
         answered(ticket, NULL, &err);

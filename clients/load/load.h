@@ -17,6 +17,8 @@ struct load {
     size_t group_count;
     const char *recipient;
     const char *text;
+    /* Not 0: messages have so many bytes, from one after the other of so many places of `text`. */
+    size_t text_bytes, text_places;
     unsigned window;            /* requests open per sender; open loop: at most */
     unsigned batch;             /* messages of a request: 1 = send, more = send_batch */
     double rate;                /* messages per second of all senders together; 0 = closed loop */

@@ -259,6 +259,29 @@ static void leaving_and_recalling_end_what_is_held(void **state)
     end(&b);
 }
 
+/* What is decided to be withdrawn is not handed on, also when that is not durable yet. */
+static void what_is_about_to_be_recalled_is_not_handed_on(void **state)
+{
+    (void)state;
+    bench_t *b = begin("'guard_pair_max':1,'guard_hold_after':1");
+    const char *last = NULL;
+    for (int i = 0; i < 4; i++)
+        last = say(b, "ann", "bob");
+    bench_do(b, "hold_release", "{'group_id':'" TEAM "','between':['ann','bob']}");
+    bench_request(b, 1, "recall", "{'group_id':'" TEAM "','event_id':'%s'}", last);
+    while (bench_finish_read(b))
+        ;
+    assert_null(bench_reply(b, 1));
+    bench_pass(b, 1); /* now the others are handed on */
+    while (bench_finish_read(b))
+        ;
+    bench_settle(b);
+    assert_json(b, bench_at(bench_reply(b, 1), "result.recalled"), "['bob']");
+    assert_string_equal(verdicts(b, "ann", "bob"), "typed inbox held held typed");
+    assert_int_equal(holds(b)->via.array.size, 0);
+    end(&b);
+}
+
 /* Who is decided to leave is held no more, also before that is durable: there is nothing to release, and who comes in its place begins anew. */
 static void who_is_about_to_leave_is_not_held(void **state)
 {
@@ -494,6 +517,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(held_messages_are_bounded),
         cmocka_unit_test(leaving_and_recalling_end_what_is_held),
         cmocka_unit_test(who_is_about_to_leave_is_not_held),
+        cmocka_unit_test(what_is_about_to_be_recalled_is_not_handed_on),
         cmocka_unit_test(what_is_pending_counts),
         cmocka_unit_test(histories_keep_budgets_and_announce_once),
     };

@@ -87,6 +87,7 @@ def test_a_template_goes_from_group_to_group(home, group, tmp_path):
     assert [a["id"] for a in answer(home, "actor", "list", "--group", group)["actors"]] == ["lead", "peer-1"]
     assert home.cli("template", "export", "--group", group).stdout.splitlines()[0] == "kind: cccc.group_template"
     assert answer(home, "template", "create", str(file), str(place), status=6)["code"] == "scope_already_attached"
+    assert answer(home, "template", "preview", "-", status=2, text="")["message"] == "the template is empty"
     file.write_text("actors: 7\n")
     assert answer(home, "template", "import", str(file), "--yes", status=2)["code"] == "invalid_template"
 

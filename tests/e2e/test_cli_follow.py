@@ -26,6 +26,13 @@ class Follower:
     def lines(self):
         return [json.loads(line) for line in self.path.read_bytes().splitlines()]
 
+    def begins(self):
+        """It follows: from now on it outlives a daemon."""
+        deadline = time.monotonic() + 120
+        while not self.path.stat().st_size:
+            assert self.process.poll() is None and time.monotonic() < deadline, self.process.stderr.read()
+            time.sleep(0.005)
+
     def wait_for(self, event_id):
         """Until the event is the last line, whole."""
         deadline = time.monotonic() + 120
@@ -85,6 +92,8 @@ def test_followers_see_every_event_once_and_in_order_across_a_kill(home, tmp_pat
     try:
         wait_for_head(home, group_id, SENDS // 4)
         pairs.append(followers(home, tmp_path, group_id, "during"))
+        for follower in pairs[1]:
+            follower.begins()
         wait_for_head(home, group_id, SENDS // 2)
         home.kill()
         home.start()

@@ -324,8 +324,8 @@ def test_verify_of_a_ledger_that_takes_long_shows_how_far_it_is(stage):
             bus.ask("send_batch", group_id=group, messages=[{"text": "x" * 1800, "to": ["lead"]} for _ in range(1000)])
     with stage.files.on("read", ledger(stage, group), delay_s=0.03):
         said = said_on_terminal(stage, "ledger", "verify", "--group", group)
-    shown = re.findall(r"\r" + group + r" +(\d+) %  \d+ MiB/s", said)
-    assert shown and all(0 < int(percent) <= 100 for percent in shown) and said.endswith("\r\x1b[K")
+    shown = re.findall(r"\r" + group + r"  \[(#* *)\] +(\d+) %  \d+ MiB/s", said)
+    assert shown and all(0 < int(percent) <= 100 and 0 <= bar.count("#") * 100 / len(bar) - int(percent) + 4 <= 5 for bar, percent in shown) and said.endswith("\r\x1b[K")
     assert group not in stage.cli("ledger", "verify", "--group", group).stderr
 
 

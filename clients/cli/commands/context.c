@@ -125,7 +125,7 @@ int cmd_context_forget(struct cli *cli)
     const char *id = cli_arg(cli, 0);
     bool reference = id[0] == 'R';
     if (!reference && id[0] != 'N')
-        return cli_fail(cli, CCCC_E_USAGE, "`cccc context` shows their ids", "\"%s\" is no note (N001) and no reference (R001)", id);
+        return cli_fail(cli, CCCC_E_USAGE, "`cccc context show` shows their ids", "\"%s\" is no note (N001) and no reference (R001)", id);
     cccc_builder_t op = cli_context_op(cli, reference ? "reference.remove" : "note.remove");
     cccc_map_add(&op, reference ? "reference_id" : "note_id", cccc_text(id));
     return cli_context_change(cli, &op);
@@ -147,7 +147,7 @@ int cmd_context_milestone(struct cli *cli)
     if (!name && !id)
         return cli_fail(cli, CCCC_E_USAGE, "cccc context milestone \"First release\"", "a new milestone needs a name");
     if (!id && (cli_option(cli, "outcomes") || cli_flag(cli, "restore")))
-        return cli_fail(cli, CCCC_E_USAGE, "name one with --id; `cccc context` shows their ids",
+        return cli_fail(cli, CCCC_E_USAGE, "name one with --id; `cccc context show` shows their ids",
                         "only a milestone that is there can be completed or restored");
     cccc_builder_t op = cli_context_op(cli, milestone_op(cli));
     cli_context_field(cli, &op, "milestone_id", "id");

@@ -83,9 +83,12 @@ static int add_template(struct cli *cli, cccc_args_t *args)
 {
     cccc_str_t text = {0};
     int status = cli_read_file(cli, cli_arg(cli, 0), CCCC_CONFIG_BYTES_MAX, &text);
-    if (status == 0)
-        cccc_args_str(args, "template", text.ptr);
-    return status;
+    if (status)
+        return status;
+    if (text.len == 0)
+        return cli_fail(cli, CCCC_E_USAGE, "`cccc template export -o FILE` writes one", "the template is empty");
+    cccc_args_str(args, "template", text.ptr);
+    return 0;
 }
 
 /* Ask an op about the group and the template; `confirm`, or NULL, is the group again. */
