@@ -197,6 +197,24 @@ struct cccc_pending *ack_pending(const struct cccc_group *group, cccc_str_t read
 /* After durability: what a wake leaves to do. */
 void message_settle(call_t *call, struct cccc_message *m);
 
+/* ---- message_repeat.c ---- */
+
+/* Look for the client_id among what is decided. A candidate that is durable has to be read to be sure. */
+enum cccc_message_step message_find_repeat(call_t *call, struct cccc_message *m, call_next_fn next);
+/* Those were read. */
+void message_take_repeat(call_t *call, struct cccc_message *m);
+
+/* ---- message_data.c ---- */
+
+/* The data of its event, in the arena. */
+cccc_value_t message_data(call_t *call, const struct cccc_message *m);
+
+/* Of an array, or of none. */
+static inline uint32_t list_count(const cccc_value_t *list)
+{
+    return cccc_is_array(list) ? list->via.array.size : 0;
+}
+
 /* ---- message_check.c: each of these sets refusal when it says false ---- */
 
 bool message_check_priority(call_t *call, struct cccc_message *m);
