@@ -170,6 +170,11 @@ def test_what_waits_says_for_what_and_how_to_end_it(terminal):
     assert "the group is stopped" in state(terminal, number)["sentence"]
     terminal.cli(*state(terminal, number)["next"].split()[1:])
     until(lambda: state(terminal, number)["state"] == "handed")
+    terminal.cli("actor", "add", "bus", "--runtime", "custom", "--runner", "headless")  # without it the group would stop with dev
+    terminal.cli("actor", "stop", "dev")
+    woken = terminal.cli("send", "fourth", "--to", "dev")
+    assert "it is woken: it was stopped, and a message that names it starts its program" in woken.stderr
+    until(lambda: state(terminal, rows(woken.stdout)[0][1])["state"] == "handed")
 
 
 def test_what_was_recalled_or_expired_is_never_typed(terminal):
