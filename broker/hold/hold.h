@@ -24,6 +24,7 @@ struct talk {
     uint64_t serial;               /* of requests sent */
     uint64_t hello_serial;         /* of the last hold_register */
     uint32_t waits_out;            /* hold_wait requests not answered yet */
+    struct asked *asked;           /* what is not answered yet; talk.c */
     bool told_ready, told_stopped; /* the last facts sent said so */
     bool exit_sent, exit_heard;
     bool superseded; /* the daemon does not want us any more */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <utlist.h>
 
 /* Milliseconds. A wait is answered after HOLD_WAIT_MS at the latest. */
 enum { REQUEST_TIMEOUT = 3 * CCCC_HOLD_WAIT_MS, BACKOFF_FIRST = 100, BACKOFF_MAX = 2000, WAITS_OUT_MAX = 4 };
@@ -15,6 +16,7 @@ struct asked {
     struct hold *hold;
     uint64_t serial;
     bool told_exit;
+    struct asked *prev, *next; /* of those without an answer yet: utlist's */
 };
 
 static void retry_later(struct talk *talk, int64_t now_ms)
@@ -98,6 +100,12 @@ static void on_success(struct hold *self, const struct asked *asked)
     self->talk.exit_heard |= asked->told_exit;
 }
 
+static void forget(struct asked *asked)
+{
+    DL_DELETE(asked->hold->talk.asked, asked);
+    free(asked);
+}
+
 static void registered(void *arg, const cccc_reply_t *reply, const struct cccc_error *err)
 {
     struct asked *asked = arg;
@@ -109,7 +117,7 @@ static void registered(void *arg, const cccc_reply_t *reply, const struct cccc_e
     } else {
         on_failure(self, asked, err);
     }
-    free(asked);
+    forget(asked);
 }
 
 static void waited(void *arg, const cccc_reply_t *reply, const struct cccc_error *err)
@@ -119,14 +127,14 @@ static void waited(void *arg, const cccc_reply_t *reply, const struct cccc_error
     self->talk.waits_out--;
     if (!reply) {
         on_failure(self, asked, err);
-        free(asked);
+        forget(asked);
         return;
     }
     on_success(self, asked);
     const cccc_value_t *orders = cccc_field(cccc_reply_result(reply), "orders");
     for (uint32_t i = 0; cccc_is_array(orders) && i < orders->via.array.size; i++)
         hold_carry_out(self, &orders->via.array.ptr[i]);
-    free(asked);
+    forget(asked);
 }
 
 /* ---- asking ---- */
@@ -137,6 +145,7 @@ static void ask(struct hold *self, const char *op, cccc_args_t *args, bool told_
     struct cccc_error err;
     CCCC_ASSERT(asked, "(out of memory)");
     *asked = (struct asked){.hold = self, .serial = self->talk.serial, .told_exit = told_exit};
+    DL_APPEND(self->talk.asked, asked);
     if (cccc_request_async(self->talk.client, op, &args, done, asked, &err) != 0)
         done(asked, NULL, &err);
 }
@@ -221,4 +230,9 @@ int64_t talk_due(const struct hold *self)
 void talk_end(struct hold *self)
 {
     cccc_close(&self->talk.client);
+    for (struct asked *asked = self->talk.asked, *next; asked; asked = next) { /* nobody answers any more */
+        next = asked->next;
+        free(asked);
+    }
+    self->talk.asked = NULL;
 }
