@@ -149,9 +149,11 @@ struct cccc_group *group_place(call_t *call, cccc_str_t id)
 
 void group_new_id(struct cccc_core *core, char id[15])
 {
+    char made[15];
     do
-        snprintf(id, 15, "g_%012llx", (unsigned long long)(core_random(core) >> 16));
-    while (core_group_any(core, cccc_str(id)) != NULL);
+        snprintf(made, sizeof made, "g_%012llx", (unsigned long long)(core_random(core) >> 16));
+    while (core_group_any(core, cccc_str(made)) != NULL);
+    memcpy(id, made, sizeof made);
 }
 
 static struct cccc_group *create_place(call_t *call)
