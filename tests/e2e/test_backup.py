@@ -402,7 +402,6 @@ def test_plain_copy_of_a_live_home_is_a_valid_prefix(in_place, elsewhere):
             restored.path.rmdir()
             elsewhere.rename(restored.path)
         with restored:
-            (restored.path / "daemon/ccccd.addr.json").unlink(missing_ok=True)
             restored.start()
             with restored.bus() as bus:
                 events = ledger_events(bus, group)

@@ -360,7 +360,7 @@ static void drill_stop(struct cli *cli)
     struct cccc_error error;
     int32_t pid;
     cccc_str_t version;
-    bool running = cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid);
+    bool running = cli_daemon(cli, &pid, &version);
     if (running)
         cli_try(cli, "shutdown", NULL, &result, &error);
     cccc_close(&cli->client);
