@@ -55,6 +55,9 @@ static cccc_err_t write_descriptor(struct cccc_bus *bus, struct cccc_errmsg *m)
     snprintf(d.events, sizeof d.events, "%s", bus->sockets.events);
     char ts[28];
     cccc_ts_format(ts, bus->now.unix_us);
+    /* The home is the daemon's working folder: removed, its inode number is nobody else's while the daemon lives. */
+    cccc_folder_id(".", d.folder);
+    cccc_process_started(d.pid, &d.pid_started);
     return cccc_descriptor_write(bus->vfs, &bus->home, &d, ts, m);
 }
 

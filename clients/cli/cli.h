@@ -213,8 +213,8 @@ static inline const cccc_value_t *cli_item(const cccc_value_t *array, uint32_t i
 
 /* Resolve the home once; true when known, else the failure was reported and *status is what to exit with. */
 bool cli_home(struct cli *cli, int *status);
-/* What the descriptor says; false when there is none. */
-bool cli_descriptor(struct cli *cli, int32_t *pid, cccc_str_t *version);
+/* The daemon of this home, by its descriptor; false when none lives: *pid is then the one that died, or 0. */
+bool cli_daemon(struct cli *cli, int32_t *pid, cccc_str_t *version);
 /* True when `cccc daemon stop` was the last word about this home's daemon. */
 bool cli_is_stopped(struct cli *cli);
 bool cli_mark_stopped(struct cli *cli, bool stopped);
@@ -239,9 +239,6 @@ int32_t cli_locking_daemon(struct cli *cli);
 int32_t cli_ending_daemon(struct cli *cli);
 /* The daemon promises to be gone within 2 s of a stop. */
 #define CLI_STOP_MS_MAX 10000
-/* True when `pid` is a living ccccd. */
-bool cli_is_daemon(int32_t pid);
-
 /* --timeout, else `otherwise_s`, in milliseconds; at least 1. */
 int cli_timeout_ms(const struct cli *cli, int otherwise_s);
 

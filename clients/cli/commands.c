@@ -1108,7 +1108,8 @@ const struct cli_command cli_commands[] = {
      .run = cmd_backup_list},
     {.name = "restore",
      .summary = "put a backup in the place of the home",
-     .about = "Refuses while a daemon serves the home. The backup is verified first; the home as it was is kept beside the new one, and "
+     .about = "Refuses while a daemon serves the home, but for --dry-run. The backup is verified first; the home as it was is kept beside "
+              "the new one, and "
               "nothing is deleted. The daemon "
               "stays stopped. Followers of a ledger that is older now are told so (lineage_changed). Exits 6 when a daemon serves, 9 when "
               "the backup is damaged.",

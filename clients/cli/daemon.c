@@ -23,18 +23,6 @@
 /* A daemon that has not said it serves after this has failed; it folds its ledgers first. */
 #define START_MS_MAX 60000
 
-bool cli_is_daemon(int32_t pid)
-{
-    char path[64], name[32] = "", state = 'X';
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
-    if (!file)
-        return false;
-    int fields = fscanf(file, "%*d (%31[^)]) %c", name, &state);
-    fclose(file);
-    return fields == 2 && strcmp(name, "ccccd") == 0 && state != 'Z' && state != 'X';
-}
-
 /* The pid in the file at `path`, or 0. */
 static int32_t written_pid(const char *path)
 {
@@ -50,6 +38,11 @@ static int32_t written_pid(const char *path)
 static const char *pid_path(struct cli *cli)
 {
     return cli_printf(cli, "%s/daemon/ccccd.pid", cli->home.root);
+}
+
+static const char *lock_path(struct cli *cli)
+{
+    return cli_printf(cli, "%s/daemon/ccccd.lock", cli->home.root);
 }
 
 /* Has process `pid` the file open that `st` is of? */
@@ -68,12 +61,17 @@ static bool has_open(int32_t pid, const struct stat *st)
     return found;
 }
 
+/* Is `pid` a daemon that holds the lock of this home? */
+static bool holds_lock(struct cli *cli, int32_t pid)
+{
+    struct stat st;
+    return cccc_is_daemon(pid, 0) && stat(lock_path(cli), &st) == 0 && has_open(pid, &st);
+}
+
 int32_t cli_locking_daemon(struct cli *cli)
 {
-    const char *lock = cli_printf(cli, "%s/daemon/ccccd.lock", cli->home.root);
-    struct stat st;
-    int32_t pid = written_pid(lock);
-    return cli_is_daemon(pid) && stat(lock, &st) == 0 && has_open(pid, &st) ? pid : 0;
+    int32_t pid = written_pid(lock_path(cli));
+    return holds_lock(cli, pid) ? pid : 0;
 }
 
 int32_t cli_ending_daemon(struct cli *cli)
@@ -179,10 +177,10 @@ static bool await_other(struct cli *cli)
     int32_t served_by;
     cccc_str_t version;
     for (int waited_ms = 0; waited_ms < START_MS_MAX; waited_ms += 10) {
-        if (cli_descriptor(cli, &served_by, &version) && cli_is_daemon(served_by))
+        if (cli_daemon(cli, &served_by, &version))
             return true;
         int32_t other = written_pid(pid_path(cli));
-        if (!cli_is_daemon(other) || cli_wait_gone(other, 10))
+        if (!holds_lock(cli, other) || cli_wait_gone(other, 10))
             return false;
     }
     return false;

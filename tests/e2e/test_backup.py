@@ -408,6 +408,17 @@ def test_restore_refuses_while_a_daemon_serves(served, elsewhere):
     assert not list(served.path.parent.glob(served.path.name + ".*"))
 
 
+def test_dry_run_goes_beside_a_daemon_too(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+        send(bus, group, "one")
+        served.cli("backup", "create", str(elsewhere))
+        send(bus, group, "two")
+    told = result(served.cli("restore", str(elsewhere), "--dry-run", "--json"))
+    assert told["groups"] == [{"group_id": group, "head_seq_now": 5, "head_seq_backup": 4}]
+    assert "pid" in result(served.cli("daemon", "status", "--json"))
+
+
 def test_dry_run_says_what_would_change_and_changes_nothing(served, elsewhere):
     with served.bus() as bus:
         group = make_group(bus)
@@ -489,7 +500,6 @@ def test_plain_copy_of_a_live_home_is_a_valid_prefix(in_place, elsewhere):
             restored.path.rmdir()
             elsewhere.rename(restored.path)
         with restored:
-            (restored.path / "daemon/ccccd.addr.json").unlink(missing_ok=True)
             restored.start()
             with restored.bus() as bus:
                 events = ledger_events(bus, group)
