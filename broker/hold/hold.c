@@ -2,6 +2,7 @@
 #include "broker/hold/hold.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -312,15 +313,23 @@ static void turn(struct hold *self)
     watch_agent(self);
 }
 
-/* The home was removed under us: nobody will ever ask for the agent again, and there is nobody to report to. Not when it is away for a moment, as while somebody exchanges it for another. */
+/* The same folder as at our start: another one at its place, as a restore leaves it, is another home. */
+static bool is_home_there(const struct hold *self)
+{
+    struct stat now, before;
+    if (stat(self->launch.home, &now) != 0)
+        return errno != ENOENT;
+    return self->home < 0 || fstat(self->home, &before) != 0 || (now.st_ino == before.st_ino && now.st_dev == before.st_dev);
+}
+
+/* The home was removed under us, or replaced: nobody will ever ask for the agent again, and there is nobody to report to. Not when it is away for a moment, as while somebody exchanges it for another. */
 static bool home_is_gone(struct hold *self)
 {
-    struct stat st;
     bool alone = hold_agent_is_gone(self);
     if (!alone && self->now_ms - self->home_looked_ms < HOME_INTERVAL)
         return false;
     self->home_looked_ms = self->now_ms;
-    bool is_there = stat(self->launch.home, &st) == 0 || errno != ENOENT;
+    bool is_there = is_home_there(self);
     if (is_there)
         self->home_seen_ms = self->now_ms;
     return !is_there && (alone || self->now_ms - self->home_seen_ms >= CCCC_HOLD_HOME_GONE_MS);
@@ -365,6 +374,7 @@ static void begin(struct hold *self, struct launch *launch)
     *self = (struct hold){.launch = *launch, .child.terminal = -1, .signals = open_signals(), .talk.backoff_ms = 100, .limit = ""};
     *launch = (struct launch){0};
     ring_init(&self->ring, self->launch.scrollback_bytes);
+    self->home = open(self->launch.home, O_PATH | O_DIRECTORY | O_CLOEXEC);
     self->scrollback.fd = self->launch.scrollback_fd;
     self->screen = screen_new(self->launch.rows, self->launch.cols);
     typing_init(&self->typing);
@@ -390,6 +400,8 @@ static void finish(struct hold *self)
     cccc_buf_fini(&self->keys);
     cccc_buf_fini(&self->last_screen);
     close(self->signals);
+    if (self->home >= 0)
+        close(self->home);
     launch_fini(&self->launch);
 }
 

@@ -67,6 +67,7 @@ struct hold {
     const char *limit;      /* ... the limit that was reached; "" */
 
     bool stopped;           /* the agent's process is: SIGSTOP and the like */
+    int home;               /* the folder, opened so that it is known again; -1 = it could not be */
     int64_t home_seen_ms;   /* when the home was there last */
     int64_t home_looked_ms; /* when it was looked for last */
 };

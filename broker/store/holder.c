@@ -36,9 +36,9 @@ static struct cccc_path runner_path(const struct cccc_home *home, cccc_str_t gro
 /* ---- the lock ---- */
 
 /* The lock's descriptor, or -errno; -EWOULDBLOCK: a holder lives. */
-static int take_lock(const struct cccc_vfs *vfs, const char *path)
+static int take_lock(const struct cccc_vfs *vfs, const char *path, int flags)
 {
-    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ | CCCC_O_WRITE | CCCC_O_CREATE);
+    int fd = vfs->open(vfs->ctx, path, flags);
     int rc = fd < 0 ? fd : vfs->lock(vfs->ctx, fd);
     if (fd >= 0 && rc < 0)
         vfs->close(vfs->ctx, fd);
@@ -49,7 +49,7 @@ static int take_lock(const struct cccc_vfs *vfs, const char *path)
  * original's, whose lock is another file. */
 static bool is_locked(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_str_t actor_id)
 {
-    int lock = take_lock(vfs, runner_path(home, group_id, actor_id, "lock").z);
+    int lock = take_lock(vfs, runner_path(home, group_id, actor_id, "lock").z, CCCC_O_READ);
     if (lock >= 0)
         vfs->close(vfs->ctx, lock);
     return lock == -EWOULDBLOCK;
@@ -280,7 +280,7 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
     int rc = cccc_vfs_make_dirs(call->vfs, folder.z);
     if (rc < 0)
         return cccc_file_fail(call->m, rc, "create", folder.z);
-    int lock = take_lock(call->vfs, lock_path.z);
+    int lock = take_lock(call->vfs, lock_path.z, CCCC_O_READ | CCCC_O_WRITE | CCCC_O_CREATE);
     if (lock == -EWOULDBLOCK)
         return cccc_fail(call->m, CCCC_E_LOCKED, "a holder of this actor lives already, and has not said so; it is looked for: fuser %s",
                          lock_path.z);

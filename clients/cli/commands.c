@@ -1111,7 +1111,8 @@ const struct cli_command cli_commands[] = {
      .about = "Refuses while a daemon serves the home, but for --dry-run. The backup is verified first; the home as it was is kept beside "
               "the new one, and "
               "nothing is deleted. The daemon "
-              "stays stopped. Followers of a ledger that is older now are told so (lineage_changed). Exits 6 when a daemon serves, 9 when "
+              "stays stopped. Actors that still run belong to the home as it was: they are named, and end within seconds. Followers of a "
+              "ledger that is older now are told so (lineage_changed). Exits 6 when a daemon serves, 9 when "
               "the backup is damaged.",
      .examples = EXAMPLES("cccc restore ~/.cccc/backups/20260314T091500Z --dry-run  # what would change",
                           "cccc restore /mnt/disk/cccc-monday  # behind `cccc daemon stop`"),

@@ -239,6 +239,20 @@ def test_a_daemon_on_a_copy_leaves_the_actors_of_the_original_alone(team):
         assert is_alive(before[0]) and (same(team)[0], same(team)[2]) == (before[0], before[2])
 
 
+# A restore is another home at the same place: it says which actors of the replaced one run, and they end, though no daemon tells them to.
+def test_a_restore_names_the_actors_that_run_and_they_end(team, elsewhere):
+    pid, record = team.actor("lead")["pid"], team.record("lead")
+    team.home.cli("backup", "create", str(elsewhere))
+    team.home.cli("daemon", "stop")
+    assert "would end\tlead of " + team.group in team.home.cli("restore", str(elsewhere), "--dry-run").stdout
+    told = result(team.home.cli("restore", str(elsewhere), "--json"))
+    try:
+        assert told["running"] == [{"group_id": team.group, "actor_id": "lead", "hold_pid": record["hold_pid"]}]
+        until(lambda: not is_alive(pid) and not is_alive(record["hold_pid"]))
+    finally:
+        shutil.rmtree(told["kept_aside"])
+
+
 # Also when its terminal goes away, a drill leaves neither a daemon nor a folder behind, and says by its status what ended it.
 @pytest.mark.parametrize("sign", [signal.SIGHUP, signal.SIGTERM])
 def test_a_drill_that_is_ended_leaves_nothing_behind(served, elsewhere, tmp_path, sign):

@@ -52,13 +52,6 @@ static void found(struct cli *cli, cccc_builder_t *list, const char *path, const
     cccc_array_add(list, map.value);
 }
 
-/* Something that the drill was to compare and could not: what it found is not all of it. */
-static void not_compared(struct cli *cli, struct backup_findings *findings, const char *group, const char *why)
-{
-    found(cli, &findings->notes, group, "drill: %s", why);
-    findings->partial = true;
-}
-
 static void print_list(struct cli *cli, const char *word, const cccc_value_t *list)
 {
     for (uint32_t i = 0; i < list->via.array.size; i++) {
@@ -219,7 +212,15 @@ struct drill {
     const char *group;
     uint64_t head_seq; /* that the daemon serves */
     bool owed_unsaid;  /* by the manifest */
+    bool partial;
 };
+
+/* Something that was to be compared and could not be: what the drill found is not all of it. */
+static void not_compared(struct drill *self, const char *why)
+{
+    found(self->cli, &self->out->notes, self->group, "drill: %s", why);
+    self->partial = true;
+}
 
 static cccc_args_t *group_args(const struct drill *self)
 {
@@ -329,7 +330,7 @@ static void drill_group(struct drill *self, const cccc_value_t *entry)
     const cccc_value_t *readers = cccc_get(entry, "readers");
     self->group = cccc_arena_str(self->cli->arena, cccc_get_str(entry, "group_id")).ptr;
     if (cccc_get_bool(entry, "damaged", false)) {
-        not_compared(self->cli, self->out, self->group, "was damaged when it was backed up; not compared");
+        not_compared(self, "was damaged when it was backed up; not compared");
         return;
     }
     drill_head(self, entry);
@@ -342,8 +343,7 @@ static void drill_group(struct drill *self, const cccc_value_t *entry)
     for (uint32_t i = 0; i < cli_count(readers); i++)
         drill_reader(self, cli_item(readers, i));
     if (self->owed_unsaid)
-        not_compared(self->cli, self->out, self->group,
-                     "the manifest, made by an older cccc, does not say who owes what; obligations are not compared");
+        not_compared(self, "the manifest, made by an older cccc, does not say who owes what; obligations are not compared");
 }
 
 static int copy_all(struct cli *cli, const char *dir, const char *to, const cccc_value_t *manifest)
@@ -391,6 +391,7 @@ static int drill_in(struct cli *cli, struct backup_findings *findings)
         return cli_fail_with(cli, &error);
     for (uint32_t i = 0; i < groups->via.array.size && !cli_signal(); i++)
         drill_group(&drill, &groups->via.array.ptr[i]);
+    findings->partial = drill.partial;
     return 0;
 }
 

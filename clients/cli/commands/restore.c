@@ -17,12 +17,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A holder looks once a second whether its home is there. */
+enum { END_S_MAX = (CCCC_HOLD_HOME_GONE_MS + CCCC_HOLD_STOP_GRACE_MS) / 1000 + 1 };
+
 struct restoring {
     struct cli *cli;
     const char *dir;   /* the backup */
     const char *fresh; /* where the new home is made */
     const char *aside; /* what the old one will be called */
     bool had_home, made_fresh;
+    cccc_builder_t left; /* {group_id, actor_id, hold_pid} of each actor that runs in the old home */
     struct backup_findings findings;
     const char **paths; /* what is copied */
     size_t count;
@@ -228,6 +232,32 @@ static int change_places(struct restoring *self)
         "%s cannot be exchanged (%s); nothing was changed", cli->home.root, strerror(errno));
 }
 
+static void note_left(void *arg, const cccc_value_t *record, bool lives)
+{
+    static const char *const names[] = {"group_id", "actor_id", "hold_pid"};
+    struct restoring *self = arg;
+    if (!lives)
+        return;
+    cccc_builder_t map = cccc_map_builder(self->cli->arena, 3);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (cccc_get(record, names[i]))
+            cccc_map_add(&map, names[i], *cccc_get(record, names[i]));
+    cccc_array_add(&self->left, map.value);
+}
+
+/* Their holders see that the home is another one, and end them. */
+static void find_left(struct restoring *self)
+{
+    struct cli *cli = self->cli;
+    cccc_value_t groups = backup_groups(cli, cli->home.root);
+    self->left = cccc_array_builder(cli->arena, 4);
+    for (uint32_t i = 0; i < cli_count(&groups); i++) {
+        cccc_str_t id = {0};
+        cccc_as_str(cli_item(&groups, i), &id);
+        cccc_holders_find(&cccc_vfs_posix, &cli->home, id, cli->arena, note_left, self);
+    }
+}
+
 static int carry_out(struct restoring *self)
 {
     struct cli *cli = self->cli;
@@ -270,7 +300,7 @@ static int report(struct restoring *self, bool dry, cli_table_t **table, const c
     struct cli *cli = self->cli;
     char size[32];
     if (cli->json) {
-        cccc_builder_t result = cccc_map_builder(cli->arena, 8);
+        cccc_builder_t result = cccc_map_builder(cli->arena, 9);
         cccc_map_add(&result, "restored_from", cccc_text(self->dir));
         cccc_map_add(&result, "home", cccc_text(cli->home.root));
         cccc_map_add(&result, "dry_run", cccc_bool(dry));
@@ -278,6 +308,7 @@ static int report(struct restoring *self, bool dry, cli_table_t **table, const c
         cccc_map_add(&result, "files", cccc_uint(self->count));
         cccc_map_add(&result, "bytes", cccc_uint(self->bytes));
         cccc_map_add(&result, "groups", *groups);
+        cccc_map_add(&result, "running", self->left.value);
         cccc_map_add(&result, "notes", self->findings.notes.value);
         cli_table_free(table);
         return cli_result(cli, &result.value);
@@ -288,6 +319,11 @@ static int report(struct restoring *self, bool dry, cli_table_t **table, const c
     cli_fact(cli, dry ? "would restore" : "restored", "%s from %s: %zu files, %s", cli->home.root, self->dir, self->count, size);
     if (self->aside)
         cli_fact(cli, dry ? "would keep" : "kept", "the home as it was, in %s", self->aside);
+    for (uint32_t i = 0; i < cli_count(&self->left.value); i++) {
+        const cccc_value_t *actor = cli_item(&self->left.value, i);
+        cli_fact(cli, dry ? "would end" : "ends", "%.*s of %.*s, which runs in the home as it was: within %d s",
+                 CCCC_STR_FMT(cccc_get_str(actor, "actor_id")), CCCC_STR_FMT(cccc_get_str(actor, "group_id")), END_S_MAX);
+    }
     if (!dry)
         cli_say(cli, "next: cccc daemon start; cccc doctor");
     return 0;
@@ -317,6 +353,7 @@ int cmd_restore(struct cli *cli)
         return status;
     cli_table_t *table = cli_table_new(cli, headings, 3);
     cccc_value_t groups = compare_groups(&self, table);
+    find_left(&self);
     if (!dry)
         status = carry_out(&self);
     if (status) {
