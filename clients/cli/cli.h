@@ -229,8 +229,12 @@ const char *cli_daemon_program(struct cli *cli);
 char **cli_clean_environment(struct cli *cli, const char *kept);
 /* Make the daemon run: 0 and *started, or an error was reported and the exit status is returned. */
 int cli_daemon_start(struct cli *cli, bool *started);
+/* The same with one that only serves what is there (ccccd --serve-only). */
+int cli_daemon_start_serve_only(struct cli *cli, bool *started);
 /* Wait until process `pid` is gone; 0 is nobody. False after timeout_ms. */
 bool cli_wait_gone(int32_t pid, int timeout_ms);
+/* The daemon that holds the home's lock: it starts, serves or ends. Its pid, or 0. */
+int32_t cli_locking_daemon(struct cli *cli);
 /* The daemon that is ending: it has taken back its descriptor and ccccd.pid, and holds the home's lock until it is gone. Its pid, or 0. */
 int32_t cli_ending_daemon(struct cli *cli);
 /* The daemon promises to be gone within 2 s of a stop. */
@@ -390,7 +394,7 @@ char *cli_scratch(struct cli *cli, const char *name);
 /* Delete a group that this command made, also out of the trash, by whichever daemon serves cli->home now; it is asked for some seconds while it is busy.
  * False: *error, which says how to remove what stayed. */
 bool cli_remove_group(struct cli *cli, const char *group, struct cccc_error *error);
-/* From now on the first SIGINT or SIGTERM is only remembered, so that a command can clean up; the second one ends the program at once. */
+/* From now on the first SIGINT, SIGTERM or SIGHUP that is not ignored is only remembered, so that a command can clean up; the second one ends the program at once. */
 void cli_defer_signals(void);
 /* The signal remembered, or 0. */
 int cli_signal(void);

@@ -1093,7 +1093,9 @@ const struct cli_command cli_commands[] = {
      .summary = "check every file and every ledger line of a backup",
      .about = "Reads only. --drill then serves a copy of it with a scratch daemon and compares last events, read cursors, unread "
               "messages and who owes what with the "
-              "manifest. Exits 9 when anything is damaged or missing.",
+              "manifest. That daemon only serves (ccccd --serve-only): it starts no actor, delivers nothing and runs no automation. What "
+              "could not be compared makes the result \"partial\" instead of \"sound\", and a note says what it is. "
+              "Exits 9 when anything is damaged or missing.",
      .examples = EXAMPLES("cccc backup verify ~/.cccc/backups/20260314T091500Z", "cccc backup verify /mnt/disk/cccc-monday --drill"),
      .options = OPTIONS({.name = "drill", .help = "serve a copy of it and compare what the daemon says"}),
      .args = ARGS({.name = "DIR", .help = "the backup", .required = true, .place = CLI_DIRECTORY}),
