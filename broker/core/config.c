@@ -486,8 +486,7 @@ static bool is_stamp(const char *key, uint32_t len)
     return false;
 }
 
-/* Do the documents say the same, apart from when? */
-static bool same_content(const cccc_value_t *a, const cccc_value_t *b)
+bool cccc_config_is_same(const cccc_value_t *a, const cccc_value_t *b)
 {
     uint32_t left = 0, right = 0;
     for (uint32_t i = 0; cccc_is_map(b) && i < b->via.map.size; i++)
@@ -511,7 +510,7 @@ bool config_edit_is_recorded(const struct cccc_group *group, const struct cccc_e
 {
     if (!group->folding)
         return true;
-    return event->seq > group->document_seq && same_content(&group->document, cccc_get(&event->data, "document"));
+    return event->seq > group->document_seq && cccc_config_is_same(&group->document, cccc_get(&event->data, "document"));
 }
 
 bool config_apply(struct cccc_group *group, const struct cccc_event *event)

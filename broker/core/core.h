@@ -130,6 +130,8 @@ void cccc_core_snapshot(const cccc_core_t *self, cccc_slot_t slot, cccc_buf_t *o
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 /* The same from a group's configuration. */
 void cccc_ledger_policy_of(const cccc_value_t *document, struct cccc_ledger_policy *out);
+/* Do two documents of a group say the same, apart from when they were written? */
+bool cccc_config_is_same(const cccc_value_t *a, const cccc_value_t *b);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 

@@ -62,6 +62,7 @@ struct cccc_archive *cccc_archive_with(const struct cccc_archive *self, const st
 {
     struct cccc_archive *other = cccc_archive_new(self->vfs, self->dir, parts, count);
     other->base = self->base;
+    other->unclaimed_base = self->unclaimed_base;
     return other;
 }
 
@@ -155,6 +156,15 @@ static bool is_base_name(const char *name)
     return digits == 13 && strncmp(name + digits, ".base", 5) == 0;
 }
 
+/* The event of the base that is called so; 0: that is no base. */
+static uint64_t base_of_name(const char *name)
+{
+    char again[CCCC_PART_NAME_ROOM];
+    uint64_t seq = is_base_name(name) ? strtoull(name, NULL, 10) : 0;
+    cccc_base_name(seq, again);
+    return strcmp(name, again) == 0 ? seq : 0;
+}
+
 /* ---- the text ---- */
 
 static void print_row(cccc_buf_t *out, const struct cccc_part *part)
@@ -206,6 +216,7 @@ struct list {
     struct cccc_part *parts;
     uint32_t count, room;
     struct cccc_base base;
+    uint64_t newest_base; /* of the files, where these are listed */
 };
 
 static void add(struct list *list, const struct cccc_part *part)
@@ -280,8 +291,11 @@ static int read_text(const struct cccc_vfs *vfs, const char *dir, const char *na
 static void note_name(void *arg, const char *name)
 {
     struct cccc_part part;
+    struct list *files = arg;
     if (cccc_part_parse_name(name, &part))
-        add(arg, &part);
+        add(files, &part);
+    uint64_t base = base_of_name(name);
+    files->newest_base = base > files->newest_base ? base : files->newest_base;
 }
 
 static int by_first(const void *a, const void *b)
@@ -315,11 +329,13 @@ static bool is_sound(const struct cccc_vfs *vfs, const char *dir, struct cccc_pa
     return sound;
 }
 
-/* What manifest.prev knows, and the segments in the folder behind that. */
-static int stand_in(const struct cccc_vfs *vfs, const char *dir, struct list *list)
+/* What manifest.prev knows, and the segments in the folder behind that. *has_prev: there is such a file. */
+static int stand_in(const struct cccc_vfs *vfs, const char *dir, struct list *list, bool *has_prev)
 {
     struct list files = {0};
     int rc = read_text(vfs, dir, "manifest.prev", list);
+    bool known = rc == 1;
+    *has_prev = rc != 0;
     if (rc < 0 && rc != -EBADMSG)
         return rc;
     rc = vfs->list(vfs->ctx, dir, note_name, &files);
@@ -330,6 +346,7 @@ static int stand_in(const struct cccc_vfs *vfs, const char *dir, struct list *li
         if (files.parts[i].first > last && is_sound(vfs, dir, &files.parts[i]))
             add(list, &files.parts[i]);
     }
+    list->newest_base = known ? 0 : files.newest_base;
     free(files.parts);
     return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
 }
@@ -382,21 +399,24 @@ int cccc_archive_load(const struct cccc_vfs *vfs, const char *state_dir, struct 
 {
     struct list list;
     int rc = read_text(vfs, state_dir, "manifest", &list);
-    bool damaged = rc == -EBADMSG, as_stored = rc == 1;
+    bool damaged = rc == -EBADMSG, as_stored = rc == 1, has_prev = false;
     if (rc == 0 || damaged)
-        rc = stand_in(vfs, state_dir, &list);
+        rc = stand_in(vfs, state_dir, &list, &has_prev);
+    bool gone = !as_stored && !damaged && has_prev;
     uint32_t there = 0;
     for (uint32_t i = 0; rc >= 0 && i < list.count; i++) {
         rc = look_for(vfs, state_dir, &list.parts[i]);
         there += list.parts[i].there;
     }
-    if (rc >= 0 && damaged)
-        add_note(note, note_room, "state/ledger/manifest is damaged; %u sealed segments were found without it", there);
+    if (rc >= 0 && (damaged || gone))
+        add_note(note, note_room, "state/ledger/manifest is %s; %u sealed segments were found without it", damaged ? "damaged" : "gone",
+                 there);
     if (rc >= 0) {
         *out = cccc_archive_new(vfs, state_dir, list.parts, list.count);
         (*out)->base = list.base;
         (*out)->as_stored = as_stored;
-        (*out)->unlisted = damaged;
+        (*out)->unlisted = damaged || gone;
+        (*out)->unclaimed_base = list.newest_base;
     }
     free(list.parts);
     return rc < 0 ? rc : 0;

@@ -42,11 +42,13 @@ struct cccc_archive {
     uint64_t raw; /* bytes of the parts that are there */
     struct cccc_base base;
     bool as_stored; /* it is what the manifest says, no more and no less */
-    bool unlisted;  /* the manifest cannot be read: this stands in for it */
+    bool unlisted;  /* the manifest cannot be read, or is gone: this stands in for it */
+    /* No manifest is there that could say which events were retired, but the newest base, of this event, says that there are some. 0: not so. */
+    uint64_t unclaimed_base;
 };
 
 /* Read the manifest, or what stands for it, and look for its files. Never fails but for the device: an empty archive when nothing was sealed. Adds to `note` (of
- * `note_room` bytes) that the manifest is damaged. 0 or -errno. */
+ * `note_room` bytes) that the manifest is damaged or gone. 0 or -errno. */
 int cccc_archive_load(const struct cccc_vfs *vfs, const char *state_dir, struct cccc_archive **out, char *note, size_t note_room);
 /* A new one with these parts (copied), of which `there` is known, and no base. Never NULL. */
 struct cccc_archive *cccc_archive_new(const struct cccc_vfs *vfs, const char *state_dir, const struct cccc_part *parts, uint32_t count);

@@ -348,6 +348,13 @@ static cccc_err_t load_base(struct recovery *r)
     struct cccc_snapshot of;
     char *file, name[CCCC_PART_NAME_ROOM];
     cccc_str_t state;
+    if (r->options->base && l->archive->unclaimed_base > 0) {
+        cccc_base_name(l->archive->unclaimed_base, name);
+        return cccc_fail(
+            r->m, CCCC_E_DAMAGED,
+            "%s/%s stands for events that were retired, and neither manifest nor manifest.prev says for which; restore a backup",
+            l->state_dir, name);
+    }
     if (!r->options->base || base->seq <= r->known_seq || CCCC_MUTANT_IS(BASE_FORGOTTEN))
         return CCCC_OK;
     if (r->known_seq > 0)

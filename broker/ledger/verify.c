@@ -220,6 +220,12 @@ static int verify_base(struct verification *v, const struct cccc_archive *archiv
     struct cccc_snapshot of;
     char *file, name[CCCC_PART_NAME_ROOM];
     cccc_str_t state;
+    if (archive->unclaimed_base > 0) {
+        cccc_base_name(archive->unclaimed_base, name);
+        v->path = v->paths[v->path_count++] = cccc_path_join(archive->dir, name);
+        note(v, CCCC_VERIFY_BASE, 0, &(struct cccc_gap){.reason = "damaged"},
+             "neither manifest nor manifest.prev says which retired events this state stands for; restore a backup");
+    }
     if (archive->base.seq == 0)
         return 0;
     int rc = cccc_base_read(v->vfs, archive->dir, &archive->base, NULL, &of, &file, &state);
@@ -241,7 +247,7 @@ static void note_manifest(struct verification *v, const struct cccc_archive *arc
         return;
     v->path = v->paths[v->path_count++] = cccc_path_join(archive->dir, "manifest");
     note(v, CCCC_VERIFY_MANIFEST, 0, &(struct cccc_gap){.reason = "damaged"},
-         "the manifest cannot be read; manifest.prev and the segments stand in for it, and the next seal writes it anew");
+         "the manifest cannot be read, or is gone; manifest.prev and the segments stand in for it, and the next seal writes it anew");
 }
 
 /* ---- all of it ---- */

@@ -205,18 +205,17 @@ void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *h
     free(file.text);
 }
 
-bool cccc_group_edit_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, const char *name, bool *valid,
-                           char note[512])
+bool cccc_group_edit_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, const char *name,
+                           cccc_arena_t *arena, cccc_value_t *document, char note[512])
 {
     struct cccc_errmsg why = {""};
     struct file file;
-    cccc_arena_t *arena = cccc_arena_new(8192);
     read_file(vfs, cccc_group_path(home, group_id, "/%s", name).z, arena, &file, &why);
     struct found found = {.text = file.text, .len = file.len};
-    *valid = !cccc_is_nil(&file.document) && check_content(&file.document, group_id, &found);
+    bool valid = !cccc_is_nil(&file.document) && check_content(&file.document, group_id, &found);
+    *document = valid ? file.document : cccc_nil();
     snprintf(note, 512, "%s", cccc_is_nil(&file.document) ? why.text : found.refused);
     free(file.text);
-    cccc_arena_destroy(&arena);
     return file.rc != -ENOENT;
 }
 

@@ -90,10 +90,10 @@ struct cccc_group_files {
  * wrote is taken as it is, with a note. */
 void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
                            struct cccc_group_files *out);
-/* The same check for a file of the group's folder that holds, or held, an edit (group.yaml.edited). False: there is none. *valid: it would be taken over as
- * group.yaml; else note says why not. */
-bool cccc_group_edit_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, const char *name, bool *valid,
-                           char note[512]);
+/* The same check for a file of the group's folder that holds, or held, an edit (group.yaml.edited). False: there is none. *document, in the arena, is what it
+ * says if that can be taken over as group.yaml; else it is nil, and note says why not. */
+bool cccc_group_edit_check(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, const char *name,
+                           cccc_arena_t *arena, cccc_value_t *document, char note[512]);
 /* Ids of groups/ that look like groups, sorted; array in the arena. CCCC_E_STORAGE: groups/ cannot be listed, and *ids is what was found. */
 cccc_err_t cccc_groups_scan(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_arena_t *arena, cccc_value_t *ids,
                             struct cccc_errmsg *m);

@@ -300,8 +300,11 @@ def test_an_edit_with_entries_of_others_counts_and_they_are_named(home):
     home.cli("daemon", "start")
     shown = answer(home, "group", "show")["group"]
     assert shown["title"] == "By hand" and shown["colour"] == "green"
-    assert f"group {group}\tnote\tgroup.yaml: colour is unknown; kept as it is" in home.cli("doctor").stdout
+    said = home.cli("doctor").stdout
+    assert f"group {group}\tnote\tgroup.yaml: colour is unknown; kept as it is" in said and "next start" not in said, said
     assert "colour is unknown" in home.cli("daemon", "logs").stdout
+    until(file.with_name("group.yaml.edited").exists)
+    assert f"group {group}\tnote\tgroup.yaml.edited is an edit that was taken over" in home.cli("doctor").stdout
 
 
 def test_a_torn_tail_is_no_damage(home):

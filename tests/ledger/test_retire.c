@@ -567,6 +567,34 @@ static void a_damaged_base_is_refused(void **state)
     world_fini(&w);
 }
 
+/* With no manifest that can be read nothing says what the base stands for: the ledger is not opened as if nothing had been retired, and verify names the base. */
+static void a_base_without_any_manifest_is_refused(void **state)
+{
+    (void)state;
+    for (int gone = 0; gone < 2; gone++) {
+        struct world w;
+        struct folding f;
+        char found[128];
+        make_sealed(&w, arguments.seed, 200);
+        retire(&w, &up_to_160);
+        world_close(&w);
+        for (int i = 0; i < 2; i++) {
+            const char *path = i ? MANIFEST ".prev" : MANIFEST;
+            if (gone)
+                assert_int_equal(w.vfs->unlink(w.vfs->ctx, path), 0);
+            else
+                flip(&w, path, 40);
+        }
+        assert_int_equal(open_with_base(&w, &f), CCCC_E_DAMAGED);
+        assert_non_null(strstr(w.message.text, "0000000000200.base"));
+        assert_int_equal(f.head, 0);
+        assert_int_not_equal(verify(&w, found).damaged, 0);
+        assert_string_equal(found, "0000000000200.base");
+        assert_int_equal(count_files(&w).bases, 1);
+        world_fini(&w);
+    }
+}
+
 /* A ledger.jsonl that ends before the base, as a copy made meanwhile can: the events between are named, and nothing is appended over them. */
 static void a_ledger_that_ends_before_its_base_takes_nothing(void **state)
 {
@@ -619,6 +647,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_repair_leaves_tombstones_alone),
         cmocka_unit_test(verify_counts_retired_events),
         cmocka_unit_test(a_damaged_base_is_refused),
+        cmocka_unit_test(a_base_without_any_manifest_is_refused),
         cmocka_unit_test(a_ledger_that_ends_before_its_base_takes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

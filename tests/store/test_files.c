@@ -290,10 +290,10 @@ static void an_edit_that_is_no_configuration_is_refused(void **state)
         assert_ptr_equal(strstr(files.note, "group.yaml: line "), files.note);
     }
     assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'third'}"), CCCC_OK);
-    bool valid = true;
+    cccc_value_t document;
     char note[512];
-    assert_true(cccc_group_edit_check(&cccc_vfs_posix, &s.home, CCCC_STR(GROUP), "group.yaml.edited", &valid, note));
-    assert_false(valid);
+    assert_true(cccc_group_edit_check(&cccc_vfs_posix, &s.home, CCCC_STR(GROUP), "group.yaml.edited", s.arena, &document, note));
+    assert_true(cccc_is_nil(&document));
     assert_string_equal(note, "line 3: title: must be text (and 2 more)");
     assert_false(read_group().refused);
 }

@@ -320,22 +320,66 @@ static bool explain_no_configuration(struct doctor *self, const char *name, cons
     return true;
 }
 
-/* An edit that did not become the configuration: a mistake in it, or a change that came first. */
-static void check_edit(struct doctor *self, cccc_str_t id, const char *name)
+/* The group.edit events behind `after`, a page of them. False: the daemon does not say. */
+static bool read_edits(struct doctor *self, const char *group, uint64_t after, const cccc_value_t **result)
 {
-    bool valid;
+    static const char *const kinds[] = {"group.edit"};
+    struct cccc_error error;
+    if (!self->cli->client)
+        return false;
+    cccc_args_t *args = cli_group_args(group);
+    cccc_args_uint(args, "after_seq", after);
+    cccc_args_strs(args, "kinds", kinds, 1);
+    return cli_try(self->cli, "ledger_read", &args, result, &error);
+}
+
+/* Has the daemon that serves taken over what somebody made of group.yaml? Then a group.edit behind the event the file is of has this document. */
+static bool is_taken_over(struct doctor *self, const char *group, const cccc_value_t *document)
+{
+    const cccc_value_t *page;
+    uint64_t at = cccc_get_uint(document, "ledger_seq", 0);
+    bool same = false;
+    for (bool more = true; more && !same && read_edits(self, group, at, &page); at = cccc_get_uint(page, "checked_seq", at)) {
+        const cccc_value_t *events = cccc_get(page, "events");
+        for (uint32_t i = 0; i < cli_count(events); i++)
+            same = same || cccc_config_is_same(document, cccc_get(cccc_get(cli_item(events, i), "data"), "document"));
+        more = cccc_get_bool(page, "more", false);
+    }
+    return same;
+}
+
+/* An edit that is kept: it was taken over, or there was a mistake in it, or a change came first. */
+static void check_edit(struct doctor *self, cccc_str_t id, const char *name, const char *group)
+{
+    cccc_value_t document;
     char note[512];
-    if (!cccc_group_edit_check(&cccc_vfs_posix, &self->cli->home, id, "group.yaml.edited", &valid, note))
+    if (!cccc_group_edit_check(&cccc_vfs_posix, &self->cli->home, id, "group.yaml.edited", self->cli->arena, &document, note))
         return;
-    if (valid)
-        found(self, name, NOTE,
-              "group.yaml.edited is an edit that does not count: it was refused, or a change was written over it. To take what it says: "
-              "stop the "
-              "daemon, put it into group.yaml, start. Then remove it");
-    else
+    if (cccc_is_nil(&document))
         found(self, name, NOTE,
               "group.yaml.edited is an edit that was refused: %s. Mend it, stop the daemon, put it into group.yaml, start; or remove it",
               note);
+    else if (is_taken_over(self, group, &document))
+        found(self, name, NOTE, "group.yaml.edited is an edit that was taken over, as it was written; it may be removed");
+    else if (!self->cli->client)
+        found(self, name, NOTE, "group.yaml.edited is an edit that is kept; with a daemon, doctor says whether it was taken over");
+    else
+        found(self, name, NOTE,
+              "group.yaml.edited is an edit that does not count: it was refused, or a change was written over it. To take what it says: "
+              "stop the daemon, put it into group.yaml, start. Then remove it");
+}
+
+/* A sound group.yaml: ours, or edited by hand. */
+static void report_document(struct doctor *self, const char *name, const char *group, const struct cccc_group_files *files)
+{
+    cccc_str_t title = cccc_get_str(&files->document, "title");
+    if (!files->edited)
+        found(self, name, WELL, "%.*s", CCCC_STR_FMT(title));
+    else if (is_taken_over(self, group, &files->document))
+        found(self, name, WELL, "%.*s; group.yaml was changed by hand, and the daemon has taken the change over", CCCC_STR_FMT(title));
+    else
+        found(self, name, NOTE, "%.*s; group.yaml was changed since cccc last wrote it; the next start takes the change over",
+              CCCC_STR_FMT(title));
 }
 
 static void check_group(struct doctor *self, cccc_str_t id)
@@ -352,11 +396,10 @@ static void check_group(struct doctor *self, cccc_str_t id)
     else if (files.note[0])
         found(self, name, NOTE, "%s", files.note);
     else
-        found(self, name, files.edited ? NOTE : WELL, "%.*s%s", CCCC_STR_FMT(cccc_get_str(&files.document, "title")),
-              files.edited ? "; group.yaml was changed since cccc last wrote it; the next start takes the change over" : "");
+        report_document(self, name, group, &files);
     if (files.kept[0])
         found(self, name, NOTE, "group.yaml: %s; kept as it is", files.kept);
-    check_edit(self, id, name);
+    check_edit(self, id, name, group);
     check_ledger(self, group);
     check_archive(self, group);
     check_foreign(self, group);
