@@ -205,8 +205,9 @@ void cccc_bytes_hand_over(cccc_bytes_t *self);
 void cccc_bytes_keep_spare(unsigned max);
 
 enum cccc_store_kind {
-    CCCC_STORE_GROUP,    /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */
-    CCCC_STORE_SCOPE,    /* scopes/<name>/scope.yaml <- document; nil removes it */
+    CCCC_STORE_GROUP, /* group.yaml of `group_id` <- `document` (its ledger_seq inside); yields {edited}, the map that stood there, when another program wrote it: of
+                          * that, what is not cccc's is written, too */
+    CCCC_STORE_SCOPE, /* scopes/<name>/scope.yaml <- document; nil removes it */
     CCCC_STORE_REGISTRY, /* registry.json <- document */
     CCCC_STORE_ACTIVE,   /* active.json <- document */
     CCCC_STORE_CURSORS,  /* state/read_cursors.json <- document (an export) */
