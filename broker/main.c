@@ -17,12 +17,15 @@
 static const char help[] =
     "ccccd - the cccc message broker: one daemon per home\n"
     "\n"
-    "usage: ccccd [--home DIR] [--tcp PORT] [--daemon]\n"
+    "usage: ccccd [--home DIR] [--tcp PORT] [--serve-only] [--daemon]\n"
     "\n"
     "  --home DIR   serve this home (default: $CCCC_HOME, else ~/.cccc)\n"
     "  --tcp PORT   clients of CCCC 0.4.0 may also come over TCP, from this machine alone (0: any free port). CCCC_DAEMON_TRANSPORT=tcp "
     "and\n"
     "               CCCC_DAEMON_PORT mean the same\n"
+    "  --serve-only only show what is there: groups take no events, no actor is started, nothing is delivered, no automation runs. For a "
+    "copy\n"
+    "               of a home that is to be looked at\n"
     "  --daemon     go to the background; returns once the daemon serves\n"
     "  --version    print the version\n"
     "  --help       print this\n"
@@ -34,7 +37,7 @@ static const char help[] =
 
 struct options {
     const char *home;
-    bool background;
+    bool background, serve_only;
     int tcp_port; /* -1: no TCP */
 };
 
@@ -61,8 +64,13 @@ static int port_of_environment(void)
 static void read_options(int argc, char **argv, struct options *out)
 {
     static const struct option known[] = {
-        {"home", required_argument, NULL, 'H'}, {"daemon", no_argument, NULL, 'd'}, {"tcp", required_argument, NULL, 't'},
-        {"version", no_argument, NULL, 'v'},    {"help", no_argument, NULL, 'h'},   {NULL, 0, NULL, 0},
+        {"home", required_argument, NULL, 'H'},
+        {"daemon", no_argument, NULL, 'd'},
+        {"tcp", required_argument, NULL, 't'},
+        {"serve-only", no_argument, NULL, 's'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (c) {
@@ -71,6 +79,9 @@ static void read_options(int argc, char **argv, struct options *out)
             break;
         case 'd':
             out->background = true;
+            break;
+        case 's':
+            out->serve_only = true;
             break;
         case 't':
             out->tcp_port = read_port(optarg);
@@ -138,7 +149,7 @@ int main(int argc, char **argv)
     drop_environment();
     int ready_fd = options.background ? cccc_daemonize() : -1;
     block_signals();
-    if (cccc_bus_start(&bus, options.home, options.tcp_port, &m) != CCCC_OK)
+    if (cccc_bus_start(&bus, options.home, options.tcp_port, options.serve_only, &m) != CCCC_OK)
         return fail_start(ready_fd, &m);
     if (ready_fd < 0)
         cccc_log_to_stderr(isatty(STDERR_FILENO));

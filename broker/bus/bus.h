@@ -50,6 +50,7 @@ struct cccc_bus {
     struct cccc_home home;
     uint64_t epoch;
     int lock_fd, signal_fd;
+    bool serve_only; /* nothing is appended, started or delivered */
 
     struct cccc_sockets sockets;
     struct cccc_gate gate;
@@ -76,9 +77,9 @@ struct cccc_bus {
 
 /* ---- startup.c ---- */
 
-/* Prepare the home, take its lock, load everything, bind; with tcp_port >= 0 the gateway listens on loopback TCP, too (0: any port). On failure *m is one
- * line that says what to do. */
-cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, int tcp_port, struct cccc_errmsg *m);
+/* Prepare the home, take its lock, load everything, bind; with tcp_port >= 0 the gateway listens on loopback TCP, too (0: any port). `serve_only`: see
+ * cccc_core_serve_only. On failure *m is one line that says what to do. */
+cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, int tcp_port, bool serve_only, struct cccc_errmsg *m);
 
 /* ---- load.c ---- */
 

@@ -121,14 +121,6 @@ static enum walk walk_up(const struct cccc_holders *self, pid_t pid, const struc
     return WALK_BROKEN;
 }
 
-/* It was started by a holder of this home, whatever has become of that. */
-static bool carries_mark(pid_t pid, const char *home)
-{
-    char ours[4096 + 16];
-    snprintf(ours, sizeof ours, "CCCC_HOME=%s", home);
-    return cccc_process_has_name(pid, "CCCC_HOLD=") && cccc_process_has(pid, ours);
-}
-
 void cccc_holders_place(const struct cccc_holders *self, const char *home, struct cccc_peer *peer)
 {
     const struct cccc_holder *holder = NULL;
@@ -141,7 +133,7 @@ void cccc_holders_place(const struct cccc_holders *self, const char *home, struc
         peer->group_id = cccc_str(holder->group_id);
         peer->actor_id = cccc_str(holder->actor_id);
         peer->generation = holder->generation;
-    } else if (walk == WALK_BROKEN || carries_mark(peer->pid, home)) {
+    } else if (walk == WALK_BROKEN || cccc_process_is_held(peer->pid, home, NULL)) {
         peer->standing = CCCC_PEER_UNKNOWN;
     }
 }

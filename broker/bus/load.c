@@ -257,7 +257,8 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
         note_refusal(bus, slot, &self->files);
     const char *read_only = !offline && self->report.read_only ? self->report.note : self->read_only;
     struct finding finding = {bus, slot, cccc_str(self->group_id)};
-    cccc_holders_find(bus->vfs, &bus->home, finding.group_id, self->arena, found_holder, &finding);
+    if (!bus->serve_only) /* else nothing is to be said to them, and of those that are gone nothing is recorded */
+        cccc_holders_find(bus->vfs, &bus->home, finding.group_id, self->arena, found_holder, &finding);
     cccc_core_fold_end(bus->core, cccc_bus_moment(bus), slot, offline, offline ? NULL : read_only);
     cccc_folding_drop(self_p);
 }

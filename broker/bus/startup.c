@@ -55,6 +55,9 @@ static cccc_err_t write_descriptor(struct cccc_bus *bus, struct cccc_errmsg *m)
     snprintf(d.events, sizeof d.events, "%s", bus->sockets.events);
     char ts[28];
     cccc_ts_format(ts, bus->now.unix_us);
+    /* The home is the daemon's working folder: removed, its inode number is nobody else's while the daemon lives. */
+    cccc_folder_id(".", d.folder);
+    cccc_process_started(d.pid, &d.pid_started);
     return cccc_descriptor_write(bus->vfs, &bus->home, &d, ts, m);
 }
 
@@ -76,17 +79,15 @@ static bool is_actor_of(pid_t pid, pid_t parent, const char *home)
     char *mark = cccc_process_variable(pid, "CCCC_HOLD=");
     bool is_topmost = mark && !cccc_process_has(parent, mark);
     free(mark);
-    return is_topmost && cccc_process_has(pid, home);
+    return is_topmost && cccc_process_is_held(pid, home, NULL);
 }
 
 /* A daemon started from inside an actor's terminal would end with it. The environment tells, ours or an ancestor's. */
 static bool is_below_holder(const char *home)
 {
-    char ours[4096 + 16];
     uint64_t started;
-    snprintf(ours, sizeof ours, "CCCC_HOME=%s", home);
     for (pid_t pid = getpid(), parent; pid > 1 && cccc_process_parent(pid, &started, &parent); pid = parent)
-        if (is_actor_of(pid, parent, ours))
+        if (is_actor_of(pid, parent, home))
             return true;
     return false;
 }
@@ -129,9 +130,9 @@ static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_
     return err;
 }
 
-cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, int tcp_port, struct cccc_errmsg *m)
+cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, int tcp_port, bool serve_only, struct cccc_errmsg *m)
 {
-    *bus = (struct cccc_bus){.vfs = &cccc_vfs_posix, .lock_fd = -1, .signal_fd = -1};
+    *bus = (struct cccc_bus){.vfs = &cccc_vfs_posix, .lock_fd = -1, .signal_fd = -1, .serve_only = serve_only};
     uint64_t descriptors = cccc_accept_guard_init();
     if (descriptors < DESCRIPTORS_NEEDED)
         return cccc_fail(m, CCCC_E_INTERNAL,
@@ -153,6 +154,8 @@ cccc_err_t cccc_bus_start(struct cccc_bus *bus, const char *home, int tcp_port, 
                  "connections beyond the limit of descriptors are refused; raise it: ulimit -Hn limit=%" PRIu64, descriptors);
     cccc_zmq_start();
     bus->core = cccc_core_new();
+    if (serve_only)
+        cccc_core_serve_only(bus->core);
     cccc_core_followed(bus->core, false, false); /* the XPUB says when somebody comes */
     bus->committers = cccc_pool_new("ccccd-commit", COMMIT_THREADS_AT_START, CCCC_POOL_THREADS_MAX, &bus->outbox);
     bus->readers = cccc_pool_new("ccccd-read", 1, READ_THREADS, &bus->outbox);

@@ -139,6 +139,8 @@ static cccc_err_t append_allowed(const struct cccc_core *core, const struct cccc
         return cccc_fail(m, CCCC_E_GROUP_OFFLINE, "group %s is offline: %s", group->id, group->offline);
     if (group->read_only)
         return cccc_fail(m, CCCC_E_GROUP_READ_ONLY, "group %s takes no events: %s", group->id, group->read_only);
+    if (core->serve_only) /* a new group; those that were there are read-only */
+        return cccc_fail(m, CCCC_E_GROUP_READ_ONLY, "group %s is not made: %s", group->id, SERVE_ONLY_WHY);
     if (group->folding)
         return cccc_fail(m, CCCC_E_BUSY, "group %s is being read again after a failed write; try again in a moment", group->id);
     if (group->pending_count >= CCCC_PENDING_EVENTS_MAX)

@@ -57,6 +57,11 @@ void cccc_core_followed(cccc_core_t *self, bool events, bool inboxes)
     self->inboxes_followed = inboxes;
 }
 
+void cccc_core_serve_only(cccc_core_t *self)
+{
+    self->serve_only = true;
+}
+
 /* ---- effects ---- */
 
 struct cccc_effect *core_effect(struct cccc_core *core, enum cccc_effect_kind kind)

@@ -78,6 +78,8 @@ const char *cccc_core_setting_name(size_t i);
 
 /* A core without groups, followed by everybody (cccc_core_followed). */
 cccc_core_t *cccc_core_new(void);
+/* From now on its groups take no events, and no program is started or told to stop: for a daemon that only shows what is there. Before anything is folded. */
+void cccc_core_serve_only(cccc_core_t *self);
 /* Answers nobody. Takes and nulls. */
 void cccc_core_destroy(cccc_core_t **self);
 

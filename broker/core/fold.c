@@ -103,6 +103,8 @@ void cccc_core_fold_end(cccc_core_t *self, const struct cccc_moment *now, cccc_s
     struct cccc_group *group = self->groups[slot];
     group->folding = false;
     group->offline = text_kept(offline);
+    if (self->serve_only && !offline && !read_only)
+        read_only = SERVE_ONLY_WHY;
     group->read_only = text_kept(read_only);
     group->next_seq = group->head_seq + 1;
     group->created = group->head_seq > 0 || !cccc_is_nil(&group->document);

@@ -149,9 +149,11 @@ struct cccc_group *group_place(call_t *call, cccc_str_t id)
 
 void group_new_id(struct cccc_core *core, char id[15])
 {
+    char made[15];
     do
-        snprintf(id, 15, "g_%012llx", (unsigned long long)(core_random(core) >> 16));
-    while (core_group_any(core, cccc_str(id)) != NULL);
+        snprintf(made, sizeof made, "g_%012llx", (unsigned long long)(core_random(core) >> 16));
+    while (core_group_any(core, cccc_str(made)) != NULL);
+    memcpy(id, made, sizeof made);
 }
 
 static struct cccc_group *create_place(call_t *call)
@@ -501,6 +503,10 @@ void op_group_delete(call_t *call)
     if (ahead == NULL)
         return;
     struct cccc_group *group = call->group;
+    if (call->core->serve_only) {
+        call_fail(call, CCCC_E_GROUP_READ_ONLY, "group %s is not deleted: %s", group->id, SERVE_ONLY_WHY);
+        return;
+    }
     cccc_str_t confirm = cccc_arg_str(&call->request.args, CCCC_A_group_delete_confirm);
     if (cccc_arg_given(&call->request.args, CCCC_A_group_delete_confirm) && !cccc_str_is(confirm, group->id)) {
         call_fail(call, CCCC_E_CONFIRMATION_REQUIRED, "confirm must be %s, exactly; nothing was deleted", group->id);

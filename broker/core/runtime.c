@@ -665,7 +665,7 @@ void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
 {
     struct cccc_runtime *runtime, *next;
     group->reconcile = false;
-    if (group->folding || core->stopping)
+    if (group->folding || core->stopping || core->serve_only)
         return;
     HASH_ITER(hh, group->runtimes, runtime, next)
     {

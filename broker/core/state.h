@@ -216,7 +216,10 @@ struct cccc_group {
 struct cccc_conn;   /* core.c: what a connection waits for, and who waits behind it */
 struct cccc_upload; /* blobs.c */
 
+#define SERVE_ONLY_WHY "the daemon was started with --serve-only"
+
 struct cccc_core {
+    bool serve_only;                 /* nothing is appended, started or stopped */
     struct cccc_group *groups_by_id; /* uthash */
     struct cccc_group **groups;      /* by slot */
     uint32_t group_count, group_capacity;

@@ -28,6 +28,10 @@ cccc_err_t cccc_descriptor_write(const struct cccc_vfs *vfs, const struct cccc_h
     cccc_map_add(&map, "events", cccc_text(d->events));
     cccc_map_add(&map, "protocol", cccc_uint(CCCC_WIRE_VERSION));
     cccc_map_add(&map, "epoch", cccc_uint(d->epoch));
+    if (d->folder[0])
+        cccc_map_add(&map, "folder", cccc_text(d->folder));
+    if (d->pid_started)
+        cccc_map_add(&map, "pid_started", cccc_uint(d->pid_started));
     cccc_buf_init(&text);
     cccc_json_write_pretty(&map.value, &text);
     int rc = cccc_vfs_replace(vfs, path.z, text.data, text.size, false);

@@ -45,6 +45,21 @@ static int take_lock(const struct cccc_vfs *vfs, const char *path)
     return rc < 0 ? rc : fd;
 }
 
+/* Does a holder of this actor live? Its record names a process, but only the lock says that this is a holder of this home: in a copy of the home the record still names the
+ * original's, whose lock is another file. */
+static bool is_locked(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_str_t actor_id)
+{
+    int lock = take_lock(vfs, runner_path(home, group_id, actor_id, "lock").z);
+    if (lock >= 0)
+        vfs->close(vfs->ctx, lock);
+    return lock == -EWOULDBLOCK;
+}
+
+static bool holder_lives(const struct cccc_store_call *call)
+{
+    return is_locked(call->vfs, call->home, call->store->group_id, call->store->name);
+}
+
 /* ---- the scrollback on disk ---- */
 
 /* A fresh file for what the program will print, the last one beside it; above the descriptors that a holder gets. NO_SCROLLBACK: none is wanted; -errno. */
@@ -328,13 +343,13 @@ cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
     struct cccc_path path = runner_path(call->home, store->group_id, store->name, "json");
     struct cccc_errmsg m;
     char mark[512];
-    snprintf(mark, sizeof mark, "CCCC_HOLD=%.*s/%.*s/%llu", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
+    snprintf(mark, sizeof mark, "%.*s/%.*s/%llu", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
              (unsigned long long)store->total);
     cccc_value_t record = cccc_json_file(call->vfs, path.z, call->arena, &m);
     bool ours = cccc_get_uint(&record, "generation", 0) == store->total;
-    if (ours)
+    if (ours && holder_lives(call))
         await_end(&record);
-    cccc_processes_end(mark);
+    cccc_processes_end(call->home->root, mark);
     if (!ours)
         return CCCC_OK;
     int rc = call->vfs->unlink(call->vfs->ctx, path.z);
@@ -346,10 +361,10 @@ cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call)
     pid_t pid = (pid_t)call->store->total;
     uint64_t started;
     bool hard = cccc_get_bool(&call->store->document, "hard", false);
-    int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    int fd = pid > 0 && is_file_name(call->store->name) ? pidfd_open(pid, 0) : -1;
     if (fd < 0)
         return CCCC_OK;
-    if (cccc_process_started(pid, &started) && started == call->store->offset)
+    if (holder_lives(call) && cccc_process_started(pid, &started) && started == call->store->offset)
         pidfd_send_signal(fd, hard ? SIGKILL : SIGTERM, NULL, 0);
     close(fd);
     return CCCC_OK;
@@ -377,10 +392,7 @@ static void look_at(void *arg, const char *name)
     cccc_value_t record = cccc_json_file(l->vfs, runner_path(l->home, l->group_id, actor_id, "json").z, l->arena, &m);
     if (!cccc_is_map(&record) || !cccc_get_uint(&record, "generation", 0) || !cccc_str_eq(cccc_get_str(&record, "actor_id"), actor_id))
         return;
-    int lock = take_lock(l->vfs, runner_path(l->home, l->group_id, actor_id, "lock").z);
-    if (lock >= 0)
-        l->vfs->close(l->vfs->ctx, lock);
-    l->found(l->arg, &record, lock == -EWOULDBLOCK);
+    l->found(l->arg, &record, is_locked(l->vfs, l->home, l->group_id, actor_id));
 }
 
 void cccc_holders_find(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,

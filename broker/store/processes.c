@@ -101,22 +101,25 @@ bool cccc_process_has(pid_t pid, const char *variable)
     return has(pid, variable, strlen(variable) + 1);
 }
 
-bool cccc_process_has_name(pid_t pid, const char *beginning)
-{
-    return has(pid, beginning, strlen(beginning));
-}
-
 char *cccc_process_variable(pid_t pid, const char *beginning)
 {
     return find(pid, beginning, strlen(beginning));
 }
 
-void cccc_processes_end(const char *variable)
+bool cccc_process_is_held(pid_t pid, const char *home, const char *mark)
+{
+    char hold[512], at[4096 + 16];
+    snprintf(hold, sizeof hold, "CCCC_HOLD=%s", mark ? mark : "");
+    snprintf(at, sizeof at, "CCCC_HOME=%s", home);
+    return (mark ? cccc_process_has(pid, hold) : has(pid, hold, strlen(hold))) && cccc_process_has(pid, at);
+}
+
+void cccc_processes_end(const char *home, const char *mark)
 {
     DIR *dir = opendir("/proc");
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid > 1 && pid != getpid() && cccc_process_has(pid, variable))
+        if (pid > 1 && pid != getpid() && cccc_process_is_held(pid, home, mark))
             kill(pid, SIGKILL);
     }
     if (dir)

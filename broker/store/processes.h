@@ -22,9 +22,10 @@ bool cccc_process_started(pid_t pid, uint64_t *started);
 bool cccc_process_parent(pid_t pid, uint64_t *started, pid_t *parent);
 /* Does the process's environment, as it was at its start, hold this "NAME=value"? False also when it may not be looked at. */
 bool cccc_process_has(pid_t pid, const char *variable);
-/* The same for a beginning: "NAME=". */
-bool cccc_process_has_name(pid_t pid, const char *beginning);
 /* The whole variable that begins with "NAME=", malloc'd; NULL: there is none, or it may not be looked at. */
 char *cccc_process_variable(pid_t pid, const char *beginning);
-/* SIGKILL to every process that has it. */
-void cccc_processes_end(const char *variable);
+/* Did a holder of this home (its path with links resolved) start it, as its environment says? `mark`: "group/actor/generation"; NULL: any. The mark alone names nobody: in a copy of
+ * the home the same names are other programs. */
+bool cccc_process_is_held(pid_t pid, const char *home, const char *mark);
+/* SIGKILL to every process of that home and mark. */
+void cccc_processes_end(const char *home, const char *mark);

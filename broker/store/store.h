@@ -8,6 +8,7 @@
 #include "broker/core/core.h"
 #include "broker/core/schema.h"
 #include "broker/ledger/vfs.h"
+#include "proto/descriptor.h"
 
 /* Where things are. All absolute. */
 struct cccc_home {
@@ -30,7 +31,7 @@ cccc_err_t cccc_home_lock(const struct cccc_vfs *vfs, const struct cccc_home *ho
  * home with groups, the clock's seconds take over. */
 cccc_err_t cccc_home_next_epoch(const struct cccc_vfs *vfs, const struct cccc_home *home, uint64_t *epoch, struct cccc_errmsg *m);
 
-/* ccccd.addr.json (reference 1.9 plus bus, events, protocol, epoch). */
+/* ccccd.addr.json (reference 1.9 plus bus, events, protocol, epoch, folder, pid_started). */
 struct cccc_descriptor {
     int32_t pid;
     char version[32];
@@ -38,6 +39,8 @@ struct cccc_descriptor {
     uint16_t port;              /* of the gateway over TCP; 0: it does not listen there */
     char bus[128], events[128]; /* ZeroMQ endpoints */
     uint64_t epoch;
+    char folder[CCCC_FOLDER_ID_BYTES]; /* of the home; "" when it is not known */
+    uint64_t pid_started;              /* clock ticks since boot; 0 when it is not known */
 };
 cccc_err_t cccc_descriptor_write(const struct cccc_vfs *vfs, const struct cccc_home *home, const struct cccc_descriptor *d, const char *ts,
                                  struct cccc_errmsg *m);

@@ -213,8 +213,8 @@ static inline const cccc_value_t *cli_item(const cccc_value_t *array, uint32_t i
 
 /* Resolve the home once; true when known, else the failure was reported and *status is what to exit with. */
 bool cli_home(struct cli *cli, int *status);
-/* What the descriptor says; false when there is none. */
-bool cli_descriptor(struct cli *cli, int32_t *pid, cccc_str_t *version);
+/* The daemon of this home, by its descriptor; false when none lives: *pid is then the one that died, or 0. */
+bool cli_daemon(struct cli *cli, int32_t *pid, cccc_str_t *version);
 /* True when `cccc daemon stop` was the last word about this home's daemon. */
 bool cli_is_stopped(struct cli *cli);
 bool cli_mark_stopped(struct cli *cli, bool stopped);
@@ -229,15 +229,16 @@ const char *cli_daemon_program(struct cli *cli);
 char **cli_clean_environment(struct cli *cli, const char *kept);
 /* Make the daemon run: 0 and *started, or an error was reported and the exit status is returned. */
 int cli_daemon_start(struct cli *cli, bool *started);
+/* The same with one that only serves what is there (ccccd --serve-only). */
+int cli_daemon_start_serve_only(struct cli *cli, bool *started);
 /* Wait until process `pid` is gone; 0 is nobody. False after timeout_ms. */
 bool cli_wait_gone(int32_t pid, int timeout_ms);
+/* The daemon that holds the home's lock: it starts, serves or ends. Its pid, or 0. */
+int32_t cli_locking_daemon(struct cli *cli);
 /* The daemon that is ending: it has taken back its descriptor and ccccd.pid, and holds the home's lock until it is gone. Its pid, or 0. */
 int32_t cli_ending_daemon(struct cli *cli);
 /* The daemon promises to be gone within 2 s of a stop. */
 #define CLI_STOP_MS_MAX 10000
-/* True when `pid` is a living ccccd. */
-bool cli_is_daemon(int32_t pid);
-
 /* --timeout, else `otherwise_s`, in milliseconds; at least 1. */
 int cli_timeout_ms(const struct cli *cli, int otherwise_s);
 
@@ -393,7 +394,7 @@ char *cli_scratch(struct cli *cli, const char *name);
 /* Delete a group that this command made, also out of the trash, by whichever daemon serves cli->home now; it is asked for some seconds while it is busy.
  * False: *error, which says how to remove what stayed. */
 bool cli_remove_group(struct cli *cli, const char *group, struct cccc_error *error);
-/* From now on the first SIGINT or SIGTERM is only remembered, so that a command can clean up; the second one ends the program at once. */
+/* From now on the first SIGINT, SIGTERM or SIGHUP that is not ignored is only remembered, so that a command can clean up; the second one ends the program at once. */
 void cli_defer_signals(void);
 /* The signal remembered, or 0. */
 int cli_signal(void);

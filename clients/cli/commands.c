@@ -1094,7 +1094,9 @@ const struct cli_command cli_commands[] = {
      .summary = "check every file and every ledger line of a backup",
      .about = "Reads only. --drill then serves a copy of it with a scratch daemon and compares last events, read cursors, unread "
               "messages and who owes what with the "
-              "manifest. Exits 9 when anything is damaged or missing.",
+              "manifest. That daemon only serves (ccccd --serve-only): it starts no actor, delivers nothing and runs no automation. What "
+              "could not be compared makes the result \"partial\" instead of \"sound\", and a note says what it is. "
+              "Exits 9 when anything is damaged or missing.",
      .examples = EXAMPLES("cccc backup verify ~/.cccc/backups/20260314T091500Z", "cccc backup verify /mnt/disk/cccc-monday --drill"),
      .options = OPTIONS({.name = "drill", .help = "serve a copy of it and compare what the daemon says"}),
      .args = ARGS({.name = "DIR", .help = "the backup", .required = true, .place = CLI_DIRECTORY}),
@@ -1107,7 +1109,8 @@ const struct cli_command cli_commands[] = {
      .run = cmd_backup_list},
     {.name = "restore",
      .summary = "put a backup in the place of the home",
-     .about = "Refuses while a daemon serves the home. The backup is verified first; the home as it was is kept beside the new one, and "
+     .about = "Refuses while a daemon serves the home, but for --dry-run. The backup is verified first; the home as it was is kept beside "
+              "the new one, and "
               "nothing is deleted. The daemon "
               "stays stopped. Followers of a ledger that is older now are told so (lineage_changed). Exits 6 when a daemon serves, 9 when "
               "the backup is damaged.",

@@ -27,13 +27,14 @@ bool cli_home(struct cli *cli, int *status)
     return false;
 }
 
-bool cli_descriptor(struct cli *cli, int32_t *pid, cccc_str_t *version)
+bool cli_daemon(struct cli *cli, int32_t *pid, cccc_str_t *version)
 {
     struct cccc_errmsg m;
     cccc_value_t map = cccc_json_file(&cccc_vfs_posix, cli_printf(cli, "%s/daemon/ccccd.addr.json", cli->home.root), cli->arena, &m);
-    *pid = (int32_t)cccc_get_uint(&map, "pid", 0);
+    bool ours = cccc_descriptor_is_of(&map, cli->home.root);
+    *pid = ours ? (int32_t)cccc_get_uint(&map, "pid", 0) : 0;
     *version = cccc_get_str(cccc_get(&map, "implementation"), "version");
-    return *pid > 0;
+    return ours && cccc_is_daemon(*pid, cccc_get_uint(&map, "pid_started", 0));
 }
 
 static const char *stopped_path(struct cli *cli)
@@ -58,7 +59,7 @@ static bool is_running(struct cli *cli)
 {
     int32_t pid;
     cccc_str_t version;
-    return cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid);
+    return cli_daemon(cli, &pid, &version);
 }
 
 int cli_timeout_ms(const struct cli *cli, int otherwise_s)

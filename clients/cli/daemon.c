@@ -23,18 +23,6 @@
 /* A daemon that has not said it serves after this has failed; it folds its ledgers first. */
 #define START_MS_MAX 60000
 
-bool cli_is_daemon(int32_t pid)
-{
-    char path[64], name[32] = "", state = 'X';
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
-    if (!file)
-        return false;
-    int fields = fscanf(file, "%*d (%31[^)]) %c", name, &state);
-    fclose(file);
-    return fields == 2 && strcmp(name, "ccccd") == 0 && state != 'Z' && state != 'X';
-}
-
 /* The pid in the file at `path`, or 0. */
 static int32_t written_pid(const char *path)
 {
@@ -50,6 +38,11 @@ static int32_t written_pid(const char *path)
 static const char *pid_path(struct cli *cli)
 {
     return cli_printf(cli, "%s/daemon/ccccd.pid", cli->home.root);
+}
+
+static const char *lock_path(struct cli *cli)
+{
+    return cli_printf(cli, "%s/daemon/ccccd.lock", cli->home.root);
 }
 
 /* Has process `pid` the file open that `st` is of? */
@@ -68,13 +61,23 @@ static bool has_open(int32_t pid, const struct stat *st)
     return found;
 }
 
+/* Is `pid` a daemon that holds the lock of this home? */
+static bool holds_lock(struct cli *cli, int32_t pid)
+{
+    struct stat st;
+    return cccc_is_daemon(pid, 0) && stat(lock_path(cli), &st) == 0 && has_open(pid, &st);
+}
+
+int32_t cli_locking_daemon(struct cli *cli)
+{
+    int32_t pid = written_pid(lock_path(cli));
+    return holds_lock(cli, pid) ? pid : 0;
+}
+
 int32_t cli_ending_daemon(struct cli *cli)
 {
-    const char *lock = cli_printf(cli, "%s/daemon/ccccd.lock", cli->home.root);
-    struct stat st;
-    int32_t pid = written_pid(lock);
-    bool holds = cli_is_daemon(pid) && stat(lock, &st) == 0 && has_open(pid, &st);
-    return holds && written_pid(pid_path(cli)) != pid ? pid : 0;
+    int32_t pid = cli_locking_daemon(cli);
+    return written_pid(pid_path(cli)) != pid ? pid : 0;
 }
 
 bool cli_wait_gone(int32_t pid, int timeout_ms)
@@ -85,7 +88,9 @@ bool cli_wait_gone(int32_t pid, int timeout_ms)
     if (fd < 0)
         return errno == ESRCH;
     struct pollfd gone = {.fd = fd, .events = POLLIN};
-    int n = poll(&gone, 1, timeout_ms);
+    int n;
+    while ((n = poll(&gone, 1, timeout_ms)) < 0 && errno == EINTR) /* by a signal that is remembered, which happens once each */
+        continue;
     close(fd);
     return n == 1;
 }
@@ -119,10 +124,12 @@ char **cli_clean_environment(struct cli *cli, const char *kept)
     return clean;
 }
 
-/* Run it with its words on `words`; everything else of ours stays ours. 0 or errno. */
-static int spawn(struct cli *cli, const char *program, int words, pid_t *pid)
+/* Run it (with `option`, NULL: none) with its words on `words`; everything else of ours stays ours. 0 or errno. */
+static int spawn(struct cli *cli, const char *program, const char *option, int words, pid_t *pid)
 {
-    char *argv[] = {(char *)(uintptr_t) "ccccd", (char *)(uintptr_t) "--daemon", (char *)(uintptr_t) "--home", cli->home.root, NULL};
+    char *argv[] = {(char *)(uintptr_t) "ccccd",  (char *)(uintptr_t) "--daemon",
+                    (char *)(uintptr_t) "--home", cli->home.root,
+                    (char *)(uintptr_t)option,    NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t none;
@@ -170,10 +177,10 @@ static bool await_other(struct cli *cli)
     int32_t served_by;
     cccc_str_t version;
     for (int waited_ms = 0; waited_ms < START_MS_MAX; waited_ms += 10) {
-        if (cli_descriptor(cli, &served_by, &version) && cli_is_daemon(served_by))
+        if (cli_daemon(cli, &served_by, &version))
             return true;
         int32_t other = written_pid(pid_path(cli));
-        if (!cli_is_daemon(other) || cli_wait_gone(other, 10))
+        if (!holds_lock(cli, other) || cli_wait_gone(other, 10))
             return false;
     }
     return false;
@@ -200,7 +207,7 @@ static int await_start(struct cli *cli, pid_t pid, int words_fd, bool *started)
     return start_failed(cli, status, words);
 }
 
-int cli_daemon_start(struct cli *cli, bool *started)
+static int start_with(struct cli *cli, const char *option, bool *started)
 {
     int words[2];
     pid_t pid;
@@ -212,12 +219,22 @@ int cli_daemon_start(struct cli *cli, bool *started)
     cli_wait_gone(cli_ending_daemon(cli), CLI_STOP_MS_MAX);
     if (pipe2(words, O_CLOEXEC | O_NONBLOCK) != 0)
         return cli_fail(cli, CCCC_E_INTERNAL, NULL, "cannot make a pipe: %s", strerror(errno));
-    int err = spawn(cli, program, words[1], &pid);
+    int err = spawn(cli, program, option, words[1], &pid);
     close(words[1]);
     int status =
         err ? cli_fail(cli, CCCC_E_INTERNAL, NULL, "cannot run %s: %s", program, strerror(err)) : await_start(cli, pid, words[0], started);
     close(words[0]);
     return status;
+}
+
+int cli_daemon_start(struct cli *cli, bool *started)
+{
+    return start_with(cli, NULL, started);
+}
+
+int cli_daemon_start_serve_only(struct cli *cli, bool *started)
+{
+    return start_with(cli, "--serve-only", started);
 }
 
 /* ---- keeping every daemon out ---- */

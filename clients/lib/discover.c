@@ -2,6 +2,7 @@
  *
  * Starts nothing and writes nothing. The descriptor must be the caller's own file: whoever can write it decides whom a client talks to. */
 #include "clients/lib/internal.h"
+#include "proto/descriptor.h"
 #include "proto/json.h"
 
 #include <errno.h>
@@ -103,9 +104,11 @@ int daemon_find(const char *home, struct daemon_address *out, struct cccc_error 
     struct cccc_errmsg why = {.text = "it names no bus and events endpoints"};
     bool good = cccc_json_read(text, (size_t)len, arena, &map, &why) == CCCC_OK &&
                 take_endpoint(&map, "bus", found.bus, sizeof found.bus) && take_endpoint(&map, "events", found.events, sizeof found.events);
-    if (good) {
+    bool copied = good && !cccc_descriptor_is_of(&map, home);
+    if (good && !copied) {
         found.epoch = cccc_get_uint(&map, "epoch", 0);
         found.pid = (int64_t)cccc_get_uint(&map, "pid", 0);
+        found.pid_started = cccc_get_uint(&map, "pid_started", 0);
         *out = found;
     }
     cccc_arena_destroy(&arena);
@@ -113,17 +116,15 @@ int daemon_find(const char *home, struct daemon_address *out, struct cccc_error 
         return client_fail(err, CCCC_E_UNREACHABLE, "not_stored",
                            "%s cannot be used: %s; is another program's daemon running? `cccc daemon restart` writes it anew", path,
                            why.text);
+    if (copied)
+        return client_fail(
+            err, CCCC_E_NOT_RUNNING, "not_stored",
+            "no daemon serves %s: it is a copy, and %s names the daemon of the home it was copied from; run `cccc daemon start`", home,
+            path);
     return 0;
 }
 
 bool daemon_lives(const struct daemon_address *address)
 {
-    char path[64], name[16] = "";
-    snprintf(path, sizeof path, "/proc/%lld/comm", (long long)address->pid);
-    int fd = address->pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0)
-        return false;
-    ssize_t got = read(fd, name, sizeof name - 1);
-    close(fd);
-    return got > 0 && strcmp(name, "ccccd\n") == 0;
+    return cccc_is_daemon(address->pid, address->pid_started);
 }

@@ -34,11 +34,12 @@ struct daemon_address {
     char events[256];
     uint64_t epoch;
     int64_t pid;
+    uint64_t pid_started; /* 0: not said */
 };
 
 /* The home: `override`, else CCCC_HOME, else ~/.cccc; made absolute. */
 int home_find(const char *override, char *out, size_t size, struct cccc_error *err);
-/* Read the descriptor. daemon_not_running when there is none, daemon_unreachable when it cannot be used. */
+/* Read the descriptor. daemon_not_running when there is none, or only another home's, daemon_unreachable when it cannot be used. */
 int daemon_find(const char *home, struct daemon_address *out, struct cccc_error *err);
 /* Is the process it names a daemon, whether or not it listens? */
 bool daemon_lives(const struct daemon_address *address);

@@ -86,7 +86,7 @@ static void assert_open_fails(const char *home, const char *code, const char *ad
         fail_msg("\"%s\" does not say %s", err.message, advice);
 }
 
-/* No descriptor, a stale one, one of another kind: each says what is wrong and what to do. */
+/* No descriptor, a stale one, one of the home this is a copy of, one of another kind: each says what is wrong and what to do. */
 static void a_missing_daemon_is_said_with_what_to_do(void **state)
 {
     (void)state;
@@ -96,6 +96,10 @@ static void a_missing_daemon_is_said_with_what_to_do(void **state)
     snprintf(text, sizeof text, "{\"pid\":1,\"epoch\":1,\"bus\":\"ipc://%s/bus\",\"events\":\"ipc://%s/events\"}", home, home);
     write_descriptor(home, text);
     assert_open_fails(home, "daemon_not_running", "cccc daemon start");
+    snprintf(text, sizeof text, "{\"pid\":1,\"epoch\":1,\"folder\":\"1:1\",\"bus\":\"ipc://%s/bus\",\"events\":\"ipc://%s/events\"}", home,
+             home);
+    write_descriptor(home, text);
+    assert_open_fails(home, "daemon_not_running", "it is a copy");
     write_descriptor(home, "{\"v\":1,\"transport\":\"unix\",\"path\":\"/x\"}");
     assert_open_fails(home, "daemon_unreachable", "cccc daemon restart");
     write_descriptor(home, "not json");

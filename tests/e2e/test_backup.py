@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import stat
 import subprocess
 import threading
@@ -12,7 +13,8 @@ import time
 
 import busclient
 import pytest
-from home import BIN, Home
+from actorutil import Team, is_alive, standin
+from home import BIN, Home, until
 
 
 def make_group(bus, title="demo"):
@@ -132,6 +134,23 @@ def test_backup_under_load_is_a_prefix_and_passes_the_drill(served, elsewhere):
     assert checked["state"] == "sound" and checked["drilled"] and checked["notes"] == []
 
 
+def drill_of(home, backup):
+    """What its manifest says of the readers of its first group, by id; and a drill of it after a change of that: exit status and result."""
+    path = backup / "manifest.json"
+    manifest = json.loads(path.read_text())
+
+    def drill(change):
+        change()
+        del manifest["sum"]
+        text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
+        manifest["sum"] = hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+        path.write_text(json.dumps(manifest))
+        done = home.cli("backup", "verify", str(backup), "--drill", "--json", check=False)
+        return done.returncode, json.loads(done.stdout)["result"]
+
+    return {reader["id"]: reader for reader in manifest["groups"][0]["readers"]}, drill
+
+
 # The drill compares who owes what: how much, and which; and it says when a manifest of an older cccc has nothing to compare with.
 def test_the_drill_compares_obligations(served, elsewhere):
     with served.bus() as bus:
@@ -141,20 +160,8 @@ def test_the_drill_compares_obligations(served, elsewhere):
         answered = bus.ask("send", group_id=group, text="seen?", to=["rev", "lead"], by="user", priority="attention")["event"]
         bus.ask("chat_ack", group_id=group, actor_id="lead", event_id=answered["id"], by="lead")
     served.cli("backup", "create", str(elsewhere))
-    path = elsewhere / "manifest.json"
-    manifest = json.loads(path.read_text())
-    readers = {reader["id"]: reader for reader in manifest["groups"][0]["readers"]}
+    readers, drill = drill_of(served, elsewhere)
     assert readers["rev"]["owes"] == 4 and readers["lead"]["owes"] == 0
-
-    def drill(change):
-        change()
-        del manifest["sum"]
-        text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
-        manifest["sum"] = hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
-        path.write_text(json.dumps(manifest))
-        done = served.cli("backup", "verify", str(elsewhere), "--drill", "--json", check=False)
-        return done.returncode, json.loads(done.stdout)["result"]
-
     status, told = drill(lambda: None)
     assert status == 0 and told["state"] == "sound" and told["notes"] == []
     status, told = drill(lambda: readers["rev"].update(owes=5))
@@ -164,7 +171,87 @@ def test_the_drill_compares_obligations(served, elsewhere):
     status, told = drill(lambda: readers["rev"].update(owes=4, owes_sum=readers["lead"]["owes_sum"]))
     assert status == 9 and "are not those of the manifest" in told["damage"][0]["what"]
     status, told = drill(lambda: [reader.pop("owes") for reader in readers.values()])
-    assert status == 0 and "obligations are not compared" in told["notes"][0]["what"]
+    assert status == 0 and told["state"] == "partial" and "obligations are not compared" in told["notes"][0]["what"]
+
+
+@pytest.fixture
+def team(served, tmp_path):
+    """A program `lead` that runs, has got a message, and owes a reply; what it got is in the file `seen`."""
+    made = Team(served, tmp_path)
+    made.seen = tmp_path / "seen"
+    made.start("lead", *standin(str(made.seen)))
+    made.ready("lead")
+    made.told("lead", "before")
+    made.ask("send", text="answer this", to=["lead"], by="user", reply_required=True)
+    made.until(lambda: "answer this" in made.seen.read_text())
+    made.until(lambda: all(made.outcome(d) == "accepted" for d in made.deliveries("lead", "claimed")))
+    yield made
+    made.end()
+
+
+def same(team):
+    """What nobody but the home's own daemon may change: the program's process, what it was told, the home's events."""
+    return team.actor("lead")["pid"], team.seen.read_text(), team.events()
+
+
+# A drill starts no program, types nothing and ends nobody's, while it compares cursors and obligations of an actor that runs.
+def test_the_drill_leaves_a_running_actor_alone_and_compares_it(team, elsewhere):
+    before = same(team)
+    team.home.cli("backup", "create", str(elsewhere))
+    assert list((elsewhere / "groups").rglob("state/runners/pty/lead.json")), "the copy has the record of a holder that lives"
+    readers, drill = drill_of(team.home, elsewhere)
+    status, told = drill(lambda: None)
+    assert status == 0 and told["state"] == "sound" and told["notes"] == []
+    assert readers["lead"]["owes"] == 1
+    for change in {"chat_seq": 1}, {"owes": 2}:
+        was = {name: readers["lead"][name] for name in change}
+        status, told = drill(lambda: readers["lead"].update({name: was[name] + more for name, more in change.items()}))
+        assert status == 9 and told["state"] == "damaged" and "drill: lead" in told["damage"][0]["what"], told
+        readers["lead"].update(was)
+    assert same(team) == before and is_alive(before[0])
+
+
+# A copy of a home is another home: its daemon ends none of the original's programs. With --serve-only it starts none either, and takes nothing;
+# without, the copy's actors are programs of the copy.
+def test_a_daemon_on_a_copy_leaves_the_actors_of_the_original_alone(team):
+    before = same(team)
+    with Home() as copy:
+        subprocess.run(["cp", "-a", f"{team.home.path}/.", str(copy.path)], check=True)
+        ledger = copy.ledger(team.group)
+        copy.start("sh", "-c", 'exec "$0" --serve-only')
+        with copy.bus() as bus:
+            [row] = bus.ask("actor_list", group_id=team.group)["actors"]
+            assert not row["running"] and bus.ask("inbox_list", group_id=team.group, actor_id="lead")["messages"]
+            for op, args in (("send", {"text": "x", "to": ["lead"]}), ("actor_start", {"actor_id": "lead"}), ("group_delete", {})):
+                with pytest.raises(busclient.BusError) as refused:
+                    bus.ask(op, group_id=team.group, by="user", **args)
+                assert refused.value.code == "group_read_only"
+            with pytest.raises(busclient.BusError) as refused:
+                bus.ask("group_create", title="new")
+            assert refused.value.code == "group_read_only"
+        assert copy.stop() == 0 and copy.ledger(team.group) == ledger
+        assert same(team) == before and is_alive(before[0])
+        copy.start()
+        with copy.bus() as bus:
+            own = until(lambda: next((e for e in copy.ledger(team.group)[len(ledger) :] if e["kind"] == "runtime.started"), None))
+            assert own["data"]["pid"] != before[0]
+            bus.ask("group_stop", group_id=team.group)
+        assert is_alive(before[0]) and (same(team)[0], same(team)[2]) == (before[0], before[2])
+
+
+# Also when its terminal goes away, a drill leaves neither a daemon nor a folder behind, and says by its status what ended it.
+@pytest.mark.parametrize("sign", [signal.SIGHUP, signal.SIGTERM])
+def test_a_drill_that_is_ended_leaves_nothing_behind(served, elsewhere, tmp_path, sign):
+    with served.bus() as bus:
+        make_group(bus)
+    served.cli("backup", "create", str(elsewhere))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(mode=0o700)
+    with subprocess.Popen([str(BIN / "cccc"), "backup", "verify", "--drill", str(elsewhere)], env={**served.environment(), "TMPDIR": str(scratch)}) as drill:
+        pids = until(lambda: [text for path in scratch.glob("cccc-drill*/daemon/ccccd.pid") if (text := path.read_text().strip())])
+        drill.send_signal(sign)
+        assert drill.wait(30) == 128 + sign
+    assert not is_alive(int(pids[0])) and not list(scratch.iterdir())
 
 
 # The copy of a ledger that ends within a line ends before that line, also when older events are sealed; and nothing else in it changes.
@@ -321,6 +408,17 @@ def test_restore_refuses_while_a_daemon_serves(served, elsewhere):
     assert not list(served.path.parent.glob(served.path.name + ".*"))
 
 
+def test_dry_run_goes_beside_a_daemon_too(served, elsewhere):
+    with served.bus() as bus:
+        group = make_group(bus)
+        send(bus, group, "one")
+        served.cli("backup", "create", str(elsewhere))
+        send(bus, group, "two")
+    told = result(served.cli("restore", str(elsewhere), "--dry-run", "--json"))
+    assert told["groups"] == [{"group_id": group, "head_seq_now": 5, "head_seq_backup": 4}]
+    assert "pid" in result(served.cli("daemon", "status", "--json"))
+
+
 def test_dry_run_says_what_would_change_and_changes_nothing(served, elsewhere):
     with served.bus() as bus:
         group = make_group(bus)
@@ -402,7 +500,6 @@ def test_plain_copy_of_a_live_home_is_a_valid_prefix(in_place, elsewhere):
             restored.path.rmdir()
             elsewhere.rename(restored.path)
         with restored:
-            (restored.path / "daemon/ccccd.addr.json").unlink(missing_ok=True)
             restored.start()
             with restored.bus() as bus:
                 events = ledger_events(bus, group)

@@ -259,6 +259,10 @@ def test_mark_read_in_json_names_what_was_marked(home, group):
     assert "marked" not in answer(home, "inbox", "--actor-id", "peer-1", "--mark-read")
 
 
+def test_read_all_of_nothing_says_so(home, group):
+    assert home.cli("read", "--all", "--actor-id", "user").stdout == "read\tuser has had nothing to read\n"
+
+
 def test_read_moves_the_cursor_to_an_event_or_to_the_end(home, group):
     for text in ("one", "two", "three"):
         home.cli("send", text, "--to", "peer-1", "--by", "lead")

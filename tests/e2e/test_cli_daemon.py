@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from busclient import descriptor
 from cliutil import CCCC, answer, group_with, steady
+from home import Home
 
 
 def pid_of(home):
@@ -134,6 +135,49 @@ def test_a_daemon_whose_socket_is_gone_is_restarted(home):
     done = home.cli("doctor", check=False)
     assert done.returncode == 1 and "cccc daemon start`" not in done.stdout
     assert home.cli("daemon", "restart").returncode == home.cli("status").returncode == 0
+
+
+# A copy of a home has the descriptor of the original's daemon: no command in the copy asks that one, stops it or waits for it, and the copy gets its own.
+def test_a_copy_of_a_served_home_leaves_the_originals_daemon_alone(home, tmp_path):
+    group = group_with(home, "lead")
+    copy = str(tmp_path / "copy")
+    subprocess.run(["cp", "-a", home.path, copy], check=True)
+    original, before = pid_of(home), home.ledger(group)
+    assert home.cli("daemon", "status", "--home", copy, check=False).returncode == 3
+    assert answer(home, "daemon", "stop", "--home", copy)["state"] == "not running"
+    assert answer(home, "daemon", "restart", "--home", copy)["state"] == "started"
+    try:
+        sent = answer(home, "send", "to the copy", "--to", "lead", "--home", copy)["event"]["id"]
+        assert f'"{sent}"' in pathlib.Path(copy, "groups", group, "ledger.jsonl").read_text() and home.ledger(group) == before
+    finally:
+        stopped = answer(home, "daemon", "stop", "--home", copy)
+    assert stopped["pid"] != original and lives(original) and not lives(stopped["pid"])
+
+
+# The pid of a daemon that died is another home's daemon by now: that one is neither taken for ours nor signalled.
+def test_a_pid_that_was_used_again_is_not_signalled(home):
+    group_with(home, "lead")
+    dead = descriptor(home.path)
+    os.kill(dead["pid"], signal.SIGKILL)
+    with Home() as other:
+        other.cli("daemon", "start")
+        theirs = pid_of(other)
+        (home.path / "daemon/ccccd.addr.json").write_text(json.dumps(dead | {"pid": theirs}))
+        (home.path / "daemon/ccccd.pid").write_text(f"{theirs}\n")
+        assert home.cli("daemon", "status", check=False).returncode == 3
+        assert answer(home, "daemon", "stop")["state"] == "not running"
+        assert answer(home, "daemon", "restart")["state"] == "started"
+        assert pid_of(home) != theirs and lives(theirs) and answer(other, "daemon", "status")["pid"] == theirs
+
+
+# A daemon of a version that did not write them has a descriptor without these members: it is believed.
+def test_a_descriptor_without_folder_and_start_time_is_believed(home):
+    home.cli("daemon", "start")
+    pid, found = pid_of(home), descriptor(home.path)
+    del found["folder"], found["pid_started"]
+    (home.path / "daemon/ccccd.addr.json").write_text(json.dumps(found))
+    assert answer(home, "daemon", "status")["pid"] == pid
+    assert answer(home, "daemon", "stop")["pid"] == pid and not lives(pid)
 
 
 # A home that is a plain file is refused for what it is, by each command that would write into it.

@@ -34,6 +34,13 @@ def test_no_daemon_is_said(home):
         cccc.open(home.path)
 
 
+def test_a_copy_of_a_home_does_not_lead_to_the_original(served, tmp_path):
+    (tmp_path / "daemon").mkdir()
+    (tmp_path / "daemon/ccccd.addr.json").write_bytes((served.path / "daemon/ccccd.addr.json").read_bytes())
+    with pytest.raises(cccc.NotRunning, match="copy"):
+        cccc.open(tmp_path)
+
+
 def test_what_is_closed_says_so(served):
     """A request, a follower of a closed client and a closed follower raise the client's own error, also when the daemon has gone."""
     with cccc.open(served.path) as bus:

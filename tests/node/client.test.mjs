@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -55,6 +55,15 @@ async function take(follow, count) {
   while (items.length < count) items.push((await follow.next()).value);
   return items;
 }
+
+served("a copy of a home does not lead to the original", async ({ home }) => {
+  const copy = new Home();
+  const place = "daemon/ccccd.addr.json";
+  mkdirSync(join(copy.path, "daemon"));
+  copyFileSync(join(home.path, place), join(copy.path, place));
+  assert.throws(() => open({ home: copy.path }), (error) => error instanceof NotRunning && error.message.includes("copy"));
+  await copy.end();
+});
 
 served("a request gives a result or an error", async ({ bus }) => {
   assert.equal((await bus.ping()).protocol, 1);

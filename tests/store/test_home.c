@@ -348,6 +348,8 @@ static void the_descriptor_says_where_everything_is(void **state)
     (void)state;
     struct cccc_descriptor d = {
         .pid = 77, .version = "0.1.0", .path = "/h/daemon/ccccd.sock", .bus = "ipc:///h/bus", .events = "ipc:///h/events", .epoch = 9};
+    d.pid_started = 12;
+    snprintf(d.folder, sizeof d.folder, "7:18446744073709551615");
     scratch_write(&s, "daemon/ccccd.pid", "77\n");
     assert_int_equal(cccc_descriptor_write(&cccc_vfs_posix, &s.home, &d, "2026-11-23T16:14:40.339670Z", &s.m), CCCC_OK);
     assert_string_equal(
@@ -355,7 +357,8 @@ static void the_descriptor_says_where_everything_is(void **state)
         "{\n  \"v\": 1,\n  \"transport\": \"unix\",\n  \"path\": \"/h/daemon/ccccd.sock\",\n  \"host\": \"\",\n  \"port\": 0,\n"
         "  \"pid\": 77,\n  \"version\": \"0.4.0\",\n  \"ts\": \"2026-11-23T16:14:40.339670Z\",\n"
         "  \"implementation\": {\n    \"name\": \"cccc\",\n    \"version\": \"0.1.0\"\n  },\n  \"bus\": \"ipc:///h/bus\",\n"
-        "  \"events\": \"ipc:///h/events\",\n  \"protocol\": 1,\n  \"epoch\": 9\n}\n");
+        "  \"events\": \"ipc:///h/events\",\n  \"protocol\": 1,\n  \"epoch\": 9,\n"
+        "  \"folder\": \"7:18446744073709551615\",\n  \"pid_started\": 12\n}\n");
     d.port = 4711;
     assert_int_equal(cccc_descriptor_write(&cccc_vfs_posix, &s.home, &d, "2026-11-23T16:14:40.339670Z", &s.m), CCCC_OK);
     assert_non_null(strstr(scratch_read(&s, "daemon/ccccd.addr.json"),

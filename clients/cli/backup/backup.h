@@ -80,6 +80,7 @@ struct backup_findings {
     cccc_value_t manifest; /* nil: a plain copy */
     cccc_builder_t damage; /* a missing or changed file, a damaged ledger */
     cccc_builder_t notes;  /* an extra file; no manifest */
+    bool partial;          /* a drill could not compare everything; the notes say what */
     uint64_t files, bytes;
 };
 /* Check every file and every ledger of `dir` without changing anything. 0, or the exit status of what was reported: it is no backup. */

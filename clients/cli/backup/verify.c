@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,13 @@ static void found(struct cli *cli, cccc_builder_t *list, const char *path, const
     cccc_map_add(&map, "path", cccc_string(cccc_arena_str(cli->arena, cccc_str(path))));
     cccc_map_add(&map, "what", cccc_string(cccc_arena_str(cli->arena, cccc_str(what))));
     cccc_array_add(list, map.value);
+}
+
+/* Something that the drill was to compare and could not: what it found is not all of it. */
+static void not_compared(struct cli *cli, struct backup_findings *findings, const char *group, const char *why)
+{
+    found(cli, &findings->notes, group, "drill: %s", why);
+    findings->partial = true;
 }
 
 static void print_list(struct cli *cli, const char *word, const cccc_value_t *list)
@@ -203,6 +211,8 @@ int backup_check(struct cli *cli, const char *dir, struct backup_findings *out)
 
 /* ---- the drill ---- */
 
+enum { STOP_MS_MAX = 30000 };
+
 struct drill {
     struct cli *cli;
     struct backup_findings *out;
@@ -222,7 +232,7 @@ static bool drill_ask(struct drill *self, const char *op, cccc_args_t **args, co
     struct cccc_error error;
     if (cli_try(self->cli, op, args, result, &error))
         return true;
-    if (strcmp(error.code, cccc_err_code(CCCC_E_UNKNOWN_ACTOR)) != 0)
+    if (cli_signal() == 0 && strcmp(error.code, cccc_err_code(CCCC_E_UNKNOWN_ACTOR)) != 0)
         found(self->cli, &self->out->damage, self->group, "drill: %s: %s", op, error.message);
     return false;
 }
@@ -319,14 +329,12 @@ static void drill_group(struct drill *self, const cccc_value_t *entry)
     const cccc_value_t *readers = cccc_get(entry, "readers");
     self->group = cccc_arena_str(self->cli->arena, cccc_get_str(entry, "group_id")).ptr;
     if (cccc_get_bool(entry, "damaged", false)) {
-        found(self->cli, &self->out->notes, self->group, "drill: was damaged when it was backed up; not compared");
+        not_compared(self->cli, self->out, self->group, "was damaged when it was backed up; not compared");
         return;
     }
     drill_head(self, entry);
     if (self->head_seq > cccc_get_uint(entry, "head_seq", 0)) {
-        found(self->cli, &self->out->notes, self->group,
-              "drill: the start recorded %" PRIu64
-              " events of its own (an edited or older configuration); cursors and obligations are not compared",
+        found(self->cli, &self->out->damage, self->group, "drill: the daemon has %" PRIu64 " events more than were backed up",
               self->head_seq - cccc_get_uint(entry, "head_seq", 0));
         return;
     }
@@ -334,8 +342,8 @@ static void drill_group(struct drill *self, const cccc_value_t *entry)
     for (uint32_t i = 0; i < cli_count(readers); i++)
         drill_reader(self, cli_item(readers, i));
     if (self->owed_unsaid)
-        found(self->cli, &self->out->notes, self->group,
-              "drill: the manifest, made by an older cccc, does not say who owes what; obligations are not compared");
+        not_compared(self->cli, self->out, self->group,
+                     "the manifest, made by an older cccc, does not say who owes what; obligations are not compared");
 }
 
 static int copy_all(struct cli *cli, const char *dir, const char *to, const cccc_value_t *manifest)
@@ -348,24 +356,26 @@ static int copy_all(struct cli *cli, const char *dir, const char *to, const cccc
     cli_progress_start(cli, &progress, "copying", all);
     int rc = 0;
     for (uint32_t i = 0; i < files->via.array.size && rc == 0; i++)
-        rc = backup_copy_file(dir, to, cccc_arena_str(cli->arena, cccc_get_str(&files->via.array.ptr[i], "path")).ptr, UINT64_MAX,
-                              &progress);
+        rc = cli_signal() ? -EINTR
+                          : backup_copy_file(dir, to, cccc_arena_str(cli->arena, cccc_get_str(&files->via.array.ptr[i], "path")).ptr,
+                                             UINT64_MAX, &progress);
     cli_progress_end(&progress);
     return rc;
 }
 
-static void drill_stop(struct cli *cli)
+/* False: it lives on. */
+static bool drill_stop(struct cli *cli)
 {
     const cccc_value_t *result;
     struct cccc_error error;
-    int32_t pid;
-    cccc_str_t version;
-    bool running = cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid);
-    if (running)
-        cli_try(cli, "shutdown", NULL, &result, &error);
+    int32_t pid = cli_locking_daemon(cli);
+    if (pid > 0 && (!cli->client || !cli_try(cli, "shutdown", NULL, &result, &error)))
+        kill(pid, SIGTERM);
     cccc_close(&cli->client);
-    if (running && !cli_wait_gone(pid, 30000))
+    bool gone = cli_wait_gone(pid, STOP_MS_MAX);
+    if (!gone)
         cli_say(cli, "the drill's daemon (pid %d) does not end; its home is %s", pid, cli->home.root);
+    return gone;
 }
 
 static int drill_in(struct cli *cli, struct backup_findings *findings)
@@ -374,17 +384,14 @@ static int drill_in(struct cli *cli, struct backup_findings *findings)
     struct drill drill = {.cli = cli, .out = findings};
     struct cccc_error error;
     bool started;
-    int status = cli_daemon_start(cli, &started);
+    int status = cli_daemon_start_serve_only(cli, &started);
     if (status)
         return status;
-    if (cli_try_connect(cli, &error)) {
-        for (uint32_t i = 0; i < groups->via.array.size; i++)
-            drill_group(&drill, &groups->via.array.ptr[i]);
-    } else {
-        status = cli_fail_with(cli, &error);
-    }
-    drill_stop(cli);
-    return status;
+    if (!cli_try_connect(cli, &error))
+        return cli_fail_with(cli, &error);
+    for (uint32_t i = 0; i < groups->via.array.size && !cli_signal(); i++)
+        drill_group(&drill, &groups->via.array.ptr[i]);
+    return 0;
 }
 
 int backup_drill(struct cli *cli, const char *dir, struct backup_findings *findings)
@@ -398,14 +405,15 @@ int backup_drill(struct cli *cli, const char *dir, struct backup_findings *findi
         return cli_fail(cli, CCCC_E_STORAGE, "set TMPDIR to a folder that can be written", "cannot make a scratch home in %s: %s",
                         cli_scratch_base(), strerror(errno));
     cli_defer_signals();
-    int rc = copy_all(cli, dir, scratch, &findings->manifest);
-    int status = rc < 0 ? cli_fail(cli, rc == -ENOSPC ? CCCC_E_NO_SPACE : CCCC_E_STORAGE, "set TMPDIR to a folder with room for it",
-                                   "cannot copy %s to %s: %s", dir, scratch, strerror(-rc))
-                        : 0;
+    int rc = copy_all(cli, dir, scratch, &findings->manifest), status = 0;
+    if (rc < 0 && !cli_signal())
+        status = cli_fail(cli, rc == -ENOSPC ? CCCC_E_NO_SPACE : CCCC_E_STORAGE, "set TMPDIR to a folder with room for it",
+                          "cannot copy %s to %s: %s", dir, scratch, strerror(-rc));
     snprintf(cli->home.root, sizeof cli->home.root, "%s", scratch);
-    if (status == 0)
+    if (rc == 0)
         status = drill_in(cli, findings);
-    cli_remove_tree(scratch);
+    if (drill_stop(cli))
+        cli_remove_tree(scratch);
     cli->home = home;
-    return status;
+    return cli_signal() ? 128 + cli_signal() : status;
 }

@@ -417,10 +417,11 @@ int cmd_backup_verify(struct cli *cli)
     if (status)
         return status;
     bool damaged = findings.damage.value.via.array.size > 0;
+    const char *state = damaged ? "damaged" : findings.partial ? "partial" : "sound";
     if (cli->json) {
         cccc_builder_t result = cccc_map_builder(cli->arena, 7);
         cccc_map_add(&result, "path", cccc_text(dir));
-        cccc_map_add(&result, "state", cccc_text(damaged ? "damaged" : "sound"));
+        cccc_map_add(&result, "state", cccc_text(state));
         cccc_map_add(&result, "files", cccc_uint(findings.files));
         cccc_map_add(&result, "bytes", cccc_uint(findings.bytes));
         cccc_map_add(&result, "drilled", cccc_bool(drilled));
@@ -431,8 +432,9 @@ int cmd_backup_verify(struct cli *cli)
         cli_size(size, sizeof size, findings.bytes);
         backup_print_findings(cli, &findings);
         if (!damaged)
-            cli_fact(cli, "sound", "%s: %" PRIu64 " files, %s%s", dir, findings.files, size,
-                     drilled ? "; a daemon served a copy of it as the manifest says" : "");
+            cli_fact(cli, state, "%s: %" PRIu64 " files, %s%s%s", dir, findings.files, size,
+                     drilled ? "; a daemon served a copy of it as the manifest says" : "",
+                     findings.partial ? ", as far as that could be compared" : "");
     }
     return damaged ? cccc_err_exit_status(CCCC_E_DAMAGED) : 0;
 }

@@ -159,7 +159,7 @@ static int make_group(struct bench *self, enum cli_reach reach)
     if (!load_make_group(cli->client, "cccc bench", ACTOR, group, &error))
         return cli_fail_with(cli, &error);
     self->group = group;
-    if (cli_descriptor(cli, &pid, &version))
+    if (cli_daemon(cli, &pid, &version))
         self->plan.server_pid = pid;
     /* Workers are forked from this process, and must not meet a socket of ours. */
     cccc_close(&cli->client);
@@ -170,7 +170,7 @@ static void stop_daemon(struct cli *cli)
 {
     int32_t pid;
     cccc_str_t version;
-    if (!cli_descriptor(cli, &pid, &version) || !cli_is_daemon(pid))
+    if (!cli_daemon(cli, &pid, &version))
         return;
     kill(pid, SIGTERM);
     if (!cli_wait_gone(pid, 10000))

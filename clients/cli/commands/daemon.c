@@ -55,7 +55,7 @@ static int32_t living(struct cli *cli)
 {
     int32_t pid;
     cccc_str_t version;
-    return cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid) ? pid : 0;
+    return cli_daemon(cli, &pid, &version) ? pid : 0;
 }
 
 int cmd_daemon_start(struct cli *cli)
@@ -93,7 +93,7 @@ static int stop_daemon(struct cli *cli, int32_t pid)
             return cli_fail_with(cli, &error);
     }
     cccc_close(&cli->client);
-    if (!asked && cli_is_daemon(pid)) {
+    if (!asked && living(cli) == pid) {
         kill(pid, SIGTERM);
         kill(pid, SIGCONT); /* a stopped process sees it only when it goes on */
     }

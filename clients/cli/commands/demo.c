@@ -179,7 +179,7 @@ static int clean_up(struct cli *cli, int status)
 {
     int32_t pid;
     cccc_str_t version;
-    if (cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid)) {
+    if (cli_daemon(cli, &pid, &version)) {
         kill(pid, SIGTERM);
         if (!cli_wait_gone(pid, 10000))
             kill(pid, SIGKILL);

@@ -116,7 +116,7 @@ static void check_daemon(struct doctor *self)
     const cccc_value_t *result;
     int32_t pid;
     cccc_str_t version;
-    self->running = cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid);
+    self->running = cli_daemon(cli, &pid, &version);
     if (!self->running) {
         found(self, "daemon", NOTE,
               cli_is_stopped(cli) ? "stopped on purpose; `cccc daemon start` starts it" : "not running; it is started when needed");

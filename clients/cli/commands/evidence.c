@@ -161,7 +161,7 @@ static void put_versions(struct evidence *self, const char *name)
     cccc_str_t version = {0};
     cccc_builder_t map = cccc_map_builder(cli->arena, 6);
     uname(&system);
-    cli_descriptor(cli, &pid, &version);
+    cli_daemon(cli, &pid, &version);
     cccc_map_add(&map, "version", cccc_text(CCCC_VERSION));
     cccc_map_add(&map, "daemon", version.len > 0 ? cccc_string(version) : cccc_nil());
     cccc_map_add(&map, "daemon_answers", cccc_bool(self->triage.alive));

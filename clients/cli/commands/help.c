@@ -44,7 +44,7 @@ int cmd_version(struct cli *cli)
     cccc_map_add(&result, "version", cccc_text(CCCC_VERSION));
     if (!cli_home(cli, &status))
         return status;
-    bool running = cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid);
+    bool running = cli_daemon(cli, &pid, &version);
     cccc_map_add(&result, "daemon_version", running ? cccc_string(version) : cccc_nil());
     return cli_result(cli, &result.value);
 }

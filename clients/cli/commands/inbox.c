@@ -229,13 +229,15 @@ int cmd_read(struct cli *cli)
         status = all ? read_all(cli, group, actor, &reply) : read_event(cli, group, actor, &reply);
     if (status)
         return status;
-    const cccc_value_t *cursor = cccc_get(cccc_reply_result(reply), "cursor");
+    cccc_str_t event_id = cccc_get_str(cccc_get(cccc_reply_result(reply), "cursor"), "event_id");
     if (!cli->json)
         print_gaps_before(cli, cccc_get(cccc_reply_result(reply), "gaps"), 0, UINT64_MAX);
     if (cli->json)
         cli_result(cli, cccc_reply_result(reply));
+    else if (event_id.len > 0)
+        cli_fact(cli, "read", "%s up to %.*s", actor, CCCC_STR_FMT(event_id));
     else
-        cli_fact(cli, "read", "%s up to %.*s", actor, CCCC_STR_FMT(cccc_get_str(cursor, "event_id")));
+        cli_fact(cli, "read", "%s has had nothing to read", actor);
     cccc_reply_free(&reply);
     return 0;
 }

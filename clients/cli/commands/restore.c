@@ -308,7 +308,7 @@ int cmd_restore(struct cli *cli)
         return status;
     if (strcmp(self.dir, cli->home.root) == 0)
         return cli_fail(cli, CCCC_E_INVALID_PATH, "name the backup: `cccc backup list`", "%s is the home itself", self.dir);
-    if (cli_descriptor(cli, &pid, &version) && cli_is_daemon(pid))
+    if (!dry && cli_daemon(cli, &pid, &version))
         return cli_refuse_served(cli, pid);
     status = choose_names(&self);
     if (status == 0)

@@ -94,7 +94,7 @@ void triage_look_at_daemon(struct triage *self)
     if (!is_home(self))
         return;
     look_at_disk(self);
-    if (!cli_descriptor(cli, &pid, &version) || !cli_is_daemon(pid)) {
+    if (!cli_daemon(cli, &pid, &version)) {
         daemon_is_gone(self, pid);
         return;
     }

@@ -59,13 +59,20 @@ export function findHome(home) {
   return given === "~" || given.startsWith("~/") ? join(homedir(), given.slice(1)) : given;
 }
 
-/** daemon/ccccd.addr.json of a home of ours: where it listens. */
+/** Which folder that is, as a descriptor says it; numbers of inodes may be over 2^53. */
+function folderId(path) {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/** daemon/ccccd.addr.json of a home of ours: where it listens. A copy of a home has a copy of it, which leads to the original. */
 export function descriptor(home) {
   const path = join(home, "daemon", "ccccd.addr.json");
   let why;
   try {
-    const { bus, events } = JSON.parse(readFileSync(path, "utf8"));
+    const { bus, events, folder } = JSON.parse(readFileSync(path, "utf8"));
     if (statSync(path).uid !== process.getuid()) why = `${path} belongs to somebody else`;
+    else if (folder !== undefined && folder !== folderId(home)) why = "it is a copy of another home";
     else if (typeof bus === "string" && typeof events === "string") return { bus, events };
     else why = `${path} names no bus`;
   } catch (error) {

@@ -83,12 +83,15 @@ def find_home(home: Optional[os.PathLike[str] | str]) -> pathlib.Path:
 
 
 def descriptor(home: pathlib.Path) -> Mapping[str, Any]:
-    """daemon/ccccd.addr.json of a home of ours."""
+    """daemon/ccccd.addr.json of a home of ours; a copy of a home has a copy of it, which leads to the original."""
     path = home / "daemon" / "ccccd.addr.json"
     try:
         if path.stat().st_uid != os.getuid():
             raise NotRunning("daemon_not_running", f"{path} belongs to somebody else")
         found = json.loads(path.read_text())
+        folder = home.stat()
+        if found.get("folder", here := f"{folder.st_dev}:{folder.st_ino}") != here:
+            raise NotRunning("daemon_not_running", f"no daemon serves {home}: it is a copy of another home; start one: cccc daemon start")
         return {"bus": str(found["bus"]), "events": str(found["events"]), "epoch": int(found["epoch"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotRunning("daemon_not_running", f"no daemon serves {home} ({error}); start one: cccc daemon start") from error
