@@ -126,6 +126,8 @@ void core_ts(struct cccc_core *core, char out[28]);
 
 /* After a fold (group.yaml may be older than the ledger, or edited by hand): ask for group.yaml to be written, append group.edit. config.c */
 void config_resume(struct cccc_core *core, struct cccc_group *group);
+/* Another program changed group.yaml meanwhile: its members that are not cccc's become the group's, and are recorded like an edit found at a start. */
+void config_take_foreign(struct cccc_group *group, const cccc_value_t *theirs);
 /* True when the document is not what the ledger says, and config_resume will record it: changed by hand, CCCC 0.4.0's, or newer than the ledger. */
 bool config_is_unrecorded(const struct cccc_group *group);
 /* Once a second, with core->facts set: publish d/ counters. daemon.c */

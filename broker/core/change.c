@@ -62,8 +62,24 @@ static void registry_file(call_t *call)
     call_store(call, &store, registry_file_done);
 }
 
+/* What the write found in place of what cccc last wrote. */
+static void take_edit(call_t *call)
+{
+    const cccc_value_t *theirs = cccc_get(call->stored.value, "edited");
+    struct cccc_group *group = call->group;
+    if (!theirs || group->deleted || group->folding || !cccc_is_map(&group->document))
+        return;
+    core_log(call->core, 5, "GROUP-EDITED",
+             "group.yaml was changed while cccc served the group: what is not cccc's is taken over, what is was written over; the file is "
+             "kept as "
+             "group.yaml.edited group=%s",
+             group->id);
+    config_take_foreign(group, theirs);
+}
+
 static void group_file_done(call_t *call)
 {
+    take_edit(call);
     if (!file_written(call, "group.yaml", &call->group->store_failed))
         call->group->unstored = true;
     registry_file(call);

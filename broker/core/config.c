@@ -6,6 +6,7 @@
  * Thread: the core's. */
 #include "broker/core/change.h"
 #include "broker/core/rules.h"
+#include "broker/core/schema.h"
 #include "broker/core/snapshot.h"
 #include "proto/json.h"
 
@@ -477,40 +478,11 @@ static bool is_in_document(const struct cccc_group *group, cccc_kind_t kind, con
     return group->document_seq != UINT64_MAX && cccc_get_uint(&event->data, "replaces_seq", 0) < group->document_seq;
 }
 
-static bool is_stamp(const char *key, uint32_t len)
-{
-    static const char *const stamps[] = {"ledger_seq", "created_at", "updated_at"};
-    for (size_t i = 0; i < sizeof stamps / sizeof *stamps; i++)
-        if (strlen(stamps[i]) == len && memcmp(stamps[i], key, len) == 0)
-            return true;
-    return false;
-}
-
-bool cccc_config_is_same(const cccc_value_t *a, const cccc_value_t *b)
-{
-    uint32_t left = 0, right = 0;
-    for (uint32_t i = 0; cccc_is_map(b) && i < b->via.map.size; i++)
-        right += !is_stamp(b->via.map.ptr[i].key.via.str.ptr, b->via.map.ptr[i].key.via.str.size);
-    for (uint32_t i = 0; cccc_is_map(a) && i < a->via.map.size; i++) {
-        const msgpack_object_kv *kv = &a->via.map.ptr[i];
-        if (is_stamp(kv->key.via.str.ptr, kv->key.via.str.size))
-            continue;
-        const cccc_value_t *other = NULL;
-        for (uint32_t j = 0; cccc_is_map(b) && j < b->via.map.size && !other; j++)
-            if (cccc_value_eq(&b->via.map.ptr[j].key, &kv->key))
-                other = &b->via.map.ptr[j].val;
-        if (!other || !cccc_value_eq(&kv->val, other))
-            return false;
-        left++;
-    }
-    return left == right;
-}
-
 bool config_edit_is_recorded(const struct cccc_group *group, const struct cccc_event *event)
 {
     if (!group->folding)
         return true;
-    return event->seq > group->document_seq && cccc_config_is_same(&group->document, cccc_get(&event->data, "document"));
+    return event->seq > group->document_seq && cccc_schema_same(&group->document, cccc_get(&event->data, "document"));
 }
 
 bool config_apply(struct cccc_group *group, const struct cccc_event *event)
@@ -562,6 +534,17 @@ static void take_over(struct cccc_core *core, struct cccc_group *group)
 bool config_is_unrecorded(const struct cccc_group *group)
 {
     return cccc_is_map(&group->document) && (group->edited || group->document_seq > group->head_seq);
+}
+
+void config_take_foreign(struct cccc_group *group, const cccc_value_t *theirs)
+{
+    cccc_arena_t *arena = cccc_arena_new(DOCUMENT_CHUNK_BYTES);
+    cccc_value_t document = cccc_schema_carry(arena, &group->document, theirs);
+    if (!cccc_schema_same(&document, &group->document)) {
+        config_set_document(group, &document);
+        group->edited = true;
+    }
+    cccc_arena_destroy(&arena);
 }
 
 void config_resume(struct cccc_core *core, struct cccc_group *group)

@@ -262,11 +262,14 @@ static cccc_str_t next_task(struct sync *s)
     return cccc_arena_printf(s->arena, "T%03llu", (unsigned long long)highest + 1);
 }
 
-static cccc_value_t steps_of(struct sync *s, const cccc_value_t *op)
+/* False: one of them is no step. */
+static bool steps_of(struct sync *s, const cccc_value_t *op, cccc_value_t *out)
 {
     const cccc_value_t *asked = cccc_get(op, "steps");
     cccc_builder_t steps = cccc_array_builder(s->arena, 8);
     for (uint32_t i = 0; cccc_is_array(asked) && i < asked->via.array.size; i++) {
+        if (cccc_str_trim(text(s, &asked->via.array.ptr[i], "name")).len == 0)
+            return FAIL(s, "step %.*s is no map with a name", cccc_arena_printf(s->arena, "%u", i + 1));
         cccc_builder_t step = cccc_map_builder(s->arena, 4);
         cccc_map_add(&step, "id", cccc_string(cccc_arena_printf(s->arena, "S%u", i + 1)));
         cccc_map_add(&step, "name", cccc_string(text(s, &asked->via.array.ptr[i], "name")));
@@ -274,7 +277,8 @@ static cccc_value_t steps_of(struct sync *s, const cccc_value_t *op)
         cccc_map_add(&step, "status", cccc_text("pending"));
         cccc_array_add(&steps, step.value);
     }
-    return steps.value;
+    *out = steps.value;
+    return true;
 }
 
 /* The milestone an op names; false: it names one there is not. */
@@ -293,10 +297,11 @@ static cccc_value_t or_nil(cccc_str_t value)
 
 static bool task_create(struct sync *s, const cccc_value_t *op)
 {
+    cccc_value_t steps;
     cccc_str_t milestone, id = next_task(s);
     if (text(s, op, "name").len == 0)
         return FAIL(s, "a task needs a %.*s", CCCC_STR("name"));
-    if (!milestone_of(s, op, &milestone))
+    if (!milestone_of(s, op, &milestone) || !steps_of(s, op, &steps))
         return false;
     if (s->tasks.via.map.size >= CCCC_CONTEXT_TASKS_MAX)
         return FAIL(s, "there are as many tasks as there may be (%.*s)", CCCC_STR("CONTEXT_TASKS_MAX"));
@@ -309,7 +314,7 @@ static bool task_create(struct sync *s, const cccc_value_t *op)
     cccc_map_add(&task, "assignee", or_nil(text(s, op, "assignee")));
     cccc_map_add(&task, "created_at", cccc_string(s->ts));
     cccc_map_add(&task, "updated_at", cccc_string(s->ts));
-    cccc_map_add(&task, "steps", steps_of(s, op));
+    cccc_map_add(&task, "steps", steps);
     put_task(s, id, task.value);
     return done(s, "Created", id);
 }

@@ -130,8 +130,6 @@ void cccc_core_snapshot(const cccc_core_t *self, cccc_slot_t slot, cccc_buf_t *o
 void cccc_core_ledger_policy(const cccc_core_t *self, cccc_slot_t slot, struct cccc_ledger_policy *out);
 /* The same from a group's configuration. */
 void cccc_ledger_policy_of(const cccc_value_t *document, struct cccc_ledger_policy *out);
-/* Do two documents of a group say the same, apart from when they were written? */
-bool cccc_config_is_same(const cccc_value_t *a, const cccc_value_t *b);
 
 /* ---- start-up: registry, then each group's configuration and ledger ---- */
 
@@ -209,8 +207,9 @@ void cccc_bytes_hand_over(cccc_bytes_t *self);
 void cccc_bytes_keep_spare(unsigned max);
 
 enum cccc_store_kind {
-    CCCC_STORE_GROUP,    /* group.yaml of `group_id` <- `document` (its ledger_seq inside) */
-    CCCC_STORE_SCOPE,    /* scopes/<name>/scope.yaml <- document; nil removes it */
+    CCCC_STORE_GROUP, /* group.yaml of `group_id` <- `document` (its ledger_seq inside); yields {edited}, the map that stood there, when another program wrote it: of
+                          * that, what is not cccc's is written, too */
+    CCCC_STORE_SCOPE, /* scopes/<name>/scope.yaml <- document; nil removes it */
     CCCC_STORE_REGISTRY, /* registry.json <- document */
     CCCC_STORE_ACTIVE,   /* active.json <- document */
     CCCC_STORE_CURSORS,  /* state/read_cursors.json <- document (an export) */

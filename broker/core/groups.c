@@ -441,6 +441,7 @@ void op_group_stop(call_t *call)
 void group_forget(struct cccc_core *core, struct cccc_group *group)
 {
     cccc_str_t id = cccc_str(group->id);
+    publish_deleted(core, group);
     core_group_drop(core, group);
     registry_forget(core, id);
     active_forget(core, id);

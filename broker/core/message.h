@@ -326,6 +326,8 @@ cccc_str_t blob_store_text(call_t *call, const struct cccc_group *group, cccc_st
 void publish_event(struct cccc_core *core, struct cccc_group *group, const struct cccc_pending *pending);
 /* Once a second: the heads that are due. */
 void publish_heads(struct cccc_core *core);
+/* The last head of a group that is no more: who follows it need not wait. */
+void publish_deleted(struct cccc_core *core, const struct cccc_group *group);
 
 /* ---- gaps.c ---- */
 

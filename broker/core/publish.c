@@ -90,13 +90,13 @@ void publish_event(struct cccc_core *core, struct cccc_group *group, const struc
     }
 }
 
-static void publish_head(struct cccc_core *core, const struct cccc_group *group)
+static void publish_head_of(struct cccc_core *core, const struct cccc_group *group, bool deleted)
 {
     char ts[28];
     core_ts(core, ts);
     cccc_buf_t *out = &core->scratch;
     out->size = 0;
-    cccc_pack_map(out, 5);
+    cccc_pack_map(out, deleted ? 6 : 5);
     cccc_pack_text(out, "group_id");
     cccc_pack_text(out, group->id);
     cccc_pack_text(out, "head_seq");
@@ -107,6 +107,10 @@ static void publish_head(struct cccc_core *core, const struct cccc_group *group)
     cccc_pack_uint(out, core->facts ? core->facts->epoch : 0);
     cccc_pack_text(out, "ts");
     cccc_pack_text(out, ts);
+    if (deleted) {
+        cccc_pack_text(out, "deleted");
+        cccc_pack_bool(out, true);
+    }
     cccc_bytes_t *bytes = cccc_bytes_new(out->data, out->size);
     struct cccc_effect *effect;
     struct topic t = publish_begin(core, bytes, &effect);
@@ -128,6 +132,11 @@ void publish_heads(struct cccc_core *core)
         bool turn = (core->last_second + group->slot) % HEADS_ALL_S == 0;
         bool recent = group->changed_mono_us != 0 && now - group->changed_mono_us <= HEADS_RECENT_US;
         if (turn || recent)
-            publish_head(core, group);
+            publish_head_of(core, group, false);
     }
+}
+
+void publish_deleted(struct cccc_core *core, const struct cccc_group *group)
+{
+    publish_head_of(core, group, true);
 }

@@ -473,13 +473,14 @@ static void spawned(call_t *call)
             runtime_set_phase(call->core, runtime, RUNTIME_STARTING);
             tell_of_scrollback(call, runtime);
         } else {
+            runtime->cause = call->stored.err;
             runtime_start_failed(call->core, group, runtime, call->stored.message);
         }
     }
     call_finish(call);
 }
 
-static const struct cccc_scope *scope_of(const struct cccc_group *group, const struct cccc_actor *actor)
+const struct cccc_scope *runtime_scope(const struct cccc_group *group, const struct cccc_actor *actor)
 {
     cccc_str_t key = cccc_get_str(actor->entry, "default_scope_key");
     return config_scope(group, key.len > 0 ? key : group->config.active_scope_key);
@@ -522,7 +523,8 @@ static uint64_t next_generation(struct cccc_core *core, const struct cccc_runtim
 static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
 {
     const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
-    const struct cccc_scope *scope = scope_of(group, actor);
+    const struct cccc_scope *scope = runtime_scope(group, actor);
+    runtime->cause = CCCC_OK;
     if (!scope) {
         runtime_start_failed(core, group, runtime, "the actor has no directory to work in; attach one: cccc attach PATH");
         return;

@@ -93,6 +93,7 @@ struct cccc_runtime {
     bool stopped;       /* its process is, by SIGSTOP or the like: it reads nothing until it is continued */
     uint64_t output_us; /* of its last output, monotonic */
     char failure[256];  /* why the last start failed; "" */
+    cccc_err_t cause;   /* the same as a code; CCCC_OK: the words say all that is known */
     char obstacle[96];  /* why the holder did not type what it was last ordered to; "" */
     struct runtime_order *orders;
     uint32_t order_count;
@@ -110,6 +111,8 @@ struct cccc_runtime {
 /* ---- runtime.c ---- */
 
 /* Of an actor that has a terminal, or a program still; NULL: it has neither, or there is no such actor. */
+/* The scope it works in; NULL: there is none. */
+const struct cccc_scope *runtime_scope(const struct cccc_group *group, const struct cccc_actor *actor);
 struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id);
 /* Of any actor. What the ledger says is folded for all of them: whether one has a terminal may change, and a fold must not depend on when. */
 struct cccc_runtime *runtime_entry(const struct cccc_group *group, cccc_str_t id);

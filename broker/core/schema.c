@@ -456,3 +456,60 @@ bool cccc_schema_check(const cccc_value_t *document, cccc_str_t group_id, cccc_s
     check_members(&walk, NULL, group_rules, document);
     return !walk.refused;
 }
+
+/* ---- two documents ---- */
+
+static bool is_stamp(const char *key, uint32_t len)
+{
+    static const char *const stamps[] = {"ledger_seq", "created_at", "updated_at"};
+    for (size_t i = 0; i < sizeof stamps / sizeof *stamps; i++)
+        if (strlen(stamps[i]) == len && memcmp(stamps[i], key, len) == 0)
+            return true;
+    return false;
+}
+
+bool cccc_schema_same(const cccc_value_t *a, const cccc_value_t *b)
+{
+    uint32_t left = 0, right = 0;
+    for (uint32_t i = 0; cccc_is_map(b) && i < b->via.map.size; i++)
+        right += !is_stamp(b->via.map.ptr[i].key.via.str.ptr, b->via.map.ptr[i].key.via.str.size);
+    for (uint32_t i = 0; cccc_is_map(a) && i < a->via.map.size; i++) {
+        const msgpack_object_kv *kv = &a->via.map.ptr[i];
+        if (is_stamp(kv->key.via.str.ptr, kv->key.via.str.size))
+            continue;
+        const cccc_value_t *other = NULL;
+        for (uint32_t j = 0; cccc_is_map(b) && j < b->via.map.size && !other; j++)
+            if (cccc_value_eq(&b->via.map.ptr[j].key, &kv->key))
+                other = &b->via.map.ptr[j].val;
+        if (!other || !cccc_value_eq(&kv->val, other))
+            return false;
+        left++;
+    }
+    return left == right;
+}
+
+/* cccc has no use for this member of a group, and never changes it. */
+static bool is_foreign(const msgpack_object_kv *kv)
+{
+    cccc_str_t key = {0};
+    cccc_as_str(&kv->key, &key);
+    const struct rule *rule = rule_of(group_rules, key);
+    return rule == NULL || rule->type == ANY;
+}
+
+static void add_members(cccc_builder_t *out, const cccc_value_t *map, bool foreign)
+{
+    for (uint32_t i = 0; i < map->via.map.size; i++) {
+        const msgpack_object_kv *kv = &map->via.map.ptr[i];
+        if (is_foreign(kv) == foreign)
+            cccc_map_add_key(out, (cccc_str_t){kv->key.via.str.ptr, kv->key.via.str.size}, kv->val);
+    }
+}
+
+cccc_value_t cccc_schema_carry(cccc_arena_t *arena, const cccc_value_t *ours, const cccc_value_t *theirs)
+{
+    cccc_builder_t out = cccc_map_builder(arena, ours->via.map.size + theirs->via.map.size);
+    add_members(&out, ours, false);
+    add_members(&out, theirs, true);
+    return out.value;
+}

@@ -37,6 +37,11 @@ typedef void (*cccc_schema_report_fn)(void *arg, const struct cccc_schema_findin
  * True when nothing was refused. */
 bool cccc_schema_check(const cccc_value_t *document, cccc_str_t group_id, cccc_schema_report_fn report, void *arg);
 
+/* Do two documents say the same, apart from when? */
+bool cccc_schema_same(const cccc_value_t *a, const cccc_value_t *b);
+/* The members of `ours` that are cccc's, and those of `theirs` that are not: other programs write them into group.yaml. A new map; members are shared. Both must be maps. */
+cccc_value_t cccc_schema_carry(cccc_arena_t *arena, const cccc_value_t *ours, const cccc_value_t *theirs);
+
 /* May the field `name` of an actor's entry be `v`? CCCC_E_INVALID_PATCH: of the wrong type. CCCC_E_ACTOR_UPDATE_FAILED: a value that is not allowed.
  * CCCC_E_TOO_LARGE: over a limit. The message names the field. */
 cccc_err_t cccc_schema_actor_field(const char *name, const cccc_value_t *v, struct cccc_errmsg *m);

@@ -43,6 +43,19 @@ static const char *why_not(const call_t *call, const struct cccc_runtime *runtim
     return cccc_arena_printf(call->arena, "%s does not run: %s", runtime->id, why).ptr;
 }
 
+/* {cause, path}: of a start that failed before there was a program. */
+static cccc_value_t start_details(const call_t *call, const struct cccc_runtime *runtime)
+{
+    cccc_builder_t details = cccc_map_builder(call->arena, 2);
+    const struct cccc_actor *actor = config_actor(call->group, cccc_str(runtime->id));
+    const struct cccc_scope *scope = actor ? runtime_scope(call->group, actor) : NULL;
+    if (runtime->cause != CCCC_OK)
+        cccc_map_add(&details, "cause", cccc_text(cccc_err_code(runtime->cause)));
+    if (runtime->cause == CCCC_E_INVALID_PROJECT_ROOT && scope)
+        cccc_map_add(&details, "path", cccc_string(cccc_arena_str(call->arena, scope->url)));
+    return details.value;
+}
+
 /* A program that was wanted and does not run is an error, though the wish is recorded. */
 static void session_settled(call_t *call)
 {
@@ -51,7 +64,7 @@ static void session_settled(call_t *call)
     const struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     bool wanted = op->kind != CCCC_KIND_ACTOR_STOP && call->group->config.running;
     if (wanted && runtime && runtime->phase != RUNTIME_RUNNING)
-        call_fail(call, op->failed, "%s", why_not(call, runtime));
+        call_fail_details(call, op->failed, start_details(call, runtime), "%s", why_not(call, runtime));
     else
         change_reply(call);
 }

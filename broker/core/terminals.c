@@ -19,12 +19,42 @@ static bool is_headless(call_t *call, const struct cccc_actor *actor)
     return true;
 }
 
-/* The running actor named in the request; NULL: the call was failed. */
-static struct cccc_runtime *running(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg_slot actor_id)
+/* Who asks for the text is told what rule it was. */
+static cccc_value_t denial(call_t *call, cccc_str_t visibility, cccc_str_t actor_id)
 {
-    if (!call_group(call, group_id))
-        return NULL;
+    const struct cccc_actor *by = config_actor(call->group, call->by);
+    cccc_builder_t details = cccc_map_builder(call->arena, 5);
+    cccc_map_add(&details, "visibility", cccc_string(cccc_arena_str(call->arena, visibility)));
+    cccc_map_add(&details, "by", cccc_string(call->by));
+    cccc_map_add(&details, "by_role", cccc_text(!by ? "" : by->foreman ? "foreman" : "peer"));
+    cccc_map_add(&details, "target_actor_id", cccc_string(actor_id));
+    cccc_map_add(&details, "how_to_enable",
+                 cccc_text("the user, or the foreman, can let all see it: cccc group settings terminal_transcript_visibility=all"));
+    return details.value;
+}
+
+/* May call->by see it? Setting terminal_transcript_visibility: foreman (the default), all, off. An actor always sees its own. */
+static bool may_see(call_t *call, cccc_str_t actor_id)
+{
+    struct cccc_errmsg m;
+    cccc_value_t settings = settings_effective(call->arena, &call->group->document);
+    cccc_str_t visibility = cccc_get_str(&settings, "terminal_transcript_visibility");
+    bool own = cccc_str_eq(call->by, actor_id), user = cccc_str_is(call->by, "user");
+    if (user || own || cccc_str_is(visibility, "all"))
+        return true;
+    if (!cccc_str_is(visibility, "off") && permit_action(call, CCCC_MAY_SEE_TERMINAL, actor_id, &m))
+        return true;
+    call_fail_details(call, CCCC_E_PERMISSION_DENIED, denial(call, visibility, actor_id),
+                      "permission denied: the group's setting terminal_transcript_visibility is %.*s", CCCC_STR_FMT(visibility));
+    return false;
+}
+
+/* The running actor named in the request, which `by` may see; NULL: the call was failed. */
+static struct cccc_runtime *running(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg_slot actor_id, cccc_str_t by)
+{
     cccc_str_t id = cccc_arg_str(&call->request.args, actor_id);
+    if (!call_group(call, group_id) || !permit_by(call, call->group, by, "user") || !may_see(call, id))
+        return NULL;
     const struct cccc_actor *actor = config_actor(call->group, id);
     if (!actor) {
         call_fail(call, CCCC_E_ACTOR_NOT_FOUND, "actor not found: %.*s is not in group %s", CCCC_STR_FMT(id), call->group->id);
@@ -41,22 +71,6 @@ static struct cccc_runtime *running(call_t *call, enum cccc_arg_slot group_id, e
         call_fail(call, CCCC_E_ACTOR_NOT_RUNNING, "actor %.*s has no running terminal; start it: cccc actor start %.*s", CCCC_STR_FMT(id),
                   CCCC_STR_FMT(id));
     return NULL;
-}
-
-/* May call->by see it? Setting terminal_transcript_visibility: foreman (the default), all, off. An actor always sees its own. */
-static bool may_see(call_t *call, cccc_str_t actor_id)
-{
-    struct cccc_errmsg m;
-    cccc_value_t settings = settings_effective(call->arena, &call->group->document);
-    cccc_str_t visibility = cccc_get_str(&settings, "terminal_transcript_visibility");
-    bool own = cccc_str_eq(call->by, actor_id), user = cccc_str_is(call->by, "user");
-    if (user || own || cccc_str_is(visibility, "all"))
-        return true;
-    if (!cccc_str_is(visibility, "off") && permit_action(call, CCCC_MAY_SEE_TERMINAL, actor_id, &m))
-        return true;
-    call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: the group's setting terminal_transcript_visibility is %.*s",
-              CCCC_STR_FMT(visibility));
-    return false;
 }
 
 static void ask(call_t *call, struct cccc_runtime *runtime, cccc_arena_t *arena, cccc_builder_t *order)
@@ -108,13 +122,14 @@ void op_terminal_tail(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
     cccc_arena_t *arena;
-    struct cccc_runtime *runtime = running(call, CCCC_A_terminal_tail_group_id, CCCC_A_terminal_tail_actor_id);
-    if (!runtime || !permit_by(call, call->group, cccc_arg_str(args, CCCC_A_terminal_tail_by), "user") ||
-        !may_see(call, cccc_str(runtime->id)))
+    struct cccc_runtime *runtime =
+        running(call, CCCC_A_terminal_tail_group_id, CCCC_A_terminal_tail_actor_id, cccc_arg_str(args, CCCC_A_terminal_tail_by));
+    if (!runtime)
         return;
-    uint64_t most = cccc_arg_uint(args, CCCC_A_terminal_tail_max_chars, TAIL_CHARS_DEFAULT);
+    int64_t most = cccc_arg_int(args, CCCC_A_terminal_tail_max_chars, 0);
+    most = most <= 0 ? TAIL_CHARS_DEFAULT : most > TAIL_CHARS_MAX ? TAIL_CHARS_MAX : most;
     cccc_builder_t map = order_named(&arena, "tail");
-    cccc_map_add(&map, "max_chars", cccc_uint(most < TAIL_CHARS_MAX ? most : TAIL_CHARS_MAX));
+    cccc_map_add(&map, "max_chars", cccc_uint((uint64_t)most));
     cccc_map_add(&map, "strip_ansi", cccc_bool(cccc_arg_bool(args, CCCC_A_terminal_tail_strip_ansi, true)));
     cccc_map_add(&map, "compact", cccc_bool(cccc_arg_bool(args, CCCC_A_terminal_tail_compact, true)));
     ask(call, runtime, arena, &map);
@@ -123,9 +138,9 @@ void op_terminal_tail(call_t *call)
 void op_terminal_clear(call_t *call)
 {
     cccc_arena_t *arena;
-    struct cccc_runtime *runtime = running(call, CCCC_A_terminal_clear_group_id, CCCC_A_terminal_clear_actor_id);
-    if (!runtime || !permit_by(call, call->group, cccc_arg_str(&call->request.args, CCCC_A_terminal_clear_by), "user") ||
-        !may_see(call, cccc_str(runtime->id)))
+    struct cccc_runtime *runtime = running(call, CCCC_A_terminal_clear_group_id, CCCC_A_terminal_clear_actor_id,
+                                           cccc_arg_str(&call->request.args, CCCC_A_terminal_clear_by));
+    if (!runtime)
         return;
     cccc_builder_t map = order_named(&arena, "clear");
     ask(call, runtime, arena, &map);
@@ -135,8 +150,8 @@ void op_term_resize(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
     cccc_arena_t *arena;
-    struct cccc_runtime *runtime = running(call, CCCC_A_term_resize_group_id, CCCC_A_term_resize_actor_id);
-    if (!runtime || !permit_by(call, call->group, CCCC_STR(""), "user") || !may_see(call, cccc_str(runtime->id)))
+    struct cccc_runtime *runtime = running(call, CCCC_A_term_resize_group_id, CCCC_A_term_resize_actor_id, CCCC_STR(""));
+    if (!runtime)
         return;
     int64_t rows = cccc_arg_int(args, CCCC_A_term_resize_rows, 0), cols = cccc_arg_int(args, CCCC_A_term_resize_cols, 0);
     cccc_builder_t map = order_named(&arena, "resize");
@@ -150,8 +165,8 @@ void op_term_attach(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
     cccc_arena_t *arena;
-    struct cccc_runtime *runtime = running(call, CCCC_A_term_attach_group_id, CCCC_A_term_attach_actor_id);
-    if (!runtime || !permit_by(call, call->group, CCCC_STR(""), "user") || !may_see(call, cccc_str(runtime->id)))
+    struct cccc_runtime *runtime = running(call, CCCC_A_term_attach_group_id, CCCC_A_term_attach_actor_id, CCCC_STR(""));
+    if (!runtime)
         return;
     cccc_builder_t map = order_named(&arena, "ticket");
     bool read_only = cccc_arg_bool(args, CCCC_A_term_attach_read_only, false) || call->peer.standing != CCCC_PEER_OPERATOR;

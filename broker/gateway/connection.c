@@ -31,13 +31,14 @@ bool connection_is_idle(const struct connection *c)
     return !c->stream && !c->terminal && c->open == 0 && buffer_size(&c->in) == 0 && buffer_size(&c->out) == 0;
 }
 
-struct connection *connection_new(struct cccc_gateway *gateway, int fd, const struct cccc_gateway_caller *caller)
+struct connection *connection_new(struct cccc_gateway *gateway, int fd, const struct cccc_gateway_caller *caller, bool over_tcp)
 {
     struct connection *c = calloc(1, sizeof *c);
     CCCC_ASSERT(c, "out of memory");
     c->watch = (struct watch){.ready = connection_ready, .fd = fd};
     c->id = 1ull << 63 | ++gateway->last_id;
     c->caller = *caller;
+    c->over_tcp = over_tcp;
     touch(gateway, c);
     HASH_ADD(hh, gateway->connections, id, sizeof c->id, c);
     return c;
@@ -67,13 +68,19 @@ void connection_end(struct cccc_gateway *gateway, struct connection *c)
 
 /* ---- writing ---- */
 
+/* What follows from this turn is done at its end. */
+static void make_due(struct cccc_gateway *gateway, struct connection *c)
+{
+    if (!c->due.in_list)
+        cccc_list_append(&gateway->due, &c->due);
+}
+
 void connection_write(struct cccc_gateway *gateway, struct connection *c, const void *bytes, size_t len)
 {
     if (buffer_size(&c->out) == 0)
         c->stalled_us = gateway->now_us;
     buffer_add(&c->out, &gateway->out_bytes, bytes, len);
-    if (!c->due.in_list)
-        cccc_list_append(&gateway->due, &c->due);
+    make_due(gateway, c);
 }
 
 size_t connection_waiting(const struct connection *c)
@@ -81,11 +88,11 @@ size_t connection_waiting(const struct connection *c)
     return buffer_size(&c->out);
 }
 
-static void put_error(struct cccc_gateway *gateway, struct connection *c, cccc_err_t err, const char *message)
+static void put_error(struct cccc_gateway *gateway, struct connection *c, cccc_err_t err, uint64_t limit, const char *message)
 {
     cccc_buf_t line;
     cccc_buf_init(&line);
-    cccc_jsonline_error(err, message, &line);
+    cccc_jsonline_error(err, message, limit, &line);
     connection_write(gateway, c, line.data, line.size);
     cccc_buf_fini(&line);
 }
@@ -132,10 +139,10 @@ static void drop_line(struct cccc_gateway *gateway, struct connection *c, size_t
 }
 
 /* Nothing more is taken from it; what was answered is written. */
-static void refuse_and_close(struct cccc_gateway *gateway, struct connection *c, cccc_err_t err, const char *message)
+static void refuse_and_close(struct cccc_gateway *gateway, struct connection *c, cccc_err_t err, uint64_t limit, const char *message)
 {
     gateway_note_shed(gateway);
-    put_error(gateway, c, err, message);
+    put_error(gateway, c, err, limit, message);
     c->in.start = c->in.end;
     c->line_us = 0;
     c->closing = true;
@@ -160,12 +167,23 @@ static bool take_request(struct cccc_gateway *gateway, struct connection *c, ccc
     if (upgrade != NO_UPGRADE && c->open > 0)
         return false;
     if (upgrade != NO_UPGRADE && gateway->upgraded >= CCCC_GATEWAY_STREAMS_MAX) {
-        put_error(gateway, c, CCCC_E_BUSY, "there are GATEWAY_STREAMS_MAX (1024) streams and terminals already; end some");
+        put_error(gateway, c, CCCC_E_BUSY, CCCC_GATEWAY_STREAMS_MAX,
+                  "there are GATEWAY_STREAMS_MAX (1024) streams and terminals already; end some");
         return true;
     }
     c->upgrade = upgrade;
     connection_ask(gateway, c, frame);
     return true;
+}
+
+/* False: nothing more is taken. A web page can have its reader's browser send lines to a TCP port, but none without lines of HTTP before them. */
+static bool refuse_line(struct cccc_gateway *gateway, struct connection *c, const char *message)
+{
+    if (c->over_tcp)
+        refuse_and_close(gateway, c, CCCC_E_INVALID_REQUEST, 0, message);
+    else
+        put_error(gateway, c, CCCC_E_INVALID_REQUEST, 0, message);
+    return !c->closing;
 }
 
 static bool take_line(struct cccc_gateway *gateway, struct connection *c, cccc_str_t line)
@@ -178,7 +196,7 @@ static bool take_line(struct cccc_gateway *gateway, struct connection *c, cccc_s
     bool taken = true;
     c->spoke = true;
     if (cccc_jsonline_request(line, arena, &frame, &op, &m) != CCCC_OK)
-        put_error(gateway, c, CCCC_E_INVALID_REQUEST, m.text);
+        taken = refuse_line(gateway, c, m.text);
     else
         taken = take_request(gateway, c, op, &frame);
     cccc_buf_fini(&frame);
@@ -204,7 +222,7 @@ static void answer_silence(struct cccc_gateway *gateway, struct connection *c)
     if (!c->ended || c->spoke || buffer_size(&c->in) > 0)
         return;
     c->spoke = true;
-    put_error(gateway, c, CCCC_E_INVALID_REQUEST, "the connection ended without a request; a request is a line with one JSON object");
+    put_error(gateway, c, CCCC_E_INVALID_REQUEST, 0, "the connection ended without a request; a request is a line with one JSON object");
 }
 
 static void take_lines(struct cccc_gateway *gateway, struct connection *c)
@@ -214,7 +232,7 @@ static void take_lines(struct cccc_gateway *gateway, struct connection *c)
     while (find_line(c, &line, &taken) && line.len <= CCCC_GATEWAY_LINE_BYTES_MAX && may_take(gateway, c) && take_line(gateway, c, line))
         drop_line(gateway, c, taken);
     if (!c->closing && c->searched > CCCC_GATEWAY_LINE_BYTES_MAX)
-        refuse_and_close(gateway, c, CCCC_E_TOO_LARGE,
+        refuse_and_close(gateway, c, CCCC_E_TOO_LARGE, CCCC_GATEWAY_LINE_BYTES_MAX,
                          "a line has at most GATEWAY_LINE_BYTES_MAX (2000000) bytes; put the bulk into an attachment");
     answer_silence(gateway, c);
     buffer_trim(&c->in, &gateway->in_bytes);
@@ -332,6 +350,7 @@ void connection_reply(struct cccc_gateway *gateway, struct connection *c, const 
     gateway->open--;
     if (c->stream) {
         stream_page(gateway, c, bytes, len, arena);
+        make_due(gateway, c); /* it may have been the last that its end waited for */
     } else {
         cccc_buf_t line;
         cccc_buf_init(&line);
@@ -356,7 +375,7 @@ void connection_look(struct cccc_gateway *gateway, struct connection *c)
     if (stalled || idle)
         connection_end(gateway, c);
     else if (unfinished)
-        refuse_and_close(gateway, c, CCCC_E_INVALID_REQUEST,
+        refuse_and_close(gateway, c, CCCC_E_INVALID_REQUEST, 0,
                          "the line was not complete within GATEWAY_LINE_MS (5000 ms); nothing was done");
     else if (c->stream)
         stream_look(gateway, c);

@@ -38,6 +38,7 @@ struct connection {
     uint32_t open;   /* requests with the loop */
     bool ended;      /* the client sends no more */
     bool spoke;      /* it has sent a line, or was answered that it has not */
+    bool over_tcp;   /* any program may have been talked into sending, even a web browser: one line that is no request ends it */
     bool closing;    /* once all is written */
     bool dead;
     enum upgrade upgrade;
@@ -48,11 +49,11 @@ struct connection {
     uint64_t stalled_us;          /* since when nothing of `out` went; 0: nothing waits */
     struct cccc_link by_activity; /* the one that has been silent longest is first */
     struct cccc_link held;        /* has lines and waits for room among the requests of all */
-    struct cccc_link due;         /* something was written to it in this turn: what follows from that is done at its end */
+    struct cccc_link due;         /* something happened to it in this turn: what follows from that is done at its end */
     struct cccc_link grave;
 };
 
-struct connection *connection_new(struct cccc_gateway *gateway, int fd, const struct cccc_gateway_caller *caller);
+struct connection *connection_new(struct cccc_gateway *gateway, int fd, const struct cccc_gateway_caller *caller, bool over_tcp);
 /* A reply of the loop to one of its requests. */
 void connection_reply(struct cccc_gateway *gateway, struct connection *c, const char *bytes, size_t len);
 /* Append to what is written to it. */

@@ -177,7 +177,7 @@ static bool make_room(struct cccc_gateway *self)
     return false;
 }
 
-static void take_in(struct cccc_gateway *self, int fd, struct cccc_gateway_caller *caller)
+static void take_in(struct cccc_gateway *self, int fd, struct cccc_gateway_caller *caller, bool over_tcp)
 {
     struct process *process = process_keep(&self->processes, caller->pid);
     if (process->connections > CCCC_CONNECTIONS_PER_PROCESS_MAX || (self->count >= CCCC_GATEWAY_CONNECTIONS_MAX && !make_room(self))) {
@@ -187,7 +187,7 @@ static void take_in(struct cccc_gateway *self, int fd, struct cccc_gateway_calle
         return;
     }
     caller->started = process->started;
-    struct connection *c = connection_new(self, fd, caller);
+    struct connection *c = connection_new(self, fd, caller, over_tcp);
     c->process = process;
     self->count++;
     atomic_store_explicit(&self->counters.connections, self->count, memory_order_relaxed);
@@ -204,7 +204,7 @@ static void accept_ready(struct cccc_gateway *self, struct watch *watch, uint32_
             return;
         struct cccc_gateway_caller caller = watch == &self->local ? cccc_caller_local(fd) : cccc_caller_tcp(fd);
         atomic_fetch_add_explicit(&self->counters.taken, 1, memory_order_relaxed);
-        take_in(self, fd, &caller);
+        take_in(self, fd, &caller, watch == &self->tcp);
     }
 }
 

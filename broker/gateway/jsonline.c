@@ -117,22 +117,24 @@ static cccc_value_t completed(const cccc_value_t *reply, cccc_arena_t *arena)
     return map.value;
 }
 
-static cccc_value_t refusal(cccc_err_t err, const char *message, const cccc_value_t *id, cccc_arena_t *arena)
+static cccc_value_t refusal(cccc_err_t err, const char *message, uint64_t limit, const cccc_value_t *id, cccc_arena_t *arena)
 {
-    cccc_builder_t error = cccc_map_builder(arena, 3), reply = cccc_map_builder(arena, 2);
+    cccc_builder_t error = cccc_map_builder(arena, 3), reply = cccc_map_builder(arena, 2), details = cccc_map_builder(arena, 1);
+    if (limit > 0)
+        cccc_map_add(&details, "limit", cccc_uint(limit));
     cccc_map_add(&error, "code", cccc_text(cccc_err_code(err)));
     cccc_map_add(&error, "message", cccc_text(message));
-    cccc_map_add(&error, "details", cccc_map_builder(arena, 0).value);
+    cccc_map_add(&error, "details", details.value);
     if (id)
         cccc_map_add(&reply, "id", *id);
     cccc_map_add(&reply, "error", error.value);
     return completed(&reply.value, arena);
 }
 
-void cccc_jsonline_error(cccc_err_t err, const char *message, cccc_buf_t *out)
+void cccc_jsonline_error(cccc_err_t err, const char *message, uint64_t limit, cccc_buf_t *out)
 {
     cccc_arena_t *arena = cccc_arena_new(1024);
-    cccc_value_t line = refusal(err, cccc_utf8_valid(cccc_str(message)) ? message : "the request is not UTF-8", NULL, arena);
+    cccc_value_t line = refusal(err, cccc_utf8_valid(cccc_str(message)) ? message : "the request is not UTF-8", limit, NULL, arena);
     cccc_jsonline_value(&line, out);
     cccc_arena_destroy(&arena);
 }
@@ -150,8 +152,8 @@ const cccc_value_t *cccc_jsonline_reply(const char *bytes, size_t len, cccc_aren
     if (out->size - before <= CCCC_GATEWAY_REPLY_BYTES_MAX)
         return cccc_get_bool(reply, "ok", false) ? cccc_get(reply, "result") : NULL;
     out->size = before;
-    line = refusal(CCCC_E_TOO_LARGE, "the answer is longer than a line may be; ask for less (limit), or use the bus", cccc_get(reply, "id"),
-                   arena);
+    line = refusal(CCCC_E_TOO_LARGE, "the answer is longer than a line may be; ask for less (limit), or use the bus",
+                   CCCC_GATEWAY_REPLY_BYTES_MAX, cccc_get(reply, "id"), arena);
     cccc_jsonline_value(&line, out);
     return NULL;
 }

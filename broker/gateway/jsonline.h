@@ -13,7 +13,7 @@ cccc_err_t cccc_jsonline_request(cccc_str_t line, cccc_arena_t *arena, cccc_buf_
 /* Append a reply and its newline, and tell what it says: its result (in the arena), NULL when it is an error. One that would be longer than
  * GATEWAY_REPLY_BYTES_MAX becomes the error too_large. */
 const cccc_value_t *cccc_jsonline_reply(const char *bytes, size_t len, cccc_arena_t *arena, cccc_buf_t *out);
-/* Append an error and its newline. */
-void cccc_jsonline_error(cccc_err_t err, const char *message, cccc_buf_t *out);
+/* Append an error and its newline; its details name the limit that was passed, 0: none was. */
+void cccc_jsonline_error(cccc_err_t err, const char *message, uint64_t limit, cccc_buf_t *out);
 /* Append `v` and a newline. */
 void cccc_jsonline_value(const cccc_value_t *v, cccc_buf_t *out);

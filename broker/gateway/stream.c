@@ -202,6 +202,13 @@ static void take_page(struct cccc_gateway *gateway, struct stream *self, const c
     self->behind |= cccc_get_bool(result, "more", false);
 }
 
+static void write_end(struct cccc_gateway *gateway, struct stream *self, cccc_value_t error, cccc_arena_t *arena)
+{
+    cccc_value_t row = row_of(arena, "error", "error", error);
+    write_row(gateway, self, &row);
+    self->connection->closing = true;
+}
+
 static void take_refusal(struct cccc_gateway *gateway, struct stream *self, const cccc_value_t *error, cccc_arena_t *arena)
 {
     cccc_str_t code = cccc_get_str(error, "code");
@@ -212,9 +219,7 @@ static void take_refusal(struct cccc_gateway *gateway, struct stream *self, cons
     } else if (cccc_str_is(code, "busy") || cccc_str_is(code, "group_offline") || cccc_str_is(code, "storage_failed")) {
         self->behind = true; /* tried again when the group speaks, or with the next look */
     } else {
-        cccc_value_t row = row_of(arena, "error", "error", *error);
-        write_row(gateway, self, &row);
-        self->connection->closing = true;
+        write_end(gateway, self, *error, arena);
     }
 }
 
@@ -226,6 +231,8 @@ void stream_page(struct cccc_gateway *gateway, struct connection *c, const char 
     cccc_err_t err = cccc_msgpack_read(bytes, len, CCCC_FRAME_BYTES_MAX, arena, &reply, &m);
     CCCC_ASSERT(err == CCCC_OK, "a reply of the loop does not decode: %s", m.text);
     self->reading = false;
+    if (c->closing)
+        return;
     if (cccc_get_bool(&reply, "ok", false)) {
         take_page(gateway, self, cccc_get(&reply, "result"), arena);
         stream_go_on(gateway, c);
@@ -307,9 +314,25 @@ static bool is_next(const struct stream *self, const struct published *news)
            connection_waiting(self->connection) <= CCCC_GATEWAY_STREAM_BYTES;
 }
 
+/* The group was deleted: no read would give more. */
+static void hear_deletion(struct cccc_gateway *gateway, struct stream *self, cccc_arena_t *arena)
+{
+    cccc_builder_t error = cccc_map_builder(arena, 3);
+    cccc_map_add(&error, "code", cccc_text(cccc_err_code(CCCC_E_GROUP_NOT_FOUND)));
+    cccc_map_add(&error, "message", cccc_string(cccc_arena_printf(arena, "group %s was deleted", self->group->id)));
+    cccc_map_add(&error, "details", cccc_map_builder(arena, 0).value);
+    write_end(gateway, self, error.value, arena);
+}
+
 static void hear(struct cccc_gateway *gateway, struct stream *self, struct published *news)
 {
     uint64_t seq = news->is_head ? cccc_get_uint(decoded(news), "head_seq", 0) : news->seq;
+    if (self->connection->closing)
+        return;
+    if (news->is_head && cccc_get_bool(&news->value, "deleted", false)) {
+        hear_deletion(gateway, self, news->arena);
+        return;
+    }
     if (seq <= self->seq)
         return;
     if (news->is_head || !is_next(self, news)) {

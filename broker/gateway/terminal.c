@@ -158,7 +158,7 @@ static void answer_absent(struct cccc_gateway *gateway, struct connection *c)
 {
     cccc_buf_t line;
     cccc_buf_init(&line);
-    cccc_jsonline_error(CCCC_E_ACTOR_NOT_RUNNING, "the terminal of the actor does not answer; is it still running?", &line);
+    cccc_jsonline_error(CCCC_E_ACTOR_NOT_RUNNING, "the terminal of the actor does not answer; is it still running?", 0, &line);
     connection_write(gateway, c, line.data, line.size);
     cccc_buf_fini(&line);
 }

@@ -5,7 +5,7 @@
  * "next <hex>" with that of the bytes to come. The order is: sum with `next`, group.yaml, sum alone. So after a crash anywhere group.yaml fits
  * one of the two lines, and its ledger_seq says which state it is.
  * Invariants: (1) group.yaml is there and whole at every instant. (2) nothing is written there that cccc_yaml_read would refuse. (3) a hand
- * edit that a change overwrites, or that is refused, stays as group.yaml.edited.
+ * edit that a change overwrites, or that is refused, stays as group.yaml.edited; what it says in members that are not cccc's stays in group.yaml, too.
  * Thread: the store thread; start-up before it runs. */
 #include "broker/mutant.h"
 #include "broker/store/files.h"
@@ -243,71 +243,102 @@ static int keep_edit(const struct cccc_vfs *vfs, const char *path, const char *c
     return rc < 0 ? rc : cccc_vfs_sync_parent(vfs, copy);
 }
 
-/* A file without sums counts as ours only if it can be read: nobody else keeps a copy of one that is to be mended. */
-static bool is_readable(const char *text, size_t len)
-{
-    cccc_value_t document;
-    cccc_arena_t *arena = cccc_arena_new(8192);
-    bool readable = cccc_yaml_read(text, len, arena, &document, NULL) == CCCC_OK && cccc_is_map(&document);
-    cccc_arena_destroy(&arena);
-    return readable;
-}
+/* group.yaml as a change finds it. */
+struct current {
+    bool ours; /* or not there */
+    char sum[SUM_HEX + 1];
+    cccc_value_t document; /* looked for when it is not ours, or has no sums; nil: it cannot be read */
+};
 
-/* 1 when group.yaml is ours (or not there), 0 when not; or -errno. */
-static int current_is_ours(const struct cccc_vfs *vfs, const char *path, const struct sums *sums, char sum[SUM_HEX + 1])
+/* 0 or -errno. A file without sums counts as ours only if it can be read: nobody else keeps a copy of one that is to be mended. */
+static int read_current(const struct cccc_store_call *call, const char *path, const struct sums *sums, struct current *current)
 {
     char *text;
     size_t len;
-    sum[0] = '\0';
-    int rc = cccc_vfs_slurp(vfs, path, CCCC_CONFIG_BYTES_MAX, &text, &len);
-    if (rc == -EFBIG)
-        return 0;
+    *current = (struct current){.document = cccc_nil()};
+    int rc = cccc_vfs_slurp(call->vfs, path, CCCC_CONFIG_BYTES_MAX, &text, &len);
+    current->ours = rc == -ENOENT;
     if (rc < 0)
-        return rc == -ENOENT ? 1 : rc;
-    sum_of(text, len, sum);
-    bool ours = is_ours(sums, sum) && (sums->known || is_readable(text, len));
+        return rc == -ENOENT || rc == -EFBIG ? 0 : rc;
+    sum_of(text, len, current->sum);
+    current->ours = is_ours(sums, current->sum);
+    if (!current->ours || !sums->known) {
+        bool readable = cccc_yaml_read(text, len, call->arena, &current->document, NULL) == CCCC_OK && cccc_is_map(&current->document);
+        if (!readable)
+            current->document = cccc_nil();
+        current->ours = current->ours && readable;
+    }
     free(text);
-    return ours;
+    return 0;
 }
 
-static int write_group(const struct cccc_store_call *call, const cccc_buf_t *text)
+/* Compose what is to be written. Another program has its own members in the file, and changes them when it likes: what it wrote there last stays, even if that is
+ * news to the document. Unless both together are too much for a file. */
+static cccc_err_t merge(const struct cccc_store_call *call, const struct current *current, cccc_buf_t *text)
+{
+    const cccc_value_t *document = &call->store->document;
+    if (current->ours || !cccc_is_map(&current->document) || !cccc_is_map(document) || cccc_schema_same(&current->document, document))
+        return compose(document, text, call->m);
+    cccc_builder_t result = cccc_map_builder(call->arena, 1);
+    cccc_map_add(&result, "edited", current->document);
+    cccc_value_t merged = cccc_schema_carry(call->arena, document, &current->document);
+    if (compose(&merged, text, call->m) == CCCC_OK) {
+        *call->value = result.value;
+        return CCCC_OK;
+    }
+    text->size = 0;
+    return compose(document, text, call->m);
+}
+
+/* An edit that the document has already, because it was taken over, needs no copy. */
+static bool is_lost(const struct cccc_store_call *call, const struct current *current)
+{
+    return !current->ours && !cccc_schema_same(&current->document, &call->store->document) && !CCCC_MUTANT_IS(NO_EDIT_COPY);
+}
+
+static int write_group(const struct cccc_store_call *call, const char *path, const char *sum_path, const struct current *current,
+                       const cccc_buf_t *text)
 {
     const struct cccc_vfs *vfs = call->vfs;
-    cccc_str_t id = call->store->group_id;
-    struct cccc_path path = cccc_group_path(call->home, id, "/group.yaml");
-    struct cccc_path sum_path = cccc_group_path(call->home, id, "/state/group.sum");
-    struct sums sums = {0}, change = {0};
-    int rc = cccc_vfs_make_dirs(vfs, cccc_group_path(call->home, id, "/state").z);
-    if (rc == 0)
-        rc = read_sums(vfs, sum_path.z, &sums);
-    int ours = rc < 0 ? rc : current_is_ours(vfs, path.z, &sums, change.settled);
-    if (ours < 0)
-        return ours;
-    if (!ours && !CCCC_MUTANT_IS(NO_EDIT_COPY) &&
-        (rc = keep_edit(vfs, path.z, cccc_group_path(call->home, id, "/group.yaml.edited").z)) < 0)
+    struct sums change = {0};
+    int rc = is_lost(call, current) ? keep_edit(vfs, path, cccc_group_path(call->home, call->store->group_id, "/group.yaml.edited").z) : 0;
+    if (rc < 0)
         return rc;
     sum_of(text->data, text->size, change.next);
     /* After a crash before the replacement an edit must still be seen as one: no sum of it is written. */
-    if (ours == 0 || !change.settled[0])
+    if (current->ours && current->sum[0])
+        memcpy(change.settled, current->sum, sizeof change.settled);
+    else
         snprintf(change.settled, sizeof change.settled, "%0*d", SUM_HEX, 0);
-    rc = CCCC_MUTANT_IS(SUM_AFTER_FILE) ? 0 : write_sums(vfs, sum_path.z, &change);
+    rc = CCCC_MUTANT_IS(SUM_AFTER_FILE) ? 0 : write_sums(vfs, sum_path, &change);
     if (rc == 0)
-        rc = cccc_vfs_replace(vfs, path.z, text->data, text->size, ours == 1);
+        rc = cccc_vfs_replace(vfs, path, text->data, text->size, current->ours);
     memcpy(change.settled, change.next, sizeof change.next);
     change.next[0] = '\0';
-    return rc < 0 ? rc : write_sums(vfs, sum_path.z, &change);
+    return rc < 0 ? rc : write_sums(vfs, sum_path, &change);
 }
 
 cccc_err_t cccc_store_group(const struct cccc_store_call *call)
 {
+    cccc_str_t id = call->store->group_id;
+    struct cccc_path path = cccc_group_path(call->home, id, "/group.yaml");
+    struct cccc_path sum_path = cccc_group_path(call->home, id, "/state/group.sum");
+    struct sums sums = {0};
+    struct current current = {0};
     cccc_buf_t text;
-    cccc_buf_init(&text);
-    cccc_err_t err = compose(&call->store->document, &text, call->m);
-    int rc = err ? 0 : write_group(call, &text);
-    cccc_buf_fini(&text);
+    int rc = cccc_vfs_make_dirs(call->vfs, cccc_group_path(call->home, id, "/state").z);
+    if (rc == 0)
+        rc = read_sums(call->vfs, sum_path.z, &sums);
+    if (rc == 0)
+        rc = read_current(call, path.z, &sums, &current);
     if (rc < 0)
-        err = cccc_file_fail(call->m, rc, "write", cccc_group_path(call->home, call->store->group_id, "/group.yaml").z);
-    return err;
+        return cccc_file_fail(call->m, rc, "write", path.z);
+    cccc_buf_init(&text);
+    cccc_err_t err = merge(call, &current, &text);
+    if (!err)
+        rc = write_group(call, path.z, sum_path.z, &current, &text);
+    cccc_buf_fini(&text);
+    return rc < 0 ? cccc_file_fail(call->m, rc, "write", path.z) : err;
 }
 
 /* ---- scopes ---- */

@@ -268,9 +268,23 @@ static cccc_err_t start(const struct cccc_store_call *call, int lock, const int 
     return CCCC_OK;
 }
 
+/* Better known before there is a holder: it says so with a code. */
+static cccc_err_t check_directory(const struct cccc_store_call *call)
+{
+    struct cccc_stat st;
+    cccc_str_t directory = cccc_arena_str(call->arena, cccc_get_str(&call->store->document, "directory"));
+    int rc = call->vfs->stat(call->vfs->ctx, directory.ptr, &st);
+    if (rc != -ENOENT && rc != -ENOTDIR && !(rc == 0 && !st.is_dir))
+        return CCCC_OK;
+    return cccc_fail(call->m, CCCC_E_INVALID_PROJECT_ROOT, "%s is no directory; make it, or attach another: cccc attach PATH",
+                     directory.ptr);
+}
+
 cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
 {
     const struct cccc_store *store = call->store;
+    if (check_directory(call) != CCCC_OK)
+        return CCCC_E_INVALID_PROJECT_ROOT;
     if (!is_file_name(store->name))
         return cccc_fail(call->m, CCCC_E_INVALID_ACTOR_ID, "an actor of that id cannot have files: %.*s", CCCC_STR_FMT(store->name));
     if (!call->home->hold_program[0])

@@ -1043,7 +1043,7 @@ const struct cli_command cli_commands[] = {
          "The daemon does so by itself: after a seal, every 100,000 events, when a busy group becomes quiet, and when it stops. The file "
          "is a cache in state/ledger/ of the group; nothing is lost without it.",
      .examples = EXAMPLES("cccc ledger snapshot", "cccc ledger snapshot --group ops --json"),
-     .options = OPTIONS(OPT_GROUP, OPT_BY),
+     .options = OPTIONS(OPT_GROUP, {.name = "reason", .arg = "TEXT", .help = "why, for the log"}, OPT_BY),
      .run = cmd_ledger_snapshot},
     {.noun = "ledger",
      .name = "compact",
@@ -1054,7 +1054,8 @@ const struct cli_command cli_commands[] = {
          "ledger_keep_tail_lines events stay where they are. Then the group's retention rule is applied, if it has one: "
          "`cccc group settings --help`.",
      .examples = EXAMPLES("cccc ledger compact", "cccc ledger compact --group ops --force"),
-     .options = OPTIONS(OPT_GROUP, OPT_BY, {.name = "force", .help = "although ledger.jsonl is small"}),
+     .options = OPTIONS(OPT_GROUP, {.name = "reason", .arg = "TEXT", .help = "why, repeated in the result"}, OPT_BY,
+                        {.name = "force", .help = "although ledger.jsonl is small"}),
      .run = cmd_ledger_compact},
     {.noun = "ledger",
      .name = "repair",

@@ -460,7 +460,9 @@ static void take_head(cccc_follow_t *self, int64_t now)
     move_to(self, self->pos);
     if (self->phase != PHASE_LIVE)
         return;
-    if (seq <= self->pos)
+    if (cccc_get_bool(&map, "deleted", false)) /* what a read is refused with says so */
+        read_pages(self, CAUSE_SILENCE);
+    else if (seq <= self->pos)
         self->verify_ms = now + self->quiet_ms;
     else if (!self->recipient.len)
         read_pages(self, CAUSE_SILENCE);

@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import threading
+import time
 
 import msgpack
 import pytest
@@ -148,7 +149,8 @@ def test_a_line_over_the_limit_is_too_large_and_closes_the_connection(served):
                 pass  # closed meanwhile
         writer = threading.Thread(target=write)
         writer.start()
-        assert line.take()["error"]["code"] == "too_large"
+        error = line.take()["error"]
+        assert error["code"] == "too_large" and error["details"] == {"limit": 2_000_000}
         writer.join()
         try:
             assert line.take() is None
@@ -192,6 +194,36 @@ def test_tcp_serves_when_it_is_asked_for_and_knows_who_speaks(home):
     group = team(home)
     event = call(home, "send", group_id=group, text="over TCP")["event"]
     assert event["attest"] == {"as": "operator", "uid": os.getuid(), "pid": os.getpid()}
+
+
+def test_a_web_page_gets_nothing_done_over_tcp(home):
+    """A page can make its reader's browser POST to a port of this machine: behind the first line of HTTP nothing is taken, and the connection is closed."""
+    home.start(extra_env={"CCCC_DAEMON_TRANSPORT": "tcp"})
+    body = b"".join(b'{"op":"group_create","args":{"title":"evil %d"}}\n' % i for i in range(2))
+    with Line(home) as page:
+        page.raw(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert page.take()["error"]["code"] == "invalid_request"
+        assert page.take() is None
+    assert call(home, "groups")["groups"] == []
+
+
+def test_what_0_4_0_writes_into_group_yaml_itself_is_kept(served):
+    """Its `im set` writes the file while the daemon serves the group: the next change keeps that section, and it is recorded, so that it outlives the file."""
+    group = team(served)
+    file = served.path / "groups" / group / "group.yaml"
+    with Line(served) as line:
+        file.write_text(file.read_text() + "im:\n  platform: telegram\n")
+        line.ask("group_update", group_id=group, patch={"topic": "after"})
+        assert "platform: telegram" in file.read_text() and "topic: after" in file.read_text()
+        assert line.ask("group_show", group_id=group)["group"]["im"] == {"platform": "telegram"}
+        deadline = time.monotonic() + 20
+        while not line.ask("ledger_read", group_id=group, after_seq=0, limit=100, kinds=["group.edit"])["events"]:
+            assert time.monotonic() < deadline
+    served.kill()
+    for name in ("group.yaml", "group.yaml.prev"):
+        (file.parent / name).unlink()
+    served.start()
+    assert call(served, "group_show", group_id=group)["group"]["im"] == {"platform": "telegram"}
 
 
 def test_observability_is_kept_and_gates_the_debug_operations(served):

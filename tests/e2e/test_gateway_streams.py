@@ -5,6 +5,8 @@ import os
 import threading
 import time
 
+import pytest
+
 from gateway import Line, call, team
 
 
@@ -159,15 +161,16 @@ def test_a_stream_survives_a_restart_by_its_last_event(served):
         assert ids([stream.take()]) == [second["id"]]
 
 
-def test_a_deleted_group_ends_its_streams(served):
+@pytest.mark.parametrize("asked", [{}, {"heartbeat_s": 0}, {"by": "lead", "kinds": ["chat.ack"]}])
+def test_a_deleted_group_ends_its_streams(served, asked):
+    """Each is told why, once, and closed; also one without heartbeats, and one that would never get an event."""
     group = team(served)
     with Line(served) as stream, Line(served) as line:
-        stream.ask("events_stream", group_id=group, heartbeat_s=1)
+        stream.ask("events_stream", group_id=group, **asked)
         line.ask("group_delete", group_id=group, confirm=group)
-        rows = []
-        while (row := stream.take()) is not None and row["t"] != "error" and len(rows) < 3:
-            rows.append(row)
-        assert all(row["t"] == "heartbeat" for row in rows)
+        row = stream.take()
+        assert row["t"] == "error" and row["error"]["code"] == "group_not_found" and group in row["error"]["message"]
+        assert stream.take() is None
 
 
 def test_lines_of_0_4_0_are_streamed_to_whom_they_are_for(home):

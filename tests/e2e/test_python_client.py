@@ -73,6 +73,68 @@ def test_what_is_closed_says_so_to_who_awaits(served):
     asyncio.run(scenario())
 
 
+def test_who_waits_while_it_is_closed_is_told(served):
+    """A follower that another task waits for, of a client that is closed: Closed, and not a cancellation nobody asked for."""
+
+    async def scenario():
+        async with cccc.aio.open(served.path) as bus:
+            group = (await bus.request("group_create", title="aio"))["group_id"]
+            follow = bus.follow(group, after_seq=0)
+            await follow.__anext__()
+            waiting = asyncio.ensure_future(follow.__anext__())
+            await asyncio.wait([waiting], timeout=0.1)
+        with pytest.raises(cccc.Closed):
+            await asyncio.wait_for(waiting, 20)
+
+    asyncio.run(scenario())
+
+
+def test_now_is_when_following_began(served):
+    """What is sent behind follow, and before the first item is asked for, comes."""
+
+    async def scenario():
+        async with cccc.aio.open(served.path) as bus:
+            group = (await bus.request("group_create", title="aio"))["group_id"]
+            follow = bus.follow(group)
+            await bus.ping()  # one behind the other: the daemon has taken what follow asked
+            sent = (await bus.send(group_id=group, text="x", to=["user"]))["event"]["id"]
+            assert (await asyncio.wait_for(follow.__anext__(), 20)).id == sent
+
+    asyncio.run(scenario())
+
+
+def test_a_deleted_group_ends_its_followers(served):
+    async def waits(bus, group):
+        follow = bus.follow(group)
+        waiting = asyncio.ensure_future(follow.__anext__())
+        await bus.ping()
+        await bus.request("group_delete", group_id=group)
+        await asyncio.wait_for(waiting, 20)
+
+    async def scenario(group):
+        async with cccc.aio.open(served.path) as bus:
+            await waits(bus, group)
+
+    with cccc.open(served.path) as bus:
+        group, other = group_of(bus), group_of(bus)
+        follow = bus.follow(group)
+        assert follow.next(0) is None
+        bus.request("group_delete", group_id=group)
+        for wait in (lambda: follow.next(20), lambda: asyncio.run(scenario(other))):
+            with pytest.raises(cccc.Error) as caught:
+                wait()
+            assert caught.value.code == "group_not_found"
+
+
+@pytest.mark.parametrize("value", ["\ud800", object(), 1 << 70])
+def test_what_cannot_be_sent_is_the_clients_own_error(served, value):
+    with cccc.open(served.path) as bus:
+        with pytest.raises(cccc.Error) as caught:
+            bus.request("group_create", title=value)
+        assert caught.value.code == "invalid_request"
+        assert bus.request("groups")["groups"] == []
+
+
 def test_a_send_is_stored_once_across_a_kill(served):
     """The daemon is killed while sends are under way: each is repeated with its client_id until it is answered, and is there once."""
     with cccc.open(served.path, timeout_s=60) as bus:

@@ -154,6 +154,38 @@ served("a restored ledger is a gap", async ({ bus, group }) => {
   follow.close();
 });
 
+served("who waits while it is closed is told", async ({ bus, group }) => {
+  const follow = bus.follow(group, { afterSeq: 0 });
+  await take(follow, 2);
+  const waiting = follow.next();
+  await bus.ping();
+  bus.close();
+  await assert.rejects(waiting, Closed);
+});
+
+served("now is when following began", async ({ bus, group }) => {
+  const follow = bus.follow(group);
+  await bus.ping(); // one behind the other: the daemon has taken what follow asked
+  const { event } = await bus.send({ group_id: group, text: "x", to: ["lead"] });
+  assert.equal((await follow.next()).value.id, event.id);
+  follow.close();
+});
+
+served("a deleted group ends its followers", async ({ bus, group }) => {
+  const follow = bus.follow(group);
+  const waiting = follow.next();
+  await bus.ping();
+  await bus.request("group_delete", { group_id: group });
+  await assert.rejects(waiting, { code: "group_not_found" });
+  follow.close();
+});
+
+served("what cannot be sent is the client's own error", async ({ bus, group }) => {
+  for (const text of ["half \ud83d", "\udc00"]) await assert.rejects(bus.send({ group_id: group, text }), { code: "invalid_request" });
+  for (const extra of [{ "\ud83d": 1 }, ["\ud83d"], () => 1]) await assert.rejects(bus.request("ping", { extra }), { code: "invalid_request" });
+  assert.equal((await bus.send({ group_id: group, text: "whole \u{1f600}" })).event.data.text, "whole \u{1f600}");
+});
+
 test("what is exported is what the types say", async () => {
   const client = process.env.CCCC_NODE_CLIENT;
   const types = readFileSync(join(client, "src/index.d.ts"), "utf8");

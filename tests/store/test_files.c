@@ -195,6 +195,31 @@ static void an_edit_by_hand_is_seen(void **state)
     assert_string_equal(scratch_read(&s, FOLDER "group.yaml.edited"), "title: theirs # by hand\n");
 }
 
+/* Another program's members are what it last wrote there, also when it did so while cccc served the group: set, changed, and unset. The write yields what it found. */
+static void what_is_not_ours_is_carried_over(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours', 'im': {'platform': 'slack'}, 'gone': 1}"), CCCC_OK);
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs\nim:\n  platform: telegram\nmore: 2\n");
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours too', 'im': {'platform': 'slack'}, 'gone': 1}"), CCCC_OK);
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml"), "title: ours too\nim:\n  platform: telegram\nmore: 2\n");
+    assert_true(cccc_str_is(cccc_get_str(cccc_get(&s.value, "edited"), "title"), "theirs"));
+    assert_non_null(strstr(scratch_read(&s, FOLDER "group.yaml.edited"), "title: theirs"));
+    assert_false(read_group().edited);
+}
+
+/* An edit that the document has already, as after it was taken over, is no edit to be kept. */
+static void an_edit_that_is_known_is_not_kept_aside(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours', 'ledger_seq': 1}"), CCCC_OK);
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs\nledger_seq: 1\n");
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'theirs', 'updated_at': 'now', 'ledger_seq': 2}"), CCCC_OK);
+    assert_false(scratch_exists(&s, FOLDER "group.yaml.edited"));
+    assert_true(cccc_is_nil(&s.value));
+    assert_false(read_group().edited);
+}
+
 /* A group of CCCC 0.4.0 has no sum: its file is taken as it is, and from the first change on edits are seen. */
 static void a_group_without_a_sum_is_no_edit(void **state)
 {
@@ -480,6 +505,8 @@ int main(void)
         TEST(a_document_that_cannot_be_written_is_an_error),
         TEST(what_cccc_wrote_is_no_edit),
         TEST(an_edit_by_hand_is_seen),
+        TEST(what_is_not_ours_is_carried_over),
+        TEST(an_edit_that_is_known_is_not_kept_aside),
         TEST(a_group_without_a_sum_is_no_edit),
         TEST(an_unreadable_group_falls_back),
         TEST(an_edit_that_is_no_configuration_is_refused),

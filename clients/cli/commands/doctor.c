@@ -342,7 +342,7 @@ static bool is_taken_over(struct doctor *self, const char *group, const cccc_val
     for (bool more = true; more && !same && read_edits(self, group, at, &page); at = cccc_get_uint(page, "checked_seq", at)) {
         const cccc_value_t *events = cccc_get(page, "events");
         for (uint32_t i = 0; i < cli_count(events); i++)
-            same = same || cccc_config_is_same(document, cccc_get(cccc_get(cli_item(events, i), "data"), "document"));
+            same = same || cccc_schema_same(document, cccc_get(cccc_get(cli_item(events, i), "data"), "document"));
         more = cccc_get_bool(page, "more", false);
     }
     return same;

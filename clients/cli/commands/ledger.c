@@ -275,6 +275,12 @@ int cmd_ledger_stat(struct cli *cli)
 
 /* ---- what the daemon does ---- */
 
+static void add_reason(struct cli *cli, cccc_args_t *args)
+{
+    const char *reason = cli_option(cli, "reason");
+    cccc_args_str(args, "reason", reason ? reason : "manual");
+}
+
 int cmd_ledger_snapshot(struct cli *cli)
 {
     const char *group;
@@ -284,6 +290,7 @@ int cmd_ledger_snapshot(struct cli *cli)
     if (status)
         return status;
     cccc_args_t *args = cli_args(cli, group);
+    add_reason(cli, args);
     status = cli_ask(cli, "ledger_snapshot", &args, &result);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
@@ -316,7 +323,7 @@ int cmd_ledger_compact(struct cli *cli)
     if (status)
         return status;
     cccc_args_t *args = cli_args(cli, group);
-    cccc_args_str(args, "reason", "manual");
+    add_reason(cli, args);
     if (cli_flag(cli, "force"))
         cccc_args_bool(args, "force", true);
     status = cli_ask(cli, "ledger_compact", &args, &result);

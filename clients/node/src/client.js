@@ -27,6 +27,7 @@ export class Client {
   #closed = false;
   #last = 0;
   #open = new Map(); // id -> what settles it
+  #followers = new Set();
   #sent = Promise.resolve(); // a socket takes one frame at a time
 
   constructor({ home, timeoutMs = 30000 } = {}) {
@@ -103,16 +104,23 @@ export class Client {
   /** An async iterator over a group's events behind `afterSeq` (default: from now on), each once and in order, with a Gap where the ledger has none. */
   follow(groupId, options) {
     this.#checkOpen();
-    return new Follow(this, new protocol.Position(groupId, options));
+    const follower = new Follow(this, new protocol.Position(groupId, options), () => this.#followers.delete(follower));
+    this.#followers.add(follower);
+    return follower;
   }
 
   #checkOpen() {
     if (this.#closed) throw new protocol.Closed();
   }
 
-  /** Requests under way reject with Closed: what became of them is not known. */
+  get closed() {
+    return this.#closed;
+  }
+
+  /** Requests under way reject with Closed: what became of them is not known. So do followers that wait. */
   close() {
     this.#closed = true;
+    for (const follower of this.#followers) follower.close();
     this.#socket?.close();
     for (const { reject } of this.#open.values()) reject(new protocol.Closed());
   }
@@ -124,13 +132,20 @@ export class Follow {
   #socket;
   #ready = [];
   #turn = Promise.resolve(); // of calls of next, one after the other
+  #head; // where "now" is
+  #closed; // tells the client
 
-  constructor(client, position) {
+  constructor(client, position, closed) {
     this.#client = client;
+    this.#closed = closed;
     this.position = position;
-    this.#socket = new Subscriber(OPTIONS);
+    this.#socket = new Subscriber({ ...OPTIONS, receiveTimeout: protocol.QUIET_MS });
     this.#socket.connect(protocol.descriptor(client.home).events);
     this.#socket.subscribe(...position.topics());
+    if (position.seq === undefined) {
+      this.#head = client.request("ledger_read", { group_id: position.groupId, before_seq: 0, limit: 1 });
+      this.#head.catch(() => {}); // nobody need ask
+    }
   }
 
   [Symbol.asyncIterator]() {
@@ -145,6 +160,7 @@ export class Follow {
 
   async #item() {
     while (this.#ready.length === 0 && this.#socket) this.#ready = await this.#more();
+    if (this.#ready.length === 0 && this.#client.closed) throw new protocol.Closed();
     return this.#ready.length > 0 ? { value: this.#ready.shift(), done: false } : { value: undefined, done: true };
   }
 
@@ -154,8 +170,7 @@ export class Follow {
   }
 
   async #fromNow() {
-    const page = await this.#client.request("ledger_read", { group_id: this.position.groupId, before_seq: 0, limit: 1 });
-    this.position.seq = page.head_seq;
+    this.position.seq = (await this.#head).head_seq;
   }
 
   async #read() {
@@ -172,8 +187,10 @@ export class Follow {
       const [topic, body] = await this.#socket.receive();
       return this.position.frame(topic, body);
     } catch (error) {
-      if (this.#socket) throw error;
-      return []; // closed meanwhile
+      if (!this.#socket) return []; // closed meanwhile
+      if (error.code !== "EAGAIN") throw error;
+      this.position.behind = true; // nothing came for QUIET_MS
+      return [];
     }
   }
 
@@ -187,5 +204,6 @@ export class Follow {
     this.#socket?.close();
     this.#socket = undefined;
     this.#ready = [];
+    this.#closed();
   }
 }

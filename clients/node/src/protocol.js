@@ -9,6 +9,8 @@ import { decode, encode } from "@msgpack/msgpack";
 
 const PAGE_EVENTS = 1000;
 export const REPEAT_MS = 2000;
+/** A follower that heard nothing that long reads: the last frame may have been lost, or the group be gone. */
+export const QUIET_MS = 10000;
 /** Repeating these changes nothing. */
 const READS = new Set(["ping", "status", "groups", "group_show", "actor_list", "inbox_list", "ledger_read", "blob_get", "blob_stat", "context_get", "task_list",
   "presence_get", "observability_get", "active_get", "headless_status"]);
@@ -79,6 +81,22 @@ export function descriptor(home) {
   throw new NotRunning("daemon_not_running", `no daemon serves ${home} (${why}); start one: cccc daemon start`);
 }
 
+/** Does it hold half a surrogate pair? No UTF-8 can say that. */
+function isBroken(value) {
+  if (typeof value === "string") return /\p{Surrogate}/u.test(value);
+  if (Array.isArray(value)) return value.some(isBroken);
+  return value?.constructor === Object && Object.entries(value).some(([key, of]) => isBroken(key) || isBroken(of));
+}
+
+function pack(op, request) {
+  try {
+    if (isBroken(request.args)) throw new TypeError("a text has half a surrogate pair");
+    return encode(request);
+  } catch (error) {
+    throw new BusError("invalid_request", `${op}: the arguments cannot be sent: ${error.message}; nothing was sent`);
+  }
+}
+
 /** A request under way: its frame, and whether repeating it is safe. */
 export class Request {
   constructor(id, op, args) {
@@ -88,7 +106,7 @@ export class Request {
     this.op = op;
     this.clientId = wanted.client_id;
     this.repeatable = READS.has(op) || this.clientId !== undefined;
-    this.frame = encode({ v: 1, id, op, args: wanted });
+    this.frame = pack(op, { v: 1, id, op, args: wanted });
   }
 }
 
@@ -146,8 +164,8 @@ export class Position {
   frame(topic, body) {
     const parts = topic.toString().split("/");
     if (parts[0] === "h") {
-      const { head_seq: head, epoch } = unpack(body);
-      this.behind ||= head > this.seq || (this.#epoch !== undefined && this.#epoch !== epoch);
+      const { head_seq: head, epoch, deleted } = unpack(body);
+      this.behind ||= head > this.seq || (this.#epoch !== undefined && this.#epoch !== epoch) || deleted === true; // a read is refused with the reason
       this.#epoch = epoch;
       return [];
     }

@@ -98,6 +98,7 @@ class Follow(Iterator[Item]):
     def __init__(self, client: Client, position: protocol.Position):
         self.client, self.position = client, position
         self._ready: list[Item] = []
+        self._heard = time.monotonic()
         self._socket: Optional["zmq.Socket[bytes]"] = client._subscribe(position)
 
     def __iter__(self) -> "Follow":
@@ -130,10 +131,17 @@ class Follow(Iterator[Item]):
 
     def _hear(self, socket: "zmq.Socket[bytes]", seconds: float) -> bool:
         if not socket.poll(int(seconds * 1000)):
+            self._look_if_quiet()
             return False
+        self._heard = time.monotonic()
         topic, body = socket.recv_multipart()
         self._ready += self.position.frame(topic, body)
         return True
+
+    def _look_if_quiet(self) -> None:
+        now = time.monotonic()
+        if now - self._heard >= protocol.QUIET_S:
+            self._heard, self.position.behind = now, True
 
     def close(self) -> None:
         if self._socket is not None:

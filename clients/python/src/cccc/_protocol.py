@@ -13,6 +13,7 @@ import msgpack
 
 PAGE_EVENTS = 1000
 REPEAT_S = 2.0
+QUIET_S = 10.0  # a follower that heard nothing that long reads: the last frame may have been lost, or the group be gone
 # Repeating these changes nothing.
 READS = frozenset({"ping", "status", "groups", "group_show", "actor_list", "inbox_list", "ledger_read", "blob_get", "blob_stat", "context_get", "task_list",
                    "presence_get", "observability_get", "active_get", "headless_status"})
@@ -105,7 +106,10 @@ class Request:
             wanted.setdefault("client_id", uuid.uuid4().hex)
         self.number, self.op, self.client_id = number, op, wanted.get("client_id")
         self.repeatable = op in READS or self.client_id is not None
-        self.frame: bytes = msgpack.packb({"v": 1, "id": number, "op": op, "args": wanted})
+        try:
+            self.frame: bytes = msgpack.packb({"v": 1, "id": number, "op": op, "args": wanted})
+        except (TypeError, ValueError, OverflowError) as error:  # also text with half a surrogate pair
+            raise Error("invalid_request", f"{op}: the arguments cannot be sent: {error}; nothing was sent") from error
 
 
 def unpack(frame: bytes) -> Any:
@@ -159,7 +163,8 @@ class Position:
         """What was published: the next event, a reason to read, or nothing."""
         if topic.startswith(b"h/"):
             head = unpack(body)
-            self.behind |= head["head_seq"] > self.seq or (self.epoch is not None and self.epoch != head["epoch"])
+            restarted = self.epoch is not None and self.epoch != head["epoch"]
+            self.behind |= head["head_seq"] > self.seq or restarted or head.get("deleted", False)  # a read is refused with the reason
             self.epoch = head["epoch"]
             return []
         seq, before = (int(part) for part in topic.rsplit(b"/", 2)[1:])

@@ -77,7 +77,11 @@ class Client(Connection[zmq.asyncio.Socket]):
             del self._open[request.number]
 
     async def _send(self, request: protocol.Request) -> None:
-        await self._for_requests().send(request.frame)
+        try:
+            await self._for_requests().send(request.frame)
+        except asyncio.CancelledError:
+            self._check_open()  # what close cancels was closed
+            raise
 
     async def _wait(self, request: protocol.Request, waiting: "asyncio.Future[dict[str, Any]]", patience: float) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
@@ -118,25 +122,48 @@ class Follow(AsyncIterator[Item]):
     """Events as they become durable. `position.seq` is where it is: give it as after_seq to go on later."""
 
     def __init__(self, client: Client, position: protocol.Position, from_now: bool = False):
-        self.client, self.position, self._from_now = client, position, from_now
+        self.client, self.position = client, position
         self._ready: list[Item] = []
         self._socket: Optional[zmq.asyncio.Socket] = client._subscribe(position)
+        self._frame: Optional[asyncio.Future[list[bytes]]] = None  # the next one; it outlives whoever gives up waiting for it
+        self._head: Optional[asyncio.Task[dict[str, Any]]] = None  # where "now" is
+        if from_now:
+            self._head = asyncio.ensure_future(client.request("ledger_read", group_id=position.group_id, before_seq=0, limit=1))
+            self._head.add_done_callback(lambda head: head.cancelled() or head.exception())  # nobody need ask
 
     def __aiter__(self) -> "Follow":
         return self
 
     async def __anext__(self) -> Item:
-        if self._from_now:
-            self._from_now = False
-            self.position.seq = (await self.client.request("ledger_read", group_id=self.position.group_id, before_seq=0, limit=1))["head_seq"]
+        if self._head is not None:
+            await self._begin(self._head)
         while not self._ready:
             socket = usable(self._socket)
             if self.position.behind:
                 await self._read()
             else:
-                topic, body = await socket.recv_multipart()
-                self._ready += self.position.frame(topic, body)
+                await self._hear(socket)
         return self._ready.pop(0)
+
+    async def _begin(self, head: "asyncio.Task[dict[str, Any]]") -> None:
+        await asyncio.wait([head])
+        if head.cancelled():
+            raise Closed("follower")
+        self.position.seq = head.result()["head_seq"]
+        self._head = None
+
+    async def _hear(self, socket: zmq.asyncio.Socket) -> None:
+        if self._frame is None:
+            self._frame = asyncio.ensure_future(socket.recv_multipart())
+        done, _ = await asyncio.wait([self._frame], timeout=protocol.QUIET_S)
+        if not done:
+            self.position.behind = True
+            return
+        frame, self._frame = self._frame, None
+        if frame.cancelled():  # by close
+            raise Closed("follower")
+        topic, body = frame.result()
+        self._ready += self.position.frame(topic, body)
 
     async def _read(self) -> None:
         try:
@@ -147,6 +174,8 @@ class Follow(AsyncIterator[Item]):
             self._ready += self.position.restored(error.details["head_seq"])
 
     async def close(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
         if self._socket is not None:
             self._socket.close(linger=0)
             self._socket = None
