@@ -100,6 +100,7 @@ static void answer_with_orders(struct cccc_runtime *runtime)
     }
     cccc_map_add(&result, "orders", orders.value);
     runtime->wait = NULL;
+    runtime->wait_until_us = call->core->now->mono_us;
     call_unpark(call);
     call_reply(call, &result.value);
 }

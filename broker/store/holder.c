@@ -352,21 +352,34 @@ struct listing {
     void *arg;
 };
 
-static void look_at(void *arg, const char *name)
+/* The record in the file of that name; false: it is none. */
+static bool read_record(const struct listing *l, const char *name, cccc_str_t *actor_id, cccc_value_t *record)
 {
-    struct listing *l = arg;
     struct cccc_errmsg m;
     size_t len = strlen(name);
     if (len < 6 || strcmp(name + len - 5, ".json") != 0)
-        return;
-    cccc_str_t actor_id = {name, len - 5};
-    cccc_value_t record = cccc_json_file(l->vfs, runner_path(l->home, l->group_id, actor_id, "json").z, l->arena, &m);
-    if (!cccc_is_map(&record) || !cccc_get_uint(&record, "generation", 0) || !cccc_str_eq(cccc_get_str(&record, "actor_id"), actor_id))
-        return;
+        return false;
+    *actor_id = (cccc_str_t){name, len - 5};
+    *record = cccc_json_file(l->vfs, runner_path(l->home, l->group_id, *actor_id, "json").z, l->arena, &m);
+    return cccc_is_map(record) && cccc_get_uint(record, "generation", 0) && cccc_str_eq(cccc_get_str(record, "actor_id"), *actor_id);
+}
+
+/* Does a holder of this home live for that actor? */
+static bool is_locked(const struct listing *l, cccc_str_t actor_id)
+{
     int lock = take_lock(l->vfs, runner_path(l->home, l->group_id, actor_id, "lock").z);
     if (lock >= 0)
         l->vfs->close(l->vfs->ctx, lock);
-    l->found(l->arg, &record, lock == -EWOULDBLOCK);
+    return lock == -EWOULDBLOCK;
+}
+
+static void look_at(void *arg, const char *name)
+{
+    struct listing *l = arg;
+    cccc_str_t actor_id;
+    cccc_value_t record;
+    if (read_record(l, name, &actor_id, &record))
+        l->found(l->arg, &record, is_locked(l, actor_id));
 }
 
 void cccc_holders_find(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
@@ -374,4 +387,47 @@ void cccc_holders_find(const struct cccc_vfs *vfs, const struct cccc_home *home,
 {
     struct listing listing = {vfs, home, group_id, arena, found, arg};
     vfs->list(vfs->ctx, cccc_group_path(home, group_id, "/state/runners/pty").z, look_at, &listing);
+}
+
+/* ---- is a process below one of them ---- */
+
+static bool descends_from(pid_t pid, pid_t ancestor, uint64_t ancestor_started)
+{
+    uint64_t started;
+    for (pid_t parent; pid > 1 && cccc_process_parent(pid, &started, &parent); pid = parent)
+        if (pid == ancestor && started == ancestor_started)
+            return true;
+    return false;
+}
+
+struct descent {
+    struct listing listing;
+    pid_t pid;
+    bool found;
+};
+
+/* A copy of a home has the records of the other one's holders, and none of its locks is held: only for an ancestor is the lock touched, whose holder has it. */
+static void compare(void *arg, const char *name)
+{
+    struct descent *d = arg;
+    cccc_str_t actor_id;
+    cccc_value_t record;
+    if (d->found || !read_record(&d->listing, name, &actor_id, &record))
+        return;
+    pid_t holder = (pid_t)cccc_get_uint(&record, "hold_pid", 0);
+    d->found = holder > 1 && descends_from(d->pid, holder, cccc_get_uint(&record, "hold_started", 0)) && is_locked(&d->listing, actor_id);
+}
+
+bool cccc_holder_is_above(const struct cccc_vfs *vfs, const struct cccc_home *home, pid_t pid)
+{
+    cccc_arena_t *arena = cccc_arena_new(4096);
+    struct descent descent = {.listing = {.vfs = vfs, .home = home, .arena = arena}, .pid = pid};
+    cccc_value_t groups = cccc_nil();
+    if (cccc_groups_scan(vfs, home, arena, &groups, NULL) != CCCC_OK)
+        groups = cccc_nil(); /* whoever reads the home next says so */
+    for (uint32_t i = 0; cccc_is_array(&groups) && i < groups.via.array.size && !descent.found; i++)
+        if (cccc_as_str(&groups.via.array.ptr[i], &descent.listing.group_id))
+            vfs->list(vfs->ctx, cccc_group_path(home, descent.listing.group_id, "/state/runners/pty").z, compare, &descent);
+    cccc_arena_destroy(&arena);
+    return descent.found;
 }

@@ -643,6 +643,27 @@ static void a_new_daemon_goes_on_with_living_holders(void **state)
     crew_end(&b);
 }
 
+/* The holder of a running program that has had its time to ask for orders and did not is not called running, and what waits for it says what helps; it is running again once it asks. */
+static void a_holder_that_is_silent_is_said_to_be(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    bench_pass(b, 4);
+    assert_string_equal(state_of(b, "lead"), "running");
+    bench_pass(b, 9);
+    assert_string_equal(state_of(b, "lead"), "running");
+    bench_pass(b, 4);
+    assert_string_equal(state_of(b, "lead"), "unreachable");
+    assert_null(bench_at(actor_row(b, "lead"), "idle_seconds"));
+    const cccc_value_t *sent = bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'x','outlook':true}");
+    assert_string_equal(bench_str_at(b, sent, "recipients.0.will"), "waits");
+    assert_non_null(strstr(bench_str_at(b, sent, "recipients.0.next"), "cccc actor restart lead"));
+    wait_for_orders(b, "lead", "", 1);
+    assert_string_equal(state_of(b, "lead"), "running");
+    crew_end(&b);
+}
+
 static void expect_refusal(bench_t *b, const char *op, const char *more, const char *code, const char *words)
 {
     const cccc_value_t *reply = bench_ask(b, op, "{'group_id':'" TEAM "','actor_id':'lead'%s}", more);
@@ -1127,6 +1148,7 @@ int main(void)
         cmocka_unit_test(our_own_words_are_no_commands),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
         cmocka_unit_test(a_new_daemon_goes_on_with_living_holders),
+        cmocka_unit_test(a_holder_that_is_silent_is_said_to_be),
         cmocka_unit_test(what_outlived_the_daemon_counts_as_running),
         cmocka_unit_test(a_terminal_is_sized_by_who_may_see_it),
         cmocka_unit_test(a_claim_that_was_lost_is_made_again),
