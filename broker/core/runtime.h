@@ -18,7 +18,7 @@ enum runtime_phase {
 };
 
 /* Why a start. Words of runtime.started. */
-enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN };
+enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN, RUNTIME_GROUP };
 
 enum runtime_preamble { PREAMBLE_OWED, PREAMBLE_ASKED, PREAMBLE_DONE };
 
@@ -47,6 +47,7 @@ struct cccc_delivery {
 
 struct runtime_exit {
     bool known, asked, holder_lost;
+    bool terminal_closed; /* by the program and all of its own, which was ended for that */
     int32_t code, signal; /* -1: not that way */
     char limit[16];       /* of the actor's, that was reached: "memory", "processes"; "": none, as far as is known */
     char ts[28];

@@ -58,7 +58,7 @@ const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime
 
 static cccc_value_t exit_value(cccc_arena_t *arena, const struct runtime_exit *e)
 {
-    cccc_builder_t map = cccc_map_builder(arena, 7);
+    cccc_builder_t map = cccc_map_builder(arena, 8);
     if (e->signal >= 0)
         cccc_map_add(&map, "signal", cccc_int(e->signal));
     else if (e->code >= 0)
@@ -66,6 +66,8 @@ static cccc_value_t exit_value(cccc_arena_t *arena, const struct runtime_exit *e
     cccc_map_add(&map, "asked", cccc_bool(e->asked));
     if (e->limit[0])
         cccc_map_add(&map, "limit", cccc_string(cccc_arena_str(arena, cccc_str(e->limit))));
+    if (e->terminal_closed)
+        cccc_map_add(&map, "terminal_closed", cccc_bool(true));
     if (e->holder_lost)
         cccc_map_add(&map, "holder_lost", cccc_bool(true));
     cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(e->ts))));

@@ -36,9 +36,9 @@ static struct cccc_path runner_path(const struct cccc_home *home, cccc_str_t gro
 /* ---- the lock ---- */
 
 /* The lock's descriptor, or -errno; -EWOULDBLOCK: a holder lives. */
-static int take_lock(const struct cccc_vfs *vfs, const char *path)
+static int take_lock(const struct cccc_vfs *vfs, const char *path, int create)
 {
-    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ | CCCC_O_WRITE | CCCC_O_CREATE);
+    int fd = vfs->open(vfs->ctx, path, CCCC_O_READ | CCCC_O_WRITE | create);
     int rc = fd < 0 ? fd : vfs->lock(vfs->ctx, fd);
     if (fd >= 0 && rc < 0)
         vfs->close(vfs->ctx, fd);
@@ -63,6 +63,12 @@ static int open_scrollback(const struct cccc_store_call *call)
     int error = errno;
     call->vfs->close(call->vfs->ctx, fd);
     return high < 0 ? -error : high;
+}
+
+/* What the folder of the daemon's sockets has of a holder. */
+static cccc_str_t socket_path(cccc_arena_t *arena, const struct cccc_home *home, uint64_t generation)
+{
+    return cccc_arena_printf(arena, "%s/t%llx.sock", home->sock_dir, (unsigned long long)generation);
 }
 
 /* ---- the launch document ---- */
@@ -120,8 +126,7 @@ static cccc_value_t launch_document(const struct cccc_store_call *call, bool scr
 {
     cccc_arena_t *arena = call->arena;
     cccc_value_t map = cccc_map_without(arena, &call->store->document, CCCC_STR("env"));
-    cccc_str_t socket = cccc_arena_printf(arena, "%s/t%llx.sock", call->home->sock_dir,
-                                          (unsigned long long)cccc_get_uint(&call->store->document, "generation", 0));
+    cccc_str_t socket = socket_path(arena, call->home, cccc_get_uint(&call->store->document, "generation", 0));
     map = cccc_map_with(arena, &map, CCCC_STR("home"), cccc_text(call->home->root));
     map = cccc_map_with(arena, &map, CCCC_STR("socket"), cccc_string(socket));
     map = cccc_map_with(arena, &map, CCCC_STR("scrollback_file"), cccc_bool(scrollback));
@@ -265,7 +270,7 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
     int rc = cccc_vfs_make_dirs(call->vfs, folder.z);
     if (rc < 0)
         return cccc_file_fail(call->m, rc, "create", folder.z);
-    int lock = take_lock(call->vfs, lock_path.z);
+    int lock = take_lock(call->vfs, lock_path.z, CCCC_O_CREATE);
     if (lock == -EWOULDBLOCK)
         return cccc_fail(call->m, CCCC_E_LOCKED, "a holder of this actor lives already, and has not said so; it is looked for: fuser %s",
                          lock_path.z);
@@ -321,10 +326,23 @@ cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
     if (ours)
         await_end(&record);
     cccc_processes_end(mark);
+    call->vfs->unlink(call->vfs->ctx, socket_path(call->arena, call->home, store->total).ptr); /* one that was killed has left it */
     if (!ours)
         return CCCC_OK;
     int rc = call->vfs->unlink(call->vfs->ctx, path.z);
     return rc == 0 || rc == -ENOENT ? CCCC_OK : cccc_file_fail(call->m, rc, "remove", path.z);
+}
+
+void cccc_holder_forget_lock(const struct cccc_store_call *call)
+{
+    if (!is_file_name(call->store->name))
+        return;
+    struct cccc_path path = runner_path(call->home, call->store->group_id, call->store->name, "lock");
+    int lock = take_lock(call->vfs, path.z, 0);
+    if (lock < 0)
+        return;
+    call->vfs->unlink(call->vfs->ctx, path.z);
+    call->vfs->close(call->vfs->ctx, lock);
 }
 
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call)
@@ -367,7 +385,7 @@ static bool read_record(const struct listing *l, const char *name, cccc_str_t *a
 /* Does a holder of this home live for that actor? */
 static bool is_locked(const struct listing *l, cccc_str_t actor_id)
 {
-    int lock = take_lock(l->vfs, runner_path(l->home, l->group_id, actor_id, "lock").z);
+    int lock = take_lock(l->vfs, runner_path(l->home, l->group_id, actor_id, "lock").z, 0);
     if (lock >= 0)
         l->vfs->close(l->vfs->ctx, lock);
     return lock == -EWOULDBLOCK;

@@ -838,6 +838,27 @@ static void a_group_comes_back_as_it_was(void **state)
     crew_end(&b);
 }
 
+/* Starting one actor of a stopped group makes the group run: the answer and the event name who else starts with it, and their starts say so; in a group that runs nobody else starts. */
+static void who_starts_with_another_is_named(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("false", "active");
+    bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'off'}");
+    bench_settle(b);
+    hello(b, "off");
+    hello(b, "lead");
+    hello(b, "dev");
+    const cccc_value_t *others = bench_at(bench_reply(b, 1), "result.also_started");
+    assert_string_equal(bench_text(b, others), "[\"lead\",\"dev\"]");
+    assert_int_equal(count_events(b, "runtime.started", "why", "group"), 2);
+    assert_int_equal(count_events(b, "runtime.started", "why", "asked"), 1);
+    bench_request(b, 2, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    assert_string_equal(bench_code(bench_reply(b, 2)), "ok");
+    assert_null(bench_at(bench_reply(b, 2), "result.also_started"));
+    crew_end(&b);
+}
+
 /* Who was stopped on purpose is woken by its own id in a group that runs, and by nothing else. */
 static void only_its_own_id_wakes_a_stopped_actor(void **state)
 {
@@ -1155,6 +1176,7 @@ int main(void)
         cmocka_unit_test(a_holder_that_dies_leaves_what_was_claimed_ambiguous),
         cmocka_unit_test(exits_are_made_good_with_measure),
         cmocka_unit_test(a_group_comes_back_as_it_was),
+        cmocka_unit_test(who_starts_with_another_is_named),
         cmocka_unit_test(a_claim_that_is_first_wins),
         cmocka_unit_test(a_recall_that_is_first_wins),
         cmocka_unit_test(who_is_removed_while_typed_to_may_have_got_it),

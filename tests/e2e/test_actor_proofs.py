@@ -260,7 +260,11 @@ def test_a_program_that_closes_its_terminal_is_ended(bystander, team):
     pid = team.start("deaf", "sh", "-c", "sleep 1; exec <&- >&- 2>&-; exec sleep 1000")["pid"]
     team.until(lambda: any(e["data"]["actor_id"] == "deaf" for e in team.events("runtime.exited")))
     assert not is_alive(pid)
+    exited = next(e["data"] for e in team.events("runtime.exited") if e["data"]["actor_id"] == "deaf")
+    assert exited["terminal_closed"] and not exited["asked"]
+    assert "exited: closed its terminal" in team.home.cli("status").stdout
     team.ask("actor_stop", actor_id="deaf")
+    assert "closed its terminal; stopped on purpose" in team.home.cli("actor", "list", "--group", team.group).stdout
 
 
 # A fork bomb under a limit: it has as many processes as it may, and all of them end with it.
