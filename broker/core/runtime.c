@@ -421,8 +421,8 @@ void runtime_tell(struct cccc_runtime *runtime)
 
 /* ---- starting ---- */
 
-static const char *const why_words[] = {
-    [RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot", [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken", [RUNTIME_GROUP] = "group"};
+static const char *const why_words[] = {[RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot",
+                                        [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken", [RUNTIME_GROUP] = "group"};
 
 const char *runtime_why_word(enum runtime_why why)
 {

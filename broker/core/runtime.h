@@ -98,7 +98,7 @@ struct cccc_runtime {
     struct runtime_order *orders;
     uint32_t order_count;
     uint64_t orders_given;
-    call_t *wait; /* the parked hold_wait */
+    call_t *wait;           /* the parked hold_wait */
     uint64_t wait_until_us; /* when it is answered; with none parked: when the last one was, since when the holder says nothing */
     struct runtime_waiter *waiters;
     uint64_t handover_us;           /* a handover was begun; not again before this */

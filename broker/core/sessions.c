@@ -213,8 +213,8 @@ cccc_err_t session_wake(call_t *call, struct cccc_group *group, const struct ccc
     struct cccc_runtime *runtime = runtime_find(group, id);
     if (runtime)
         runtime_encourage(runtime, RUNTIME_WOKEN);
-    return call_append(call, group, CCCC_KIND_ACTOR_START, CCCC_STR("system"), CCCC_STR(""), session_data(call, group, CCCC_KIND_ACTOR_START, id, actor),
-                       NULL, m);
+    return call_append(call, group, CCCC_KIND_ACTOR_START, CCCC_STR("system"), CCCC_STR(""),
+                       session_data(call, group, CCCC_KIND_ACTOR_START, id, actor), NULL, m);
 }
 
 /* ---- the private environment: in files of the store's, never here ---- */

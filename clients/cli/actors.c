@@ -87,8 +87,8 @@ void cli_actor_delivery_cell(cli_table_t *table, const cccc_value_t *actor)
     else if (state.len == 0)
         cli_cell(table, CCCC_STR("-"), STYLE_NONE);
     else
-        cli_cell_fmt(table, cccc_str_is(state, "claimed") || cccc_str_is(state, "accepted") ? STYLE_NONE : STYLE_RED, "%.*s%s%.*s", CCCC_STR_FMT(state),
-                     reason.len > 0 ? ": " : "", CCCC_STR_FMT(reason));
+        cli_cell_fmt(table, cccc_str_is(state, "claimed") || cccc_str_is(state, "accepted") ? STYLE_NONE : STYLE_RED, "%.*s%s%.*s",
+                     CCCC_STR_FMT(state), reason.len > 0 ? ": " : "", CCCC_STR_FMT(reason));
 }
 
 void cli_actor_idle_cell(cli_table_t *table, const cccc_value_t *actor)
@@ -109,8 +109,8 @@ static const char *ended_words(struct cli *cli, const cccc_value_t *actor)
 {
     const cccc_value_t *exit = cccc_get(actor, "exit");
     cccc_str_t state = cccc_get_str(actor, "runtime_state"), failure = cccc_get_str(actor, "start_error");
-    const char *words = cccc_str_is(state, "exited") ? cli_printf(cli, "exited: %s", exit_words(cli, exit))
-                                                     : cccc_arena_str(cli->arena, state).ptr;
+    const char *words =
+        cccc_str_is(state, "exited") ? cli_printf(cli, "exited: %s", exit_words(cli, exit)) : cccc_arena_str(cli->arena, state).ptr;
     if (!cccc_get_bool(actor, "enabled", false))
         return cccc_get_bool(exit, "asked", false) ? "stopped on purpose" : cli_printf(cli, "%s; stopped on purpose", words);
     if (failure.len > 0)

@@ -15,7 +15,7 @@
 #define HANDSHAKE_MS     5000
 #define SILENCE_MS       1000
 /* For a daemon whose socket is closed to end. */
-#define ENDING_MS        1000
+#define ENDING_MS 1000
 /* Replies taken in one turn before other things get their chance. */
 #define REPLIES_PER_TURN 1000
 

@@ -144,7 +144,8 @@ static void a_daemon_that_is_dying_is_no_daemon(void **state)
         write_descriptor(home, text);
         while (!is_called(pid, "ccccd\n"))
             continue;
-        assert_open_fails(home, lives ? "daemon_unreachable" : "daemon_not_running", lives ? "its socket was removed" : "cccc daemon start");
+        assert_open_fails(home, lives ? "daemon_unreachable" : "daemon_not_running",
+                          lives ? "its socket was removed" : "cccc daemon start");
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
