@@ -82,14 +82,15 @@ static bool is_actor_of(pid_t pid, pid_t parent, const char *home)
     return is_topmost && cccc_process_is_held(pid, home, NULL);
 }
 
-/* A daemon started from inside an actor's terminal would end with it. The environment tells, ours or an ancestor's. */
-static bool is_below_holder(const char *home)
+/* A daemon started from inside an actor's terminal would end with it. The environment tells, ours or an ancestor's, also when the holder has died; the holders' records tell of one that lives,
+ * also when nothing of the environment is left. */
+static bool is_below_holder(const struct cccc_bus *bus)
 {
     uint64_t started;
     for (pid_t pid = getpid(), parent; pid > 1 && cccc_process_parent(pid, &started, &parent); pid = parent)
-        if (is_actor_of(pid, parent, home))
+        if (is_actor_of(pid, parent, bus->home.root))
             return true;
-    return false;
+    return cccc_holder_is_above(bus->vfs, &bus->home, getpid());
 }
 
 /* cccc-hold beside us (a build tree), or where an installation has it, wherever that was put. */
@@ -110,7 +111,7 @@ static void find_hold_program(char *out, size_t size)
 static cccc_err_t take_home(struct cccc_bus *bus, const char *home, struct cccc_errmsg *m)
 {
     cccc_err_t err = cccc_home_find(home, &bus->home, m);
-    if (err == CCCC_OK && is_below_holder(bus->home.root))
+    if (err == CCCC_OK && is_below_holder(bus))
         err = cccc_fail(m, CCCC_E_PERMISSION_DENIED, "this is the terminal of an actor of %s; run ccccd outside of it", bus->home.root);
     if (err == CCCC_OK)
         err = cccc_home_prepare(bus->vfs, &bus->home, m);

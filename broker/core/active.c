@@ -80,6 +80,11 @@ void op_active_set(call_t *call)
     cccc_str_t id = cccc_arg_str(&call->request.args, CCCC_A_active_set_group_id);
     if (!permit_by(call, NULL, cccc_arg_str(&call->request.args, CCCC_A_active_set_by), "user"))
         return;
+    if (call->peer.standing == CCCC_PEER_ACTOR) {
+        call_fail(call, CCCC_E_PERMISSION_DENIED,
+                  "permission denied: the active group is the user's, and an actor does not change it; name the group instead: --group ID");
+        return;
+    }
     if (id.len > 0 && !group_id_valid(id)) {
         call_fail(call, CCCC_E_INVALID_GROUP_ID, "%.*s is no group id; one is g_ and 12 lower-case hex digits", CCCC_STR_FMT(id));
         return;

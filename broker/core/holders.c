@@ -100,6 +100,7 @@ static void answer_with_orders(struct cccc_runtime *runtime)
     }
     cccc_map_add(&result, "orders", orders.value);
     runtime->wait = NULL;
+    runtime->wait_until_us = call->core->now->mono_us;
     call_unpark(call);
     call_reply(call, &result.value);
 }
@@ -226,7 +227,7 @@ static bool take_exit(call_t *call, struct cccc_runtime *runtime, const struct s
     int64_t n;
     if (!cccc_is_map(said->exited) || runtime->generation != said->generation)
         return false;
-    cccc_builder_t data = cccc_map_builder(call->arena, 7);
+    cccc_builder_t data = cccc_map_builder(call->arena, 8);
     cccc_map_add(&data, "actor_id", cccc_string(said->actor_id));
     cccc_map_add(&data, "generation", cccc_uint(said->generation));
     if (cccc_as_int(cccc_get(said->exited, "signal"), &n))
@@ -236,6 +237,8 @@ static bool take_exit(call_t *call, struct cccc_runtime *runtime, const struct s
     bool asked = cccc_get_bool(said->exited, "asked", false);
     cccc_str_t screen = cccc_get_str(said->exited, "screen"), limit = cccc_get_str(said->exited, "limit");
     cccc_map_add(&data, "asked", cccc_bool(asked));
+    if (cccc_get_bool(said->exited, "terminal_closed", false))
+        cccc_map_add(&data, "terminal_closed", cccc_bool(true));
     if (cccc_str_is(limit, "memory") || cccc_str_is(limit, "processes"))
         cccc_map_add(&data, "limit", cccc_string(limit));
     if (!asked && screen.len > 0 && screen.len <= CCCC_EXIT_SCREEN_BYTES_MAX)

@@ -226,6 +226,7 @@ static void apply_exited(struct cccc_runtime *runtime, const struct cccc_event *
     *e = (struct runtime_exit){.known = true,
                                .asked = cccc_get_bool(&event->data, "asked", false),
                                .holder_lost = cccc_get_bool(&event->data, "holder_lost", false),
+                               .terminal_closed = cccc_get_bool(&event->data, "terminal_closed", false),
                                .code = small_or(&event->data, "code", -1),
                                .signal = small_or(&event->data, "signal", -1)};
     copy_text(e->limit, sizeof e->limit, cccc_get_str(&event->data, "limit"));
@@ -252,7 +253,7 @@ void runtime_apply(struct cccc_group *group, const struct cccc_event *event, ccc
 
 static void exit_save(const struct runtime_exit *e, cccc_buf_t *out)
 {
-    cccc_pack_array(out, 8);
+    cccc_pack_array(out, 9);
     cccc_pack_bool(out, e->known);
     cccc_pack_bool(out, e->asked);
     cccc_pack_bool(out, e->holder_lost);
@@ -261,17 +262,20 @@ static void exit_save(const struct runtime_exit *e, cccc_buf_t *out)
     cccc_pack_text(out, e->ts);
     cccc_pack_text(out, e->screen ? e->screen : "");
     cccc_pack_text(out, e->limit);
+    cccc_pack_bool(out, e->terminal_closed);
 }
 
 static bool exit_load(struct runtime_exit *e, const cccc_value_t *v)
 {
-    const cccc_value_t *row = snapshot_row_grown(v, 7, 8);
+    const cccc_value_t *row = snapshot_row_grown(v, 8, 9);
     uint64_t code, signal;
     char screen[CCCC_EXIT_SCREEN_BYTES_MAX + 1];
+    row = row ? row : snapshot_row(v, 7);
     if (!row || !cccc_as_bool(&row[0], &e->known) || !cccc_as_bool(&row[1], &e->asked) || !cccc_as_bool(&row[2], &e->holder_lost) ||
         !cccc_as_uint(&row[3], &code) || code > 256 || !cccc_as_uint(&row[4], &signal) || signal > 256 ||
         !snapshot_text(&row[5], e->ts, sizeof e->ts) || !snapshot_text(&row[6], screen, sizeof screen) ||
-        (v->via.array.size > 7 && !snapshot_text(&row[7], e->limit, sizeof e->limit)))
+        (v->via.array.size > 7 && !snapshot_text(&row[7], e->limit, sizeof e->limit)) ||
+        (v->via.array.size > 8 && !cccc_as_bool(&row[8], &e->terminal_closed)))
         return false;
     e->code = (int32_t)code - 1;
     e->signal = (int32_t)signal - 1;
@@ -417,8 +421,8 @@ void runtime_tell(struct cccc_runtime *runtime)
 
 /* ---- starting ---- */
 
-static const char *const why_words[] = {
-    [RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot", [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken"};
+static const char *const why_words[] = {[RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot",
+                                        [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken", [RUNTIME_GROUP] = "group"};
 
 const char *runtime_why_word(enum runtime_why why)
 {

@@ -18,7 +18,7 @@ enum runtime_phase {
 };
 
 /* Why a start. Words of runtime.started. */
-enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN };
+enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN, RUNTIME_GROUP };
 
 enum runtime_preamble { PREAMBLE_OWED, PREAMBLE_ASKED, PREAMBLE_DONE };
 
@@ -47,6 +47,7 @@ struct cccc_delivery {
 
 struct runtime_exit {
     bool known, asked, holder_lost;
+    bool terminal_closed; /* by the program and all of its own, which was ended for that */
     int32_t code, signal; /* -1: not that way */
     char limit[16];       /* of the actor's, that was reached: "memory", "processes"; "": none, as far as is known */
     char ts[28];
@@ -98,8 +99,8 @@ struct cccc_runtime {
     struct runtime_order *orders;
     uint32_t order_count;
     uint64_t orders_given;
-    call_t *wait; /* the parked hold_wait */
-    uint64_t wait_until_us;
+    call_t *wait;           /* the parked hold_wait */
+    uint64_t wait_until_us; /* when it is answered; with none parked: when the last one was, since when the holder says nothing */
     struct runtime_waiter *waiters;
     uint64_t handover_us;           /* a handover was begun; not again before this */
     uint64_t claim_seq, settle_seq; /* of the last claim and of the last outcome decided here */
@@ -165,7 +166,9 @@ const char *runtime_why_word(enum runtime_why why);
 
 /* ---- runtime_show.c ---- */
 
-/* Why its terminal cannot be used now, and what to do: a sentence in the arena. Not of one that is in phase RUNNING. */
+/* Since when its holder, which lives, is not heard of although it should have been (monotonic); 0: it was, or has its time still. */
+uint64_t runtime_silent_since(const struct cccc_core *core, const struct cccc_runtime *runtime);
+/* Why its terminal cannot be used now, and what to do: a sentence in the arena. Not of one in phase RUNNING that is heard of. */
 const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime *runtime, cccc_arena_t *arena);
 /* What lists and status say of it; added to `row`. */
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime);

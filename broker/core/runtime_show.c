@@ -6,10 +6,17 @@
 
 /* ---- for people: status, lists of groups and of actors ---- */
 
-/* A holder of before a restart has had its time to come back. */
+/* A holder of before a restart has its time to come back, and one that is answered to ask again. */
+uint64_t runtime_silent_since(const struct cccc_core *core, const struct cccc_runtime *runtime)
+{
+    uint64_t heard = runtime->phase_us > runtime->wait_until_us ? runtime->phase_us : runtime->wait_until_us;
+    bool awaited = runtime->phase == RUNTIME_UNREGISTERED || (runtime->phase == RUNTIME_RUNNING && !runtime->wait);
+    return awaited && core->now->mono_us > heard + CCCC_HOLD_UNREACHABLE_MS * 1000ULL ? heard : 0;
+}
+
 static bool is_unreachable(const struct cccc_core *core, const struct cccc_runtime *runtime)
 {
-    return runtime->phase == RUNTIME_UNREGISTERED && core->now->mono_us - runtime->phase_us > CCCC_HOLD_UNREACHABLE_MS * 1000ULL;
+    return runtime_silent_since(core, runtime) > 0;
 }
 
 static const char *phase_word(const struct cccc_core *core, const struct cccc_runtime *runtime)
@@ -19,7 +26,7 @@ static const char *phase_word(const struct cccc_core *core, const struct cccc_ru
     case RUNTIME_STARTING:
         return "starting";
     case RUNTIME_RUNNING:
-        return "running";
+        return is_unreachable(core, runtime) ? "unreachable" : "running";
     case RUNTIME_STOPPING:
         return "stopping";
     case RUNTIME_UNREGISTERED:
@@ -32,8 +39,9 @@ static const char *phase_word(const struct cccc_core *core, const struct cccc_ru
 
 const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime *runtime, cccc_arena_t *arena)
 {
-    unsigned long long away_s = (core->now->mono_us - runtime->phase_us) / 1000000;
-    if (is_unreachable(core, runtime))
+    uint64_t since = runtime_silent_since(core, runtime);
+    unsigned long long away_s = (core->now->mono_us - since) / 1000000;
+    if (since > 0)
         return cccc_arena_printf(
                    arena,
                    "the program of %s runs, but its holder (pid %d) has not answered this daemon for %llu s; end it and start "
@@ -50,7 +58,7 @@ const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime
 
 static cccc_value_t exit_value(cccc_arena_t *arena, const struct runtime_exit *e)
 {
-    cccc_builder_t map = cccc_map_builder(arena, 7);
+    cccc_builder_t map = cccc_map_builder(arena, 8);
     if (e->signal >= 0)
         cccc_map_add(&map, "signal", cccc_int(e->signal));
     else if (e->code >= 0)
@@ -58,6 +66,8 @@ static cccc_value_t exit_value(cccc_arena_t *arena, const struct runtime_exit *e
     cccc_map_add(&map, "asked", cccc_bool(e->asked));
     if (e->limit[0])
         cccc_map_add(&map, "limit", cccc_string(cccc_arena_str(arena, cccc_str(e->limit))));
+    if (e->terminal_closed)
+        cccc_map_add(&map, "terminal_closed", cccc_bool(true));
     if (e->holder_lost)
         cccc_map_add(&map, "holder_lost", cccc_bool(true));
     cccc_map_add(&map, "ts", cccc_string(cccc_arena_str(arena, cccc_str(e->ts))));
@@ -98,7 +108,7 @@ static bool is_held_up(const struct cccc_runtime *runtime)
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime)
 {
     cccc_arena_t *arena = row->arena;
-    bool running = runtime->phase == RUNTIME_RUNNING;
+    bool running = runtime->phase == RUNTIME_RUNNING && !is_unreachable(core, runtime);
     cccc_map_add(row, "runtime_state", cccc_text(phase_word(core, runtime)));
     if (runtime_runs(runtime) && runtime->pid)
         cccc_map_add(row, "pid", cccc_int(runtime->pid));

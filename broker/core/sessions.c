@@ -26,6 +26,9 @@ static void session_finish(call_t *call, cccc_builder_t *result)
     const struct cccc_runtime *runtime = actor ? runtime_find(call->group, actor->id) : NULL;
     cccc_map_add(result, "actor", actor ? actor_shown(call->arena, actor) : cccc_nil());
     cccc_map_add(result, "running", cccc_bool(runtime && runtime_runs(runtime)));
+    const cccc_value_t *others = cccc_get(cccc_get(&change->event, "data"), "also_started");
+    if (others)
+        cccc_map_add(result, "also_started", *others);
     if (runtime && runtime_runs(runtime) && runtime->pid)
         cccc_map_add(result, "pid", cccc_int(runtime->pid));
 }
@@ -69,10 +72,22 @@ static void session_settled(call_t *call)
         change_reply(call);
 }
 
+/* The group has begun to run with it, and so do those that ran in it before. */
+static void encourage_others(const call_t *call, const cccc_value_t *others)
+{
+    cccc_str_t id;
+    for (uint32_t i = 0; cccc_is_array(others) && i < others->via.array.size; i++) {
+        struct cccc_runtime *runtime = cccc_as_str(&others->via.array.ptr[i], &id) ? runtime_find(call->group, id) : NULL;
+        if (runtime)
+            runtime_encourage(runtime, RUNTIME_GROUP);
+    }
+}
+
 static void session_wait(call_t *call)
 {
     struct change *change = call->state;
     const struct session_op *op = change->own;
+    encourage_others(call, cccc_get(cccc_get(&change->event, "data"), "also_started"));
     struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     if (!runtime) {
         change_reply(call); /* headless: nothing runs that could be waited for */
@@ -87,13 +102,29 @@ static void session_wait(call_t *call)
     runtime_await(call, runtime, to_stop, session_settled);
 }
 
-static cccc_value_t session_data(call_t *call, cccc_str_t actor_id, const struct cccc_actor *actor)
+/* Those whose programs start because their group does, with that actor. */
+static cccc_value_t started_with(call_t *call, const struct cccc_group *view, cccc_str_t actor_id)
 {
-    cccc_builder_t data = cccc_map_builder(call->arena, 3);
+    cccc_builder_t list = cccc_array_builder(call->arena, view->config.actor_count);
+    for (uint32_t i = 0; !view->config.running && i < view->config.actor_count; i++) {
+        const struct cccc_actor *other = &view->config.actors[i];
+        if (other->enabled && runtime_has_terminal(other) && !cccc_str_eq(other->id, actor_id))
+            cccc_array_add(&list, cccc_string(cccc_arena_str(call->arena, other->id)));
+    }
+    return list.value;
+}
+
+static cccc_value_t session_data(call_t *call, const struct cccc_group *view, cccc_kind_t kind, cccc_str_t actor_id,
+                                 const struct cccc_actor *actor)
+{
+    cccc_builder_t data = cccc_map_builder(call->arena, 4);
+    cccc_value_t others = started_with(call, view, actor_id);
     cccc_value_t runner = cccc_string(cccc_arena_str(call->arena, actor->runner));
     cccc_map_add(&data, "actor_id", cccc_string(actor_id));
     cccc_map_add(&data, "runner", runner);
     cccc_map_add(&data, "runner_effective", runner);
+    if (kind == CCCC_KIND_ACTOR_START && others.via.array.size > 0)
+        cccc_map_add(&data, "also_started", others);
     return data.value;
 }
 
@@ -142,7 +173,7 @@ static void session_begin(call_t *call, const struct session_op *op)
     }
     struct change *change = change_new(call, session_finish, (void *)(uintptr_t)op);
     change->meanwhile = session_wait;
-    cccc_value_t data = session_data(call, id, actor);
+    cccc_value_t data = session_data(call, ahead, op->kind, id, actor);
     err = call_append(call, call->group, op->kind, call->by, CCCC_STR(""), data, change_applied, &m);
     if (err != CCCC_OK)
         call_fail(call, err, "%s", m.text);
@@ -177,7 +208,7 @@ cccc_err_t session_decide(call_t *call, const struct cccc_group *view, const str
     cccc_err_t err = kind != CCCC_KIND_ACTOR_STOP ? startable(call, view, actor, m) : CCCC_OK;
     if (err)
         return err;
-    cccc_value_t data = session_data(call, cccc_arena_str(call->arena, actor->id), actor);
+    cccc_value_t data = session_data(call, view, kind, cccc_arena_str(call->arena, actor->id), actor);
     data = cccc_map_with(call->arena, &data, CCCC_STR("rule"), *rule);
     return call_append(call, call->group, kind, CCCC_STR("system"), CCCC_STR(""), data, next, m);
 }
@@ -195,7 +226,8 @@ cccc_err_t session_wake(call_t *call, struct cccc_group *group, const struct ccc
     struct cccc_runtime *runtime = runtime_find(group, id);
     if (runtime)
         runtime_encourage(runtime, RUNTIME_WOKEN);
-    return call_append(call, group, CCCC_KIND_ACTOR_START, CCCC_STR("system"), CCCC_STR(""), session_data(call, id, actor), NULL, m);
+    return call_append(call, group, CCCC_KIND_ACTOR_START, CCCC_STR("system"), CCCC_STR(""),
+                       session_data(call, group, CCCC_KIND_ACTOR_START, id, actor), NULL, m);
 }
 
 /* ---- the private environment: in files of the store's, never here ---- */

@@ -70,6 +70,9 @@ static cccc_err_t start_failed(const struct failure *failure, const struct child
 {
     if (failure->step == options->argv[0] && failure->error == ENOENT)
         return cccc_fail(m, CCCC_E_NOT_FOUND, "there is no program %s in the actor's PATH", options->argv[0]);
+    if (failure->step == options->directory)
+        return cccc_fail(m, CCCC_E_STORAGE, "its directory %s cannot be entered (%s); make it, or attach another one: cccc attach PATH",
+                         options->directory, strerror(failure->error));
     return cccc_fail(m, CCCC_E_STORAGE, "%s: %s", failure->step, strerror(failure->error));
 }
 

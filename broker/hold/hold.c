@@ -210,8 +210,10 @@ static void watch_agent(struct hold *self)
         return;
     if (self->child.exited || (self->stopping && self->now_ms >= self->stop_until_ms))
         finish_agent(self);
-    else if (self->hung_up_ms && self->now_ms - self->hung_up_ms >= HUNG_UP_MAX)
+    else if (!self->stopping && self->hung_up_ms && self->now_ms - self->hung_up_ms >= HUNG_UP_MAX) {
+        self->terminal_closed = true;
         hold_stop(self, CCCC_HOLD_STOP_GRACE_MS);
+    }
 }
 
 static void on_signal(struct hold *self)

@@ -62,6 +62,7 @@ struct hold {
     bool stopping;          /* the agent is to end */
     bool stop_asked;        /* ... because somebody wanted it */
     int64_t hung_up_ms;     /* when everybody had closed the terminal; 0 = not */
+    bool terminal_closed;   /* and that is why the agent is ended */
     int64_t stop_until_ms;  /* then it is killed */
     cccc_buf_t last_screen; /* after the exit */
     const char *limit;      /* ... the limit that was reached; "" */

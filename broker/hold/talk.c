@@ -35,13 +35,15 @@ static void add(cccc_args_t *args, const char *key, const cccc_value_t *value)
 
 static cccc_value_t exit_map(const struct hold *self, cccc_arena_t *arena)
 {
-    cccc_builder_t map = cccc_map_builder(arena, 5);
+    cccc_builder_t map = cccc_map_builder(arena, 6);
     int status = self->child.status;
     if (WIFSIGNALED(status))
         cccc_map_add(&map, "signal", cccc_int(WTERMSIG(status)));
     else
         cccc_map_add(&map, "code", cccc_int(WEXITSTATUS(status)));
     cccc_map_add(&map, "asked", cccc_bool(self->stop_asked));
+    if (self->terminal_closed)
+        cccc_map_add(&map, "terminal_closed", cccc_bool(true));
     if (self->limit[0])
         cccc_map_add(&map, "limit", cccc_text(self->limit));
     cccc_map_add(&map, "screen", cccc_string((cccc_str_t){self->last_screen.data, self->last_screen.size}));

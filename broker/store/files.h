@@ -60,6 +60,8 @@ cccc_err_t cccc_store_blob_text(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call);
+/* The actor is gone: its lock file goes, unless a holder has it still. */
+void cccc_holder_forget_lock(const struct cccc_store_call *call);
 cccc_err_t cccc_store_prompt(const struct cccc_store_call *call);
 cccc_err_t cccc_store_prompts(const struct cccc_store_call *call);
 cccc_err_t cccc_store_template(const struct cccc_store_call *call);

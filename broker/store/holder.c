@@ -80,6 +80,12 @@ static int open_scrollback(const struct cccc_store_call *call)
     return high < 0 ? -error : high;
 }
 
+/* What the folder of the daemon's sockets has of a holder. */
+static cccc_str_t socket_path(cccc_arena_t *arena, const struct cccc_home *home, uint64_t generation)
+{
+    return cccc_arena_printf(arena, "%s/t%llx.sock", home->sock_dir, (unsigned long long)generation);
+}
+
 /* ---- the launch document ---- */
 
 /* What tells about the terminal that the daemon was started in, if it was in one: the program's is another, and is like an xterm. */
@@ -135,8 +141,7 @@ static cccc_value_t launch_document(const struct cccc_store_call *call, bool scr
 {
     cccc_arena_t *arena = call->arena;
     cccc_value_t map = cccc_map_without(arena, &call->store->document, CCCC_STR("env"));
-    cccc_str_t socket = cccc_arena_printf(arena, "%s/t%llx.sock", call->home->sock_dir,
-                                          (unsigned long long)cccc_get_uint(&call->store->document, "generation", 0));
+    cccc_str_t socket = socket_path(arena, call->home, cccc_get_uint(&call->store->document, "generation", 0));
     map = cccc_map_with(arena, &map, CCCC_STR("home"), cccc_text(call->home->root));
     map = cccc_map_with(arena, &map, CCCC_STR("socket"), cccc_string(socket));
     map = cccc_map_with(arena, &map, CCCC_STR("scrollback_file"), cccc_bool(scrollback));
@@ -350,10 +355,23 @@ cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
     if (ours && holder_lives(call))
         await_end(&record);
     cccc_processes_end(call->home->root, mark);
+    call->vfs->unlink(call->vfs->ctx, socket_path(call->arena, call->home, store->total).ptr); /* one that was killed has left it */
     if (!ours)
         return CCCC_OK;
     int rc = call->vfs->unlink(call->vfs->ctx, path.z);
     return rc == 0 || rc == -ENOENT ? CCCC_OK : cccc_file_fail(call->m, rc, "remove", path.z);
+}
+
+void cccc_holder_forget_lock(const struct cccc_store_call *call)
+{
+    if (!is_file_name(call->store->name))
+        return;
+    struct cccc_path path = runner_path(call->home, call->store->group_id, call->store->name, "lock");
+    int lock = take_lock(call->vfs, path.z, 0);
+    if (lock < 0)
+        return;
+    call->vfs->unlink(call->vfs->ctx, path.z);
+    call->vfs->close(call->vfs->ctx, lock);
 }
 
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call)
@@ -381,18 +399,25 @@ struct listing {
     void *arg;
 };
 
-static void look_at(void *arg, const char *name)
+/* The record in the file of that name; false: it is none. */
+static bool read_record(const struct listing *l, const char *name, cccc_str_t *actor_id, cccc_value_t *record)
 {
-    struct listing *l = arg;
     struct cccc_errmsg m;
     size_t len = strlen(name);
     if (len < 6 || strcmp(name + len - 5, ".json") != 0)
-        return;
-    cccc_str_t actor_id = {name, len - 5};
-    cccc_value_t record = cccc_json_file(l->vfs, runner_path(l->home, l->group_id, actor_id, "json").z, l->arena, &m);
-    if (!cccc_is_map(&record) || !cccc_get_uint(&record, "generation", 0) || !cccc_str_eq(cccc_get_str(&record, "actor_id"), actor_id))
-        return;
-    l->found(l->arg, &record, is_locked(l->vfs, l->home, l->group_id, actor_id));
+        return false;
+    *actor_id = (cccc_str_t){name, len - 5};
+    *record = cccc_json_file(l->vfs, runner_path(l->home, l->group_id, *actor_id, "json").z, l->arena, &m);
+    return cccc_is_map(record) && cccc_get_uint(record, "generation", 0) && cccc_str_eq(cccc_get_str(record, "actor_id"), *actor_id);
+}
+
+static void look_at(void *arg, const char *name)
+{
+    struct listing *l = arg;
+    cccc_str_t actor_id;
+    cccc_value_t record;
+    if (read_record(l, name, &actor_id, &record))
+        l->found(l->arg, &record, is_locked(l->vfs, l->home, l->group_id, actor_id));
 }
 
 void cccc_holders_find(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
@@ -400,4 +425,47 @@ void cccc_holders_find(const struct cccc_vfs *vfs, const struct cccc_home *home,
 {
     struct listing listing = {vfs, home, group_id, arena, found, arg};
     vfs->list(vfs->ctx, cccc_group_path(home, group_id, "/state/runners/pty").z, look_at, &listing);
+}
+
+/* ---- is a process below one of them ---- */
+
+static bool descends_from(pid_t pid, pid_t ancestor, uint64_t ancestor_started)
+{
+    uint64_t started;
+    for (pid_t parent; pid > 1 && cccc_process_parent(pid, &started, &parent); pid = parent)
+        if (pid == ancestor && started == ancestor_started)
+            return true;
+    return false;
+}
+
+struct descent {
+    struct listing listing;
+    pid_t pid;
+    bool found;
+};
+
+/* A copy of a home has the records of the other one's holders, and none of its locks is held: only for an ancestor is the lock touched, whose holder has it. */
+static void compare(void *arg, const char *name)
+{
+    struct descent *d = arg;
+    cccc_str_t actor_id;
+    cccc_value_t record;
+    if (d->found || !read_record(&d->listing, name, &actor_id, &record))
+        return;
+    pid_t holder = (pid_t)cccc_get_uint(&record, "hold_pid", 0);
+    d->found = holder > 1 && descends_from(d->pid, holder, cccc_get_uint(&record, "hold_started", 0)) && is_locked(&d->listing, actor_id);
+}
+
+bool cccc_holder_is_above(const struct cccc_vfs *vfs, const struct cccc_home *home, pid_t pid)
+{
+    cccc_arena_t *arena = cccc_arena_new(4096);
+    struct descent descent = {.listing = {.vfs = vfs, .home = home, .arena = arena}, .pid = pid};
+    cccc_value_t groups = cccc_nil();
+    if (cccc_groups_scan(vfs, home, arena, &groups, NULL) != CCCC_OK)
+        groups = cccc_nil(); /* whoever reads the home next says so */
+    for (uint32_t i = 0; cccc_is_array(&groups) && i < groups.via.array.size && !descent.found; i++)
+        if (cccc_as_str(&groups.via.array.ptr[i], &descent.listing.group_id))
+            vfs->list(vfs->ctx, cccc_group_path(home, descent.listing.group_id, "/state/runners/pty").z, compare, &descent);
+    cccc_arena_destroy(&arena);
+    return descent.found;
 }

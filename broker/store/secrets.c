@@ -163,6 +163,8 @@ cccc_err_t cccc_store_secrets(const struct cccc_store_call *call)
     }
     if (err != CCCC_OK)
         return err;
+    if (cccc_get_bool(document, "drop", false))
+        cccc_holder_forget_lock(call);
     cccc_builder_t keys = cccc_array_builder(call->arena, map.via.map.size), result = cccc_map_builder(call->arena, 1);
     for (uint32_t i = 0; i < map.via.map.size; i++)
         cccc_array_add(&keys, map.via.map.ptr[i].key);

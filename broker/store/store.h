@@ -113,6 +113,9 @@ typedef void (*cccc_holder_found_fn)(void *arg, const cccc_value_t *record, bool
 void cccc_holders_find(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
                        cccc_holder_found_fn found, void *arg);
 
+/* Does the process, whatever its environment, descend from a living holder of this home? */
+bool cccc_holder_is_above(const struct cccc_vfs *vfs, const struct cccc_home *home, pid_t pid);
+
 /* The second half of CCCC_STORE_HOLDER_START: hand the launch document over, now that the holder is known and whatever it starts can be told apart. Closes `fd` (launch_fd of
  * what the first half yielded) and wipes `document` (its launch). */
 cccc_err_t cccc_holder_launch(int fd, const cccc_value_t *document, struct cccc_errmsg *m);

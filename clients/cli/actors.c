@@ -47,6 +47,8 @@ static const char *exit_words(struct cli *cli, const cccc_value_t *exit)
 {
     if (cccc_get_bool(exit, "holder_lost", false))
         return "lost with its holder";
+    if (cccc_get_bool(exit, "terminal_closed", false))
+        return "closed its terminal";
     cccc_str_t limit = cccc_get_str(exit, "limit");
     const char *reached = limit.len > 0 ? cli_printf(cli, " (its limit of %.*s was reached)", CCCC_STR_FMT(limit)) : "";
     if (cccc_get(exit, "signal"))
@@ -75,20 +77,58 @@ void cli_actor_count_cell(cli_table_t *table, const cccc_value_t *actor, const c
         cli_cell(table, CCCC_STR("-"), STYLE_NONE);
 }
 
+void cli_actor_delivery_cell(cli_table_t *table, const cccc_value_t *actor)
+{
+    const cccc_value_t *delivery = cccc_get(actor, "delivery");
+    cccc_str_t state = cccc_get_str(delivery, "state"), reason = cccc_get_str(delivery, "reason"),
+               obstacle = cccc_get_str(actor, "obstacle");
+    if (obstacle.len > 0)
+        cli_cell_fmt(table, STYLE_RED, "waits: %.*s", CCCC_STR_FMT(obstacle));
+    else if (state.len == 0)
+        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
+    else
+        cli_cell_fmt(table, cccc_str_is(state, "claimed") || cccc_str_is(state, "accepted") ? STYLE_NONE : STYLE_RED, "%.*s%s%.*s",
+                     CCCC_STR_FMT(state), reason.len > 0 ? ": " : "", CCCC_STR_FMT(reason));
+}
+
+void cli_actor_idle_cell(cli_table_t *table, const cccc_value_t *actor)
+{
+    uint64_t seconds = cccc_get_uint(actor, "idle_seconds", 0);
+    if (!cccc_get(actor, "idle_seconds"))
+        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
+    else if (seconds < 60)
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "s", seconds);
+    else if (seconds < 3600)
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "m", seconds / 60);
+    else
+        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "h", seconds / 3600);
+}
+
+/* Why its program does not run: said in a list, too, because whoever sees it there asks. */
+static const char *ended_words(struct cli *cli, const cccc_value_t *actor)
+{
+    const cccc_value_t *exit = cccc_get(actor, "exit");
+    cccc_str_t state = cccc_get_str(actor, "runtime_state"), failure = cccc_get_str(actor, "start_error");
+    const char *words =
+        cccc_str_is(state, "exited") ? cli_printf(cli, "exited: %s", exit_words(cli, exit)) : cccc_arena_str(cli->arena, state).ptr;
+    if (!cccc_get_bool(actor, "enabled", false))
+        return cccc_get_bool(exit, "asked", false) ? "stopped on purpose" : cli_printf(cli, "%s; stopped on purpose", words);
+    if (failure.len > 0)
+        return cli_printf(cli, "%s: %.*s", words, CCCC_STR_FMT(failure));
+    return cccc_get_bool(exit, "asked", false) ? "stopped" : words;
+}
+
 const char *cli_actor_state(struct cli *cli, const cccc_value_t *actor)
 {
     bool enabled = cccc_get_bool(actor, "enabled", false);
     cccc_str_t state = cccc_get_str(actor, "runtime_state");
-    const cccc_value_t *exit = cccc_get(actor, "exit");
     if (!cli_actor_has_terminal(actor) || state.len == 0)
         return enabled ? "enabled" : "disabled";
     if (cccc_get_bool(actor, "stopped", false))
         return "running, its process is stopped";
-    if (!cccc_str_is(state, "exited"))
-        return cli_printf(cli, "%.*s%s", CCCC_STR_FMT(state), enabled ? "" : ", disabled");
-    if (cccc_get_bool(exit, "asked", false))
-        return "stopped";
-    return cli_printf(cli, "exited: %s", exit_words(cli, exit));
+    if (cccc_str_is(state, "exited") || cccc_str_is(state, "failed"))
+        return ended_words(cli, actor);
+    return cli_printf(cli, "%.*s%s", CCCC_STR_FMT(state), enabled ? "" : ", disabled");
 }
 
 enum cli_style cli_actor_state_style(const cccc_value_t *actor)

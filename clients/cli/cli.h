@@ -255,8 +255,9 @@ int cli_ask(struct cli *cli, const char *op, cccc_args_t **args, const cccc_valu
 /* The same for commands that ask again and again: the answer is not kept, free the reply (which may be NULL when it is not wanted). */
 int cli_ask_once(struct cli *cli, const char *op, cccc_args_t **args, cccc_reply_t **reply);
 /* The second step of commands that have just done `done` ("made group g_1"): make the group the active one. When that fails, the report says that the
- * first step stays done. 0, or the exit status. */
-int cli_make_active(struct cli *cli, const char *group, const char *done);
+ * first step stays done; an actor, which may not, does without it: *active is false. 0, or the exit status. */
+int cli_make_active(struct cli *cli, const char *group, const char *done, bool *active);
+#define CLI_ACTIVE_STAYS "the active group stays what it is, because an actor does not change it: name this one with --group"
 /* cli_ask without reporting: false and *error. */
 bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_value_t **result, struct cccc_error *error);
 
@@ -303,6 +304,9 @@ bool cli_actor_has_terminal(const cccc_value_t *actor);
 const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit);
 /* Two cells, EXIT and ENDED: how its last run ended and when, of one that does not run. */
 void cli_actor_exit_cells(struct cli *cli, cli_table_t *table, const cccc_value_t *actor);
+/* How long it has printed nothing; what became of the last messages typed into it, or why they wait. */
+void cli_actor_idle_cell(cli_table_t *table, const cccc_value_t *actor);
+void cli_actor_delivery_cell(cli_table_t *table, const cccc_value_t *actor);
 /* A cell with a member that is a number; "-": it has none. */
 void cli_actor_count_cell(cli_table_t *table, const cccc_value_t *actor, const char *key);
 

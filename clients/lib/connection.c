@@ -7,11 +7,15 @@
 #include "clients/lib/internal.h"
 
 #include <errno.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  10000
 #define HANDSHAKE_MS     5000
 #define SILENCE_MS       1000
+/* For a daemon whose socket is closed to end. */
+#define ENDING_MS 1000
 /* Replies taken in one turn before other things get their chance. */
 #define REPLIES_PER_TURN 1000
 
@@ -163,6 +167,17 @@ bool connection_turn(cccc_t *self, int64_t until_ms, const struct also *also)
     return undisturbed;
 }
 
+/* A daemon that was killed listens no more a moment before it is gone, and nobody can start another until then. True: it lives on after that. */
+static bool outlives_its_socket(const struct daemon_address *daemon)
+{
+    struct pollfd gone = {.fd = daemon_lives(daemon) ? pidfd_open((pid_t)daemon->pid, 0) : -1, .events = POLLIN};
+    if (gone.fd < 0)
+        return false;
+    bool ended = poll(&gone, 1, ENDING_MS) > 0;
+    close(gone.fd);
+    return !ended;
+}
+
 int connection_open(cccc_t *self, struct cccc_error *err)
 {
     int64_t now = now_ms();
@@ -180,7 +195,7 @@ int connection_open(cccc_t *self, struct cccc_error *err)
         came_up(self, now);
         return 0;
     }
-    if (self->link.state == LINK_DOWN && daemon_lives(&self->daemon))
+    if (self->link.state == LINK_DOWN && outlives_its_socket(&self->daemon))
         return client_fail(
             err, CCCC_E_UNREACHABLE, "not_stored",
             "the daemon of %s (pid %lld) lives, but nothing listens at %s: its socket was removed; `cccc daemon restart` makes it "

@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -104,6 +107,52 @@ static void a_missing_daemon_is_said_with_what_to_do(void **state)
     assert_open_fails(home, "daemon_unreachable", "cccc daemon restart");
     write_descriptor(home, "not json");
     assert_open_fails(home, "daemon_unreachable", "cccc daemon restart");
+    scratch_remove(home);
+}
+
+static bool is_called(pid_t pid, const char *name)
+{
+    char path[64], found[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *file = fopen(path, "r");
+    bool good = file && fgets(found, sizeof found, file) && strcmp(found, name) == 0;
+    if (file)
+        fclose(file);
+    return good;
+}
+
+/* A process that is called like a daemon, listens nowhere, and is killed after `ms`; 0: it lives on. */
+static pid_t start_deaf(int ms)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    struct itimerval timer = {.it_value = {ms / 1000, ms % 1000 * 1000L}};
+    prctl(PR_SET_NAME, "ccccd");
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+    for (;;)
+        pause();
+}
+
+/* A daemon that was killed, and is not quite gone, is not taken for one that lives without its socket: that is said of one that is still there a second later. */
+static void a_daemon_that_is_dying_is_no_daemon(void **state)
+{
+    (void)state;
+    char home[256], text[700];
+    scratch_make(home);
+    for (int lives = 0; lives < 2; lives++) {
+        pid_t pid = start_deaf(lives ? 0 : 200);
+        snprintf(text, sizeof text, "{\"pid\":%d,\"epoch\":1,\"bus\":\"ipc://%s/bus\",\"events\":\"ipc://%s/events\"}", (int)pid, home,
+                 home);
+        write_descriptor(home, text);
+        while (!is_called(pid, "ccccd\n"))
+            continue;
+        assert_open_fails(home, lives ? "daemon_unreachable" : "daemon_not_running",
+                          lives ? "its socket was removed" : "cccc daemon start");
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
     scratch_remove(home);
 }
 
@@ -555,6 +604,7 @@ int main(void)
     unsetenv("CCCC_HOME");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_daemon_is_said_with_what_to_do),
+        cmocka_unit_test(a_daemon_that_is_dying_is_no_daemon),
         cmocka_unit_test(the_home_is_option_then_variable_then_default),
         cmocka_unit_test(arguments_arrive_as_given),
         cmocka_unit_test(text_that_is_not_utf8_is_refused_at_once),

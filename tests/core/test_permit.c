@@ -154,6 +154,8 @@ static void an_actor_speaks_for_itself_in_its_group(void **state)
     EXPECT(b, "ok", "group_update", "{'group_id': '%s', 'by': 'lead', 'patch': {'topic': 'x'}}", id);
     /* The other group has an actor of that name; this one is not it. */
     EXPECT(b, "permission_denied", "group_update", "{'group_id': '%s', 'patch': {'topic': 'x'}}", other);
+    /* The active group is the user's, for whatever group. */
+    EXPECT(b, "permission_denied", "active_set", "{'group_id': '%s'}", id);
     const cccc_value_t *made = bench_do(b, "group_create", "{'title': ''}");
     expect_text(b, made, "event.by", "lead");
     expect_text(b, made, "event.attest.as", "actor");

@@ -643,6 +643,27 @@ static void a_new_daemon_goes_on_with_living_holders(void **state)
     crew_end(&b);
 }
 
+/* The holder of a running program that has had its time to ask for orders and did not is not called running, and what waits for it says what helps; it is running again once it asks. */
+static void a_holder_that_is_silent_is_said_to_be(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    bench_pass(b, 4);
+    assert_string_equal(state_of(b, "lead"), "running");
+    bench_pass(b, 9);
+    assert_string_equal(state_of(b, "lead"), "running");
+    bench_pass(b, 4);
+    assert_string_equal(state_of(b, "lead"), "unreachable");
+    assert_null(bench_at(actor_row(b, "lead"), "idle_seconds"));
+    const cccc_value_t *sent = bench_do(b, "send", "{'group_id':'" TEAM "','to':['lead'],'text':'x','outlook':true}");
+    assert_string_equal(bench_str_at(b, sent, "recipients.0.will"), "waits");
+    assert_non_null(strstr(bench_str_at(b, sent, "recipients.0.next"), "cccc actor restart lead"));
+    wait_for_orders(b, "lead", "", 1);
+    assert_string_equal(state_of(b, "lead"), "running");
+    crew_end(&b);
+}
+
 static void expect_refusal(bench_t *b, const char *op, const char *more, const char *code, const char *words)
 {
     const cccc_value_t *reply = bench_ask(b, op, "{'group_id':'" TEAM "','actor_id':'lead'%s}", more);
@@ -814,6 +835,27 @@ static void a_group_comes_back_as_it_was(void **state)
     hello(b, "dev");
     assert_string_equal(bench_code(bench_reply(b, 2)), "ok");
     assert_string_equal(state_of(b, "off"), "never started");
+    crew_end(&b);
+}
+
+/* Starting one actor of a stopped group makes the group run: the answer and the event name who else starts with it, and their starts say so; in a group that runs nobody else starts. */
+static void who_starts_with_another_is_named(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("false", "active");
+    bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'off'}");
+    bench_settle(b);
+    hello(b, "off");
+    hello(b, "lead");
+    hello(b, "dev");
+    const cccc_value_t *others = bench_at(bench_reply(b, 1), "result.also_started");
+    assert_string_equal(bench_text(b, others), "[\"lead\",\"dev\"]");
+    assert_int_equal(count_events(b, "runtime.started", "why", "group"), 2);
+    assert_int_equal(count_events(b, "runtime.started", "why", "asked"), 1);
+    bench_request(b, 2, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");
+    bench_settle(b);
+    assert_string_equal(bench_code(bench_reply(b, 2)), "ok");
+    assert_null(bench_at(bench_reply(b, 2), "result.also_started"));
     crew_end(&b);
 }
 
@@ -1127,12 +1169,14 @@ int main(void)
         cmocka_unit_test(our_own_words_are_no_commands),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
         cmocka_unit_test(a_new_daemon_goes_on_with_living_holders),
+        cmocka_unit_test(a_holder_that_is_silent_is_said_to_be),
         cmocka_unit_test(what_outlived_the_daemon_counts_as_running),
         cmocka_unit_test(a_terminal_is_sized_by_who_may_see_it),
         cmocka_unit_test(a_claim_that_was_lost_is_made_again),
         cmocka_unit_test(a_holder_that_dies_leaves_what_was_claimed_ambiguous),
         cmocka_unit_test(exits_are_made_good_with_measure),
         cmocka_unit_test(a_group_comes_back_as_it_was),
+        cmocka_unit_test(who_starts_with_another_is_named),
         cmocka_unit_test(a_claim_that_is_first_wins),
         cmocka_unit_test(a_recall_that_is_first_wins),
         cmocka_unit_test(who_is_removed_while_typed_to_may_have_got_it),

@@ -43,6 +43,16 @@ def messages(team):
     return [(e["by"], e["data"]["text"], e["attest"]["as"]) for e in team.events("chat.message")]
 
 
+# What is the user's stays the user's: a group that an actor makes does not become the active one, and the smoke test, whose group an actor may not remove, makes none.
+def test_an_actor_leaves_the_active_group_alone(team):
+    cccc = f"{BIN}/cccc --home {team.home.path}"
+    before = team.home.cli("active").stdout
+    said = in_actor(team, f"{cccc} group create Mine; {cccc} use {team.group}; {cccc} smoke")
+    assert "active group stays what it is" in said and said.count("permission denied") == 1 and "nothing was made" in said
+    assert team.home.cli("active").stdout == before
+    assert len(team.ask("groups")["groups"]) == 2
+
+
 # A field in the body is a claim: below an actor only its own name is accepted, for any client.
 @pytest.mark.parametrize("by", ["user", "other", "system", "svc:bot"])
 def test_a_field_in_the_body(team, by):

@@ -125,7 +125,8 @@ def test_a_killed_holder_leaves_only_what_was_in_flight_ambiguous(team, tmp_path
 # ---- from inside an actor ----
 
 
-# A daemon, a command that would start one, and a restart, tried from inside an actor's terminal: refused with the reason. The actor is killed then, and nobody else notices anything.
+# A daemon, a command that would start one, and a restart, tried from inside an actor's terminal: refused with the reason, also
+# where nothing of the environment is left and the process is the holder's own child. The actor is killed then, and nobody else notices anything.
 def test_a_daemon_is_not_started_from_inside_an_actor(team, tmp_path):
     out, gone = tmp_path / "out", tmp_path / "gone"
     script = f"""export CCCC_HOME={team.home.path}
@@ -133,7 +134,8 @@ try() {{ "$@" >>{out} 2>&1; echo "status $?" >>{out}; }}
 try {BIN}/ccccd; try {BIN}/cccc daemon restart; try {BIN}/cccc daemon stop
 echo first >>{out}; while [ ! -e {gone} ]; do sleep 0.05; done
 try {BIN}/cccc send hello --to other --group {team.group}; try {BIN}/cccc daemon start; try {BIN}/ccccd
-(setsid -f {BIN}/ccccd >>{out} 2>&1); echo second >>{out}; exec sleep 1000"""
+bare() {{ setsid -f env -i CCCC_HOME={team.home.path} PATH=/usr/bin:/bin bash -c 'until read -r _ _ _ p _ </proc/$$/stat && [ "$(cat /proc/$p/comm)" = cccc-hold ]; do :; done; exec "$@"' bash "$@" >>{out} 2>&1; }}
+(bare {BIN}/ccccd; bare {BIN}/cccc send hello --to other --group {team.group}; setsid -f {BIN}/ccccd >>{out} 2>&1); echo second >>{out}; exec sleep 1000"""
     other = team.start("other", *standin())["pid"]
     team.ready("other")
     team.told("other", "before")
@@ -147,10 +149,10 @@ try {BIN}/cccc send hello --to other --group {team.group}; try {BIN}/cccc daemon
     gone.touch()
     refused = f"ccccd: this is the terminal of an actor of {team.home.path}; run ccccd outside of it"
     denied, not_started = ["cccc: permission denied: an actor cannot stop the daemon it runs under; ask the user", "status 4"], [f"cccc: the daemon did not start: {refused}", "status 5"]
-    until(lambda: out.read_text().count(refused) == 5 and "second\n" in out.read_text(), what="it did not say all that was expected")
+    until(lambda: out.read_text().count(refused) == 7 and "second\n" in out.read_text(), what="it did not say all that was expected")
     said = [line for line in out.read_text().splitlines() if not line.startswith("  next: ")]
     assert said[:13] == [refused, "status 1", *denied, *denied, "first", *not_started, *not_started, refused, "status 1"]
-    assert sorted(said[13:]) == sorted(["second", refused])  # in whatever order: the last one runs beside the shell
+    assert sorted(said[13:]) == sorted(["second", refused, refused, not_started[0]])  # in whatever order: the last ones run beside the shell
     team.home.start()
     team.again()
     team.ready("other")
@@ -258,7 +260,11 @@ def test_a_program_that_closes_its_terminal_is_ended(bystander, team):
     pid = team.start("deaf", "sh", "-c", "sleep 1; exec <&- >&- 2>&-; exec sleep 1000")["pid"]
     team.until(lambda: any(e["data"]["actor_id"] == "deaf" for e in team.events("runtime.exited")))
     assert not is_alive(pid)
+    exited = next(e["data"] for e in team.events("runtime.exited") if e["data"]["actor_id"] == "deaf")
+    assert exited["terminal_closed"] and not exited["asked"]
+    assert "exited: closed its terminal" in team.home.cli("status").stdout
     team.ask("actor_stop", actor_id="deaf")
+    assert "closed its terminal; stopped on purpose" in team.home.cli("actor", "list", "--group", team.group).stdout
 
 
 # A fork bomb under a limit: it has as many processes as it may, and all of them end with it.

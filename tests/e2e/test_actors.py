@@ -32,6 +32,10 @@ def test_start_and_stop(team):
     assert not stopped["running"] and not is_alive(started["pid"])
     assert team.actor("lead")["runtime_state"] == "exited" and not team.actor("lead")["enabled"]
     assert team.events("runtime.exited")[0]["data"]["asked"]
+    lock = team.home.path / "groups" / team.group / "state/runners/pty/lead.lock"
+    assert lock.exists()
+    team.ask("actor_remove", actor_id="lead")
+    assert not lock.exists()
 
 
 # A message is typed as one paste with its own submit key, once, and the ledger says so; the preamble comes first.
@@ -57,13 +61,14 @@ def test_typing_marks_nothing_read(team):
 def test_a_killed_holder_is_known_at_once(team):
     team.start("lead", "cat")
     record = json.loads((team.home.path / "groups" / team.group / "state/runners/pty/lead.json").read_text())
-    program = team.actor("lead")["pid"]
+    program, socket = team.actor("lead")["pid"], team.home.path / f"daemon/t{record['generation']:x}.sock"
+    assert socket.exists()
     os.kill(record["hold_pid"], signal.SIGKILL)
     exited = team.until(lambda: team.events("runtime.exited"))[0]
     assert exited["data"]["holder_lost"] and not exited["data"]["asked"]
     team.until(lambda: not is_alive(program))
     team.until(lambda: team.actor("lead")["running"])
-    assert team.actor("lead")["pid"] != program
+    assert team.actor("lead")["pid"] != program and not socket.exists()
 
 
 # An exit nobody asked for is an event with its code and the last screen, and the program is started again; one that keeps exiting is given up.

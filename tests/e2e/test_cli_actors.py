@@ -57,7 +57,7 @@ def test_start_says_the_pid_and_stop_that_it_is_gone(team):
     anew = team.cli("actor", "restart", "lead").stdout
     assert re.fullmatch(r"actor\tlead runs anew, pid \d+\n", anew) and str(pid) not in anew
     assert team.cli("actor", "stop", "lead").stdout == "actor\tlead is stopped\n"
-    assert state(team, "lead") == "stopped" and not pathlib.Path(f"/proc/{pid}").exists()
+    assert state(team, "lead") == "stopped on purpose" and not pathlib.Path(f"/proc/{pid}").exists()
 
 
 def test_a_restart_in_a_stopped_group_says_why_nothing_runs(team):
@@ -70,7 +70,12 @@ def test_what_cannot_start_says_why_and_what_to_do(team):
     add(team, "lead", "no-such-program")
     done = team.cli("actor", "start", "lead", check=False)
     assert done.returncode == 1 and done.stdout == "" and "no-such-program" in done.stderr and "next: `cccc actor show" in done.stderr
-    assert state(team, "lead") == "failed" and "no-such-program" in shown(team, "lead")["start_error"]
+    assert state(team, "lead").startswith("failed: ") and "no-such-program" in state(team, "lead") and "no-such-program" in shown(team, "lead")["start_error"]
+    home = pathlib.Path(answer(team, "group", "show")["group"]["scopes"][0]["url"])
+    home.rename(home.with_name("away"))
+    assert "attach another one: cccc attach PATH" in team.cli("actor", "start", "lead", check=False).stderr
+    home.with_name("away").rename(home)
+    team.cli("actor", "start", "lead", check=False)
     status = team.cli("status")
     assert "\nactor\tlead of g_" in status.stdout and "no-such-program" in status.stdout and "next: cccc actor show lead --group g_" in status.stderr
     assert answer(team, "actor", "start", "laed", status=3)["code"] == "actor_not_found"
@@ -96,7 +101,8 @@ def test_lists_say_how_and_when_a_program_ended(team):
     assert exit["code"] == 3 and exit["asked"] is True
     assert rows(team.cli("actor", "list").stdout)[1][8:10] == ["code 3", exit["ts"]]
     listed = [row for row in rows(team.cli("status").stdout) if row[0] == group and row[1] in ("one", "two")]
-    assert listed == [[group, "one", "running", "0", "0", "0", "-", "-"], [group, "two", "stopped", "0", "0", "0", "code 3", exit["ts"]]]
+    assert re.fullmatch(r"\d+[smh]", listed[0].pop(6))
+    assert listed == [[group, "one", "running", "0", "0", "0", "-", "-", "-"], [group, "two", "stopped on purpose", "0", "0", "0", "-", "-", "code 3", exit["ts"]]]
     actors = answer(team, "status")["actors"]
     assert [(a["group_id"], a["id"], a["running"], a.get("exit")) for a in actors] == [(group, "one", True, None), (group, "two", False, exit)]
 
@@ -129,7 +135,8 @@ def test_the_list_shows_what_waits_for_a_terminal(team):
     assert row[:6] == ["lead", "foreman", "running", "1", "0", "1"] and re.fullmatch(r"\d+[smh]", row[6]) and row[7] == "-"
     team.cli("group", "set-state", "active")
     until(lambda: shown(team, "lead").get("delivery", {}).get("state") == "accepted")
-    assert rows(team.cli("actor", "list").stdout)[0][5] == "0"
+    assert [row[5:8:2] for row in rows(team.cli("actor", "list").stdout)] == [["0", "accepted"]]
+    assert "\taccepted\t" in team.cli("status").stdout
     assert "last_delivery\taccepted: event " in team.cli("actor", "show", "lead").stdout
 
 

@@ -10,34 +10,6 @@
 
 /* ---- list ---- */
 
-/* What became of the last messages typed, when that is not simply that they were. */
-static void delivery_cell(cli_table_t *table, const cccc_value_t *actor)
-{
-    const cccc_value_t *delivery = cccc_get(actor, "delivery");
-    cccc_str_t state = cccc_get_str(delivery, "state"), reason = cccc_get_str(delivery, "reason"),
-               obstacle = cccc_get_str(actor, "obstacle");
-    if (obstacle.len > 0)
-        cli_cell_fmt(table, STYLE_RED, "waits: %.*s", CCCC_STR_FMT(obstacle));
-    else if (state.len == 0 || cccc_str_is(state, "accepted"))
-        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
-    else
-        cli_cell_fmt(table, cccc_str_is(state, "claimed") ? STYLE_NONE : STYLE_RED, "%.*s%s%.*s", CCCC_STR_FMT(state),
-                     reason.len > 0 ? ": " : "", CCCC_STR_FMT(reason));
-}
-
-static void idle_cell(cli_table_t *table, const cccc_value_t *actor)
-{
-    uint64_t seconds = cccc_get_uint(actor, "idle_seconds", 0);
-    if (!cccc_get(actor, "idle_seconds"))
-        cli_cell(table, CCCC_STR("-"), STYLE_NONE);
-    else if (seconds < 60)
-        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "s", seconds);
-    else if (seconds < 3600)
-        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "m", seconds / 60);
-    else
-        cli_cell_fmt(table, STYLE_NONE, "%" PRIu64 "h", seconds / 3600);
-}
-
 static void print_actors(struct cli *cli, const cccc_value_t *actors)
 {
     static const char *const headings[] = {"ACTOR", "ROLE",     "STATE", "UNREAD", "OWES", "QUEUED",
@@ -51,8 +23,8 @@ static void print_actors(struct cli *cli, const cccc_value_t *actors)
         cli_actor_count_cell(table, actor, "unread_count");
         cli_actor_count_cell(table, actor, "owes");
         cli_actor_count_cell(table, actor, "queued");
-        idle_cell(table, actor);
-        delivery_cell(table, actor);
+        cli_actor_idle_cell(table, actor);
+        cli_actor_delivery_cell(table, actor);
         cli_actor_exit_cells(cli, table, actor);
         cli_cell_of(table, actor, "title", STYLE_NONE);
     }

@@ -64,6 +64,11 @@ static int report_running(struct cli *cli, const cccc_value_t *result, const cha
         return 0;
     }
     cli_fact(cli, "actor", "%s %s, pid %" PRIu64, id, done, cccc_get_uint(result, "pid", 0));
+    const cccc_value_t *others = cccc_get(result, "also_started");
+    cccc_str_t other;
+    for (uint32_t i = 0; i < cli_count(others); i++)
+        if (cccc_as_str(cli_item(others, i), &other))
+            cli_fact(cli, "actor", "%.*s starts, too: its group did not run, and runs now", CCCC_STR_FMT(other));
     cli_say(cli, "next: cccc actor attach %s  # see it and type; cccc actor tail %s shows its screen", id, id);
     return 0;
 }

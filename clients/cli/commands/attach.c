@@ -14,12 +14,13 @@ static int set_active(struct cli *cli, const char *group, const cccc_value_t **r
     return cli_ask(cli, "active_set", &args, result);
 }
 
-int cli_make_active(struct cli *cli, const char *group, const char *done)
+int cli_make_active(struct cli *cli, const char *group, const char *done, bool *active)
 {
     struct cccc_error error;
     const cccc_value_t *result;
     cccc_args_t *args = cli_args(cli, group);
-    if (cli_try(cli, "active_set", &args, &result, &error))
+    *active = cli_try(cli, "active_set", &args, &result, &error);
+    if (*active || strcmp(error.code, cccc_err_code(CCCC_E_PERMISSION_DENIED)) == 0)
         return 0;
     return cli_fail(cli, cccc_err_from_code(error.code, strlen(error.code)), cli_printf(cli, "when that is mended: cccc use %s", group),
                     "%s, and that is recorded; but it is not the active group: %s", done, error.message);
@@ -30,6 +31,7 @@ int cmd_attach(struct cli *cli)
     const char *word = cli_arg(cli, 0), *named = cli_option(cli, "group"), *group = NULL;
     const char *path;
     const cccc_value_t *result;
+    bool active;
     struct stat found;
     int status = cli_path(cli, word ? word : ".", &path);
     if (status)
@@ -46,14 +48,14 @@ int cmd_attach(struct cli *cli)
     if (status)
         return status;
     group = cccc_arena_str(cli->arena, cccc_get_str(result, "group_id")).ptr;
-    status = cli_make_active(cli, group, cli_printf(cli, "%s is attached to group %s", path, group));
+    status = cli_make_active(cli, group, cli_printf(cli, "%s is attached to group %s", path, group), &active);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "group", "%s", group);
     cli_fact(cli, "title", "%.*s", CCCC_STR_FMT(cccc_get_str(result, "title")));
     cccc_str_t url = cccc_get_str(cccc_get(cccc_get(result, "event"), "data"), "url"); /* of a directory in a git work tree: its top */
     cli_fact(cli, "scope", "%.*s %.*s", CCCC_STR_FMT(cccc_get_str(result, "scope_key")), CCCC_STR_FMT(url));
-    cli_say(cli, "attached; the group is the active one now\nnext: cccc actor add NAME");
+    cli_say(cli, "attached; %s\nnext: cccc actor add NAME", active ? "the group is the active one now" : CLI_ACTIVE_STAYS);
     return 0;
 }
 

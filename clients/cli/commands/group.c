@@ -36,6 +36,7 @@ int cmd_group_create(struct cli *cli)
 {
     const char *word = cli_arg(cli, 0), *option = cli_option(cli, "title");
     const cccc_value_t *result;
+    bool active;
     if (word && option)
         return cli_fail(cli, CCCC_E_USAGE, "give one of them", "the title is given twice: \"%s\" and --title \"%s\"", word, option);
     int status = cli_connect(cli, CLI_START_IT);
@@ -49,11 +50,12 @@ int cmd_group_create(struct cli *cli)
     if (status)
         return status;
     const char *group = cccc_arena_str(cli->arena, cccc_get_str(result, "group_id")).ptr;
-    status = cli_make_active(cli, group, cli_printf(cli, "made group %s", group));
+    status = cli_make_active(cli, group, cli_printf(cli, "made group %s", group), &active);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "group", "%s", group);
-    cli_say(cli, "made \"%.*s\" and made it the active group\nnext: cccc actor add NAME", CCCC_STR_FMT(cccc_get_str(result, "title")));
+    cli_say(cli, "made \"%.*s\"%s\nnext: cccc actor add NAME", CCCC_STR_FMT(cccc_get_str(result, "title")),
+            active ? " and made it the active group" : "; " CLI_ACTIVE_STAYS);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* So long a terminal may take until a message is typed into it. */
 #define TYPED_MS_MAX 20000
@@ -344,6 +345,9 @@ int cmd_smoke(struct cli *cli)
     int status = cli_connect(cli, CLI_START_IT);
     if (status)
         return status;
+    if (cccc_holder_is_above(&cccc_vfs_posix, &cli->home, getpid()))
+        return cli_fail(cli, CCCC_E_PERMISSION_DENIED, "run it in a terminal of the user's",
+                        "this is an actor's terminal, and an actor may not remove the group that the smoke test makes; nothing was made");
     struct smoke self = {.cli = cli, .folder = cli_scratch(cli, "cccc-smoke"), .checks = cccc_array_builder(cli->arena, 16)};
     if (!self.folder)
         return cli_fail(cli, CCCC_E_STORAGE, "set TMPDIR to a folder that can be written", "cannot make a scratch directory in %s: %s",

@@ -80,10 +80,10 @@ static int ask_actors(struct cli *cli, const cccc_value_t *groups, cccc_str_t ac
 
 static void print_actors(struct cli *cli, const cccc_value_t *actors, bool more)
 {
-    static const char *const headings[] = {"GROUP", "ACTOR", "STATE", "UNREAD", "OWES", "QUEUED", "EXIT", "ENDED"};
+    static const char *const headings[] = {"GROUP", "ACTOR", "STATE", "UNREAD", "OWES", "QUEUED", "IDLE", "DELIVERY", "EXIT", "ENDED"};
     if (cli_count(actors) == 0)
         return;
-    cli_table_t *table = cli_table_new(cli, headings, 8);
+    cli_table_t *table = cli_table_new(cli, headings, 10);
     for (uint32_t i = 0; i < cli_count(actors); i++) {
         const cccc_value_t *actor = cli_item(actors, i);
         cli_cell_of(table, actor, "group_id", STYLE_NONE);
@@ -92,6 +92,8 @@ static void print_actors(struct cli *cli, const cccc_value_t *actors, bool more)
         cli_actor_count_cell(table, actor, "unread_count");
         cli_actor_count_cell(table, actor, "owes");
         cli_actor_count_cell(table, actor, "queued");
+        cli_actor_idle_cell(table, actor);
+        cli_actor_delivery_cell(table, actor);
         cli_actor_exit_cells(cli, table, actor);
     }
     cli_table_print(&table);

@@ -150,6 +150,7 @@ int cmd_template_create(struct cli *cli)
         status = cli_connect(cli, CLI_START_IT);
     if (status)
         return status;
+    bool active;
     cccc_args_t *args = cli_args(cli, NULL);
     cccc_args_str(args, "path", path);
     cccc_args_str(args, "title", cli_option(cli, "title"));
@@ -162,10 +163,12 @@ int cmd_template_create(struct cli *cli)
     if (status)
         return status;
     const char *group = cccc_arena_str(cli->arena, cccc_get_str(result, "group_id")).ptr;
-    status = cli_make_active(cli, group, cli_printf(cli, "made group %s", group));
+    status = cli_make_active(cli, group, cli_printf(cli, "made group %s", group), &active);
     if (status || cli->json)
         return status ? status : cli_result(cli, result);
     cli_fact(cli, "group", "%s", group);
-    cli_say(cli, "next: cccc group start");
+    if (!active)
+        cli_say(cli, CLI_ACTIVE_STAYS);
+    cli_say(cli, "next: cccc group start%s%s", active ? "" : " ", active ? "" : group);
     return 0;
 }
