@@ -25,6 +25,8 @@ void call_finish(call_t *call)
     CCCC_ASSERT(!call->finished && call->ticket == 0, "(a call is answered once)");
     call->finished = true;
     call->next = NULL;
+    if (call->ended)
+        call->ended(call);
     call_release_conn(call);
     /* Appends that are still open hold values of the arena; the last of them frees the call. */
     if (call->appends_open == 0)
@@ -211,6 +213,7 @@ static void pend(struct cccc_core *core, struct cccc_group *group, struct cccc_p
 {
     p->kind = kind;
     group->pending_config += kind_is_config(kind);
+    group->pending_expiries += expiry_is_in(&p->event, kind);
     group->next_seq++;
     *group->pending_end = p;
     group->pending_end = &p->next;

@@ -34,6 +34,7 @@ struct cccc_call {
     bool partly_stored;                  /* some of its events, or of those it waits for or repeats, are durable */
     call_next_fn after_store;            /* config_store's: what runs after both files */
     cccc_str_t store_warning;            /* config_store's: why a file could not be written; "" */
+    call_next_fn ended;                  /* runs when the call is finished, however; it starts nothing */
     void *state;                         /* what an op keeps between its steps; in the arena */
     cccc_ticket_t ticket;                /* 0 = not parked */
     bool decided;                        /* the connection's next request may start */

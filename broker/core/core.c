@@ -300,6 +300,8 @@ void core_end_input(struct cccc_core *core)
             if (core->groups[i]->reconcile)
                 runtimes_reconcile(core, core->groups[i]);
     }
+    if (core->to_expire)
+        expiries_go_on(core);
     run_connections(core);
 }
 
@@ -410,6 +412,7 @@ static struct cccc_pending *pending_pop(struct cccc_core *core, struct cccc_grou
         group->pending_end = &group->pending;
     group->pending_count--;
     group->pending_config -= kind_is_config(p->kind);
+    group->pending_expiries -= expiry_is_in(&p->event, p->kind);
     group->pending_bytes -= p->wire->len;
     core->pending_count--;
     core->pending_bytes -= p->wire->len;
@@ -632,7 +635,7 @@ void cccc_core_tick(cccc_core_t *self, const struct cccc_moment *now, const stru
     cursors_tick(self);
     uploads_tick(self);
     relays_tick(self);
-    expiries_tick(self);
+    expiries_go_on(self);
     reminders_tick(self);
     nudges_tick(self);
     automation_tick(self);

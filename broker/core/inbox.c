@@ -319,7 +319,7 @@ static void mark_read(call_t *call)
     if (any && !read_decide(call, moves))
         return;
     /* Only the reader itself acknowledges by reading, and only the event it names. */
-    if (cccc_str_eq(call->by, inbox->reader_id))
+    if (cccc_arg_bool(&call->request.args, CCCC_A_inbox_mark_read_ack, true) && cccc_str_eq(call->by, inbox->reader_id))
         inbox->ack = ack_decide(call, call->group, inbox->reader_id, inbox->event.id, mark_answer);
     if (call->appends_open == 0)
         mark_answer(call);

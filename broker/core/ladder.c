@@ -14,10 +14,17 @@ static struct cccc_ladder *ladder_find(struct cccc_ladders *self, cccc_str_t id)
     return NULL;
 }
 
-static void reach(struct cccc_rung *rung, const struct cccc_event *event)
+/* The event may be gone before the ladders are: of a pending one its call. */
+static struct cccc_rung rung_of(const struct cccc_ladders *self, const struct cccc_event *event)
+{
+    return (struct cccc_rung){event->seq, cccc_arena_str(self->arena, event->id), cccc_arena_str(self->arena, event->ts),
+                              cccc_arena_str(self->arena, event->by)};
+}
+
+static void reach(const struct cccc_ladders *self, struct cccc_rung *rung, const struct cccc_event *event)
 {
     if (rung->seq == 0)
-        *rung = (struct cccc_rung){event->seq, event->id, event->ts};
+        *rung = rung_of(self, event);
 }
 
 static bool has_seq(const cccc_value_t *seqs, uint64_t seq)
@@ -36,15 +43,15 @@ static void take_delivery(struct cccc_ladders *self, struct cccc_ladder *ladder,
         if (!has_seq(cccc_get(&event->data, "seqs"), self->event.seq))
             return;
         ladder->delivery = DELIVERY_CLAIMED;
-        ladder->delivery_id = event->id;
-        ladder->claimed = (struct cccc_rung){event->seq, event->id, event->ts};
+        ladder->claimed = rung_of(self, event);
+        ladder->delivery_id = ladder->claimed.event_id;
         ladder->outcome = (struct cccc_rung){0};
     } else if (ladder->delivery == DELIVERY_CLAIMED && cccc_str_eq(cccc_get_str(&event->data, "delivery_id"), ladder->delivery_id)) {
         ladder->delivery = cccc_str_is(state, "accepted") ? DELIVERY_ACCEPTED
                            : cccc_str_is(state, "failed") ? DELIVERY_FAILED
                                                           : DELIVERY_AMBIGUOUS;
-        ladder->reason = cccc_get_str(&event->data, "reason");
-        reach(&ladder->outcome, event);
+        ladder->reason = cccc_arena_str(self->arena, cccc_get_str(&event->data, "reason"));
+        reach(self, &ladder->outcome, event);
     }
 }
 
@@ -61,7 +68,7 @@ static void take_read(const struct cccc_group *group, struct cccc_ladders *self,
     if (seq == 0)
         seq = group_event_seq(group, cccc_get_str(&event->data, "event_id"));
     if (moved && seq >= self->event.seq)
-        reach(&ladder->read, event);
+        reach(self, &ladder->read, event);
 }
 
 static void take_ids(struct cccc_ladders *self, const struct cccc_event *event, bool recalled)
@@ -72,7 +79,7 @@ static void take_ids(struct cccc_ladders *self, const struct cccc_event *event, 
         cccc_as_str(&ids->via.array.ptr[i], &id);
         struct cccc_ladder *ladder = ladder_find(self, id);
         if (ladder)
-            reach(recalled ? &ladder->recalled : &ladder->cancelled, event);
+            reach(self, recalled ? &ladder->recalled : &ladder->cancelled, event);
     }
 }
 
@@ -85,11 +92,11 @@ static void take_released(struct cccc_ladders *self, const struct cccc_event *ev
         cccc_as_str(&audience->via.array.ptr[i], &id);
         struct cccc_ladder *ladder = ladder_find(self, id);
         if (ladder)
-            reach(&ladder->released, event);
+            reach(self, &ladder->released, event);
     }
 }
 
-/* `event` lives as long as the ladders. */
+/* Keeps nothing of `event` but copies. */
 static void take(const struct cccc_group *group, struct cccc_ladders *self, const struct cccc_event *event, cccc_kind_t kind)
 {
     cccc_str_t from = CCCC_STR("");
@@ -105,11 +112,11 @@ static void take(const struct cccc_group *group, struct cccc_ladders *self, cons
     else if (!ladder)
         return;
     else if (message && cccc_str_eq(cccc_get_str(&event->data, "reply_to"), self->event.id))
-        reach(&ladder->replied, event);
+        reach(self, &ladder->replied, event);
     else if (kind == CCCC_KIND_CHAT_ACK && names_it)
-        reach(&ladder->acked, event);
+        reach(self, &ladder->acked, event);
     else if (kind == CCCC_KIND_SYSTEM_NOTIFY_ACK && cccc_str_eq(cccc_get_str(&event->data, "notify_event_id"), self->event.id))
-        reach(&ladder->acked, event);
+        reach(self, &ladder->acked, event);
     else if (kind == CCCC_KIND_CHAT_READ)
         take_read(group, self, ladder, event);
     else if (kind == CCCC_KIND_RUNTIME_DELIVERY)
@@ -118,15 +125,8 @@ static void take(const struct cccc_group *group, struct cccc_ladders *self, cons
 
 void ladders_take_pending(call_t *call, struct cccc_ladders *self)
 {
-    for (const struct cccc_pending *p = call->group->pending; p; p = p->next) {
-        /* It may be gone before this call is. */
-        struct cccc_event event = p->event;
-        event.id = cccc_arena_str(call->arena, event.id);
-        event.ts = cccc_arena_str(call->arena, event.ts);
-        event.by = cccc_arena_str(call->arena, event.by);
-        event.data = cccc_value_copy(call->arena, &event.data);
-        take(call->group, self, &event, p->kind);
-    }
+    for (const struct cccc_pending *p = call->group->pending; p; p = p->next)
+        take(call->group, self, &p->event, p->kind);
 }
 
 /* ---- climbing ---- */
@@ -242,7 +242,7 @@ void ladders_begin(call_t *call, cccc_str_t event_id, cccc_str_t only, uint32_t 
 {
     struct cccc_ladders *self = cccc_arena_alloc(call->arena, sizeof *self);
     *self =
-        (struct cccc_ladders){.event_id = event_id, .only = only, .reads_left = reads_max ? reads_max + 1 : 0, .then = then, .own = own};
+        (struct cccc_ladders){.arena = call->arena, .event_id = event_id, .only = only, .reads_left = reads_max ? reads_max + 1 : 0, .then = then, .own = own};
     call->state = self;
     event_find(call, event_id, event_found);
 }

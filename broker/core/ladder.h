@@ -11,7 +11,7 @@
 /* One step of a ladder: the event that is its evidence; seq 0: not reached. */
 struct cccc_rung {
     uint64_t seq;
-    cccc_str_t event_id, ts;
+    cccc_str_t event_id, ts, by;
 };
 
 struct cccc_ladder {
@@ -25,6 +25,7 @@ struct cccc_ladder {
 
 /* An event and what became of it. In the call's arena, at call->state. */
 struct cccc_ladders {
+    cccc_arena_t *arena;
     struct cccc_event event;
     cccc_kind_t kind; /* chat.message or system.notify */
     struct cccc_ladder *of;

@@ -235,12 +235,14 @@ bool waits_check(call_t *call, struct cccc_message *m, const struct cccc_group *
 /* A message that expires; a chat.recall. */
 void expiry_apply(struct cccc_group *group, const struct cccc_event *event);
 void recall_apply(struct cccc_group *group, const struct cccc_event *event);
+/* Is it a message that expires? */
+bool expiry_is_in(const struct cccc_event *event, cccc_kind_t kind);
 void expiries_fini(struct cccc_group *group);
 /* The oldest message that is still to expire; UINT64_MAX when there is none. */
 uint64_t expiries_oldest(const struct cccc_group *group);
 cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena);
-/* Once a second: withdraw what has expired. */
-void expiries_tick(struct cccc_core *core);
+/* Once a second, and when one is done (core->to_expire): withdraw what has expired, EXPIRING_AT_A_TIME of a group. */
+void expiries_go_on(struct cccc_core *core);
 /* Must a claim of these events wait? One of them was read or recalled meanwhile, has expired, or a recall is on its way to the disk. */
 bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_unread *queue, const uint64_t *seqs,
                   uint32_t count);

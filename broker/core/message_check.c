@@ -173,9 +173,9 @@ static bool check_asking(call_t *call, struct cccc_message *m)
                        "%llu obligations of group %s are open already (OBLIGATIONS_PER_GROUP_MAX is %d); answer or cancel some: `cccc "
                        "obligations` lists them",
                        (unsigned long long)m->group->obligations->open, m->group->id, CCCC_OBLIGATIONS_PER_GROUP_MAX);
-    else if (m->expires_seconds > 0 && m->group->expiry_count >= CCCC_EXPIRING_PER_GROUP_MAX)
+    else if (m->expires_seconds > 0 && m->group->expiry_count + m->group->pending_expiries >= CCCC_EXPIRING_PER_GROUP_MAX)
         message_refuse(call, m, CCCC_E_BUSY, "%u messages of group %s expire already (EXPIRING_PER_GROUP_MAX); send this one without",
-                       m->group->expiry_count, m->group->id);
+                       m->group->expiry_count + m->group->pending_expiries, m->group->id);
     return m->refusal == NULL;
 }
 

@@ -11,58 +11,87 @@
 #include "broker/mutant.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 /* A message that will be withdrawn by itself. */
 struct cccc_expiry {
     uint64_t seq;
     int64_t at_us;
-    bool asked; /* a recall of it is on its way */
-    struct cccc_expiry *next;
+    uint64_t not_before_us; /* monotonic: a disk or a read refused, or a part of the ledger is damaged */
+    bool asked;             /* the broker is recalling it */
+    bool decided;           /* a recall of it, by whomever, is on its way to the disk */
+    struct cccc_expiry *prev, *next;
+    UT_hash_handle hh; /* by seq */
     char id[65];
 };
 
+/* What could not be withdrawn is tried again after this. */
+#define AGAIN_US (60 * 1000000ull)
+
 /* ---- the fold ---- */
+
+static struct cccc_expiry *expiry_find(const struct cccc_group *group, uint64_t seq)
+{
+    struct cccc_expiry *expiry;
+    HASH_FIND(hh, group->expiries, &seq, sizeof seq, expiry);
+    return expiry;
+}
+
+static int by_time(const struct cccc_expiry *a, const struct cccc_expiry *b)
+{
+    return a->at_us != b->at_us ? (a->at_us > b->at_us) - (a->at_us < b->at_us) : (a->seq > b->seq) - (a->seq < b->seq);
+}
+
+/* Soonest first. Its place is looked for from the end, where that of a new one mostly is. */
+static void expiry_add(struct cccc_group *group, const struct cccc_expiry *draft)
+{
+    struct cccc_expiry *expiry = malloc(sizeof *expiry), *head = group->expiring;
+    CCCC_ASSERT(expiry, "(out of memory)");
+    *expiry = *draft;
+    struct cccc_expiry *before = head ? head->prev : NULL;
+    while (before && by_time(before, expiry) > 0)
+        before = before == head ? NULL : before->prev;
+    DL_APPEND_ELEM(group->expiring, before, expiry);
+    HASH_ADD(hh, group->expiries, seq, sizeof expiry->seq, expiry);
+    group->expiry_count++;
+}
 
 static void expiry_forget(struct cccc_group *group, uint64_t seq)
 {
-    for (struct cccc_expiry **place = &group->expiries; *place; place = &(*place)->next) {
-        if ((*place)->seq != seq)
-            continue;
-        struct cccc_expiry *over = *place;
-        *place = over->next;
-        free(over);
-        group->expiry_count--;
+    struct cccc_expiry *expiry = expiry_find(group, seq);
+    if (!expiry)
         return;
-    }
+    group->expiries_asked -= expiry->asked;
+    group->expiry_count--;
+    DL_DELETE(group->expiring, expiry);
+    HASH_DELETE(hh, group->expiries, expiry);
+    free(expiry);
+}
+
+bool expiry_is_in(const struct cccc_event *event, cccc_kind_t kind)
+{
+    return kind == CCCC_KIND_CHAT_MESSAGE && message_extra(&event->data, MESSAGE_EXPIRES_TS) != NULL;
 }
 
 void expiry_apply(struct cccc_group *group, const struct cccc_event *event)
 {
-    int64_t at_us;
-    if (!cccc_ts_parse(cccc_get_str(&event->data, "expires_ts"), &at_us) || event->id.len > 64)
+    struct cccc_expiry expiry = {.seq = event->seq};
+    if (!cccc_ts_parse(cccc_get_str(&event->data, "expires_ts"), &expiry.at_us) || event->id.len >= sizeof expiry.id)
         return;
-    struct cccc_expiry *expiry = calloc(1, sizeof *expiry);
-    CCCC_ASSERT(expiry, "(out of memory)");
-    *expiry = (struct cccc_expiry){.seq = event->seq, .at_us = at_us, .next = group->expiries};
-    memcpy(expiry->id, event->id.ptr, event->id.len);
-    group->expiries = expiry;
-    group->expiry_count++;
+    memcpy(expiry.id, event->id.ptr, event->id.len);
+    expiry_add(group, &expiry);
 }
 
 void expiries_fini(struct cccc_group *group)
 {
-    while (group->expiries) {
-        struct cccc_expiry *next = group->expiries->next;
-        free(group->expiries);
-        group->expiries = next;
-    }
-    group->expiry_count = 0;
+    while (group->expiring)
+        expiry_forget(group, group->expiring->seq);
 }
 
 uint64_t expiries_oldest(const struct cccc_group *group)
 {
     uint64_t oldest = UINT64_MAX;
-    for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
+    for (const struct cccc_expiry *expiry = group->expiring; expiry; expiry = expiry->next)
         oldest = expiry->seq < oldest ? expiry->seq : oldest;
     return oldest;
 }
@@ -70,7 +99,7 @@ uint64_t expiries_oldest(const struct cccc_group *group)
 cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena)
 {
     cccc_builder_t list = cccc_array_builder(arena, group->expiry_count);
-    for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
+    for (const struct cccc_expiry *expiry = group->expiring; expiry; expiry = expiry->next)
         cccc_array_add(&list, cccc_uint(expiry->seq));
     return list.value;
 }
@@ -78,7 +107,7 @@ cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena)
 void expiries_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, group->expiry_count);
-    for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next) {
+    for (const struct cccc_expiry *expiry = group->expiring; expiry; expiry = expiry->next) {
         cccc_pack_array(out, 3);
         cccc_pack_uint(out, expiry->seq);
         cccc_pack_uint(out, expiry->at_us > 0 ? (uint64_t)expiry->at_us : 0);
@@ -88,17 +117,13 @@ void expiries_save(const struct cccc_group *group, cccc_buf_t *out)
 
 bool expiries_load(struct cccc_group *group, const cccc_value_t *v)
 {
-    struct cccc_expiry **end = &group->expiries;
     for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++) {
         const cccc_value_t *row = snapshot_row(&v->via.array.ptr[i], 3);
-        struct cccc_expiry *expiry = calloc(1, sizeof *expiry);
-        CCCC_ASSERT(expiry, "(out of memory)");
-        *end = expiry;
-        end = &expiry->next;
-        group->expiry_count++;
-        if (!row || !cccc_as_uint(&row[0], &expiry->seq) || expiry->seq == 0 || expiry->seq > group->head_seq ||
-            !cccc_as_int(&row[1], &expiry->at_us) || !snapshot_text(&row[2], expiry->id, sizeof expiry->id))
+        struct cccc_expiry expiry = {0};
+        if (!row || !cccc_as_uint(&row[0], &expiry.seq) || expiry.seq == 0 || expiry.seq > group->head_seq ||
+            expiry_find(group, expiry.seq) || !cccc_as_int(&row[1], &expiry.at_us) || !snapshot_text(&row[2], expiry.id, sizeof expiry.id))
             return false;
+        expiry_add(group, &expiry);
     }
     return cccc_is_array(v);
 }
@@ -126,6 +151,7 @@ void recall_apply(struct cccc_group *group, const struct cccc_event *event)
 struct recall {
     cccc_str_t reason;
     bool expired;
+    uint64_t expiring; /* seq of what the broker recalls */
     cccc_builder_t won, lost;
     uint64_t lost_seq; /* the newest event by which it was lost */
     struct cccc_pending *decided;
@@ -140,7 +166,7 @@ static const char *taken_by(const struct cccc_ladder *l, const struct cccc_rung 
     const struct {
         const char *step;
         const struct cccc_rung *rung;
-    } steps[] = {{"replied", &l->replied},   {"acknowledged", &l->acked}, {"read", &l->read}, {deliveries[l->delivery], &l->claimed},
+    } steps[] = {{"replied", &l->replied},   {"acknowledged", &l->acked}, {"read", &l->read}, {deliveries[l->delivery], l->outcome.seq ? &l->outcome : &l->claimed},
                  {"recalled", &l->recalled}, {"released", &l->released}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         *rung = steps[i].rung;
@@ -202,6 +228,31 @@ static void give_up(call_t *call, cccc_err_t err, const char *why)
         call_fail(call, err, "%s", why);
 }
 
+/* However the call ends: what it was to withdraw is withdrawn, or will be tried again. There is room for the next one. */
+static void recall_ended(call_t *call)
+{
+    const struct cccc_ladders *all = call->state;
+    const struct recall *r = all->own;
+    struct cccc_expiry *expiry = expiry_find(call->group, r->expiring ? r->expiring : all->event.seq);
+    call->core->to_expire = true;
+    if (!expiry)
+        return;
+    expiry->decided &= r->decided == NULL;
+    if (!r->expired)
+        return;
+    call->group->expiries_asked -= expiry->asked;
+    expiry->asked = false;
+    expiry->not_before_us = call->core->now->mono_us + AGAIN_US;
+}
+
+static void decided(call_t *call, const struct cccc_ladders *all)
+{
+    struct cccc_expiry *expiry = expiry_find(call->group, all->event.seq);
+    if (expiry)
+        expiry->decided = true;
+    call->ended = recall_ended;
+}
+
 static void recall_write(call_t *call, const struct cccc_ladders *all, struct recall *r)
 {
     struct cccc_errmsg why;
@@ -218,23 +269,12 @@ static void recall_write(call_t *call, const struct cccc_ladders *all, struct re
         return;
     }
     r->decided = call->appended;
+    decided(call, all);
     for (uint32_t i = 0; i < r->won.value.via.array.size; i++) {
         cccc_str_t id = CCCC_STR("");
         cccc_as_str(&r->won.value.via.array.ptr[i], &id);
         guards_recalls(call->group, all->event.by, id, all->event.seq, r->decided->event.seq);
     }
-}
-
-/* Somebody recalled it meanwhile, or is about to. */
-static bool expiry_is_over(const struct cccc_group *group, cccc_str_t event_id)
-{
-    const struct cccc_expiry *expiry = group->expiries;
-    while (expiry && !cccc_str_is(event_id, expiry->id))
-        expiry = expiry->next;
-    for (const struct cccc_pending *p = group->pending; expiry && p; p = p->next)
-        if (p->kind == CCCC_KIND_CHAT_RECALL && cccc_str_eq(cccc_get_str(&p->event.data, "event_id"), event_id))
-            return true;
-    return expiry == NULL;
 }
 
 static void recall_climbed(call_t *call)
@@ -246,8 +286,9 @@ static void recall_climbed(call_t *call)
                 "a part of the ledger behind the message cannot be read, so nobody knows who has taken it; nothing was recalled");
         return;
     }
-    if (r->expired && expiry_is_over(call->group, all->event.id)) {
-        call_finish(call);
+    const struct cccc_expiry *expiry = r->expired ? expiry_find(call->group, all->event.seq) : NULL;
+    if (r->expired && (!expiry || expiry->decided)) {
+        call_finish(call); /* somebody recalled it meanwhile, or is about to */
         return;
     }
     if (!CCCC_MUTANT_IS(RECALL_BLIND))
@@ -305,9 +346,9 @@ bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, 
             waiting |= unread_has(&queue[lane], seqs[i]);
         if (!waiting)
             return true;
-        for (const struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
-            if (expiry->seq == seqs[i] && expiry->at_us <= core->now->unix_us)
-                return true;
+        const struct cccc_expiry *expiry = expiry_find(group, seqs[i]);
+        if (expiry && expiry->at_us <= core->now->unix_us)
+            return true;
     }
     return false;
 }
@@ -316,25 +357,32 @@ static void expire(struct cccc_core *core, struct cccc_group *group, struct cccc
 {
     call_t *call = core_call(core);
     struct recall *r = cccc_arena_alloc(call->arena, sizeof *r);
-    *r = (struct recall){.reason = CCCC_STR("it expired"), .expired = true};
+    *r = (struct recall){.reason = CCCC_STR("it expired"), .expired = true, .expiring = expiry->seq};
     call->group = group;
+    call->ended = recall_ended;
     expiry->asked = true;
+    group->expiries_asked++;
     ladders_begin(call, cccc_arena_str(call->arena, cccc_str(expiry->id)), CCCC_STR(""), 0, recall_climbed, r);
 }
 
+/* Each reads the ledger from its message on, so only so many at a time. */
 static void expire_due(struct cccc_core *core, struct cccc_group *group)
 {
-    bool again = core->last_second % 60 == 0; /* what a disk refused, or a read */
-    for (struct cccc_expiry *expiry = group->expiries; expiry; expiry = expiry->next)
-        if (expiry->at_us <= core->now->unix_us && (!expiry->asked || again))
+    for (struct cccc_expiry *expiry = group->expiring, *next; expiry && expiry->at_us <= core->now->unix_us; expiry = next) {
+        next = expiry->next;
+        if (group->expiries_asked >= CCCC_EXPIRING_AT_A_TIME)
+            return;
+        if (!expiry->asked && expiry->not_before_us <= core->now->mono_us)
             expire(core, group, expiry);
+    }
 }
 
-void expiries_tick(struct cccc_core *core)
+void expiries_go_on(struct cccc_core *core)
 {
+    core->to_expire = false;
     for (uint32_t i = 0; i < core->group_count; i++) {
         struct cccc_group *group = core->groups[i];
-        if (group->expiries && core_may_write(core, group))
+        if (group->expiring && core_may_write(core, group))
             expire_due(core, group);
     }
 }

@@ -20,7 +20,7 @@ struct telling {
 
 static void step(struct telling *t, const char *name, const struct cccc_rung *rung, cccc_str_t why)
 {
-    cccc_builder_t map = cccc_map_builder(t->call->arena, 5);
+    cccc_builder_t map = cccc_map_builder(t->call->arena, 6);
     if (!rung || rung->seq > 0)
         cccc_map_add(&map, "step", cccc_text(name));
     else
@@ -29,6 +29,7 @@ static void step(struct telling *t, const char *name, const struct cccc_rung *ru
         cccc_map_add(&map, "ts", cccc_string(rung->ts));
         cccc_map_add(&map, "event_id", cccc_string(rung->event_id));
         cccc_map_add(&map, "seq", cccc_uint(rung->seq));
+        cccc_map_add(&map, "by", cccc_string(rung->by));
     }
     if (why.len > 0)
         cccc_map_add(&map, "why", cccc_string(why));
@@ -59,11 +60,35 @@ static const char *still_owed(const struct telling *t)
     return t->owes & CCCC_OWED_REPLY ? "; the reply is still owed" : t->owes ? "; the acknowledgement is still owed" : "";
 }
 
-static void tell(struct telling *t, cccc_str_t next, const char *what, const struct cccc_rung *rung)
+static void tell_that(struct telling *t, cccc_str_t next, cccc_str_t what, const struct cccc_rung *rung)
 {
     t->next = next;
-    t->sentence = cccc_arena_printf(t->call->arena, "%.*s %s at %.*s (event %llu)%s.", CCCC_STR_FMT(t->ladder->actor_id), what,
-                                    CCCC_STR_FMT(rung->ts), (unsigned long long)rung->seq, still_owed(t));
+    t->sentence = cccc_arena_printf(t->call->arena, "%.*s at %.*s (event %llu)%s.", CCCC_STR_FMT(what), CCCC_STR_FMT(rung->ts),
+                                    (unsigned long long)rung->seq, still_owed(t));
+}
+
+/* The recipient is the subject of the sentence. */
+static void tell(struct telling *t, cccc_str_t next, const char *what, const struct cccc_rung *rung)
+{
+    tell_that(t, next, cccc_arena_printf(t->call->arena, "%.*s %s", CCCC_STR_FMT(t->ladder->actor_id), what), rung);
+}
+
+/* Others may move a cursor: the broker, where typing counts as reading and when it takes over what CCCC 0.4.0 had, and whoever may see the inbox. */
+static void tell_read(struct telling *t, cccc_str_t next)
+{
+    const struct cccc_ladder *l = t->ladder;
+    cccc_str_t what;
+    if (cccc_str_eq(l->read.by, l->actor_id))
+        what = cccc_arena_printf(t->call->arena, "%.*s marked it as read", CCCC_STR_FMT(l->actor_id));
+    else if (!cccc_str_is(l->read.by, "system"))
+        what = cccc_arena_printf(t->call->arena, "%.*s marked it as read for %.*s", CCCC_STR_FMT(l->read.by), CCCC_STR_FMT(l->actor_id));
+    else if (l->claimed.seq)
+        what = cccc_arena_printf(t->call->arena, "for %.*s it counts as read since it was typed (auto_mark_on_delivery),",
+                                 CCCC_STR_FMT(l->actor_id));
+    else
+        what = cccc_arena_printf(t->call->arena, "%.*s had read it in CCCC 0.4.0, whose cursor was taken over",
+                                 CCCC_STR_FMT(l->actor_id));
+    tell_that(t, next, what, &l->read);
 }
 
 /* It was claimed for an actor that left since, and perhaps came anew: nobody will ever say what came of it. */
@@ -83,7 +108,7 @@ static void tell_delivery(struct telling *t)
         return;
     }
     static const char *const sentences[] = {
-        [DELIVERY_CLAIMED] = "is being typed to since it was claimed",
+        [DELIVERY_CLAIMED] = "is having it typed into its terminal: it was claimed",
         [DELIVERY_ACCEPTED] = "had it typed into its terminal, and nothing says yet that it was read,",
         [DELIVERY_FAILED] = "did not get it typed, and it is tried again: typing failed",
         [DELIVERY_AMBIGUOUS] = "may have got it or a part of it, and it is not typed again by itself: nobody knows since",
@@ -116,8 +141,9 @@ static void tell_outlook(struct telling *t)
     if (queued)
         step(t, "queued", NULL, out.why);
     t->next = out.next;
+    const char *place = queued || cccc_str_is(out.state, "gone") ? "" : " and it waits in the inbox";
     t->sentence = cccc_arena_printf(call->arena, "%.*s has not read it: %.*s%s%s.", CCCC_STR_FMT(t->ladder->actor_id),
-                                    CCCC_STR_FMT(out.why), queued ? "" : " and it waits in the inbox", still_owed(t));
+                                    CCCC_STR_FMT(out.why), place, still_owed(t));
 }
 
 /* The highest rung decides the sentence; all that were reached are steps, in their order. */
@@ -127,7 +153,7 @@ static void tell_all(struct telling *t)
         [DELIVERY_ACCEPTED] = "handed", [DELIVERY_FAILED] = "failed", [DELIVERY_AMBIGUOUS] = "ambiguous"};
     const struct cccc_ladder *l = t->ladder;
     const struct cccc_event *event = &t->all->event;
-    const struct cccc_rung stored = {event->seq, event->id, event->ts};
+    const struct cccc_rung stored = {event->seq, event->id, event->ts, event->by};
     cccc_str_t none = CCCC_STR("");
     step(t, "stored", &stored, none);
     bool taken = l->claimed.seq || l->read.seq || l->acked.seq || l->replied.seq || l->recalled.seq || l->released.seq;
@@ -136,7 +162,7 @@ static void tell_all(struct telling *t)
     if (l->claimed.seq)
         tell_delivery(t);
     if (l->read.seq)
-        tell(t, t->owes ? look_at_it(t) : none, "marked it as read", &l->read);
+        tell_read(t, t->owes ? look_at_it(t) : none);
     if (l->cancelled.seq)
         tell(t, none, "owes nothing for it since what it asked was cancelled", &l->cancelled);
     if (l->recalled.seq)

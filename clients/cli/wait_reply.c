@@ -19,7 +19,7 @@ struct asked {
 
 struct wait {
     struct cli *cli;
-    cccc_str_t event_id;
+    cccc_str_t event_id, by;
     struct asked *asked;
     uint32_t asked_count, open_count, reply_count; /* open: those still waited for */
     cccc_builder_t replies;                        /* for --json */
@@ -73,6 +73,14 @@ static void take_reply(struct wait *w, const cccc_value_t *event)
         cli_print_event(w->cli, event, false);
 }
 
+/* Nothing is owed to who left either. */
+static void take_removal(struct wait *w, cccc_str_t id)
+{
+    give_up(w, id, "left the group");
+    for (uint32_t i = 0; cccc_str_eq(id, w->by) && i < w->asked_count; i++)
+        give_up(w, w->asked[i].id, "need not reply any more: who asked left the group");
+}
+
 static void take(struct wait *w, const cccc_value_t *event)
 {
     const cccc_value_t *data = cccc_get(event, "data"), *ids = cccc_get(data, "actor_ids");
@@ -87,7 +95,7 @@ static void take(struct wait *w, const cccc_value_t *event)
                      cccc_get_bool(data, "expired", false) ? "will not reply: the message expired"
                                                            : "will not reply: the message was withdrawn");
     else if (cccc_str_is(kind, "actor.remove"))
-        give_up(w, cccc_get_str(data, "actor_id"), "left the group");
+        take_removal(w, cccc_get_str(data, "actor_id"));
 }
 
 static void add_asked(struct wait *w, cccc_str_t id)
@@ -176,7 +184,7 @@ int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t 
 {
     const cccc_value_t *event = cccc_get(result, "event");
     uint64_t seq = cccc_get_uint(event, "seq", 0);
-    struct wait w = {.cli = cli, .event_id = cccc_get_str(event, "id"), .replies = cccc_array_builder(cli->arena, 4)};
+    struct wait w = {.cli = cli, .event_id = cccc_get_str(event, "id"), .by = cccc_get_str(event, "by"), .replies = cccc_array_builder(cli->arena, 4)};
     struct cccc_filter filter = {
         .group_id = group, .from_seq = true, .after_seq = seq, .after_id = cccc_arena_str(cli->arena, w.event_id).ptr};
     struct cccc_error error;

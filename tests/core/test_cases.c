@@ -232,6 +232,21 @@ static void do_deliver(struct run *run)
     bench_settle(run->b);
 }
 
+/* typed ACTOR EVENT: its cursor, as the broker moves it where typing counts as reading */
+static void do_typed(struct run *run)
+{
+    const char *id = event(run, word(run, 2));
+    unsigned long long next = bench_durable(run->b, TEAM) + 1, seq = cccc_event_id_seq(cccc_str(id));
+    char line[768];
+    snprintf(line, sizeof line,
+             "{'id':'cccccccccccc%010llxcccccccccc','ts':'2026-01-01T00:00:00.000000Z','kind':'chat.read','by':'system',"
+             "'data':{'actor_id':'%s','event_id':'%s','seq':%llu,'ts':'2026-01-01T00:00:00.000000Z','lanes':['chat']}}",
+             next, word(run, 1), id, seq);
+    bench_line(run->b, TEAM, line);
+    bench_restart(run->b);
+    bench_settle(run->b);
+}
+
 /* notify NAME BY TARGET [ack] [kind=..] [priority=..] */
 static void do_notify(struct run *run)
 {
@@ -325,7 +340,8 @@ static void see_steps(struct run *run)
     cccc_str_t text = CCCC_STR("");
     for (uint32_t i = 0; cccc_is_array(steps) && i < steps->via.array.size; i++) {
         const cccc_value_t *step = &steps->via.array.ptr[i];
-        bool evident = cccc_get_uint(step, "seq", 0) > 0 && cccc_get_str(step, "event_id").len > 0 && cccc_get_str(step, "ts").len > 0;
+        bool evident = cccc_get_uint(step, "seq", 0) > 0 && cccc_get_str(step, "event_id").len > 0 && cccc_get_str(step, "ts").len > 0 &&
+                       cccc_get_str(step, "by").len > 0;
         text = cccc_arena_printf(bench_arena(run->b), "%.*s%s%.*s%s", CCCC_STR_FMT(text), i ? "," : "",
                                  CCCC_STR_FMT(cccc_get_str(step, "step")),
                                  evident || cccc_str_is(cccc_get_str(step, "step"), "queued") ? "" : "!");
@@ -386,7 +402,7 @@ static const struct {
     {"nack", do_nack},        {"cancel", do_cancel}, {"notify", do_notify},  {"do", do_op},           {"as", do_as},
     {"restart", do_restart},  {"pass", do_pass},     {"unread", see_unread}, {"owes", see_owes},      {"to", see_member},
     {"audience", see_member}, {"data", see_data},    {"head", see_head},     {"recall", do_recall},   {"deliver", do_deliver},
-    {"why", see_why},         {"steps", see_steps},  {"count", see_count},
+    {"typed", do_typed},      {"why", see_why},         {"steps", see_steps},  {"count", see_count},
 };
 
 /* ---- files ---- */

@@ -1124,6 +1124,14 @@ bool bench_lose_read(bench_t *self)
     return true;
 }
 
+uint32_t bench_open_reads(const bench_t *self)
+{
+    uint32_t count = 0;
+    for (const struct job *job = self->reads.first; job; job = job->next)
+        count++;
+    return count;
+}
+
 bool bench_finish_read(bench_t *self)
 {
     struct job *job = queue_take(&self->reads);

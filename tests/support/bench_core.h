@@ -91,6 +91,8 @@ void bench_refold(bench_t *self);
 /* Finish the oldest open read, or file work; false when there is none. */
 bool bench_finish_read(bench_t *self);
 bool bench_finish_store(bench_t *self);
+/* How many reads are open. */
+uint32_t bench_open_reads(const bench_t *self);
 /* Let the oldest open read fail, or find its events damaged: nothing but a gap. */
 bool bench_fail_read(bench_t *self, cccc_err_t err);
 bool bench_lose_read(bench_t *self);

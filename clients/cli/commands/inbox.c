@@ -27,15 +27,18 @@ static int list_unread(struct cli *cli, const char *group, const char *actor, co
     return status;
 }
 
-static int mark_read(struct cli *cli, const char *group, const char *actor, const char *event_id, cccc_reply_t **reply)
+/* `ack`: who names the message acknowledges it. */
+static int mark_read(struct cli *cli, const char *group, const char *actor, const char *event_id, bool ack, cccc_reply_t **reply)
 {
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "actor_id", actor);
     cccc_args_str(args, "event_id", event_id);
+    if (!ack)
+        cccc_args_bool(args, "ack", false);
     return cli_ask_once(cli, "inbox_mark_read", &args, reply);
 }
 
-/* Mark what was shown, up to `event`, as read. */
+/* Mark what was shown, up to `event`, as read: nobody named that one, so it is not acknowledged. */
 static int mark_event(struct cli *cli, const char *group, const char *actor, const cccc_value_t *event, cccc_reply_t **reply)
 {
     int status = cli_finish(cli, 0);
@@ -43,7 +46,7 @@ static int mark_event(struct cli *cli, const char *group, const char *actor, con
     if (status)
         return status;
     snprintf(id, sizeof id, "%.*s", CCCC_STR_FMT(cccc_get_str(event, "id")));
-    return mark_read(cli, group, actor, id, reply);
+    return mark_read(cli, group, actor, id, false, reply);
 }
 
 /* Print the gaps whose first event comes before `seq`, from the i-th on; returns the next i. */
@@ -209,7 +212,7 @@ static int read_event(struct cli *cli, const char *group, const char *actor, ccc
 {
     const char *event_id;
     int status = cli_event(cli, group, cli_arg(cli, 0), &event_id);
-    return status ? status : mark_read(cli, group, actor, event_id, reply);
+    return status ? status : mark_read(cli, group, actor, event_id, true, reply);
 }
 
 int cmd_read(struct cli *cli)
