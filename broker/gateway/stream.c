@@ -20,11 +20,11 @@ struct stream {
     struct connection *connection;
     struct followed *group;
     struct cccc_link in_group;
-    uint64_t seq; /* every wanted event up to it is written */
-    char id[65];  /* of the event at seq; "": unknown */
-    bool reading; /* a page is on its way */
-    bool behind;  /* there is something to read */
-    uint64_t heartbeat_us, spoke_us;
+    uint64_t seq;                              /* every wanted event up to it is written */
+    char id[65];                               /* of the event at seq; "": unknown */
+    bool reading;                              /* a page is on its way */
+    bool behind;                               /* there is something to read */
+    uint64_t heartbeat_us, spoke_us, asked_us; /* asked_us: when it last asked for a page */
 };
 
 /* A group that streams follow: subscribed to once. */
@@ -158,6 +158,7 @@ void stream_go_on(struct cccc_gateway *gateway, struct connection *c)
     pack_read(self, &frame);
     self->reading = true;
     self->behind = false;
+    self->asked_us = gateway->now_us;
     connection_ask(gateway, c, &frame);
     cccc_buf_fini(&frame);
 }
@@ -405,6 +406,9 @@ void stream_begin(struct cccc_gateway *gateway, struct connection *c, const cccc
 void stream_look(struct cccc_gateway *gateway, struct connection *c)
 {
     struct stream *self = c->stream;
+    /* What was published last may have been dropped: after some silence the ledger is asked. */
+    uint64_t heard_us = self->spoke_us > self->asked_us ? self->spoke_us : self->asked_us;
+    self->behind |= gateway->now_us - heard_us >= CCCC_GATEWAY_HEARTBEAT_S * 1000000ull;
     stream_go_on(gateway, c);
     if (self->heartbeat_us && connection_waiting(c) == 0 && gateway->now_us - self->spoke_us >= self->heartbeat_us)
         write_heartbeat(gateway, self);

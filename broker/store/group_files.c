@@ -290,18 +290,14 @@ static cccc_err_t merge(const struct cccc_store_call *call, const struct current
     return compose(document, text, call->m);
 }
 
-/* An edit that the document has already, because it was taken over, needs no copy. */
-static bool is_lost(const struct cccc_store_call *call, const struct current *current)
-{
-    return !current->ours && !cccc_schema_same(&current->document, &call->store->document) && !CCCC_MUTANT_IS(NO_EDIT_COPY);
-}
-
 static int write_group(const struct cccc_store_call *call, const char *path, const char *sum_path, const struct current *current,
                        const cccc_buf_t *text)
 {
     const struct cccc_vfs *vfs = call->vfs;
     struct sums change = {0};
-    int rc = is_lost(call, current) ? keep_edit(vfs, path, cccc_group_path(call->home, call->store->group_id, "/group.yaml.edited").z) : 0;
+    int rc = 0;
+    if (!current->ours && !CCCC_MUTANT_IS(NO_EDIT_COPY))
+        rc = keep_edit(vfs, path, cccc_group_path(call->home, call->store->group_id, "/group.yaml.edited").z);
     if (rc < 0)
         return rc;
     sum_of(text->data, text->size, change.next);

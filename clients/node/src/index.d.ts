@@ -71,6 +71,7 @@ export class Client {
   send(args: Args): Promise<Result>;
   reply(args: Args): Promise<Result>;
   follow(groupId: string, options?: FollowOptions): Follow;
+  readonly closed: boolean;
   close(): void;
 }
 
