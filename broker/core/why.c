@@ -42,10 +42,20 @@ static cccc_str_t command(const struct telling *t, const char *words)
     return cccc_arena_printf(t->call->arena, "cccc %s %.*s --group %s", words, CCCC_STR_FMT(t->ladder->actor_id), t->call->group->id);
 }
 
+/* What ends what the user owes. */
+static cccc_str_t user_answers(const struct telling *t)
+{
+    bool reply = t->owes & CCCC_OWED_REPLY;
+    return cccc_arena_printf(t->call->arena, "cccc %s %llu%s --group %s", reply ? "reply" : "ack", (unsigned long long)t->all->event.seq,
+                             reply ? " TEXT" : " --actor-id user", t->call->group->id);
+}
+
 /* Where to see what the recipient is doing. */
 static cccc_str_t look_at_it(const struct telling *t)
 {
     const struct cccc_runtime *runtime = runtime_find(t->call->group, t->ladder->actor_id);
+    if (cccc_str_is(t->ladder->actor_id, "user"))
+        return user_answers(t);
     if (runtime && runtime->phase == RUNTIME_RUNNING)
         return command(t, "actor attach");
     const struct cccc_actor *actor = config_actor(t->call->group, t->ladder->actor_id);
@@ -140,7 +150,7 @@ static void tell_outlook(struct telling *t)
     }
     if (queued)
         step(t, "queued", NULL, out.why);
-    t->next = out.next;
+    t->next = t->owes && cccc_str_is(t->ladder->actor_id, "user") ? user_answers(t) : out.next;
     const char *place = queued || cccc_str_is(out.state, "gone") ? "" : " and it waits in the inbox";
     t->sentence = cccc_arena_printf(call->arena, "%.*s has not read it: %.*s%s%s.", CCCC_STR_FMT(t->ladder->actor_id),
                                     CCCC_STR_FMT(out.why), place, still_owed(t));

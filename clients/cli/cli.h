@@ -36,6 +36,7 @@ typedef const char *(*cli_suggest_fn)(size_t i);
 
 struct cli_option {
     const char *name;  /* without dashes; NULL ends a list */
+    const char *also;  /* "actor|by": other names it is understood by, without dashes; NULL: none */
     const char *arg;   /* what its value is called; NULL: a flag */
     const char *help;  /* a phrase without a full stop */
     const char *words; /* "auto|always|never": the only values; NULL: any */

@@ -83,10 +83,20 @@ static void hint_command(struct parser *p, const char *noun, const char *word)
 
 /* ---- options ---- */
 
+static bool is_called(const struct cli_option *option, const char *name, size_t len)
+{
+    bool found = strlen(option->name) == len && strncmp(option->name, name, len) == 0;
+    for (const char *also = option->also, *end; !found && also; also = *end ? end + 1 : NULL) {
+        end = also + strcspn(also, "|");
+        found = (size_t)(end - also) == len && strncmp(also, name, len) == 0;
+    }
+    return found;
+}
+
 static const struct cli_option *option_in(const struct cli_option *options, const char *name, size_t len, char letter)
 {
     for (; options->name; options++)
-        if (name ? strlen(options->name) == len && strncmp(options->name, name, len) == 0 : options->letter == letter)
+        if (name ? is_called(options, name, len) : options->letter == letter)
             return options;
     return NULL;
 }

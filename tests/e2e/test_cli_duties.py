@@ -108,6 +108,24 @@ def test_ask_waits_for_those_who_owe_a_reply(home, group):
     assert program.returncode == 0 and "soon" in out and "yes" in out
 
 
+def test_ask_ends_when_who_asked_is_removed(home, group):
+    """Nothing is owed to who left, so no reply is waited for either."""
+    _, program = asking(home, "peer-1", "Ready?", "--by", "peer-2", "--wait", "60s")
+    home.cli("actor", "remove", "peer-2")
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == 10 and "peer-1 need not reply any more: who asked left the group" in err
+
+
+def test_an_inbox_marked_as_it_was_shown_acknowledges_nothing(home, group):
+    """--mark-read moves the cursor past what was shown; who names a message acknowledges it, by whichever of its names the option is called."""
+    home.cli("send", "Note this", "--to", "peer-1", "--priority", "attention")
+    assert "Note this" in home.cli("inbox", "--actor", "peer-1", "--mark-read").stdout
+    owed = rows(home.cli("obligations", "--actor-id", "peer-1").stdout)
+    assert len(owed) == 1 and home.cli("inbox", "--actor-id", "peer-1").stdout == ""
+    home.cli("ack", owed[0][0], "--by", "peer-1")
+    assert not rows(home.cli("obligations", "--actor", "peer-1").stdout)
+
+
 def test_ask_has_an_exit_code_of_its_own_when_nobody_replies(home, group):
     """10 and why, and at once when no reply can come any more: too late, cancelled, expired, or asked of nobody but oneself."""
     done = home.cli("ask", "peer-1", "Anybody?", "--wait", "1s", check=False)
