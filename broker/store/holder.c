@@ -367,7 +367,7 @@ void cccc_holder_forget_lock(const struct cccc_store_call *call)
     if (!is_file_name(call->store->name))
         return;
     struct cccc_path path = runner_path(call->home, call->store->group_id, call->store->name, "lock");
-    int lock = take_lock(call->vfs, path.z, 0);
+    int lock = take_lock(call->vfs, path.z, CCCC_O_READ | CCCC_O_WRITE);
     if (lock < 0)
         return;
     call->vfs->unlink(call->vfs->ctx, path.z);
@@ -453,7 +453,7 @@ static void compare(void *arg, const char *name)
     if (d->found || !read_record(&d->listing, name, &actor_id, &record))
         return;
     pid_t holder = (pid_t)cccc_get_uint(&record, "hold_pid", 0);
-    d->found = holder > 1 && descends_from(d->pid, holder, cccc_get_uint(&record, "hold_started", 0)) && is_locked(&d->listing, actor_id);
+    d->found = holder > 1 && descends_from(d->pid, holder, cccc_get_uint(&record, "hold_started", 0)) && is_locked(d->listing.vfs, d->listing.home, d->listing.group_id, actor_id);
 }
 
 bool cccc_holder_is_above(const struct cccc_vfs *vfs, const struct cccc_home *home, pid_t pid)
