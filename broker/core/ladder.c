@@ -241,8 +241,8 @@ static void event_found(call_t *call)
 void ladders_begin(call_t *call, cccc_str_t event_id, cccc_str_t only, uint32_t reads_max, call_next_fn then, void *own)
 {
     struct cccc_ladders *self = cccc_arena_alloc(call->arena, sizeof *self);
-    *self =
-        (struct cccc_ladders){.arena = call->arena, .event_id = event_id, .only = only, .reads_left = reads_max ? reads_max + 1 : 0, .then = then, .own = own};
+    *self = (struct cccc_ladders){
+        .arena = call->arena, .event_id = event_id, .only = only, .reads_left = reads_max ? reads_max + 1 : 0, .then = then, .own = own};
     call->state = self;
     event_find(call, event_id, event_found);
 }

@@ -166,7 +166,8 @@ static const char *taken_by(const struct cccc_ladder *l, const struct cccc_rung 
     const struct {
         const char *step;
         const struct cccc_rung *rung;
-    } steps[] = {{"replied", &l->replied},   {"acknowledged", &l->acked}, {"read", &l->read}, {deliveries[l->delivery], l->outcome.seq ? &l->outcome : &l->claimed},
+    } steps[] = {{"replied", &l->replied},   {"acknowledged", &l->acked},
+                 {"read", &l->read},         {deliveries[l->delivery], l->outcome.seq ? &l->outcome : &l->claimed},
                  {"recalled", &l->recalled}, {"released", &l->released}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         *rung = steps[i].rung;

@@ -172,7 +172,7 @@ struct cccc_group {
     uint64_t next_seq; /* what the next decided event gets */
     struct cccc_pending *pending, **pending_end;
     uint32_t pending_count;
-    uint32_t pending_config; /* of them, events that change the document */
+    uint32_t pending_config;   /* of them, events that change the document */
     uint32_t pending_expiries; /* of them, messages that expire */
     uint64_t pending_bytes;
     struct cccc_dedupe *dedupe; /* (by, client_id) -> seq, of events that are not sealed */
@@ -182,8 +182,8 @@ struct cccc_group {
     uint64_t release_us;                       /* what was released is being handed on: not again before this */
     struct cccc_expiry *expiries, *expiring;   /* messages that expire: uthash by seq; the same soonest first, utlist's. recall.c */
     uint32_t expiry_count, expiries_asked;     /* asked: the broker is recalling them */
-    struct cccc_when resumed; /* when it was last started, or became active again */
-    struct cccc_sign alive;   /* when somebody but the broker wrote anything */
+    struct cccc_when resumed;                  /* when it was last started, or became active again */
+    struct cccc_sign alive;                    /* when somebody but the broker wrote anything */
     struct cccc_row silence;
     int64_t silence_look_us;             /* as look_us of a reader */
     struct cccc_rule_state *rule_states; /* uthash by rule id; automation.c */

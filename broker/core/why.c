@@ -96,8 +96,7 @@ static void tell_read(struct telling *t, cccc_str_t next)
         what = cccc_arena_printf(t->call->arena, "for %.*s it counts as read since it was typed (auto_mark_on_delivery),",
                                  CCCC_STR_FMT(l->actor_id));
     else
-        what = cccc_arena_printf(t->call->arena, "%.*s had read it in CCCC 0.4.0, whose cursor was taken over",
-                                 CCCC_STR_FMT(l->actor_id));
+        what = cccc_arena_printf(t->call->arena, "%.*s had read it in CCCC 0.4.0, whose cursor was taken over", CCCC_STR_FMT(l->actor_id));
     tell_that(t, next, what, &l->read);
 }
 

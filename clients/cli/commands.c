@@ -42,8 +42,7 @@
     }
 #define OPT_ACTOR                                                                                                                          \
     {                                                                                                                                      \
-        .name = "actor-id", .also = "actor", .letter = 'a', .arg = "ID",                                                                   \
-        .help = "whose inbox; user has one too (default: CCCC_ACTOR_ID)"                                                                   \
+        .name = "actor-id", .also = "actor", .letter = 'a', .arg = "ID", .help = "whose inbox; user has one too (default: CCCC_ACTOR_ID)"  \
     }
 #define OPT_DUE                                                                                                                            \
     {                                                                                                                                      \
@@ -269,7 +268,8 @@ const struct cli_command cli_commands[] = {
      .run = cmd_reply},
     {.name = "inbox",
      .summary = "show an actor's unread messages, oldest first",
-     .about = "Reading does not mark anything as read unless --mark-read says so, and that acknowledges nothing (cccc ack does). With --follow it goes on with what arrives, across "
+     .about = "Reading does not mark anything as read unless --mark-read says so, and that acknowledges nothing (cccc ack does). With "
+              "--follow it goes on with what arrives, across "
               "restarts of the daemon.",
      .examples = EXAMPLES("cccc inbox --actor-id peer-1  # what peer-1 has not read",
                           "cccc inbox --actor-id peer-1 --mark-read  # and mark it read",
@@ -316,19 +316,18 @@ const struct cli_command cli_commands[] = {
               "acknowledgement. Reading closes "
               "neither. Without a deadline it is overdue after the group's reminder delay (cccc group settings).",
      .examples = EXAMPLES("cccc obligations", "cccc obligations --actor peer-1  # what peer-1 owes", "cccc obligations --overdue --json"),
-     .options =
-         OPTIONS(OPT_GROUP,
-                 {.name = "actor", .also = "actor-id", .letter = 'a', .arg = "ID", .help = "only what this one owes; user owes too"},
-                 {.name = "to", .arg = "WHO", .help = "only what is owed to this one"}, {.name = "overdue", .help = "only what is late"},
-                 {.name = "limit", .letter = 'n', .arg = "COUNT", .help = "at most this many (default: 100)", .type = CLI_NUMBER}),
+     .options = OPTIONS(
+         OPT_GROUP, {.name = "actor", .also = "actor-id", .letter = 'a', .arg = "ID", .help = "only what this one owes; user owes too"},
+         {.name = "to", .arg = "WHO", .help = "only what is owed to this one"}, {.name = "overdue", .help = "only what is late"},
+         {.name = "limit", .letter = 'n', .arg = "COUNT", .help = "at most this many (default: 100)", .type = CLI_NUMBER}),
      .run = cmd_obligations},
     {.name = "ack",
      .summary = "acknowledge an attention message or a notice, for oneself",
      .about = "Doing it again does nothing. It does not mark anything as read.",
      .examples = EXAMPLES("cccc ack 1042 --actor-id peer-1  # peer-1 has taken note of 1042"),
-     .options = OPTIONS(
-         OPT_GROUP,
-         {.name = "actor-id", .also = "actor|by", .letter = 'a', .arg = "ID", .help = "who acknowledges (default: CCCC_ACTOR_ID)"}),
+     .options =
+         OPTIONS(OPT_GROUP,
+                 {.name = "actor-id", .also = "actor|by", .letter = 'a', .arg = "ID", .help = "who acknowledges (default: CCCC_ACTOR_ID)"}),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
      .run = cmd_ack},
     {.name = "cancel-reply",

@@ -184,7 +184,8 @@ int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t 
 {
     const cccc_value_t *event = cccc_get(result, "event");
     uint64_t seq = cccc_get_uint(event, "seq", 0);
-    struct wait w = {.cli = cli, .event_id = cccc_get_str(event, "id"), .by = cccc_get_str(event, "by"), .replies = cccc_array_builder(cli->arena, 4)};
+    struct wait w = {
+        .cli = cli, .event_id = cccc_get_str(event, "id"), .by = cccc_get_str(event, "by"), .replies = cccc_array_builder(cli->arena, 4)};
     struct cccc_filter filter = {
         .group_id = group, .from_seq = true, .after_seq = seq, .after_id = cccc_arena_str(cli->arena, w.event_id).ptr};
     struct cccc_error error;

@@ -402,7 +402,7 @@ static const struct {
     {"nack", do_nack},        {"cancel", do_cancel}, {"notify", do_notify},  {"do", do_op},           {"as", do_as},
     {"restart", do_restart},  {"pass", do_pass},     {"unread", see_unread}, {"owes", see_owes},      {"to", see_member},
     {"audience", see_member}, {"data", see_data},    {"head", see_head},     {"recall", do_recall},   {"deliver", do_deliver},
-    {"typed", do_typed},      {"why", see_why},         {"steps", see_steps},  {"count", see_count},
+    {"typed", do_typed},      {"why", see_why},      {"steps", see_steps},   {"count", see_count},
 };
 
 /* ---- files ---- */

@@ -250,16 +250,11 @@ static void as_many_as_may_be_are_saved_and_loaded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(pages_have_every_obligation_once),
-        T(acknowledgements_on_their_way_are_one),
-        T(lost_acknowledgement_closes_nothing),
-        T(who_leaves_asks_no_more),
-        T(counts_are_where_one_looks),
-        T(a_hundred_thousand_are_cheap),
-        T(messages_that_expire_are_bounded),
-        T(messages_that_expire_together_take_turns),
-        T(expiry_that_failed_is_tried_again),
-        T(as_many_as_may_be_are_saved_and_loaded),
+        T(pages_have_every_obligation_once),    T(acknowledgements_on_their_way_are_one),
+        T(lost_acknowledgement_closes_nothing), T(who_leaves_asks_no_more),
+        T(counts_are_where_one_looks),          T(a_hundred_thousand_are_cheap),
+        T(messages_that_expire_are_bounded),    T(messages_that_expire_together_take_turns),
+        T(expiry_that_failed_is_tried_again),   T(as_many_as_may_be_are_saved_and_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
