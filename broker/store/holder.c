@@ -453,7 +453,8 @@ static void compare(void *arg, const char *name)
     if (d->found || !read_record(&d->listing, name, &actor_id, &record))
         return;
     pid_t holder = (pid_t)cccc_get_uint(&record, "hold_pid", 0);
-    d->found = holder > 1 && descends_from(d->pid, holder, cccc_get_uint(&record, "hold_started", 0)) && is_locked(d->listing.vfs, d->listing.home, d->listing.group_id, actor_id);
+    d->found = holder > 1 && descends_from(d->pid, holder, cccc_get_uint(&record, "hold_started", 0)) &&
+               is_locked(d->listing.vfs, d->listing.home, d->listing.group_id, actor_id);
 }
 
 bool cccc_holder_is_above(const struct cccc_vfs *vfs, const struct cccc_home *home, pid_t pid)
