@@ -176,7 +176,8 @@ void composer_look_again(struct composer_place *self, screen_t *screen, const st
     struct composer_place now;
     composer_place_init(&now);
     composer_find(&now, screen, tail);
-    now.restless = same_row(self, &now) && (self->restless || !same_bytes(&self->next, &now.next));
+    now.steady = same_row(self, &now);
+    now.restless = now.steady && (self->restless || !same_bytes(&self->next, &now.next));
     composer_place_fini(self);
     *self = now;
 }

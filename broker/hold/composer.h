@@ -21,6 +21,7 @@ struct composer_place {
     int cursor_rows, cursor_col; /* how far below the row the cursor is; its column */
     cccc_buf_t row, next;        /* of the text's end; the first below it that is not empty */
     bool restless;               /* `next` changes by itself, as a clock does, and tells nothing */
+    bool steady;                 /* the look before found it in the same place: it was not half of a redraw */
 };
 
 void composer_tail_of(struct composer_tail *out, cccc_str_t text);

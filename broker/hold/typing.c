@@ -161,7 +161,8 @@ static bool is_time_to_look(struct typing *self, const struct typing_terminal *t
         self->looked_ms = terminal->now_ms;
         return true;
     }
-    self->due_ms = self->due_ms < due ? self->due_ms : due;
+    if (self->due_ms <= terminal->now_ms || self->due_ms > due)
+        self->due_ms = due;
     return false;
 }
 
@@ -182,7 +183,9 @@ static void settle(struct typing *self, const struct typing_terminal *terminal)
         return;
     bool shown = has_appeared(self, terminal);
     bool restless = terminal->now_ms >= self->since_ms + SETTLE_MAX;
-    if (over || (rests && (shown || !terminal->shows_text)) || (shown && restless))
+    if (over && !rests && !self->stands.steady)
+        self->stands.shown = false; /* perhaps half a redraw: it would seem to leave that place */
+    if (over || (rests && (shown || !terminal->shows_text)) || (shown && self->stands.steady && restless))
         enter(self, terminal, TYPING_KEY);
 }
 
@@ -260,17 +263,18 @@ static void judge(struct typing *self, const struct typing_terminal *terminal)
 static void watch(struct typing *self, const struct typing_terminal *terminal)
 {
     bool rests = came_to_rest(self, terminal, WATCH_QUIET, WATCH_MAX), over = terminal->now_ms >= self->since_ms + WATCH_MAX;
-    if (!rests && !over && !is_time_to_look(self, terminal))
+    bool ends = over && !self->stands.shown;
+    if (!rests && !ends && !is_time_to_look(self, terminal))
         return;
     bool stands = self->stands.shown && still_stands(self, terminal->screen);
     self->gone = stands ? 0 : self->gone + 1;
     if ((rests || over) && child_unread(terminal->fd) > 0)
         enter(self, terminal, TYPING_UNREAD);
-    else if (!stands && (rests || over || (self->stands.shown && self->gone >= GONE_LOOKS)))
+    else if (!stands && (rests || ends || self->gone >= GONE_LOOKS)) /* one look may have met half a redraw */
         judge(self, terminal);
-    else if (over && self->keys < KEYS_MAX)
+    else if (stands && over && self->keys < KEYS_MAX)
         enter(self, terminal, TYPING_KEY);
-    else if (over)
+    else if (stands && over)
         end(self, TYPING_AMBIGUOUS, "the text still stands in the input line after several submit keys",
             "not submitted as far as the screen shows");
 }
