@@ -98,6 +98,16 @@ static void answer_never(bench_t *b, uint32_t *now)
     bench_do(b, "chat_ack", "{'group_id':'" TEAM "','actor_id':'dev-7','event_id':'%s'}", attention);
 }
 
+/* Who says what comes next is asked about it; who was told much is reminded of how to work here. */
+static void announce(bench_t *b, uint32_t *now)
+{
+    (void)now;
+    bench_do(b, "send", "{'group_id':'" TEAM "','by':'dev-2','text':'Half of it is done\\nNext: the other half','to':['user']}");
+    for (int i = 0; i < 12; i++)
+        ask(b, "dev-4", "One more thing", "");
+    read_all(b, "dev-4");
+}
+
 static void restart(bench_t *b, uint32_t *now)
 {
     (void)now;
@@ -123,11 +133,8 @@ static void live_the_week(bench_t *b)
     static const struct {
         uint32_t at;
         void (*happens)(bench_t *b, uint32_t *now);
-    } story[] = {{10 * HOUR, answer_late},
-                 {DAY + 9 * HOUR, answer_never},
-                 {3 * DAY + 11 * HOUR, restart},
-                 {4 * DAY + 21 * HOUR, ask_while_paused},
-                 {5 * DAY + 22 * HOUR, resume}};
+    } story[] = {{10 * HOUR, answer_late},       {DAY + 9 * HOUR, answer_never},          {2 * DAY + 14 * HOUR, announce},
+                 {3 * DAY + 11 * HOUR, restart}, {4 * DAY + 21 * HOUR, ask_while_paused}, {5 * DAY + 22 * HOUR, resume}};
     uint32_t now = 0;
     for (size_t i = 0; i < sizeof story / sizeof *story && until(b, &now, story[i].at); i++)
         story[i].happens(b, &now);
