@@ -297,7 +297,7 @@ static cccc_value_t or_nil(cccc_str_t value)
 
 static bool task_create(struct sync *s, const cccc_value_t *op)
 {
-    cccc_value_t steps;
+    cccc_value_t steps = cccc_nil();
     cccc_str_t milestone, id = next_task(s);
     if (text(s, op, "name").len == 0)
         return FAIL(s, "a task needs a %.*s", CCCC_STR("name"));

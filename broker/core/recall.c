@@ -84,8 +84,13 @@ void expiry_apply(struct cccc_group *group, const struct cccc_event *event)
 
 void expiries_fini(struct cccc_group *group)
 {
-    while (group->expiring)
-        expiry_forget(group, group->expiring->seq);
+    HASH_CLEAR(hh, group->expiries);
+    for (struct cccc_expiry *expiry = group->expiring, *next; expiry; expiry = next) {
+        next = expiry->next;
+        free(expiry);
+    }
+    group->expiring = NULL;
+    group->expiry_count = group->expiries_asked = 0;
 }
 
 uint64_t expiries_oldest(const struct cccc_group *group)

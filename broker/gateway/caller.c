@@ -88,7 +88,7 @@ static int32_t process_with(unsigned long inode)
 
 struct cccc_gateway_caller cccc_caller_tcp(int fd)
 {
-    struct sockaddr_in ours, theirs;
+    struct sockaddr_in ours = {0}, theirs = {0};
     socklen_t ours_len = sizeof ours, theirs_len = sizeof theirs;
     struct cccc_gateway_caller caller = {.uid = UINT32_MAX, .gid = UINT32_MAX};
     if (getsockname(fd, (struct sockaddr *)&ours, &ours_len) < 0 || getpeername(fd, (struct sockaddr *)&theirs, &theirs_len) < 0)
