@@ -47,7 +47,7 @@ def test_other_groups_are_answered_while_a_large_one_is_read_again(served):
             bus.ask("send", group_id=other, text="meanwhile", to=["lead"])
             longest = max(longest, time.monotonic() - began)
             assert time.monotonic() < deadline
-        assert longest < to_read / 2, f"{longest:.3f} s; reading takes {to_read:.3f} s"
+        assert longest < to_read * 0.8, f"{longest:.3f} s; reading takes {to_read:.3f} s"
         # What was read is what was there: the next event follows, repeats are found, the ledger is whole.
         assert bus.ask("send", group_id=large, text="after", to=["lead"])["event"]["seq"] == head_seq + 1
         assert bus.ask("inbox_list", group_id=large, actor_id="lead", limit=1)["unread_total"] == EVENTS + 1
