@@ -95,7 +95,7 @@ static bool program_waits(const struct saying *s)
     case RUNTIME_RUNNING:
         break;
     }
-    if (runtime_silent_since(s->call->core, runtime) > 0)
+    if (runtime_is_unreachable(s->call->core, runtime))
         waits(s, CCCC_STR("its terminal's holder lives and does not answer the daemon"),
               cccc_arena_printf(s->call->arena, "cccc actor restart %.*s --group %s", CCCC_STR_FMT(s->actor->id), s->group->id));
     else if (runtime->stopped)
@@ -103,7 +103,7 @@ static bool program_waits(const struct saying *s)
               cccc_arena_printf(s->call->arena, "kill -CONT %d", runtime->pid));
     else if (!runtime->ready)
         waits(s, CCCC_STR("its program has not shown yet that it takes input"), attach);
-    return runtime_silent_since(s->call->core, runtime) > 0 || runtime->stopped || !runtime->ready;
+    return runtime_is_unreachable(s->call->core, runtime) || runtime->stopped || !runtime->ready;
 }
 
 static unsigned long long seconds_until(uint64_t now_us, uint64_t then_us)

@@ -267,10 +267,9 @@ static void exit_save(const struct runtime_exit *e, cccc_buf_t *out)
 
 static bool exit_load(struct runtime_exit *e, const cccc_value_t *v)
 {
-    const cccc_value_t *row = snapshot_row_grown(v, 8, 9);
+    const cccc_value_t *row = snapshot_row_grown(v, 7, 9);
     uint64_t code, signal;
     char screen[CCCC_EXIT_SCREEN_BYTES_MAX + 1];
-    row = row ? row : snapshot_row(v, 7);
     if (!row || !cccc_as_bool(&row[0], &e->known) || !cccc_as_bool(&row[1], &e->asked) || !cccc_as_bool(&row[2], &e->holder_lost) ||
         !cccc_as_uint(&row[3], &code) || code > 256 || !cccc_as_uint(&row[4], &signal) || signal > 256 ||
         !snapshot_text(&row[5], e->ts, sizeof e->ts) || !snapshot_text(&row[6], screen, sizeof screen) ||

@@ -166,8 +166,8 @@ const char *runtime_why_word(enum runtime_why why);
 
 /* ---- runtime_show.c ---- */
 
-/* Since when its holder, which lives, is not heard of although it should have been (monotonic); 0: it was, or has its time still. */
-uint64_t runtime_silent_since(const struct cccc_core *core, const struct cccc_runtime *runtime);
+/* Its holder lives, and is not heard of although it should have been. */
+bool runtime_is_unreachable(const struct cccc_core *core, const struct cccc_runtime *runtime);
 /* Why its terminal cannot be used now, and what to do: a sentence in the arena. Not of one in phase RUNNING that is heard of. */
 const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime *runtime, cccc_arena_t *arena);
 /* What lists and status say of it; added to `row`. */

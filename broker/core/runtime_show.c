@@ -6,17 +6,17 @@
 
 /* ---- for people: status, lists of groups and of actors ---- */
 
-/* A holder of before a restart has its time to come back, and one that is answered to ask again. */
-uint64_t runtime_silent_since(const struct cccc_core *core, const struct cccc_runtime *runtime)
+/* Since when (monotonic) it is not heard of; 0: it is, or a holder of before a restart still has its time to come back, or one that is answered to ask again. */
+static uint64_t silent_since(const struct cccc_core *core, const struct cccc_runtime *runtime)
 {
     uint64_t heard = runtime->phase_us > runtime->wait_until_us ? runtime->phase_us : runtime->wait_until_us;
     bool awaited = runtime->phase == RUNTIME_UNREGISTERED || (runtime->phase == RUNTIME_RUNNING && !runtime->wait);
     return awaited && core->now->mono_us > heard + CCCC_HOLD_UNREACHABLE_MS * 1000ULL ? heard : 0;
 }
 
-static bool is_unreachable(const struct cccc_core *core, const struct cccc_runtime *runtime)
+bool runtime_is_unreachable(const struct cccc_core *core, const struct cccc_runtime *runtime)
 {
-    return runtime_silent_since(core, runtime) > 0;
+    return silent_since(core, runtime) > 0;
 }
 
 static const char *phase_word(const struct cccc_core *core, const struct cccc_runtime *runtime)
@@ -26,11 +26,11 @@ static const char *phase_word(const struct cccc_core *core, const struct cccc_ru
     case RUNTIME_STARTING:
         return "starting";
     case RUNTIME_RUNNING:
-        return is_unreachable(core, runtime) ? "unreachable" : "running";
+        return runtime_is_unreachable(core, runtime) ? "unreachable" : "running";
     case RUNTIME_STOPPING:
         return "stopping";
     case RUNTIME_UNREGISTERED:
-        return is_unreachable(core, runtime) ? "unreachable" : "reconnecting";
+        return runtime_is_unreachable(core, runtime) ? "unreachable" : "reconnecting";
     case RUNTIME_ABSENT:
         break;
     }
@@ -39,7 +39,7 @@ static const char *phase_word(const struct cccc_core *core, const struct cccc_ru
 
 const char *runtime_away(const struct cccc_core *core, const struct cccc_runtime *runtime, cccc_arena_t *arena)
 {
-    uint64_t since = runtime_silent_since(core, runtime);
+    uint64_t since = silent_since(core, runtime);
     unsigned long long away_s = (core->now->mono_us - since) / 1000000;
     if (since > 0)
         return cccc_arena_printf(
@@ -108,7 +108,7 @@ static bool is_held_up(const struct cccc_runtime *runtime)
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime)
 {
     cccc_arena_t *arena = row->arena;
-    bool running = runtime->phase == RUNTIME_RUNNING && !is_unreachable(core, runtime);
+    bool running = runtime->phase == RUNTIME_RUNNING && !runtime_is_unreachable(core, runtime);
     cccc_map_add(row, "runtime_state", cccc_text(phase_word(core, runtime)));
     if (runtime_runs(runtime) && runtime->pid)
         cccc_map_add(row, "pid", cccc_int(runtime->pid));
@@ -135,7 +135,7 @@ void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struc
 static const char *trouble(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_runtime *runtime,
                            cccc_arena_t *arena)
 {
-    if (is_unreachable(core, runtime))
+    if (runtime_is_unreachable(core, runtime))
         return "its holder lives and does not answer";
     if (runtime->phase == RUNTIME_ABSENT && runtime->given_up && runtime_is_wanted(group, runtime))
         return runtime->failure;

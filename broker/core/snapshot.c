@@ -59,10 +59,9 @@ const cccc_value_t *snapshot_row(const cccc_value_t *v, uint32_t count)
     return cccc_is_array(v) && v->via.array.size == count ? v->via.array.ptr : NULL;
 }
 
-const cccc_value_t *snapshot_row_grown(const cccc_value_t *v, uint32_t old, uint32_t count)
+const cccc_value_t *snapshot_row_grown(const cccc_value_t *v, uint32_t least, uint32_t most)
 {
-    const cccc_value_t *row = snapshot_row(v, count);
-    return row ? row : snapshot_row(v, old);
+    return cccc_is_array(v) && v->via.array.size >= least && v->via.array.size <= most ? v->via.array.ptr : NULL;
 }
 
 bool snapshot_text(const cccc_value_t *v, char *out, size_t size)

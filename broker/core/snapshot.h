@@ -71,7 +71,7 @@ bool dedupe_load(struct cccc_dedupe *self, const cccc_value_t *v, uint64_t head)
 
 /* The items of `v` when it is an array of exactly `count`; NULL otherwise. */
 const cccc_value_t *snapshot_row(const cccc_value_t *v, uint32_t count);
-/* The same of a row that had only `old` items in bases of before; what is there is in v->via.array.size. New items go to the end. */
-const cccc_value_t *snapshot_row_grown(const cccc_value_t *v, uint32_t old, uint32_t count);
+/* The same of a row that had fewer items in bases of before, but `least`; what is there is in v->via.array.size. New items go to the end. */
+const cccc_value_t *snapshot_row_grown(const cccc_value_t *v, uint32_t least, uint32_t most);
 /* A string that fits into `size` bytes, with a NUL behind it. */
 bool snapshot_text(const cccc_value_t *v, char *out, size_t size);

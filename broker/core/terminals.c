@@ -63,7 +63,7 @@ static struct cccc_runtime *running(call_t *call, enum cccc_arg_slot group_id, e
     if (is_headless(call, actor))
         return NULL;
     struct cccc_runtime *runtime = runtime_find(call->group, id);
-    if (runtime && runtime->phase == RUNTIME_RUNNING && runtime_silent_since(call->core, runtime) == 0)
+    if (runtime && runtime->phase == RUNTIME_RUNNING && !runtime_is_unreachable(call->core, runtime))
         return runtime;
     if (runtime && runtime_lives(runtime))
         call_fail(call, CCCC_E_BUSY, "%s", runtime_away(call->core, runtime, call->arena));

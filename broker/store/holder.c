@@ -457,8 +457,20 @@ static void compare(void *arg, const char *name)
                is_locked(d->listing.vfs, d->listing.home, d->listing.group_id, actor_id);
 }
 
+/* Of whatever home: most daemons have none above them, and need not look through all groups. */
+static bool some_holder_is_above(pid_t pid)
+{
+    struct cccc_process process;
+    for (; pid > 1 && cccc_process_read(pid, &process); pid = process.parent)
+        if (strcmp(process.name, "cccc-hold") == 0)
+            return true;
+    return false;
+}
+
 bool cccc_holder_is_above(const struct cccc_vfs *vfs, const struct cccc_home *home, pid_t pid)
 {
+    if (!some_holder_is_above(pid))
+        return false;
     cccc_arena_t *arena = cccc_arena_new(4096);
     struct descent descent = {.listing = {.vfs = vfs, .home = home, .arena = arena}, .pid = pid};
     cccc_value_t groups = cccc_nil();

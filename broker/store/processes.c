@@ -36,9 +36,10 @@ bool cccc_process_read(pid_t pid, struct cccc_process *out)
     if (n <= 0)
         return false;
     text[n] = '\0';
-    char *at = strrchr(text, ')');
-    if (!at || strlen(at) < 4)
+    char *name = strchr(text, '('), *at = strrchr(text, ')');
+    if (!name || !at || strlen(at) < 4)
         return false;
+    snprintf(out->name, sizeof out->name, "%.*s", (int)(at - name - 1), name + 1);
     out->state = at[2];
     at += 3;
     for (int field = FIELD_PARENT; field <= FIELD_STARTED; field++) {

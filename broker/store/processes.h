@@ -9,6 +9,7 @@
 
 struct cccc_process {
     pid_t pid, parent, session;
+    char name[16];    /* of the program, as far as the kernel keeps it */
     char state;       /* as proc(5): R, S, D, T, Z, ... */
     uint64_t ticks;   /* of processor time */
     uint64_t started; /* clock ticks since boot */

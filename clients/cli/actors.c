@@ -61,14 +61,14 @@ const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit)
     return cli_printf(cli, "%s, %s", exit_words(cli, exit), cccc_get_bool(exit, "asked", false) ? "asked for" : "by itself");
 }
 
-void cli_actor_exit_cells(struct cli *cli, cli_table_t *table, const cccc_value_t *actor)
+static void exit_cells(struct cli *cli, cli_table_t *table, const cccc_value_t *actor)
 {
     const cccc_value_t *exit = cccc_get(actor, "exit");
     cli_cell(table, exit ? cccc_str(exit_words(cli, exit)) : CCCC_STR("-"), exit ? STYLE_NONE : STYLE_DIM);
     cli_cell_time(table, cccc_get_str(exit, "ts"));
 }
 
-void cli_actor_count_cell(cli_table_t *table, const cccc_value_t *actor, const char *key)
+static void count_cell(cli_table_t *table, const cccc_value_t *actor, const char *key)
 {
     uint64_t count = cccc_get_uint(actor, key, 0);
     if (cccc_get(actor, key))
@@ -77,7 +77,7 @@ void cli_actor_count_cell(cli_table_t *table, const cccc_value_t *actor, const c
         cli_cell(table, CCCC_STR("-"), STYLE_NONE);
 }
 
-void cli_actor_delivery_cell(cli_table_t *table, const cccc_value_t *actor)
+static void delivery_cell(cli_table_t *table, const cccc_value_t *actor)
 {
     const cccc_value_t *delivery = cccc_get(actor, "delivery");
     cccc_str_t state = cccc_get_str(delivery, "state"), reason = cccc_get_str(delivery, "reason"),
@@ -91,7 +91,7 @@ void cli_actor_delivery_cell(cli_table_t *table, const cccc_value_t *actor)
                      CCCC_STR_FMT(state), reason.len > 0 ? ": " : "", CCCC_STR_FMT(reason));
 }
 
-void cli_actor_idle_cell(cli_table_t *table, const cccc_value_t *actor)
+static void idle_cell(cli_table_t *table, const cccc_value_t *actor)
 {
     uint64_t seconds = cccc_get_uint(actor, "idle_seconds", 0);
     if (!cccc_get(actor, "idle_seconds"))
@@ -141,4 +141,15 @@ enum cli_style cli_actor_state_style(const cccc_value_t *actor)
     bool wrong = cccc_str_is(state, "failed") || cccc_str_is(state, "unreachable") ||
                  (cccc_str_is(state, "exited") && !cccc_get_bool(cccc_get(actor, "exit"), "asked", false));
     return wrong ? STYLE_RED : STYLE_YELLOW;
+}
+
+void cli_actor_cells(struct cli *cli, cli_table_t *table, const cccc_value_t *actor)
+{
+    cli_cell(table, cccc_str(cli_actor_state(cli, actor)), cli_actor_state_style(actor));
+    count_cell(table, actor, "unread_count");
+    count_cell(table, actor, "owes");
+    count_cell(table, actor, "queued");
+    idle_cell(table, actor);
+    delivery_cell(table, actor);
+    exit_cells(cli, table, actor);
 }

@@ -303,13 +303,8 @@ enum cli_style cli_actor_state_style(const cccc_value_t *actor);
 bool cli_actor_has_terminal(const cccc_value_t *actor);
 /* How its last run ended: "code 7, by itself", "signal 9, asked for". In the arena. */
 const char *cli_actor_exit(struct cli *cli, const cccc_value_t *exit);
-/* Two cells, EXIT and ENDED: how its last run ended and when, of one that does not run. */
-void cli_actor_exit_cells(struct cli *cli, cli_table_t *table, const cccc_value_t *actor);
-/* How long it has printed nothing; what became of the last messages typed into it, or why they wait. */
-void cli_actor_idle_cell(cli_table_t *table, const cccc_value_t *actor);
-void cli_actor_delivery_cell(cli_table_t *table, const cccc_value_t *actor);
-/* A cell with a member that is a number; "-": it has none. */
-void cli_actor_count_cell(cli_table_t *table, const cccc_value_t *actor, const char *key);
+/* The cells STATE, UNREAD, OWES, QUEUED, IDLE, DELIVERY, EXIT and ENDED of a list of actors. */
+void cli_actor_cells(struct cli *cli, cli_table_t *table, const cccc_value_t *actor);
 
 /* ---- times (times.c) ---- */
 

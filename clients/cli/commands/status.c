@@ -88,13 +88,7 @@ static void print_actors(struct cli *cli, const cccc_value_t *actors, bool more)
         const cccc_value_t *actor = cli_item(actors, i);
         cli_cell_of(table, actor, "group_id", STYLE_NONE);
         cli_cell_of(table, actor, "id", cli_style_of(cccc_get_str(actor, "id")));
-        cli_cell(table, cccc_str(cli_actor_state(cli, actor)), cli_actor_state_style(actor));
-        cli_actor_count_cell(table, actor, "unread_count");
-        cli_actor_count_cell(table, actor, "owes");
-        cli_actor_count_cell(table, actor, "queued");
-        cli_actor_idle_cell(table, actor);
-        cli_actor_delivery_cell(table, actor);
-        cli_actor_exit_cells(cli, table, actor);
+        cli_actor_cells(cli, table, actor);
     }
     cli_table_print(&table);
     if (more)
