@@ -134,7 +134,7 @@ try() {{ "$@" >>{out} 2>&1; echo "status $?" >>{out}; }}
 try {BIN}/ccccd; try {BIN}/cccc daemon restart; try {BIN}/cccc daemon stop
 echo first >>{out}; while [ ! -e {gone} ]; do sleep 0.05; done
 try {BIN}/cccc send hello --to other --group {team.group}; try {BIN}/cccc daemon start; try {BIN}/ccccd
-bare() {{ setsid -f env -i CCCC_HOME={team.home.path} PATH=/usr/bin:/bin bash -c 'until read -r _ _ _ p _ </proc/$$/stat && [ "$(cat /proc/$p/comm)" = cccc-hold ]; do :; done; exec "$@"' bash "$@" >>{out} 2>&1; }}
+bare() {{ setsid -f env -i CCCC_HOME={team.home.path} PATH=/usr/bin:/bin bash -c 'until read -r _ _ _ p _ </proc/$$/stat && [ "$(cat /proc/$p/comm 2>/dev/null)" = cccc-hold ]; do :; done; exec "$@"' bash "$@" >>{out} 2>&1; }}
 (bare {BIN}/ccccd; bare {BIN}/cccc send hello --to other --group {team.group}; setsid -f {BIN}/ccccd >>{out} 2>&1); echo second >>{out}; exec sleep 1000"""
     other = team.start("other", *standin())["pid"]
     team.ready("other")
