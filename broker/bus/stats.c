@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static uint64_t resident_bytes(void)
@@ -21,8 +22,12 @@ static uint64_t resident_bytes(void)
     return resident ? strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
+/* The size of the folder is their number since Linux 6.2; reading it costs most of what ten thousand idle clients cost. Older kernels say 0. */
 static uint64_t open_descriptors(void)
 {
+    struct stat st;
+    if (stat("/proc/self/fd", &st) == 0 && st.st_size > 0)
+        return (uint64_t)st.st_size;
     DIR *dir = opendir("/proc/self/fd");
     if (!dir)
         return 0;
