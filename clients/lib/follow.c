@@ -17,6 +17,8 @@
  * frames wait until pages have reached the head that the first page named: what the daemon had stored before it began to count is then at
  * or below pos.
  *
+ * While a page is handed out the next one is read already, from its checked_seq; it counts only if that is where pos has got to by then.
+ *
  * Nothing is missed for ever: a lost frame shows in the next frame; if there is none, in the head frames (sent each second after a change);
  * if they are lost too, in a page read after 50 ms of silence, then at doubling distances up to 10 s, for as long as the stream stays
  * silent.
@@ -82,13 +84,14 @@ struct cccc_follow {
     bool suspect;         /* after a new connection: read from check_from, not from pos */
     uint64_t check_from;
     uint64_t asked_from; /* where the last read began */
+    uint64_t page_from;  /* where that of the page began */
     uint64_t trust_from; /* frames of this stream count once pos is here */
 
     uint32_t wanted; /* seeking: last events still to be found */
     uint64_t before; /* seeking: look below this seq */
     uint64_t start;  /* seeking: where to begin as far as is known */
 
-    bool reading; /* a read is open */
+    bool reading; /* a read is open; beside a page: of what follows it */
     struct waiter waiter;
     int64_t read_retry_ms;
     uint32_t read_backoff_ms;
@@ -150,6 +153,11 @@ static void cancel_read(cccc_follow_t *self)
         request_forget(self->client, &self->waiter);
     reply_recycle(self->client, &self->waiter.reply);
     self->reading = false;
+}
+
+static void cancel_reads(cccc_follow_t *self)
+{
+    cancel_read(self);
     page_close(self->client, &self->page);
 }
 
@@ -162,7 +170,7 @@ static void read_pages(cccc_follow_t *self, enum cause cause)
 /* The ledger is another one: go on from its head. */
 static void reset(cccc_follow_t *self, uint64_t head_seq)
 {
-    cancel_read(self);
+    cancel_reads(self);
     self->pos = head_seq;
     self->anchor = self->head = (struct anchor){0};
     self->gap_told = 0;
@@ -183,15 +191,27 @@ static void add_filter(const cccc_follow_t *self, cccc_args_t *args)
 
 static uint64_t read_from(const cccc_follow_t *self)
 {
+    if (self->page.reply)
+        return self->page.checked_seq;
     return self->suspect ? self->check_from : self->pos;
 }
 
 /* Up to the held frame when every seq is to come: what is behind it has arrived already. */
-static uint64_t read_limit(const cccc_follow_t *self)
+static uint64_t read_limit(const cccc_follow_t *self, uint64_t from)
 {
-    bool bounded = self->holding && self->every_seq && !self->suspect && self->held_seq > self->pos + 1;
-    uint64_t missing = bounded ? self->held_seq - 1 - self->pos : READ_EVENTS;
+    bool bounded = self->holding && self->every_seq && !self->suspect && self->held_seq > from + 1;
+    uint64_t missing = bounded ? self->held_seq - 1 - from : READ_EVENTS;
     return missing < READ_EVENTS ? missing : READ_EVENTS;
+}
+
+/* The id of event `seq`, where it is known; "" else. */
+static cccc_str_t known_id(const cccc_follow_t *self, uint64_t seq)
+{
+    uint32_t count = self->page.reply ? page_event_count(&self->page) : 0;
+    const msgpack_object *last = count ? page_event(&self->page, count - 1) : NULL;
+    if (last && cccc_get_uint(last, "seq", 0) == seq)
+        return cccc_get_str(last, "id");
+    return cccc_str(self->anchor.seq && self->anchor.seq == seq ? self->anchor.id : "");
 }
 
 static void add_range(const cccc_follow_t *self, cccc_args_t *args)
@@ -203,10 +223,12 @@ static void add_range(const cccc_follow_t *self, cccc_args_t *args)
         cccc_args_uint(args, "before_seq", self->before);
         cccc_args_uint(args, "limit", self->wanted < READ_EVENTS ? self->wanted : READ_EVENTS);
     } else {
-        cccc_args_uint(args, "after_seq", read_from(self));
-        if (self->anchor.seq && self->anchor.seq == read_from(self))
-            cccc_args_str(args, "after_id", self->anchor.id);
-        cccc_args_uint(args, "limit", read_limit(self));
+        uint64_t from = read_from(self);
+        cccc_str_t id = known_id(self, from);
+        cccc_args_uint(args, "after_seq", from);
+        if (id.len)
+            cccc_args_strn(args, "after_id", id.ptr, id.len);
+        cccc_args_uint(args, "limit", read_limit(self, from));
     }
 }
 
@@ -313,6 +335,7 @@ static void read_ended(cccc_follow_t *self, int64_t now)
     }
     self->read_backoff_ms = RETRY_FIRST_MS;
     page_open(&self->page, &self->waiter.reply);
+    self->page_from = self->asked_from;
     if (self->phase == PHASE_SEEK_HEAD)
         head_found(self);
     else if (self->phase == PHASE_SEEK_BACK)
@@ -581,9 +604,11 @@ static void page_ended(cccc_follow_t *self, int64_t now)
         go_live(self, now);
     } else if (!self->suspect && frames_fit(self, now)) {
         go_live(self, now);
-    } else if (checked <= self->asked_from && self->pos <= self->asked_from) {
+    } else if (checked <= self->page_from && self->pos <= self->page_from) {
         retry_read(self, now); /* no way forward now, and asking at once would not make one */
     }
+    if (self->phase != PHASE_READ || self->asked_from != read_from(self))
+        cancel_read(self);
 }
 
 static bool page_item(cccc_follow_t *self, struct cccc_item *item, int64_t now)
@@ -639,7 +664,7 @@ static void open_stream(cccc_follow_t *self, int64_t now)
 static void end_stream(cccc_follow_t *self, int64_t retry_ms)
 {
     link_close(&self->stream);
-    cancel_read(self);
+    cancel_reads(self);
     self->holding = false;
     self->stream_retry_ms = retry_ms;
 }
@@ -658,14 +683,22 @@ static void step_stream(cccc_follow_t *self, int64_t now)
 
 /* ---- the loop ---- */
 
+/* Whether more is to be read beside the page: not where its rows may show another ledger, nor where it got nowhere. */
+static bool wants_next(const cccc_follow_t *self)
+{
+    return self->page.more && !self->suspect && self->page.checked_seq > self->page_from &&
+           (!self->holding || self->held_seq > self->page.checked_seq + 1);
+}
+
 static bool wants_read(const cccc_follow_t *self)
 {
-    return self->phase != PHASE_LIVE && !self->reading && !self->page.reply && !self->failed && self->stream.state == LINK_UP;
+    return self->phase != PHASE_LIVE && !self->reading && !self->failed && self->stream.state == LINK_UP &&
+           (!self->page.reply || wants_next(self));
 }
 
 static void step_reads(cccc_follow_t *self, int64_t now)
 {
-    if (self->reading && self->waiter.ended)
+    if (self->reading && self->waiter.ended && !self->page.reply)
         read_ended(self, now);
     if (wants_read(self) && now >= self->read_retry_ms)
         start_read(self, now);
@@ -699,6 +732,8 @@ static int64_t next_due(const cccc_follow_t *self)
 {
     if (!self->stream.socket)
         return self->client->link.state == LINK_UP ? self->stream_retry_ms : INT64_MAX;
+    if (self->reading && self->waiter.ended) /* since before its turn: beside a page that has ended by now */
+        return 0;
     if (wants_read(self))
         return self->read_retry_ms;
     return self->phase == PHASE_LIVE && self->stream.state == LINK_UP ? self->verify_ms : INT64_MAX;
@@ -828,7 +863,7 @@ void cccc_follow_close(cccc_follow_t **taken)
         return;
     cccc_follow_t *self = *taken;
     *taken = NULL;
-    cancel_read(self);
+    cancel_reads(self);
     link_close(&self->stream);
     zmq_msg_close(&self->body);
     msgpack_zone_destroy(&self->zone);

@@ -301,6 +301,26 @@ static void an_empty_group_is_live_at_once(void **state)
 }
 
 /* What cannot be read is named where it is missing, once. */
+/* The next page is asked for while one is handed out, and has often come before that ends. */
+static void a_page_that_came_early_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct bed bed;
+    struct reader reader;
+    bed_open(&bed, &(struct fake_options){.seed = 6, .history = 200, .page_max = 10});
+    reader_open(&reader, &bed, (struct cccc_filter){.from_seq = true}, NULL);
+    for (uint64_t seq = 1; seq <= 200; seq++) {
+        time_t began = time(NULL);
+        assert_int_equal(reader_next(&reader, PATIENCE_MS), CCCC_ITEM_EVENT);
+        assert_true(time(NULL) - began < PATIENCE_MS / 2000);
+        if (seq % 10 == 5)
+            nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* longer than the client goes without a turn */
+    }
+    assert_int_equal(reader_next(&reader, PATIENCE_MS), CCCC_ITEM_LIVE);
+    cccc_follow_close(&reader.follow);
+    bed_close(&bed);
+}
+
 static void damage_is_a_gap_item_in_its_place(void **state)
 {
     (void)state;
@@ -476,6 +496,7 @@ int main(void)
         cmocka_unit_test(begins_with_the_last_matching_events),
         cmocka_unit_test(begins_with_all_when_there_are_fewer),
         cmocka_unit_test(an_empty_group_is_live_at_once),
+        cmocka_unit_test(a_page_that_came_early_is_not_waited_for),
         cmocka_unit_test(damage_is_a_gap_item_in_its_place),
         cmocka_unit_test(a_lost_last_frame_shows_in_the_head),
         cmocka_unit_test(a_lost_last_frame_is_found_in_silence),
