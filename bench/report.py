@@ -69,7 +69,7 @@ def instructions():
 def table(out):
     """All rows as Markdown."""
     m, load = out["machine"], out["load"]
-    lines = [f"{m['cpus']} x {m['model']}, Linux {m['kernel']}, {m['filesystem']}; load {m['load']:.0f} when it began; {load['rounds']} rounds of {load['seconds']:g} s.",
+    lines = [f"{m['cpus']} x {m['model']}, Linux {m['kernel']}, {m['filesystem']}; load {m['load']:.0f} when it began; {load['rounds']} rounds, or {load['pairs']} pairs, of {load['seconds']:g} s.",
              "", "| figure | demanded | median | spread | of | reached | |", "|---|---|---|---|---|---|---|"]
     for scenario in out["scenarios"].values():
         for row in scenario["rows"]:
@@ -87,7 +87,7 @@ def write_all(out, directory):
     """The table, and a chart for the ratios, one for rates, one for latencies, and so on: one per unit."""
     os.makedirs(directory, exist_ok=True)
     m, load = out["machine"], out["load"]
-    subtitle = f"median of {load['rounds']} rounds (dear ones: fewer) of {load['seconds']:g} s; line: smallest to largest; dashes: demanded; {m['cpus']} x {m['model']}, load {m['load']:.0f}"
+    subtitle = f"median of {load['rounds']} rounds or {load['pairs']} pairs (dear ones: fewer) of {load['seconds']:g} s; line: smallest to largest; dashes: demanded; {m['cpus']} x {m['model']}, load {m['load']:.0f}"
     titles = {"x": ("ratios", "Beside others"), "/s": ("rates", "Per second"), "us": ("microseconds", "Microseconds"), "ms": ("milliseconds", "Milliseconds"), "s": ("seconds", "Seconds"),
               "MB": ("memory", "Memory, MB"), "MB/s": ("megabytes", "Megabytes per second")}
     by_unit = {}

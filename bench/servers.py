@@ -297,7 +297,7 @@ class Bench:
     """Where things are, how much is measured, and every run that was made."""
 
     def __init__(self, options):
-        self.quick, self.long, self.rounds = options.quick, options.long, options.rounds
+        self.quick, self.long, self.rounds, self.pairs = options.quick, options.long, options.rounds, options.pairs
         self.binaries = os.path.join(os.path.abspath(options.build), "bin")
         self.scratch = tempfile.mkdtemp(prefix="cb-", dir=options.dir)
         self.sockets = tempfile.mkdtemp(prefix="cb-")  # socket paths have 107 bytes
