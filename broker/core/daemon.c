@@ -72,7 +72,8 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cccc_map_add(b, figures[i].name, cccc_uint(figures[i].value));
     cccc_map_add(b, "degraded", cccc_string(facts->degraded));
-    cccc_map_add(b, "groups_degraded", facts->groups_degraded != NULL ? *facts->groups_degraded : cccc_array_builder(b->arena, 0).value);
+    cccc_map_add(b, "groups_degraded",
+                 facts->groups_degraded ? facts->groups_degraded(facts->groups_arg, b->arena) : cccc_array_builder(b->arena, 0).value);
 }
 
 /* ---- ping ---- */
