@@ -76,6 +76,13 @@ bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot)
     return shelf && shelf->unborn;
 }
 
+/* The group was deleted, or forgotten because its folder is gone. */
+static bool is_forgotten(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
+{
+    cccc_slot_t slot;
+    return !cccc_core_slot(bus->core, cccc_str(shelf->group_id), &slot) || slot != shelf->slot;
+}
+
 /* Why a group is not written or read now, and what ends that; "" when all is well with it, or when it never came to be. */
 static cccc_str_t ailment(const struct cccc_shelf *shelf, cccc_arena_t *arena)
 {
@@ -86,29 +93,31 @@ static cccc_str_t ailment(const struct cccc_shelf *shelf, cccc_arena_t *arena)
         [CCCC_LEDGER_READ_ONLY] = "",
     };
     cccc_ledger_health_t health = shelf->ledger ? cccc_ledger_health(shelf->ledger) : CCCC_LEDGER_OK;
-    if (shelf->unborn && !shelf->offline[0])
+    bool reopens = shelf->leaving == TO_REFOLD || shelf->leaving == OPENING;
+    if ((shelf->unborn && !shelf->offline[0]) || shelf->leaving == TO_TRASH)
         return CCCC_STR("");
-    if (health == CCCC_LEDGER_OK && !shelf->offline[0])
+    if (health == CCCC_LEDGER_OK && !shelf->offline[0] && !reopens)
         return cccc_str(shelf->refused);
-    const char *why = shelf->offline[0] ? shelf->offline : cccc_ledger_note(shelf->ledger);
-    const char *remedy = shelf->again ? "; cccc tries again by itself" : remedies[health];
-    return cccc_arena_printf(arena, "%s%s", why, remedy);
+    const char *why = shelf->offline[0] ? shelf->offline : shelf->ledger ? cccc_ledger_note(shelf->ledger) : "";
+    const char *remedy = shelf->again ? "; cccc tries again by itself" : remedies[reopens ? CCCC_LEDGER_FAILED : health];
+    return cccc_arena_printf(arena, "%s%s", why[0] ? why : "its ledger was closed", remedy);
 }
 
-cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena)
+cccc_value_t cccc_ledgers_degraded(void *arg, cccc_arena_t *arena)
 {
+    const struct cccc_bus *bus = arg;
     cccc_builder_t list = cccc_array_builder(arena, 0);
-    for (uint32_t i = 0; i < self->count; i++) {
-        const struct cccc_shelf *shelf = self->shelves[i];
+    for (uint32_t i = 0; i < bus->ledgers.count; i++) {
+        const struct cccc_shelf *shelf = bus->ledgers.shelves[i];
         cccc_str_t why = shelf ? ailment(shelf, arena) : CCCC_STR("");
-        if (why.len == 0)
+        if (why.len == 0 || is_forgotten(bus, shelf))
             continue;
         cccc_builder_t group = cccc_map_builder(arena, 2);
         cccc_map_add(&group, "group_id", cccc_string(cccc_arena_str(arena, cccc_str(shelf->group_id))));
         cccc_map_add(&group, "reason", cccc_string(why));
         cccc_array_add(&list, group.value);
     }
-    return list.value.via.array.size > 0 ? list.value : cccc_nil();
+    return list.value;
 }
 
 /* ---- append and commit ---- */
@@ -448,13 +457,6 @@ void cccc_ledgers_seal(struct cccc_bus *bus, cccc_slot_t slot, cccc_ticket_t tic
 
 /* ---- leaving ---- */
 
-/* The group was deleted, or forgotten because its folder is gone. */
-static bool is_forgotten(const struct cccc_bus *bus, const struct cccc_shelf *shelf)
-{
-    cccc_slot_t slot;
-    return !cccc_core_slot(bus->core, cccc_str(shelf->group_id), &slot) || slot != shelf->slot;
-}
-
 static void start_held(struct cccc_bus *bus, struct cccc_shelf *shelf)
 {
     for (struct read_job *job; (job = CCCC_FIRST(&shelf->held, struct read_job, held));) {
@@ -506,6 +508,8 @@ static void leave(struct cccc_bus *bus, struct cccc_shelf *shelf)
     enum leaving how = shelf->leaving;
     become_clean(shelf);
     cccc_list_remove(&bus->ledgers.quiet, &shelf->quiet);
+    if (how == TO_REFOLD && shelf->ledger && !shelf->unborn && !shelf->offline[0]) /* what is wrong with it is so until it is open again */
+        snprintf(shelf->offline, sizeof shelf->offline, "%s", cccc_ledger_note(shelf->ledger));
     cccc_ledger_close(&shelf->ledger);
     if (how == TO_REFOLD) {
         begin_open(bus, shelf);

@@ -38,9 +38,9 @@ struct cccc_shelf *cccc_ledgers_put(struct cccc_bus *bus, cccc_slot_t slot, cons
                                     bool again);
 /* Say of a group, as long as the daemon runs, that an edit of its configuration was refused. `why` is copied. After put. */
 void cccc_ledgers_refused(struct cccc_bus *bus, cccc_slot_t slot, const char *why);
-/* The groups that cannot be written or read now, or whose edited configuration was refused: an array of {group_id, reason} in the arena, nil when there
- * is none. */
-cccc_value_t cccc_ledgers_degraded(const struct cccc_ledgers *self, cccc_arena_t *arena);
+/* The groups that cannot be written or read at this moment, or whose edited configuration was refused: an array of {group_id, reason} in the arena. For
+ * cccc_daemon_facts; `bus` is a struct cccc_bus. */
+cccc_value_t cccc_ledgers_degraded(void *bus, cccc_arena_t *arena);
 /* Is the ledger in `slot` one of a new group, of which nothing has become durable yet? Then a missing folder is no loss: nothing was stored. */
 bool cccc_ledgers_is_unborn(const struct cccc_ledgers *self, cccc_slot_t slot);
 

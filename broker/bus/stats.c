@@ -71,9 +71,6 @@ void cccc_stats_count(struct cccc_bus *bus)
 void cccc_stats_gather(struct cccc_bus *bus)
 {
     struct cccc_stats *self = &bus->stats;
-    cccc_arena_destroy(&self->arena);
-    self->arena = cccc_arena_new(256);
-    self->degraded = cccc_ledgers_degraded(&bus->ledgers, self->arena);
     self->facts = (struct cccc_daemon_facts){
         .version = CCCC_VERSION,
         .home = bus->home.root,
@@ -84,7 +81,8 @@ void cccc_stats_gather(struct cccc_bus *bus)
         .sync_p99_us = cccc_sync_times_percentile(&self->syncs, 990, bus->now.mono_us),
         .fds = open_descriptors(),
         .rss_bytes = resident_bytes(),
-        .groups_degraded = cccc_is_nil(&self->degraded) ? NULL : &self->degraded,
+        .groups_degraded = cccc_ledgers_degraded,
+        .groups_arg = bus,
     };
     if (!cccc_sockets_are_in_place(&bus->sockets) || !cccc_listener_is_in_place(&bus->gate.local))
         self->facts.degraded = CCCC_STR("a socket file was removed or replaced, so new clients cannot connect; restart the daemon");
@@ -93,9 +91,4 @@ void cccc_stats_gather(struct cccc_bus *bus)
     else if (bus->followers.withholding)
         self->facts.degraded = CCCC_STR("followers are behind, so only heads are published; they read what they miss from the ledger");
     cccc_stats_count(bus);
-}
-
-void cccc_stats_fini(struct cccc_stats *self)
-{
-    cccc_arena_destroy(&self->arena);
 }

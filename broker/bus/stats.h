@@ -13,13 +13,8 @@ struct cccc_stats {
     struct cccc_sync_times syncs;
     uint64_t started_mono_us;
     struct cccc_daemon_facts facts;
-    cccc_arena_t *arena;   /* of facts */
-    cccc_value_t degraded; /* facts.groups_degraded */
 };
 
 /* Bring stats.facts up to date: all of it, or only the counters, which cost nothing. */
 void cccc_stats_gather(struct cccc_bus *bus);
 void cccc_stats_count(struct cccc_bus *bus);
-
-/* Free what gathering keeps. */
-void cccc_stats_fini(struct cccc_stats *self);

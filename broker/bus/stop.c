@@ -91,7 +91,6 @@ void cccc_bus_end(struct cccc_bus *bus)
     cccc_ledgers_close_all(&bus->ledgers);
     cccc_peers_destroy(&bus->peers);
     cccc_core_destroy(&bus->core);
-    cccc_stats_fini(&bus->stats);
     cccc_arena_keep_spare(0);
     cccc_bytes_keep_spare(0);
     cccc_subscriptions_fini(&bus->subscriptions);

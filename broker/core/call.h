@@ -222,6 +222,8 @@ void dedupe_drop_through(struct cccc_dedupe *self, uint64_t seq);
 /* This event and all behind it are needed: unread by a present reader, or owed something for by one, still to expire, on their way to another group or into a terminal. Whoever adds something that
  * stays open until somebody has acted adds it here. */
 uint64_t group_safe_seq(const struct cccc_group *group);
+/* Add that as `safe_seq`, and as `safe_why` what needs the event: a phrase, "" when none is needed. */
+void group_add_safe(const struct cccc_group *group, cccc_builder_t *out);
 
 /* ---- sealed.c ---- */
 /* Segments behind event `through` that may hold the hash: their first seqs, in the arena; how many. */

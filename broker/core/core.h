@@ -61,8 +61,10 @@ struct cccc_daemon_facts {
     uint64_t publication_bytes, withheld_publications, dropped_followers;
     uint64_t gateway_connections, gateway_streams, gateway_requests, gateway_shed;
     uint64_t fds, rss_bytes;
-    const cccc_value_t *groups_degraded; /* array of {group_id, reason}, or NULL */
-    cccc_str_t degraded;                 /* one sentence, or "" */
+    cccc_str_t degraded; /* one sentence, or "" */
+    /* The groups that are not served, or not written, at this moment: an array of {group_id, reason} in `arena`. Asked each time it is shown; NULL: none are. */
+    cccc_value_t (*groups_degraded)(void *arg, cccc_arena_t *arena);
+    void *groups_arg;
 };
 
 /* How a group's ledger is kept (settings ledger_* and retention_*). */

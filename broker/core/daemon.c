@@ -72,7 +72,8 @@ static void add_figures(cccc_builder_t *b, const struct cccc_core *core)
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cccc_map_add(b, figures[i].name, cccc_uint(figures[i].value));
     cccc_map_add(b, "degraded", cccc_string(facts->degraded));
-    cccc_map_add(b, "groups_degraded", facts->groups_degraded != NULL ? *facts->groups_degraded : cccc_array_builder(b->arena, 0).value);
+    cccc_map_add(b, "groups_degraded",
+                 facts->groups_degraded ? facts->groups_degraded(facts->groups_arg, b->arena) : cccc_array_builder(b->arena, 0).value);
 }
 
 /* ---- ping ---- */
@@ -111,14 +112,19 @@ static cccc_value_t readers_value(cccc_arena_t *arena, const struct cccc_group *
     return list.value;
 }
 
-static cccc_value_t status_row(call_t *call, struct cccc_group *group)
+static cccc_builder_t status_row(call_t *call, struct cccc_group *group)
 {
-    cccc_builder_t row = cccc_map_builder(call->arena, 12);
+    cccc_builder_t row = cccc_map_builder(call->arena, 15);
     cccc_map_add(&row, "group_id", cccc_text(group->id));
     cccc_map_add(&row, "title", cccc_string(group->config.title));
     group_row(call->core, &row, group);
     cccc_map_add(&row, "pending", cccc_uint(group->pending_count));
-    return row.value;
+    return row;
+}
+
+static cccc_value_t status_value(call_t *call, struct cccc_group *group)
+{
+    return status_row(call, group).value;
 }
 
 /* One group, also one that call_group refuses: that it is offline is what is asked for. */
@@ -130,11 +136,11 @@ static void status_of_group(call_t *call)
         call_fail(call, CCCC_E_GROUP_NOT_FOUND, "no group %.*s in this home; `cccc groups` lists them", CCCC_STR_FMT(id));
         return;
     }
-    cccc_builder_t result = cccc_map_builder(call->arena, 8);
-    cccc_value_t row = status_row(call, group);
+    cccc_builder_t result = cccc_map_builder(call->arena, 8), row = status_row(call, group);
     add_identity(&result, call->core, facts_of(call->core)->version);
-    row = cccc_map_with(call->arena, &row, CCCC_STR("readers"), readers_value(call->arena, group));
-    cccc_map_add(&result, "group", row);
+    cccc_map_add(&row, "readers", readers_value(call->arena, group));
+    group_add_safe(group, &row);
+    cccc_map_add(&result, "group", row.value);
     cccc_map_add(&result, "as_of_seq", cccc_uint(group->head_seq));
     call_reply(call, &result.value);
 }
@@ -150,7 +156,7 @@ void op_status(call_t *call)
     add_identity(&result, call->core, facts_of(call->core)->version);
     cccc_map_add(&result, "home", cccc_text(text_or_empty(facts_of(call->core)->home)));
     add_figures(&result, call->core);
-    cccc_map_add(&result, "groups", groups_array(call, status_row, &more));
+    cccc_map_add(&result, "groups", groups_array(call, status_value, &more));
     if (more)
         cccc_map_add(&result, "more", cccc_bool(true));
     call_reply(call, &result.value);

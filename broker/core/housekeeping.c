@@ -74,7 +74,7 @@ static void sealed(call_t *call)
     if (keep_failed(call, CCCC_E_LEDGER_COMPACT_FAILED))
         return;
     const cccc_value_t *done = call->stored.value;
-    cccc_builder_t result = cccc_map_builder(call->arena, 5);
+    cccc_builder_t result = cccc_map_builder(call->arena, 7);
     const cccc_value_t *skipped = cccc_get(done, "skipped");
     cccc_map_add(&result, "ok", cccc_bool(true));
     cccc_map_add(&result, "skipped", cccc_bool(skipped != NULL));
@@ -87,6 +87,7 @@ static void sealed(call_t *call)
         cccc_value_t facts = cccc_map_with(call->arena, done, CCCC_STR("reason"), reason.len ? cccc_string(reason) : cccc_text("auto"));
         cccc_map_add(&result, "result", facts);
     }
+    group_add_safe(call->group, &result);
     call_reply(call, &result.value);
 }
 

@@ -457,6 +457,23 @@ bool cccc_schema_check(const cccc_value_t *document, cccc_str_t group_id, cccc_s
     return !walk.refused;
 }
 
+bool cccc_schema_is_whole(const cccc_value_t *document, struct cccc_errmsg *m)
+{
+    static const char *const lists[] = {"scopes", "actors"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        if (cccc_get(document, lists[i]) != NULL)
+            continue;
+        cccc_fail(m, CCCC_E_BAD_YAML, "the list %s is missing, so the file seems to be cut off (none at all is written `%s: []`)", lists[i],
+                  lists[i]);
+        return false;
+    }
+    const cccc_value_t *end = cccc_get(document, "ledger_seq");
+    if (end != NULL && !cccc_is_nil(end))
+        return true;
+    cccc_fail(m, CCCC_E_BAD_YAML, "ledger_seq, with which cccc ends the file, is missing, so it seems to be cut off");
+    return false;
+}
+
 /* ---- two documents ---- */
 
 static bool is_stamp(const char *key, uint32_t len)

@@ -37,6 +37,10 @@ typedef void (*cccc_schema_report_fn)(void *arg, const struct cccc_schema_findin
  * True when nothing was refused. */
 bool cccc_schema_check(const cccc_value_t *document, cccc_str_t group_id, cccc_schema_report_fn report, void *arg);
 
+/* Has the document, a map, the lists that cccc always writes, and `ledger_seq`, which ends what it writes? One that an editor or a disk has cut off has not, although what is
+ * left of it may be good YAML, and would say that there are no actors. False: *m says what is missing. */
+bool cccc_schema_is_whole(const cccc_value_t *document, struct cccc_errmsg *m);
+
 /* Do two documents say the same, apart from when? */
 bool cccc_schema_same(const cccc_value_t *a, const cccc_value_t *b);
 /* The members of `ours` that are cccc's, and those of `theirs` that are not: other programs write them into group.yaml. A new map; members are shared. Both must be maps. */

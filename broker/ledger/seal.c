@@ -1,7 +1,8 @@
 /* seal.c - see seal.h.
  *
  * Invariants: (1) ledger.jsonl is touched only by one rename, after the manifest that has its first lines is durable. (2) the file that takes its place is whole and
- * synced, and has a mark of its own, before that rename. (3) nothing is appended to either file during the switch. */
+ * synced, and has a mark of its own, before that rename. (3) nothing is appended to either file during the switch. (4) a segment that manifest or manifest.prev names is
+ * there, as it is named: it goes, or is written anew, only when neither does. */
 #include "broker/ledger/seal.h"
 
 #include "broker/ledger/ids.h"
@@ -118,12 +119,33 @@ cccc_sealing_t *cccc_ledger_take_seal(cccc_ledger_t *self, const struct cccc_sea
 
 /* ---- preparing: segments ---- */
 
-/* What a seal that was interrupted, or given up, has left: segments above all that the manifest has. Their lines are in ledger.jsonl. */
+/* What a seal that was interrupted, or given up, has left: segments above all that count. Their lines are in ledger.jsonl. */
 static bool is_leftover(const void *arg, const char *name)
 {
     const cccc_sealing_t *seal = arg;
     struct cccc_part part;
     return (cccc_part_parse_name(name, &part) || cccc_ids_parse_name(name, &part)) && part.first > cccc_archive_last(seal->archive);
+}
+
+struct search {
+    const cccc_sealing_t *seal;
+    bool found;
+};
+
+static void look(void *arg, const char *name)
+{
+    struct search *search = arg;
+    search->found = search->found || is_leftover(search->seal, name);
+}
+
+/* A manifest may name the leftovers: that seal ended behind its manifest. It is replaced first, and once more, so that manifest.prev does not name them either. */
+static int drop_leftovers(cccc_sealing_t *self)
+{
+    struct search search = {.seal = self};
+    int rc = self->vfs->list(self->vfs->ctx, self->state_dir, look, &search);
+    for (int i = 0; rc == 0 && search.found && i < 2 && !CCCC_MUTANT_IS(LEFTOVERS_FIRST); i++)
+        rc = cccc_archive_write(self->archive);
+    return rc < 0 || !search.found ? rc : cccc_vfs_sweep(self->vfs, self->state_dir, is_leftover, self);
 }
 
 struct cutting {
@@ -252,7 +274,7 @@ static int write_segments(cccc_sealing_t *self)
     return rc;
 }
 
-/* The manifest with the new segments; they are synced, and the sync of the directory that ends this makes their names durable with its own. */
+/* The manifest with the new segments, whose bytes and names are durable before it names them. */
 static int write_manifest(cccc_sealing_t *self)
 {
     uint32_t old = self->archive->count, count = old + self->part_count;
@@ -262,7 +284,9 @@ static int write_manifest(cccc_sealing_t *self)
     memcpy(all + old, self->parts, self->part_count * sizeof *all);
     struct cccc_archive *archive = cccc_archive_with(self->archive, all, count);
     free(all);
-    int rc = CCCC_MUTANT_IS(NO_MANIFEST) ? 0 : cccc_archive_write(archive);
+    int rc = cccc_vfs_sync_dir(self->vfs, self->state_dir);
+    if (rc == 0 && !CCCC_MUTANT_IS(NO_MANIFEST))
+        rc = cccc_archive_write(archive);
     if (rc == 0) {
         cccc_archive_release(&self->archive);
         self->archive = archive;
@@ -275,7 +299,7 @@ static int write_manifest(cccc_sealing_t *self)
 void cccc_seal_prepare(cccc_sealing_t *self)
 {
     self->cut = self->begin;
-    int rc = cccc_vfs_sweep(self->vfs, self->state_dir, is_leftover, self);
+    int rc = drop_leftovers(self);
     if (rc == 0 && self->wanted > self->start.seq)
         rc = write_segments(self);
     if (rc < 0)

@@ -5,7 +5,7 @@
  * "next <hex>" with that of the bytes to come. The order is: sum with `next`, group.yaml, sum alone. So after a crash anywhere group.yaml fits
  * one of the two lines, and its ledger_seq says which state it is.
  * Invariants: (1) group.yaml is there and whole at every instant. (2) nothing is written there that cccc_yaml_read would refuse. (3) a hand
- * edit that a change overwrites, or that is refused, stays as group.yaml.edited; what it says in members that are not cccc's stays in group.yaml, too.
+ * edit that a change overwrites, or that is refused, stays as group.yaml.edited; what it says in members that are not cccc's stays in group.yaml, too, unless it was cut off.
  * Thread: the store thread; start-up before it runs. */
 #include "broker/mutant.h"
 #include "broker/store/files.h"
@@ -109,6 +109,18 @@ static bool check_content(const cccc_value_t *document, cccc_str_t group_id, str
     return fits;
 }
 
+/* The same of an edit by hand, which has to be whole, too. */
+static bool check_edit(const cccc_value_t *document, cccc_str_t group_id, bool by_hand, struct found *found)
+{
+    struct cccc_errmsg cut = {""};
+    bool fits = check_content(document, group_id, found);
+    if (fits && by_hand && !cccc_schema_is_whole(document, &cut)) {
+        snprintf(found->refused, sizeof found->refused, "%s", cut.text);
+        fits = false;
+    }
+    return fits;
+}
+
 /* A YAML file and what is in it. */
 struct file {
     int rc; /* of reading it: 0 or -errno */
@@ -152,7 +164,7 @@ static void judge(struct file *file, cccc_str_t group_id, const struct sums *sum
     struct found found = {.text = file->text, .len = file->len};
     bool legacy = !sums->known && cccc_get(&file->document, "ledger_seq") == NULL;
     bool written_by_us = legacy || (sums->known && is_ours(sums, file->sum));
-    bool fits = check_content(&file->document, group_id, &found);
+    bool fits = check_edit(&file->document, group_id, !written_by_us, &found);
     snprintf(out->kept, sizeof out->kept, "%s", found.kept);
     if (fits)
         return;
@@ -212,7 +224,7 @@ bool cccc_group_edit_check(const struct cccc_vfs *vfs, const struct cccc_home *h
     struct file file;
     read_file(vfs, cccc_group_path(home, group_id, "/%s", name).z, arena, &file, &why);
     struct found found = {.text = file.text, .len = file.len};
-    bool valid = !cccc_is_nil(&file.document) && check_content(&file.document, group_id, &found);
+    bool valid = !cccc_is_nil(&file.document) && check_edit(&file.document, group_id, true, &found);
     *document = valid ? file.document : cccc_nil();
     snprintf(note, 512, "%s", cccc_is_nil(&file.document) ? why.text : found.refused);
     free(file.text);
@@ -247,7 +259,7 @@ static int keep_edit(const struct cccc_vfs *vfs, const char *path, const char *c
 struct current {
     bool ours; /* or not there */
     char sum[SUM_HEX + 1];
-    cccc_value_t document; /* looked for when it is not ours, or has no sums; nil: it cannot be read */
+    cccc_value_t document; /* looked for when it is not ours, or has no sums; nil: it cannot be read, or was cut off */
 };
 
 /* 0 or -errno. A file without sums counts as ours only if it can be read: nobody else keeps a copy of one that is to be mended. */
@@ -263,8 +275,9 @@ static int read_current(const struct cccc_store_call *call, const char *path, co
     sum_of(text, len, current->sum);
     current->ours = is_ours(sums, current->sum);
     if (!current->ours || !sums->known) {
+        struct cccc_errmsg cut;
         bool readable = cccc_yaml_read(text, len, call->arena, &current->document, NULL) == CCCC_OK && cccc_is_map(&current->document);
-        if (!readable)
+        if (!readable || (!current->ours && !cccc_schema_is_whole(&current->document, &cut)))
             current->document = cccc_nil();
         current->ours = current->ours && readable;
     }

@@ -565,7 +565,7 @@ const struct cli_command cli_commands[] = {
               "Everything is kept unless retention_max_age_s or retention_max_bytes is set (0: off): then the oldest sealed segments are "
               "removed, those whose events are all older than so many seconds, or that make the segments' files larger than so many bytes; "
               "never one with an "
-              "event that is unread, or still owed an acknowledgement or a delivery. `cccc ledger stat` counts what is left.",
+              "event that is unread, or still owed an acknowledgement or a delivery. `cccc ledger stat` shows the rule, and what holds it.",
      .examples = EXAMPLES("cccc group settings  # all of them",
                           "cccc group settings default_send_to=broadcast  # messages without --to go to everybody",
                           "cccc group settings retention_max_age_s=7776000  # remove what is older than 90 days and done with"),
@@ -1035,7 +1035,12 @@ const struct cli_command cli_commands[] = {
      .run = cmd_ledger_verify},
     {.noun = "ledger",
      .name = "stat",
-     .summary = "figures of a ledger: events, bytes, first and last",
+     .summary = "figures of a ledger, and what of it is kept and why",
+     .about =
+         "Events, bytes, first and last; then the sealed segments, those that were retired, the retention rule, and what holds it: the "
+         "oldest event that "
+         "somebody has not read, or that something is still open for. Reads only and starts nothing; what holds the rule is known while a "
+         "daemon serves the home.",
      .examples = EXAMPLES("cccc ledger stat", "cccc ledger stat --all --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
      .run = cmd_ledger_stat},

@@ -33,12 +33,13 @@ static void compact_says_what_it_sealed_or_why_not(void **state)
     bench_request(b, 1, "ledger_compact", "{'group_id':'%s','force':true,'reason':'tidy'}", TEAM);
     assert_trace(b, "> 1 ledger_compact\nseal by force\n");
     bench_keep(b, CCCC_OK, "{'from_seq':1,'to_seq':9,'archived_lines':9}");
-    assert_json(b, cccc_get(bench_reply(b, 1), "result"),
-                "{'ok':true,'skipped':false,'result':{'from_seq':1,'to_seq':9,'archived_lines':9,'reason':'tidy'}}");
+    assert_json(
+        b, cccc_get(bench_reply(b, 1), "result"),
+        "{'ok':true,'skipped':false,'result':{'from_seq':1,'to_seq':9,'archived_lines':9,'reason':'tidy'},'safe_seq':1,'safe_why':''}");
     bench_request(b, 2, "ledger_compact", "{'group_id':'%s'}", TEAM);
     bench_keep(b, CCCC_OK, "{'skipped':'below_threshold','size_bytes':500,'total_lines':3}");
     assert_json(b, cccc_get(bench_reply(b, 2), "result"),
-                "{'ok':true,'skipped':true,'reason':'below_threshold','size_bytes':500,'total_lines':3}");
+                "{'ok':true,'skipped':true,'reason':'below_threshold','size_bytes':500,'total_lines':3,'safe_seq':1,'safe_why':''}");
     team_end(&b);
 }
 

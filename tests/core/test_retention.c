@@ -12,6 +12,14 @@ static uint64_t safe(bench_t *b)
     return cccc_core_safe_seq(bench_core(b), slot);
 }
 
+/* What status says holds it. */
+static const char *why(bench_t *b)
+{
+    const cccc_value_t *row = bench_at(bench_do(b, "status", "{'group_id':'%s'}", TEAM), "group");
+    assert_int_equal(bench_uint_at(row, "safe_seq"), safe(b));
+    return bench_str_at(b, row, "safe_why");
+}
+
 static const char *say(bench_t *b, const char *to, const char *priority)
 {
     const cccc_value_t *result =
@@ -32,6 +40,7 @@ static void nothing_open_holds_nothing(void **state)
     say(b, "peer-1", "normal");
     mark_all(b, "peer-1");
     assert_int_equal(safe(b), bench_durable(b, TEAM) + 1);
+    assert_string_equal(why(b), "");
     team_end(&b);
 }
 
@@ -44,8 +53,10 @@ static void what_a_present_reader_has_not_read_stays(void **state)
     say(b, "off", "normal");
     say(b, "peer-1", "normal");
     assert_int_equal(safe(b), 1);
+    assert_string_equal(why(b), "peer-2 has not read it");
     mark_all(b, "peer-2");
     assert_int_equal(safe(b), 2);
+    assert_string_equal(why(b), "off has not read it");
     bench_do(b, "actor_remove", "{'group_id':'%s','actor_id':'off'}", TEAM);
     assert_int_equal(safe(b), 3);
     mark_all(b, "peer-1");
@@ -65,6 +76,7 @@ static void attention_stays_until_it_is_acknowledged(void **state)
     const char *second = say(b, "peer-1", "normal");
     bench_do(b, "inbox_mark_read", "{'group_id':'%s','actor_id':'peer-1','by':'peer-1','event_id':'%s'}", TEAM, second);
     assert_int_equal(safe(b), 1);
+    assert_string_equal(why(b), "peer-1 owes a reply or an acknowledgement for it");
     bench_do(b, "inbox_mark_read", "{'group_id':'%s','actor_id':'peer-1','by':'peer-1','event_id':'%s'}", TEAM, first);
     assert_int_equal(safe(b), bench_durable(b, TEAM) + 1);
     team_end(&b);
@@ -104,6 +116,7 @@ static void a_delivery_under_way_stays(void **state)
     line(b, "chat.read", "{'actor_id':'peer-1','event_id':'','seq':1,'ts':'2026-01-01T00:00:00.000000Z','lanes':['chat','notify']}");
     bench_restart(b);
     assert_int_equal(safe(b), 1);
+    assert_string_equal(why(b), "it is still to be delivered into a terminal");
     line(b, "runtime.delivery", "{'actor_id':'peer-1','state':'accepted','delivery_id':'bbbbbbbbbbbb0000000002bbbbbbbbbb'}");
     bench_restart(b);
     assert_int_equal(safe(b), bench_durable(b, TEAM) + 1);

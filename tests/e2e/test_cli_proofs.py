@@ -292,6 +292,32 @@ def test_an_edit_that_is_no_configuration_does_not_count_and_everybody_hears_of_
     assert "note" not in [row[1] for row in rows(home.cli("doctor").stdout) if row[0] == f"group {group}"]
 
 
+@pytest.mark.parametrize("cut, why", [
+    (lambda text: re.sub(r"(?s)actors:\n.*?\nautomation:", "automation:", text), "the list actors is missing, so the file seems to be cut off"),
+    (lambda text: text[:text.index("- v: 1\n  id: rev")], "ledger_seq, with which cccc ends the file, is missing"),
+    (lambda text: text[:text.index("scopes:")], "the list scopes is missing"),
+], ids=["dropped", "inside", "before"])
+def test_an_edit_that_was_cut_off_takes_nothing_away(home, cut, why):
+    group = group_with(home, "lead", "rev")
+    home.cli("daemon", "stop")
+    file = home.path / "groups" / group / "group.yaml"
+    edit = cut(file.read_text().replace("title: Demo", "title: By hand"))
+    file.write_text(edit)
+    done = home.cli("doctor", check=False)
+    assert done.returncode == 1 and f"group {group}\tfailed\tgroup.yaml: {why}" in done.stdout
+    home.cli("daemon", "start")
+    shown = answer(home, "group", "show")["group"]
+    assert [actor["id"] for actor in shown["actors"]] == ["lead", "rev"] and shown["title"] == "Demo"
+    [degraded] = answer(home, "daemon", "status")["groups_degraded"]
+    assert why in degraded["reason"] and "group.yaml.edited" in degraded["reason"]
+    assert "GROUP-EDIT-REFUSED" in home.cli("daemon", "logs").stdout
+    kept = file.with_name("group.yaml.edited")
+    until(kept.exists)
+    assert kept.read_text() == edit and "group.edit" not in [row["kind"] for row in home.ledger(group)]
+    home.cli("daemon", "restart")
+    assert f"group.yaml.edited is an edit that was refused: {why}" in home.cli("doctor").stdout
+
+
 def test_an_edit_with_entries_of_others_counts_and_they_are_named(home):
     group = group_with(home, "lead")
     home.cli("daemon", "stop")

@@ -29,11 +29,12 @@ def compact(bus, group):
     """Ask for a look at the rules, and wait until the sealing thread, which does one thing after the other, has chosen what goes."""
     while True:
         try:
-            bus.ask("ledger_compact", group_id=group)
+            answer = bus.ask("ledger_compact", group_id=group)
             break
         except BusError as error:
             assert error.code == "busy"  # the seal before it is about to end
     bus.ask("ledger_snapshot", group_id=group)
+    return answer
 
 
 def wait_for(what):
@@ -49,6 +50,13 @@ def gap(bus, group):
 
 def verified(home, group):
     return json.loads(home.cli("ledger", "verify", "--group", group, "--json").stdout)["result"]["ledgers"][0]
+
+
+def kept(home, group):
+    """What `cccc ledger stat` says of it: as members, and as text."""
+    words = ["ledger", "stat", "--group", group]
+    [ledger] = json.loads(home.cli(*words, "--json").stdout)["result"]["ledgers"]
+    return ledger["keeping"], home.cli(*words).stdout
 
 
 def served(bus, group):
@@ -80,6 +88,11 @@ def test_retention_keeps_what_is_unread_and_the_state_outlives_what_went(tmp_pat
             assert segments(home, group) == names and gap(bus, group) == []  # rev has read nothing
 
             first_last = int(names[0][14:27])
+            keeping, text = kept(home, group)
+            assert [f"{s['first_seq']:013}-{s['last_seq']:013}.jsonl.zst" for s in keeping["segments"] if s["state"] == "sealed"] == names
+            assert keeping["retention"] == {"max_age_s": 0, "max_bytes": 1} and keeping["safe_seq"] < first_last and keeping["safe_why"] == "rev has not read it"
+            assert f"{group}\tholds\tevent {keeping['safe_seq']} and all behind it stay: rev has not read it\n" in text
+            assert f"{group}\trule\tthe oldest sealed segments go while all of them take more than 1 B\n" in text
             in_second = next(e for e in bus.ask("ledger_read", group_id=group, after_seq=first_last + 5, limit=50)["events"] if e["id"] in ids)
             read_up_to(bus, group, in_second["id"])
             compact(bus, group)
@@ -90,11 +103,17 @@ def test_retention_keeps_what_is_unread_and_the_state_outlives_what_went(tmp_pat
             assert "RETIRED" in (home.path / "daemon/ccccd.log").read_text()
             report = verified(home, group)
             assert report["state"] == "sound" and report["retired"] == first_last and report["first_seq"] == first_last + 1
+            keeping, text = kept(home, group)
+            assert [s["state"] for s in keeping["segments"]] == ["retired"] + ["sealed"] * (len(names) - 1) and keeping["segments"][0]["retired_at"] <= time.time()
+            assert keeping["safe_seq"] > first_last and keeping["safe_why"] == "rev has not read it"
+            assert f"{group}\tretired\tevents 1 to {first_last}: " in text and "removed at 20" in text
+            answer = compact(bus, group)
+            assert answer["safe_seq"] == keeping["safe_seq"] and answer["safe_why"] == keeping["safe_why"]
             shown = bus.ask("inbox_list", group_id=group, actor_id="rev", limit=1)["messages"][0]
             assert shown["id"] == ids[ids.index(in_second["id"]) + 1]
             # A client id lives as long as its event.
-            kept = len(ids) - 100
-            assert send_batch(bus, group, kept, 1) == [ids[kept]]
+            newest = len(ids) - 100
+            assert send_batch(bus, group, newest, 1) == [ids[newest]]
             before_last = int(names[1][14:27])
             sealed = next(n for n, i in enumerate(ids) if i == in_second["id"])
             assert send_batch(bus, group, sealed, 1) == [ids[sealed]] and before_last > first_last
@@ -111,7 +130,7 @@ def test_retention_keeps_what_is_unread_and_the_state_outlives_what_went(tmp_pat
             home.start()
             with home.bus() as bus:
                 assert served(bus, group) == state
-                assert send_batch(bus, group, kept, 1) == [ids[kept]] and send_batch(bus, group, sealed, 1) == [ids[sealed]]
+                assert send_batch(bus, group, newest, 1) == [ids[newest]] and send_batch(bus, group, sealed, 1) == [ids[sealed]]
                 assert gap(bus, group) == [{"from_seq": 1, "to_seq": first_last, "reason": "retired"}]
         assert home.cli("doctor", check=False).returncode == 0
 

@@ -5,6 +5,7 @@
 #include "broker/ledger/ledger_private.h"
 #include "broker/ledger/segment.h"
 #include "tests/ledger/world.h"
+#include "tests/support/ledger_bytes.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -54,8 +55,8 @@ static void live(struct world *w)
         write_some(w, 2, 300);
 }
 
-/* The same from a ledger whose last seal was interrupted in the middle. */
-static void leave_half_a_seal(struct world *w)
+/* The same from a ledger whose last seal was given up in the middle, behind its manifest. */
+static void give_a_seal_up(struct world *w)
 {
     live(w);
     write_some(w, 8, 200);
@@ -66,6 +67,11 @@ static void leave_half_a_seal(struct world *w)
     cccc_seal_prepare(seal);
     world_seal_done(w, seal, &result);
     cccc_seal_destroy(&seal);
+}
+
+static void leave_half_a_seal(struct world *w)
+{
+    give_a_seal_up(w);
     world_die(w, NULL);
 }
 
@@ -75,14 +81,28 @@ static void open_and_live(struct world *w)
         live(w);
 }
 
+/* Half a seal, given up, and another one right behind it. */
+static void seal_again(struct world *w)
+{
+    if (is_well(w))
+        world_seal(w, 1);
+}
+
 struct loop {
     void (*prepare)(struct world *w); /* without faults; may be NULL */
     void (*act)(struct world *w);     /* with them */
 };
 
-static const struct loop loops[] = {{NULL, live}, {leave_half_a_seal, open_and_live}};
+static const struct loop loops[] = {{NULL, live}, {leave_half_a_seal, open_and_live}, {give_a_seal_up, seal_again}};
 
 static uint64_t salt; /* another one, other dice */
+
+/* At every instant: what a manifest on the disk names can be read. */
+static void check_named(struct world *w)
+{
+    char missing[256];
+    WORLD_REQUIRE(w, ledger_named_are_there(w->disk, WORLD_GROUP, missing), ": %s", missing);
+}
 
 static void at_every_call(const struct loop *loop, const struct simdisk_fault *fault, const enum simdisk_loss *loss)
 {
@@ -97,10 +117,12 @@ static void at_every_call(const struct loop *loop, const struct simdisk_fault *f
         simdisk_arm(w.disk, &this);
         loop->act(&w);
         fired = simdisk_fired(w.disk);
+        check_named(&w);
         if (loss || simdisk_is_down(w.disk))
             world_die(&w, loss);
         else
             world_close(&w);
+        check_named(&w);
         world_recover(&w);
         world_fini(&w);
         assert_true(n < 2000);
@@ -187,6 +209,7 @@ static void random_histories_of_seals_keep_every_line(void **state)
                         world_mark(&w);
                 }
             world_die(&w, simdisk_roll(w.disk, 3) ? &dice : simdisk_roll(w.disk, 2) ? &lose_all : NULL);
+            check_named(&w);
             world_recover(&w);
             world_close(&w);
         }
@@ -244,6 +267,32 @@ static void flip(struct world *w, const char *path, size_t at)
     copy[at] ^= 4;
     simdisk_poke(w->disk, path, copy, len);
     free(copy);
+}
+
+/* A seal that is given up behind its manifest leaves segments that count should the first line of ledger.jsonl be damaged: when the next one comes to nothing, too, they are
+ * there still, or no manifest names them. */
+static void what_a_seal_given_up_left_is_there_until_no_manifest_names_it(void **state)
+{
+    (void)state;
+    bool fired = true;
+    for (uint64_t n = 1; fired; n++) {
+        struct world w;
+        world_init(&w, arguments.seed);
+        give_a_seal_up(&w);
+        simdisk_arm(w.disk, &(struct simdisk_fault){.kind = SIMDISK_FAIL, .error = ENOSPC, .at = n});
+        bool sealed = world_seal(&w, 1);
+        fired = simdisk_fired(w.disk);
+        simdisk_arm(w.disk, NULL);
+        uint64_t head = cccc_ledger_durable(w.ledger);
+        world_close(&w);
+        if (!sealed) {
+            flip(&w, WORLD_LEDGER, 40);
+            assert_int_equal(world_open(&w), CCCC_OK);
+            assert_true(w.gap_count == 0 || (w.gap_count == 1 && w.gaps[0].to_seq == w.gaps[0].from_seq));
+            assert_true(cccc_ledger_durable(w.ledger) >= head);
+        }
+        world_fini(&w);
+    }
 }
 
 /* Every seq once, as an event or in a gap; the number of events. */
@@ -617,6 +666,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stop_at_any_call_of_a_seal_loses_nothing),
         cmocka_unit_test(an_error_at_any_call_of_a_seal_loses_nothing),
         cmocka_unit_test(what_is_acknowledged_after_a_failed_seal_stays),
+        cmocka_unit_test(what_a_seal_given_up_left_is_there_until_no_manifest_names_it),
         cmocka_unit_test(random_histories_of_seals_keep_every_line),
     };
     return cmocka_run_group_tests_name("ledger seal", tests, NULL, NULL);

@@ -345,6 +345,15 @@ static void compare_states(struct audit *a, cccc_core_t *live)
     compare_saved(a, live, slot, &want);
 }
 
+/* I6: what a manifest names is there, also what a seal that came to nothing has left. */
+static void audit_named(struct audit *a, bool in_trash)
+{
+    char path[96], missing[256];
+    bool there;
+    if (!in_trash && oracle_folder(a->oracle, a->group, path, &there) && !ledger_named_are_there(a->oracle->sim->disk, path, missing))
+        BROKEN(a, "I6", "%s is named by a manifest, and is not there as it was named", missing);
+}
+
 static void audit_group(oracle_t *oracle, struct known_group *group, cccc_core_t *live)
 {
     struct audit a = {.oracle = oracle, .group = group, .crc_known = true};
@@ -360,6 +369,7 @@ static void audit_group(oracle_t *oracle, struct known_group *group, cccc_core_t
         BROKEN(&a, "I6", "%s is in the trash, and nobody was told that it was deleted", group->id);
     if (!in_trash && group->delete_acked)
         BROKEN(&a, "I1", "%s is there again after its deletion was acknowledged", group->id);
+    audit_named(&a, in_trash);
     a.retired = oracle_retired(oracle, group);
     oracle->events_retired += a.retired;
     a.arena = cccc_arena_new(64 * 1024);

@@ -139,7 +139,7 @@ static void a_change_leaves_the_old_or_the_new_group(void **state)
 
 static bool edit_survives(uint64_t n, int round)
 {
-    static const char edit[] = "title: by hand\n";
+    static const char edit[] = "title: by hand\nscopes: []\nactors: []\nledger_seq: 1\n";
     struct world w = world_new(n * ROUNDS + (uint64_t)round);
     assert_int_equal(store_title(&w, "old"), CCCC_OK);
     simdisk_poke(w.disk, FOLDER "/group.yaml", edit, sizeof edit - 1);

@@ -13,6 +13,7 @@
 
 #define GROUP  "g_0123456789ab"
 #define FOLDER "groups/" GROUP "/"
+#define WHOLE  "scopes: []\nactors: []\nledger_seq: 1\n" /* what an edit must have */
 
 static struct scratch s;
 
@@ -184,7 +185,7 @@ static void an_edit_by_hand_is_seen(void **state)
 {
     (void)state;
     assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours'}"), CCCC_OK);
-    scratch_write(&s, FOLDER "group.yaml", "title: theirs # by hand\n");
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs # by hand\n" WHOLE);
     struct cccc_group_files files = read_group();
     assert_true(files.edited);
     assert_string_equal(title(&files), "theirs");
@@ -192,7 +193,7 @@ static void an_edit_by_hand_is_seen(void **state)
     files = read_group();
     assert_false(files.edited);
     assert_string_equal(title(&files), "merged");
-    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.edited"), "title: theirs # by hand\n");
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.edited"), "title: theirs # by hand\n" WHOLE);
 }
 
 /* Another program's members are what it last wrote there, also when it did so while cccc served the group: set, changed, and unset. The write yields what it found. */
@@ -200,7 +201,7 @@ static void what_is_not_ours_is_carried_over(void **state)
 {
     (void)state;
     assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours', 'im': {'platform': 'slack'}, 'gone': 1}"), CCCC_OK);
-    scratch_write(&s, FOLDER "group.yaml", "title: theirs\nim:\n  platform: telegram\nmore: 2\n");
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs\nim:\n  platform: telegram\nmore: 2\n" WHOLE);
     assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours too', 'im': {'platform': 'slack'}, 'gone': 1}"), CCCC_OK);
     assert_string_equal(scratch_read(&s, FOLDER "group.yaml"), "title: ours too\nim:\n  platform: telegram\nmore: 2\n");
     assert_true(cccc_str_is(cccc_get_str(cccc_get(&s.value, "edited"), "title"), "theirs"));
@@ -212,9 +213,10 @@ static void what_is_not_ours_is_carried_over(void **state)
 static void an_edit_that_is_known_is_no_news(void **state)
 {
     (void)state;
-    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours', 'ledger_seq': 1}"), CCCC_OK);
-    scratch_write(&s, FOLDER "group.yaml", "title: theirs\nledger_seq: 1\n");
-    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'theirs', 'updated_at': 'now', 'ledger_seq': 2}"), CCCC_OK);
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'ours', 'scopes': [], 'actors': [], 'ledger_seq': 1}"), CCCC_OK);
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs\n" WHOLE);
+    assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'theirs', 'updated_at': 'now', 'scopes': [], 'actors': [], 'ledger_seq': 2}"),
+                     CCCC_OK);
     assert_true(scratch_exists(&s, FOLDER "group.yaml.edited"));
     assert_true(cccc_is_nil(&s.value));
     assert_false(read_group().edited);
@@ -233,7 +235,7 @@ static void a_group_without_a_sum_is_no_edit(void **state)
     assert_false(files.edited);
     assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'new'}"), CCCC_OK);
     assert_string_equal(scratch_read(&s, FOLDER "group.yaml.prev"), "v: 1\ntitle: old\n");
-    scratch_write(&s, FOLDER "group.yaml", "title: theirs\n");
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs\n" WHOLE);
     assert_true(read_group().edited);
 }
 
@@ -323,6 +325,42 @@ static void an_edit_that_is_no_configuration_is_refused(void **state)
     assert_false(read_group().refused);
 }
 
+/* An edit that ends early, wherever that is, is refused: what is left of it is YAML now and then, and would say that there are no actors, or fewer. Neither this start nor
+ * a change while the group is served takes anything from it. */
+static void an_edit_that_was_cut_off_is_refused(void **state)
+{
+    (void)state;
+    static const char ours[] = "{'title': 'first', 'im': {'platform': 'slack'}, 'scopes': [{'scope_key': 's_1', 'url': '/src'}], 'actors': "
+                               "[{'id': 'lead'}, {'id': 'peer'}], "
+                               "'automation': {'rules': []}, 'ledger_seq': 3}";
+    static const char edit[] = "title: theirs\nim:\n  platform: slack\nscopes:\n- scope_key: s_1\n  url: /src\nactors:\n- id: lead\n- id: "
+                               "peer\nautomation:\n  rules: []\nledger_seq: 3\n";
+    assert_int_equal(run(CCCC_STORE_GROUP, "", ours), CCCC_OK);
+    assert_int_equal(run(CCCC_STORE_GROUP, "", ours), CCCC_OK);
+    scratch_write(&s, FOLDER "group.yaml", edit);
+    assert_true(read_group().edited);
+    size_t end = sizeof edit - 1 - strlen(" 3\n"), missing = 0, unfinished = 0;
+    for (size_t len = 0; len <= end; len++) {
+        scratch_write(&s, FOLDER "group.yaml", cccc_arena_printf(s.arena, "%.*s", (int)len, edit).ptr);
+        struct cccc_group_files files = read_group();
+        assert_true(files.refused && files.from_prev && !files.edited);
+        assert_int_equal(cccc_get(&files.document, "actors")->via.array.size, 2);
+        missing += strstr(files.note, "is missing, so the file seems to be cut off") != NULL;
+        unfinished += strstr(files.note, "ledger_seq, with which cccc ends the file, is missing") != NULL;
+    }
+    assert_true(missing > 10 && unfinished > 10);
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs\nactors:\n- id: lead\n");
+    assert_non_null(
+        strstr(read_group().note,
+               "group.yaml: the list scopes is missing, so the file seems to be cut off (none at all is written `scopes: []`)"));
+    assert_int_equal(run(CCCC_STORE_GROUP, "", ours), CCCC_OK);
+    assert_true(cccc_is_nil(&s.value));
+    assert_non_null(strstr(scratch_read(&s, FOLDER "group.yaml"), "platform: slack"));
+    assert_string_equal(scratch_read(&s, FOLDER "group.yaml.edited"), "title: theirs\nactors:\n- id: lead\n");
+    scratch_write(&s, FOLDER "group.yaml", "title: theirs\n" WHOLE);
+    assert_true(read_group().edited);
+}
+
 /* What cccc has no use for, or takes for something else, stays and is named; what is null, empty or one of the accepted spellings is no reason to speak. */
 static void unknown_entries_are_kept_and_named(void **state)
 {
@@ -340,7 +378,9 @@ static void unknown_entries_are_kept_and_named(void **state)
     };
     assert_int_equal(run(CCCC_STORE_GROUP, "", "{'title': 'first'}"), CCCC_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        scratch_write(&s, FOLDER "group.yaml", cccc_arena_printf(s.arena, "%s\n", cases[i][0]).ptr);
+        const char *actors = strstr(cases[i][0], "actors:") ? "" : "actors: []\n",
+                   *scopes = strstr(cases[i][0], "scopes:") ? "" : "scopes: []\n";
+        scratch_write(&s, FOLDER "group.yaml", cccc_arena_printf(s.arena, "%s\n%s%sledger_seq: 1\n", cases[i][0], actors, scopes).ptr);
         struct cccc_group_files files = read_group();
         assert_false(files.refused);
         assert_true(files.edited);
@@ -510,6 +550,7 @@ int main(void)
         TEST(a_group_without_a_sum_is_no_edit),
         TEST(an_unreadable_group_falls_back),
         TEST(an_edit_that_is_no_configuration_is_refused),
+        TEST(an_edit_that_was_cut_off_is_refused),
         TEST(unknown_entries_are_kept_and_named),
         TEST(what_another_version_wrote_is_taken_with_a_note),
         TEST(an_oversized_or_linked_group_is_refused),

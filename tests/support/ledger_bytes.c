@@ -75,12 +75,17 @@ static bool has_hash(void *arg, const char *bytes, size_t len)
     return strcmp(sodium_bin2hex(hex, sizeof hex, hash, sizeof hash), row->hash) == 0;
 }
 
+static void path_of(const char *dir, const struct row *row, char path[256])
+{
+    snprintf(path, 256, "%s/state/ledger/%013llu-%013llu.jsonl.zst", dir, row->first, row->last);
+}
+
 static void add_segment(simdisk_t *disk, const char *dir, struct row *row, cccc_buf_t *out)
 {
     char path[256];
     const char *packed;
     size_t len;
-    snprintf(path, sizeof path, "%s/state/ledger/%013llu-%013llu.jsonl.zst", dir, row->first, row->last);
+    path_of(dir, row, path);
     if (row->retired ? !simdisk_dig(disk, has_hash, row, &packed, &len) : !simdisk_peek(disk, path, &packed, &len)) {
         fprintf(stderr, "%s is named by a manifest and %s\n", path, row->retired ? "never was there" : "not there");
         abort();
@@ -109,12 +114,12 @@ static unsigned long long add_segments(simdisk_t *disk, const char *dir, const c
 }
 
 /* To be freed; NULL: there is none. */
-static char *manifest_of(simdisk_t *disk, const char *group_dir)
+static char *text_of(simdisk_t *disk, const char *group_dir, const char *name)
 {
     char path[256];
     const char *bytes;
     size_t len;
-    snprintf(path, sizeof path, "%s/state/ledger/manifest", group_dir);
+    snprintf(path, sizeof path, "%s/state/ledger/%s", group_dir, name);
     if (!simdisk_peek(disk, path, &bytes, &len))
         return NULL;
     char *text = strndup(bytes, len);
@@ -123,10 +128,30 @@ static char *manifest_of(simdisk_t *disk, const char *group_dir)
     return text;
 }
 
+bool ledger_named_are_there(simdisk_t *disk, const char *group_dir, char missing[256])
+{
+    static const char *const names[] = {"manifest", "manifest.prev"};
+    bool there = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *manifest = text_of(disk, group_dir, names[i]);
+        for (const char *text = manifest ? strchr(manifest, '\n') : NULL; there && text; text = strchr(text + 1, '\n')) {
+            struct row row;
+            const char *bytes;
+            size_t len;
+            if (!read_row(text, &row) || row.retired)
+                continue;
+            path_of(group_dir, &row, missing);
+            there = simdisk_peek(disk, missing, &bytes, &len) && has_hash(&row, bytes, len);
+        }
+        free(manifest);
+    }
+    return there;
+}
+
 unsigned long long ledger_retired(simdisk_t *disk, const char *group_dir)
 {
     unsigned long long end = 0;
-    char *manifest = manifest_of(disk, group_dir);
+    char *manifest = text_of(disk, group_dir, "manifest");
     for (const char *text = manifest ? strchr(manifest, '\n') : NULL; text; text = strchr(text + 1, '\n')) {
         struct row row;
         if (read_row(text, &row) && row.retired)
@@ -150,7 +175,7 @@ bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_
     if (len > 0)
         memcpy(active, bytes, len);
     size_t skip = 0;
-    char *manifest = manifest_of(disk, group_dir);
+    char *manifest = text_of(disk, group_dir, "manifest");
     unsigned long long last = manifest ? add_segments(disk, group_dir, manifest, ledger_first_seq(active, len), out) : 0;
     if (last > 0)
         skip = length_of_sealed(active, len, last);

@@ -14,3 +14,6 @@ unsigned long long ledger_first_seq(const char *bytes, size_t len);
 bool ledger_bytes(simdisk_t *disk, const char *group_dir, cccc_buf_t *out, size_t *sealed);
 /* The last seq that has a tombstone; 0: nothing was retired. */
 unsigned long long ledger_retired(simdisk_t *disk, const char *group_dir);
+
+/* Is every segment that manifest and manifest.prev have not as retired there, as it was named (size and hash)? Else its path is in `missing`. */
+bool ledger_named_are_there(simdisk_t *disk, const char *group_dir, char missing[256]);

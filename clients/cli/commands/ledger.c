@@ -177,21 +177,27 @@ static void judge_lost(struct cli *cli, const struct offline_lost *lost, struct 
                   lost->title, lost->what);
 }
 
-/* Judge what there is, then what is registered and not there (with --all). */
+/* Judge what there is, then what is registered and not there (with --all). `stat` says what is kept, `verify` what it found. */
 struct judgement {
     struct cli *cli;
-    cli_table_t *table;
+    cli_table_t *table, *keeping;
     cccc_builder_t ledgers;
     bool with_findings, damaged;
 };
 
-static void take_in(struct judgement *self, const struct offline_ledger *ledger)
+static void take_in(struct judgement *self, const struct offline_ledger *ledger, bool there)
 {
+    cccc_value_t value = offline_value(ledger);
     self->damaged = self->damaged || offline_is_damaged(ledger);
-    cccc_array_add(&self->ledgers, offline_value(ledger));
     add_row(self->table, ledger);
-    if (self->with_findings && !self->cli->json)
+    if (!self->with_findings && there) {
+        cccc_value_t keeping = offline_keeping(self->cli, ledger->group);
+        value = cccc_map_with(self->cli->arena, &value, CCCC_STR("keeping"), keeping);
+        offline_add_keeping(self->cli, self->keeping, ledger->group, &keeping);
+    } else if (self->with_findings && !self->cli->json) {
         offline_print_findings(ledger);
+    }
+    cccc_array_add(&self->ledgers, value);
 }
 
 static void judge_registered(struct judgement *self)
@@ -206,7 +212,7 @@ static void judge_registered(struct judgement *self)
         if (lost[i].in_trash)
             continue;
         judge_lost(cli, &lost[i], &ledger);
-        take_in(self, &ledger);
+        take_in(self, &ledger, false);
     }
 }
 
@@ -238,17 +244,22 @@ static int chosen_groups(struct cli *cli, cccc_value_t *ids)
 static int judge_chosen(struct cli *cli, bool with_findings)
 {
     static const char *const headings[] = {"GROUP", "LEDGER", "EVENTS", "FIRST", "LAST", "BYTES", "BROKEN"};
+    static const char *const kept[] = {"GROUP", "KEEPING", ""};
     cccc_value_t ids = cccc_nil();
     int status = chosen_groups(cli, &ids);
     if (status)
         return status;
-    struct judgement self = {cli, cli_table_new(cli, headings, 7), cccc_array_builder(cli->arena, cli_count(&ids)), with_findings, false};
+    struct judgement self = {.cli = cli,
+                             .table = cli_table_new(cli, headings, 7),
+                             .keeping = cli_table_new(cli, kept, 3),
+                             .ledgers = cccc_array_builder(cli->arena, cli_count(&ids)),
+                             .with_findings = with_findings};
     for (uint32_t i = 0; i < cli_count(&ids); i++) {
         struct offline_ledger ledger;
         cccc_str_t id = {0};
         cccc_as_str(cli_item(&ids, i), &id);
         offline_judge(cli, cccc_arena_str(cli->arena, id).ptr, &ledger);
-        take_in(&self, &ledger);
+        take_in(&self, &ledger, true);
     }
     if (cli_flag(cli, "all"))
         judge_registered(&self);
@@ -260,6 +271,10 @@ static int judge_chosen(struct cli *cli, bool with_findings)
     } else {
         cli_table_print(&self.table);
     }
+    if (cli->json || with_findings)
+        cli_table_free(&self.keeping);
+    else
+        cli_table_print(&self.keeping);
     return with_findings && self.damaged ? cccc_err_exit_status(CCCC_E_DAMAGED) : 0;
 }
 
