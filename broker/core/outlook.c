@@ -122,14 +122,15 @@ static bool delivery_waits(const struct saying *s)
     cccc_str_t attach = cccc_arena_printf(s->call->arena, "cccc actor attach %.*s --group %s", CCCC_STR_FMT(s->actor->id), s->group->id);
     if (d->state == DELIVERY_CLAIMED)
         waits(s, CCCC_STR("what came before it is being typed"), attach);
+    else if (runtime->obstacle[0])
+        waits(s, cccc_arena_printf(s->call->arena, "nothing can be typed into its terminal now: %s", runtime->obstacle), attach);
     else if (d->state == DELIVERY_FAILED)
         waits(s, cccc_arena_printf(s->call->arena, "typing what came before it failed (%s); the next try is in %llu s", d->reason, seconds),
               attach);
-    else if (runtime->obstacle[0])
-        waits(
-            s,
-            cccc_arena_printf(s->call->arena, "typing its first words failed (%s); the next try is in %llu s", runtime->obstacle, seconds),
-            attach);
+    else if (runtime->refusal[0])
+        waits(s,
+              cccc_arena_printf(s->call->arena, "typing its first words failed (%s); the next try is in %llu s", runtime->refusal, seconds),
+              attach);
     else if (throttled > seconds)
         waits(s,
               cccc_arena_printf(s->call->arena, "deliveries keep a distance (min_interval_seconds): the next one is in %llu s", throttled),

@@ -533,7 +533,7 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
         return;
     }
     runtime->current = next_generation(core, runtime);
-    runtime->failure[0] = runtime->obstacle[0] = '\0';
+    runtime->failure[0] = runtime->obstacle[0] = runtime->refusal[0] = '\0';
     runtime->ready = runtime->attached = runtime->stopped = false;
     runtime->preamble = PREAMBLE_OWED;
     runtime->preamble_tries = 0;

@@ -95,7 +95,8 @@ struct cccc_runtime {
     uint64_t output_us; /* of its last output, monotonic */
     char failure[256];  /* why the last start failed; "" */
     cccc_err_t cause;   /* the same as a code; CCCC_OK: the words say all that is known */
-    char obstacle[96];  /* why the holder did not type what it was last ordered to; "" */
+    char obstacle[96];  /* why the holder could type nothing when last heard: nothing is claimed meanwhile; "" */
+    char refusal[96];   /* why it did not type what it was last ordered to; "" */
     struct runtime_order *orders;
     uint32_t order_count;
     uint64_t orders_given;

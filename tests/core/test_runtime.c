@@ -392,6 +392,41 @@ static void what_keeps_a_holder_from_typing_is_shown(void **state)
     crew_end(&b);
 }
 
+static void says_of_its_terminal(bench_t *b, const char *actor, const char *obstacle)
+{
+    static uint64_t conn = 7000;
+    bench_as_holder(b, TEAM, actor);
+    bench_request(b, ++conn, "hold_wait", "{%s,'facts':{'ready':true,'obstacle':'%s','typed':1}}",
+                  id_of(b, actor, bench_generation(b, TEAM, actor)), obstacle);
+    bench_as_operator(b);
+    bench_settle(b);
+}
+
+/* A holder that says it could type nothing now is told nothing to type, however long that lasts, and nothing is tried and failed; senders are told why. Once it says
+ * that it can, what waited goes at once. */
+static void nothing_is_claimed_while_an_obstacle_stands(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    says_of_its_terminal(b, "lead", "a dialog is open in the terminal");
+    assert_null(cccc_get(actor_row(b, "lead"), "obstacle")); /* nothing waits for it */
+    const char *asked = "{'group_id':'" TEAM "','to':['lead'],'text':'hello','outlook':true}";
+    const cccc_value_t *row = bench_at(bench_do(b, "send", "%s", asked), "recipients.0");
+    assert_string_equal(bench_str_at(b, row, "will"), "waits");
+    assert_non_null(strstr(bench_str_at(b, row, "why"), "a dialog is open"));
+    for (int second = 0; second < 100; second++) {
+        bench_pass(b, 1);
+        says_of_its_terminal(b, "lead", "a dialog is open in the terminal");
+    }
+    assert_int_equal(count_events(b, "runtime.delivery", "actor_id", "lead"), 0);
+    assert_string_equal(bench_str_at(b, actor_row(b, "lead"), "obstacle"), "a dialog is open in the terminal");
+    says_of_its_terminal(b, "lead", "");
+    assert_int_equal(count_events(b, "runtime.delivery", "state", "claimed"), 1);
+    assert_null(cccc_get(actor_row(b, "lead"), "obstacle"));
+    crew_end(&b);
+}
+
 /* A program whose process is stopped reads nothing: lists say so, and a sender is told that its message waits, for what, and what helps. */
 static void a_stopped_process_is_no_outlook(void **state)
 {
@@ -1159,6 +1194,7 @@ int main(void)
         cmocka_unit_test(outcomes_decide_what_comes_next),
         cmocka_unit_test(an_outcome_that_could_not_be_recorded_is_asked_for_again),
         cmocka_unit_test(what_keeps_a_holder_from_typing_is_shown),
+        cmocka_unit_test(nothing_is_claimed_while_an_obstacle_stands),
         cmocka_unit_test(a_stopped_process_is_no_outlook),
         cmocka_unit_test(failures_are_tried_again_less_and_less_often),
         cmocka_unit_test(what_waits_together_is_typed_together),
