@@ -741,15 +741,27 @@ void runtimes_end(struct cccc_core *core, struct cccc_group *group)
 
 /* ---- start-up ---- */
 
+/* The entry that the record of a holder is about. Its actor may have left while no daemon was there to end its program: then one is made, for that. NULL: the group is not known well
+ * enough to say. */
+static struct cccc_runtime *of_record(struct cccc_group *group, cccc_str_t actor_id)
+{
+    struct cccc_runtime *runtime = runtime_entry(group, actor_id);
+    if (!runtime && cccc_is_map(&group->document) && actor_id_valid(actor_id, NULL)) {
+        runtime = make(group, actor_id);
+        runtime->orphan = true;
+    }
+    return runtime;
+}
+
 bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive)
 {
     struct cccc_group *group = self->groups[slot];
-    struct cccc_runtime *runtime = runtime_find(group, cccc_get_str(record, "actor_id"));
+    struct cccc_runtime *runtime = of_record(group, cccc_get_str(record, "actor_id"));
     uint64_t generation = cccc_get_uint(record, "generation", 0);
+    self->last_generation = self->last_generation > generation ? self->last_generation : generation; /* whoever it is, it lives */
     if (!runtime || runtime_lives(runtime) || runtime->current >= generation)
         return false;
     runtime->current = generation;
-    self->last_generation = self->last_generation > generation ? self->last_generation : generation;
     runtime->holder_pid = (int32_t)cccc_get_uint(record, "hold_pid", 0);
     runtime->holder_started = cccc_get_uint(record, "hold_started", 0);
     runtime->pid = runtime->generation == generation ? runtime->started_pid : 0; /* the record is older than the program */

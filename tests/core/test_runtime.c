@@ -202,6 +202,33 @@ static void no_two_holders_have_the_same_generation(void **state)
     crew_end(&b);
 }
 
+/* An actor that was removed by hand while no daemon was there: its program is ended, and until it is no other gets its generation, whatever the clock says. */
+static void a_holder_whose_actor_left_unseen_is_ended(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    ready(b, "dev");
+    uint64_t generation = bench_generation(b, TEAM, "dev");
+    char *alone = strdup(crew("true", "active"));
+    char *dev = strstr(alone, "{'id':'dev'"), *off = strstr(alone, "{'id':'off'");
+    memmove(dev, off, strlen(off) + 1);
+    bench_hand(b, TEAM, alone);
+    free(alone);
+    bench_turn_clock(b, -1000);
+    bench_restart(b);
+    bench_settle(b);
+    assert_non_null(strstr(bench_trace(b), "holder_kill"));
+    bench_request(b, 9, "actor_add", "{'group_id':'" TEAM "','actor_id':'new','runtime':'custom','command':['cat']}");
+    bench_settle(b);
+    assert_true(bench_generation(b, TEAM, "new") > generation);
+    bench_kill_holder(b, TEAM, "dev");
+    bench_settle(b);
+    assert_non_null(strstr(bench_trace(b), "holder_forget"));
+    assert_int_equal(count_events(b, "runtime.exited", "actor_id", "dev"), 0);
+    crew_end(&b);
+}
+
 /* The launch document says what the table of runtimes and the actor's entry say. */
 static void a_launch_document_has_the_habits_of_the_runtime(void **state)
 {
@@ -1186,6 +1213,7 @@ int main(void)
         cmocka_unit_test(a_start_is_answered_when_the_program_runs),
         cmocka_unit_test(a_holder_that_says_nothing_is_ended),
         cmocka_unit_test(no_two_holders_have_the_same_generation),
+        cmocka_unit_test(a_holder_whose_actor_left_unseen_is_ended),
         cmocka_unit_test(a_launch_document_has_the_habits_of_the_runtime),
         cmocka_unit_test(nobody_else_may_say_what_a_holder_says),
         cmocka_unit_test(a_holder_of_a_removed_actor_is_superseded),
