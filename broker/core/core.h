@@ -225,6 +225,7 @@ enum cccc_store_kind {
     CCCC_STORE_BLOB_TEXT,    /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
     CCCC_STORE_HOLDER_START, /* start a holder for actor `name` with the launch document `document`; yields {hold_pid, hold_started}; the executor gets launch_fd and launch
                                * with it, and hands these over once it knows the holder (cccc_holder_launch) */
+    CCCC_STORE_HOLDER_CHECK, /* would a start of `name` with the launch document `document` find its directory and its program? INVALID_PROJECT_ROOT, NOT_FOUND */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
     CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */

@@ -372,6 +372,8 @@ void runtime_set_phase(struct cccc_core *core, struct cccc_runtime *runtime, enu
 void runtime_encourage(struct cccc_runtime *runtime, enum runtime_why why)
 {
     runtime->given_up = false;
+    if (runtime_lives(runtime))
+        runtime->failure[0] = '\0'; /* of a restart that was not begun */
     runtime->quick_exits = 0;
     runtime->next_start_us = 0;
     runtime->restart |= runtime->phase == RUNTIME_STOPPING; /* once that is over */
@@ -400,6 +402,8 @@ static bool is_over(const struct cccc_runtime *runtime, const struct runtime_wai
         return true;
     if (waiter->call->core->now->mono_us >= waiter->until_us || absent)
         return !(absent && runtime->restart);
+    if (!waiter->to_stop && !runtime->restart && runtime->failure[0] && runtime_runs(runtime))
+        return true; /* its restart was not begun */
     return runtime->phase == RUNTIME_RUNNING && !waiter->to_stop && !runtime->restart;
 }
 
@@ -448,6 +452,8 @@ void runtime_start_failed(struct cccc_core *core, struct cccc_group *group, stru
     runtime_set_phase(core, runtime, RUNTIME_ABSENT);
     runtime_tell(runtime);
 }
+
+static const char no_directory[] = "the actor has no directory to work in; attach one: cccc attach PATH";
 
 /* What a spawn brought. The call's state is nothing: it finds its runtime by name, because both may have gone meanwhile. */
 struct spawn {
@@ -523,13 +529,31 @@ static uint64_t next_generation(struct cccc_core *core, const struct cccc_runtim
     return core->last_generation;
 }
 
+/* Of an actor that has a scope. */
+static void ask_store(struct cccc_core *core, struct cccc_group *group, const struct cccc_runtime *runtime, enum cccc_store_kind kind,
+                      call_next_fn next)
+{
+    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+    call_t *call = core_call(core);
+    struct spawn *spawn = cccc_arena_alloc(call->arena, sizeof *spawn);
+    *spawn = (struct spawn){cccc_arena_str(call->arena, cccc_str(runtime->id)), runtime->current};
+    call->group = group;
+    call->state = spawn;
+    struct cccc_store store = {.kind = kind, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
+    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
+    store.name = cccc_arena_str(store.arena, actor->id);
+    cccc_value_t document = launch_document(store.arena, core, group, actor, runtime->current, runtime_scope(group, actor));
+    store.document = cccc_value_copy(store.arena, &document);
+    call_store(call, &store, next);
+}
+
 static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
 {
     const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
     const struct cccc_scope *scope = runtime_scope(group, actor);
     runtime->cause = CCCC_OK;
     if (!scope) {
-        runtime_start_failed(core, group, runtime, "the actor has no directory to work in; attach one: cccc attach PATH");
+        runtime_start_failed(core, group, runtime, no_directory);
         return;
     }
     runtime->current = next_generation(core, runtime);
@@ -541,17 +565,7 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
     runtime->pid = 0;
     runtime->next_delivery_us = runtime->delivered_us = 0; /* how long to wait was about the program before */
     runtime_set_phase(core, runtime, RUNTIME_SPAWNING);
-    call_t *call = core_call(core);
-    struct spawn *spawn = cccc_arena_alloc(call->arena, sizeof *spawn);
-    *spawn = (struct spawn){cccc_arena_str(call->arena, cccc_str(runtime->id)), runtime->current};
-    call->group = group;
-    call->state = spawn;
-    struct cccc_store store = {.kind = CCCC_STORE_HOLDER_START, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
-    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
-    store.name = cccc_arena_str(store.arena, actor->id);
-    cccc_value_t document = launch_document(store.arena, core, group, actor, runtime->current, scope);
-    store.document = cccc_value_copy(store.arena, &document);
-    call_store(call, &store, spawned);
+    ask_store(core, group, runtime, CCCC_STORE_HOLDER_START, spawned);
 }
 
 /* ---- stopping ---- */
@@ -574,6 +588,51 @@ static void stop(struct cccc_core *core, struct cccc_group *group, struct cccc_r
         holder_kill(core, group, runtime, false);
         runtime_set_phase(core, runtime, RUNTIME_STOPPING);
     }
+}
+
+/* ---- restarting ---- */
+
+/* What runs goes on running. */
+static void restart_refused(struct cccc_core *core, const struct cccc_group *group, struct cccc_runtime *runtime, cccc_err_t cause,
+                            const char *why)
+{
+    runtime->restart = false;
+    runtime->cause = cause;
+    copy_text(runtime->failure, sizeof runtime->failure, cccc_str(why));
+    core_log(core, 4, "ACTOR-NOT-RESTARTED", "an actor would not start again, so it was not stopped group=%s actor=%s why=%s", group->id,
+             runtime->id, why);
+    runtime_tell(runtime);
+}
+
+static void checked(call_t *call)
+{
+    const struct spawn *spawn = call->state;
+    struct cccc_group *group = call->group;
+    struct cccc_runtime *runtime = group->deleted ? NULL : runtime_find(group, spawn->actor_id);
+    if (runtime && runtime->checking) {
+        runtime->checking = false;
+        bool wanted = runtime->restart && runtime_lives(runtime) && runtime->current == spawn->generation;
+        if (wanted && call->stored.err == CCCC_OK)
+            stop(call->core, group, runtime);
+        else if (wanted)
+            restart_refused(call->core, group, runtime, call->stored.err, call->stored.message);
+    }
+    call_finish(call);
+}
+
+/* A program is not ended for one that cannot be started. */
+static void restart(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+    if (runtime->checking || runtime->phase == RUNTIME_STOPPING || runtime->phase == RUNTIME_SPAWNING)
+        return;
+    if (!runtime_scope(group, actor)) {
+        restart_refused(core, group, runtime, CCCC_E_MISSING_PROJECT_ROOT, no_directory);
+        return;
+    }
+    runtime->failure[0] = '\0';
+    runtime->checking = true;
+    ask_store(core, group, runtime, CCCC_STORE_HOLDER_CHECK, checked);
 }
 
 /* ---- the end of a program ---- */
@@ -683,8 +742,10 @@ void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
             else if (!wanted || runtime->given_up)
                 runtime->restart = false;
             runtime_tell(runtime);
-        } else if (!wanted || runtime->restart || runtime->orphan) {
+        } else if (!wanted || runtime->orphan) {
             stop(core, group, runtime);
+        } else if (runtime->restart) {
+            restart(core, group, runtime);
         }
     }
 }

@@ -140,6 +140,8 @@ static const char *trouble(const struct cccc_core *core, const struct cccc_group
         return "its holder lives and does not answer";
     if (runtime->phase == RUNTIME_ABSENT && runtime->given_up && runtime_is_wanted(group, runtime))
         return runtime->failure;
+    if (runtime_runs(runtime) && runtime->failure[0])
+        return cccc_arena_printf(arena, "it was not restarted: %s", runtime->failure).ptr;
     if (held_up_by(runtime))
         return cccc_arena_printf(arena, "messages wait for its terminal: %s", held_up_by(runtime)).ptr;
     return runtime->delivery.state == DELIVERY_AMBIGUOUS ? "its last delivery may not have arrived, and is not repeated" : NULL;

@@ -66,7 +66,10 @@ static void session_settled(call_t *call)
     const struct session_op *op = change->own;
     const struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     bool wanted = op->kind != CCCC_KIND_ACTOR_STOP && call->group->config.running;
-    if (wanted && runtime && runtime->phase != RUNTIME_RUNNING)
+    if (wanted && runtime && runtime_runs(runtime) && op->kind == CCCC_KIND_ACTOR_RESTART && runtime->failure[0])
+        call_fail_details(call, op->failed, start_details(call, runtime), "%s was not restarted, and its program runs on: %s", runtime->id,
+                          runtime->failure);
+    else if (wanted && runtime && runtime->phase != RUNTIME_RUNNING)
         call_fail_details(call, op->failed, start_details(call, runtime), "%s", why_not(call, runtime));
     else
         change_reply(call);

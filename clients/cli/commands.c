@@ -674,7 +674,8 @@ const struct cli_command cli_commands[] = {
     {.noun = "actor",
      .name = "restart",
      .summary = "stop an actor's program and start it again",
-     .about = "It is started only if its group runs.",
+     .about = "It is started only if its group runs, and stopped only once its directory and its program were found: what would not start "
+              "again runs on.",
      .examples = EXAMPLES("cccc actor restart peer-1  # with what was changed since its start"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_ACTOR),
