@@ -46,6 +46,8 @@ static bool group_waits(const struct saying *s, enum cccc_lane lane)
         waits(s, CCCC_STR("it is stopped"), start_it(s));
     else if (!group->config.running)
         waits(s, CCCC_STR("the group is stopped"), cccc_arena_printf(arena, "cccc group start %s", group->id));
+    else if (s->actor->left_stopped)
+        waits(s, CCCC_STR("its group did not run when another actor of it was started, and it was left stopped"), start_it(s));
     else if (group->read_only)
         waits(s, cccc_arena_printf(arena, "the group takes no events: %s", group->read_only), CCCC_STR("cccc doctor"));
     else if (lane == CCCC_LANE_NOTIFY && group->config.state == CCCC_GROUP_IDLE)

@@ -360,7 +360,8 @@ bool runtimes_load(struct cccc_group *group, const cccc_value_t *v)
 bool runtime_is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime)
 {
     const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
-    return !group->deleted && !group->offline && group->config.running && actor && actor->enabled && runtime_has_terminal(actor);
+    return !group->deleted && !group->offline && group->config.running && actor && actor->enabled && !actor->left_stopped &&
+           runtime_has_terminal(actor);
 }
 
 void runtime_set_phase(struct cccc_core *core, struct cccc_runtime *runtime, enum runtime_phase phase)
@@ -424,8 +425,8 @@ void runtime_tell(struct cccc_runtime *runtime)
 
 /* ---- starting ---- */
 
-static const char *const why_words[] = {[RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot",
-                                        [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken", [RUNTIME_GROUP] = "group"};
+static const char *const why_words[] = {
+    [RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot", [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken"};
 
 const char *runtime_why_word(enum runtime_why why)
 {

@@ -18,7 +18,7 @@ enum runtime_phase {
 };
 
 /* Why a start. Words of runtime.started. */
-enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN, RUNTIME_GROUP };
+enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN };
 
 enum runtime_preamble { PREAMBLE_OWED, PREAMBLE_ASKED, PREAMBLE_DONE };
 

@@ -656,7 +656,8 @@ const struct cli_command cli_commands[] = {
      .summary = "start an actor's program in a terminal of its own",
      .about = "Prints once it runs, or says why it does not. It runs in its scope's directory, or the group's active one, is started again "
               "when it exits by "
-              "itself, and outlives the daemon. The group counts as running from then on.",
+              "itself, and outlives the daemon. A group that did not run does from then on, with this actor alone: `cccc group start` "
+              "starts the others.",
      .examples = EXAMPLES("cccc actor start peer-1"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_ACTOR),
