@@ -130,8 +130,8 @@ static cccc_value_t environment(const struct cccc_store_call *call)
     overlay(call->arena, &map, cccc_get(&store->document, "env"));
     cccc_value_t secrets = cccc_secrets_read(call->vfs, call->home, store->group_id, store->name, call->arena);
     overlay(call->arena, &map, &secrets);
-    cccc_str_t mark = cccc_arena_printf(call->arena, "%.*s/%.*s/%llu", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
-                                        (unsigned long long)cccc_get_uint(&store->document, "generation", 0));
+    cccc_str_t mark = cccc_arena_printf(call->arena, "%.*s/%.*s/%llu:%s", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
+                                        (unsigned long long)cccc_get_uint(&store->document, "generation", 0), call->home->root);
     map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_HOME"), cccc_text(call->home->root));
     map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_GROUP_ID"), cccc_string(store->group_id));
     map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_ACTOR_ID"), cccc_string(store->name));
