@@ -433,6 +433,8 @@ static cccc_value_t update_data(struct draft *d, const struct cccc_actor *actor,
             cccc_map_add(&touched, fields[f].name, d->values[f]);
         entry = with_field(arena, &entry, f, d->values[f]);
     }
+    if (cccc_get(patch, fields[ENABLED].name)) /* it was said whether it takes part */
+        entry = cccc_map_without(arena, &entry, CCCC_STR("left_stopped"));
     entry = cccc_map_with(arena, &entry, CCCC_STR("updated_at"), cccc_string(cccc_arena_str(arena, cccc_str(ts))));
     cccc_map_add(&data, "actor_id", cccc_string(d->id));
     cccc_map_add(&data, "patch", touched.value);

@@ -52,6 +52,7 @@ static void derive_actors(struct cccc_config *config, const cccc_value_t *list, 
         config->terminals |= cccc_str_is(a.runner, "pty");
         a.runtime = str_or(entry, "runtime", "codex");
         a.enabled = cccc_coerce_bool(cccc_get(entry, "enabled"), true);
+        a.left_stopped = a.enabled && cccc_coerce_bool(cccc_get(entry, "left_stopped"), false);
         a.foreman = a.enabled && !have_foreman;
         have_foreman |= a.enabled;
         config->actors[config->actor_count++] = a;
@@ -273,13 +274,33 @@ static void apply_active_scope(struct edit *e)
     put_str(e, "active_scope_key", e->event->scope_key);
 }
 
+/* `ids`, and no others, are left stopped in a group that runs. */
+static void leave_stopped(struct edit *e, const cccc_value_t *ids)
+{
+    uint32_t count;
+    const cccc_value_t *entry = items(cccc_get(&e->doc, "actors"), &count);
+    cccc_builder_t list = cccc_array_builder(e->arena, count);
+    for (; count > 0; entry++, count--) {
+        cccc_value_t now = *entry;
+        if (cccc_is_map(entry) && recipients_name(ids, cccc_get_str(entry, "id")))
+            now = cccc_map_with(e->arena, entry, CCCC_STR("left_stopped"), cccc_bool(true));
+        else if (cccc_is_map(entry) && cccc_get(entry, "left_stopped"))
+            now = cccc_map_without(e->arena, entry, CCCC_STR("left_stopped"));
+        cccc_array_add(&list, now);
+    }
+    if (list.value.via.array.size > 0)
+        put(e, "actors", list.value);
+}
+
 static void apply_start(struct edit *e)
 {
+    leave_stopped(e, NULL);
     put(e, "running", cccc_bool(true));
 }
 
 static void apply_stop(struct edit *e)
 {
+    leave_stopped(e, NULL);
     put(e, "running", cccc_bool(false));
 }
 
@@ -425,11 +446,14 @@ static void actor_enabled(struct edit *e, bool enabled)
     if (count == 0 || !cccc_is_map(entry))
         return;
     cccc_value_t changed = cccc_map_with(e->arena, entry, CCCC_STR("enabled"), cccc_bool(enabled));
+    changed = cccc_map_without(e->arena, &changed, CCCC_STR("left_stopped"));
     put_in_list(e, "actors", "id", id, &changed);
 }
 
 static void apply_actor_start(struct edit *e)
 {
+    if (!cccc_coerce_bool(cccc_get(&e->doc, "running"), false))
+        leave_stopped(e, data(e, "left_stopped"));
     actor_enabled(e, true);
     put(e, "running", cccc_bool(true));
 }

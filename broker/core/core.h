@@ -153,8 +153,8 @@ void cccc_core_fold_cursors(cccc_core_t *self, cccc_slot_t slot, const cccc_valu
 void cccc_core_fold_context(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *files);
 /* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
-/* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there. Before fold_end. False: it is about nothing new, as
- * in every fold but the first. */
+/* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there; that of an actor which left meanwhile is ended. No start gets its generation.
+ * Before fold_end. False: it is about nothing new, as in every fold but the first. */
 bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
 /* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
@@ -227,6 +227,7 @@ enum cccc_store_kind {
     CCCC_STORE_BLOB_TEXT,    /* a whole blob in one go: `data` -> state/blobs/`name`, synced */
     CCCC_STORE_HOLDER_START, /* start a holder for actor `name` with the launch document `document`; yields {hold_pid, hold_started}; the executor gets launch_fd and launch
                                * with it, and hands these over once it knows the holder (cccc_holder_launch) */
+    CCCC_STORE_HOLDER_CHECK, /* would a start of `name` with the launch document `document` find its directory and its program? INVALID_PROJECT_ROOT, NOT_FOUND */
     CCCC_STORE_HOLDER_FORGET, /* the program of generation `total` of actor `name` is gone: end what it left, remove the record */
     CCCC_STORE_HOLDER_KILL,   /* SIGTERM, and SIGKILL when sent before, to the holder with pid `total` and start time `offset` */
     CCCC_STORE_PROMPT,        /* yields {text} of prompts/`name`; "" when there is none */

@@ -131,10 +131,10 @@ static bool is_due(const struct cccc_core *core, const struct cccc_group *group,
     const struct cccc_delivery *d = &runtime->delivery;
     bool waiting = is_owed(d) || runtime->queue[CCCC_LANE_CHAT].count > 0 ||
                    (runtime->queue[CCCC_LANE_NOTIFY].count > 0 && group->config.state == CCCC_GROUP_ACTIVE);
-    return waiting && runtime->phase == RUNTIME_RUNNING && runtime->ready && d->state != DELIVERY_CLAIMED && group->config.running &&
-           group->config.state != CCCC_GROUP_PAUSED && !group->read_only && !core->stopping && core->now->mono_us >= runtime->handover_us &&
-           core->now->mono_us >= runtime->next_delivery_us && !pending_step(group, runtime->claim_seq) &&
-           core->now->mono_us >= delivery_throttled_until_us(group, runtime);
+    return waiting && runtime->phase == RUNTIME_RUNNING && runtime->ready && !runtime->obstacle[0] && d->state != DELIVERY_CLAIMED &&
+           group->config.running && group->config.state != CCCC_GROUP_PAUSED && !group->read_only && !core->stopping &&
+           core->now->mono_us >= runtime->handover_us && core->now->mono_us >= runtime->next_delivery_us &&
+           !pending_step(group, runtime->claim_seq) && core->now->mono_us >= delivery_throttled_until_us(group, runtime);
 }
 
 /* ---- from queue to order ---- */
@@ -338,11 +338,11 @@ static bool preamble_first(struct cccc_core *core, struct cccc_group *group, str
 }
 
 /* What kept the holder from typing, until it does. */
-static void note_obstacle(struct cccc_runtime *runtime, const cccc_value_t *report)
+static void note_refusal(struct cccc_runtime *runtime, const cccc_value_t *report)
 {
     bool failed = cccc_str_is(cccc_get_str(report, "outcome"), state_words[DELIVERY_FAILED]);
     cccc_str_t reason = failed ? cccc_get_str(report, "reason") : CCCC_STR("");
-    snprintf(runtime->obstacle, sizeof runtime->obstacle, "%.*s", CCCC_STR_FMT(reason));
+    snprintf(runtime->refusal, sizeof runtime->refusal, "%.*s", CCCC_STR_FMT(reason));
 }
 
 void delivery_preamble(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const cccc_value_t *report)
@@ -350,7 +350,7 @@ void delivery_preamble(struct cccc_core *core, struct cccc_group *group, struct 
     const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
     bool again = cccc_str_is(cccc_get_str(report, "outcome"), state_words[DELIVERY_FAILED]);
     runtime->preamble = again ? PREAMBLE_OWED : PREAMBLE_DONE;
-    note_obstacle(runtime, report);
+    note_refusal(runtime, report);
     if (cccc_str_is(cccc_get_str(report, "outcome"), state_words[DELIVERY_AMBIGUOUS]))
         core_log(core, 4, "PREAMBLE-AMBIGUOUS",
                  "an agent may not have got its first words, and is not told them again group=%s actor=%s why=%.*s", group->id, runtime->id,
@@ -505,7 +505,7 @@ bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_valu
     if (call_append(call, call->group, CCCC_KIND_RUNTIME_DELIVERY, CCCC_STR("system"), CCCC_STR(""), data, next, &m) != CCCC_OK)
         return false;
     runtime->settle_seq = call->appended->event.seq;
-    note_obstacle(runtime, report);
+    note_refusal(runtime, report);
     if (state == DELIVERY_ACCEPTED)
         mark_delivered(call->core, call->group, runtime);
     runtime->handover_us = 0;

@@ -353,6 +353,7 @@ static void take_facts(struct cccc_core *core, struct cccc_runtime *runtime, con
     runtime->ready = cccc_get_bool(facts, "ready", false);
     runtime->attached = cccc_get_uint(facts, "attached", 0) > 0;
     runtime->stopped = cccc_get_bool(facts, "stopped", false);
+    snprintf(runtime->obstacle, sizeof runtime->obstacle, "%.*s", CCCC_STR_FMT(cccc_get_str(facts, "obstacle")));
     if (cccc_get_uint(facts, "typed", 0) > 0) /* the first text is the preamble */
         runtime->preamble = PREAMBLE_DONE;
     uint64_t idle_us = cccc_get_uint(facts, "idle_ms", 0) * 1000;

@@ -64,7 +64,7 @@ void legacy_fini(struct cccc_group *group);
 /* Agents a message would reach, the sender left out. */
 struct cccc_reach {
     uint32_t enabled;
-    uint32_t disabled_by_id; /* named by their own id */
+    uint32_t disabled_by_id; /* named by their own id; also those left stopped */
     uint32_t disabled;       /* meant by @all, @peers or nobody named */
 };
 

@@ -46,6 +46,8 @@ static bool group_waits(const struct saying *s, enum cccc_lane lane)
         waits(s, CCCC_STR("it is stopped"), start_it(s));
     else if (!group->config.running)
         waits(s, CCCC_STR("the group is stopped"), cccc_arena_printf(arena, "cccc group start %s", group->id));
+    else if (s->actor->left_stopped)
+        waits(s, CCCC_STR("its group did not run when another actor of it was started, and it was left stopped"), start_it(s));
     else if (group->read_only)
         waits(s, cccc_arena_printf(arena, "the group takes no events: %s", group->read_only), CCCC_STR("cccc doctor"));
     else if (lane == CCCC_LANE_NOTIFY && group->config.state == CCCC_GROUP_IDLE)
@@ -122,14 +124,15 @@ static bool delivery_waits(const struct saying *s)
     cccc_str_t attach = cccc_arena_printf(s->call->arena, "cccc actor attach %.*s --group %s", CCCC_STR_FMT(s->actor->id), s->group->id);
     if (d->state == DELIVERY_CLAIMED)
         waits(s, CCCC_STR("what came before it is being typed"), attach);
+    else if (runtime->obstacle[0])
+        waits(s, cccc_arena_printf(s->call->arena, "nothing can be typed into its terminal now: %s", runtime->obstacle), attach);
     else if (d->state == DELIVERY_FAILED)
         waits(s, cccc_arena_printf(s->call->arena, "typing what came before it failed (%s); the next try is in %llu s", d->reason, seconds),
               attach);
-    else if (runtime->obstacle[0])
-        waits(
-            s,
-            cccc_arena_printf(s->call->arena, "typing its first words failed (%s); the next try is in %llu s", runtime->obstacle, seconds),
-            attach);
+    else if (runtime->refusal[0])
+        waits(s,
+              cccc_arena_printf(s->call->arena, "typing its first words failed (%s); the next try is in %llu s", runtime->refusal, seconds),
+              attach);
     else if (throttled > seconds)
         waits(s,
               cccc_arena_printf(s->call->arena, "deliveries keep a distance (min_interval_seconds): the next one is in %llu s", throttled),

@@ -236,7 +236,7 @@ static cccc_value_t audience(cccc_arena_t *arena, const struct cccc_group *group
             continue;
         /* Copied: the configuration may be another by the time the event is applied. */
         cccc_array_add(&list, cccc_string(cccc_arena_str(arena, actor->id)));
-        if (actor->enabled)
+        if (actor->enabled && !(by_id && actor->left_stopped))
             reach->enabled++;
         else if (by_id)
             reach->disabled_by_id++;

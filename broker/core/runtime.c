@@ -360,7 +360,8 @@ bool runtimes_load(struct cccc_group *group, const cccc_value_t *v)
 bool runtime_is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime)
 {
     const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
-    return !group->deleted && !group->offline && group->config.running && actor && actor->enabled && runtime_has_terminal(actor);
+    return !group->deleted && !group->offline && group->config.running && actor && actor->enabled && !actor->left_stopped &&
+           runtime_has_terminal(actor);
 }
 
 void runtime_set_phase(struct cccc_core *core, struct cccc_runtime *runtime, enum runtime_phase phase)
@@ -372,6 +373,8 @@ void runtime_set_phase(struct cccc_core *core, struct cccc_runtime *runtime, enu
 void runtime_encourage(struct cccc_runtime *runtime, enum runtime_why why)
 {
     runtime->given_up = false;
+    if (runtime_lives(runtime))
+        runtime->failure[0] = '\0'; /* of a restart that was not begun */
     runtime->quick_exits = 0;
     runtime->next_start_us = 0;
     runtime->restart |= runtime->phase == RUNTIME_STOPPING; /* once that is over */
@@ -400,6 +403,8 @@ static bool is_over(const struct cccc_runtime *runtime, const struct runtime_wai
         return true;
     if (waiter->call->core->now->mono_us >= waiter->until_us || absent)
         return !(absent && runtime->restart);
+    if (!waiter->to_stop && !runtime->restart && runtime->failure[0] && runtime_runs(runtime))
+        return true; /* its restart was not begun */
     return runtime->phase == RUNTIME_RUNNING && !waiter->to_stop && !runtime->restart;
 }
 
@@ -420,8 +425,8 @@ void runtime_tell(struct cccc_runtime *runtime)
 
 /* ---- starting ---- */
 
-static const char *const why_words[] = {[RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot",
-                                        [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken", [RUNTIME_GROUP] = "group"};
+static const char *const why_words[] = {
+    [RUNTIME_ASKED] = "asked", [RUNTIME_ADDED] = "added", [RUNTIME_BOOT] = "boot", [RUNTIME_AGAIN] = "again", [RUNTIME_WOKEN] = "woken"};
 
 const char *runtime_why_word(enum runtime_why why)
 {
@@ -448,6 +453,8 @@ void runtime_start_failed(struct cccc_core *core, struct cccc_group *group, stru
     runtime_set_phase(core, runtime, RUNTIME_ABSENT);
     runtime_tell(runtime);
 }
+
+static const char no_directory[] = "the actor has no directory to work in; attach one: cccc attach PATH";
 
 /* What a spawn brought. The call's state is nothing: it finds its runtime by name, because both may have gone meanwhile. */
 struct spawn {
@@ -523,17 +530,35 @@ static uint64_t next_generation(struct cccc_core *core, const struct cccc_runtim
     return core->last_generation;
 }
 
+/* Of an actor that has a scope. */
+static void ask_store(struct cccc_core *core, struct cccc_group *group, const struct cccc_runtime *runtime, enum cccc_store_kind kind,
+                      call_next_fn next)
+{
+    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+    call_t *call = core_call(core);
+    struct spawn *spawn = cccc_arena_alloc(call->arena, sizeof *spawn);
+    *spawn = (struct spawn){cccc_arena_str(call->arena, cccc_str(runtime->id)), runtime->current};
+    call->group = group;
+    call->state = spawn;
+    struct cccc_store store = {.kind = kind, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
+    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
+    store.name = cccc_arena_str(store.arena, actor->id);
+    cccc_value_t document = launch_document(store.arena, core, group, actor, runtime->current, runtime_scope(group, actor));
+    store.document = cccc_value_copy(store.arena, &document);
+    call_store(call, &store, next);
+}
+
 static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
 {
     const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
     const struct cccc_scope *scope = runtime_scope(group, actor);
     runtime->cause = CCCC_OK;
     if (!scope) {
-        runtime_start_failed(core, group, runtime, "the actor has no directory to work in; attach one: cccc attach PATH");
+        runtime_start_failed(core, group, runtime, no_directory);
         return;
     }
     runtime->current = next_generation(core, runtime);
-    runtime->failure[0] = runtime->obstacle[0] = '\0';
+    runtime->failure[0] = runtime->obstacle[0] = runtime->refusal[0] = '\0';
     runtime->ready = runtime->attached = runtime->stopped = false;
     runtime->preamble = PREAMBLE_OWED;
     runtime->preamble_tries = 0;
@@ -541,17 +566,7 @@ static void start(struct cccc_core *core, struct cccc_group *group, struct cccc_
     runtime->pid = 0;
     runtime->next_delivery_us = runtime->delivered_us = 0; /* how long to wait was about the program before */
     runtime_set_phase(core, runtime, RUNTIME_SPAWNING);
-    call_t *call = core_call(core);
-    struct spawn *spawn = cccc_arena_alloc(call->arena, sizeof *spawn);
-    *spawn = (struct spawn){cccc_arena_str(call->arena, cccc_str(runtime->id)), runtime->current};
-    call->group = group;
-    call->state = spawn;
-    struct cccc_store store = {.kind = CCCC_STORE_HOLDER_START, .arena = cccc_arena_new(STORE_CHUNK_BYTES)};
-    store.group_id = cccc_arena_str(store.arena, cccc_str(group->id));
-    store.name = cccc_arena_str(store.arena, actor->id);
-    cccc_value_t document = launch_document(store.arena, core, group, actor, runtime->current, scope);
-    store.document = cccc_value_copy(store.arena, &document);
-    call_store(call, &store, spawned);
+    ask_store(core, group, runtime, CCCC_STORE_HOLDER_START, spawned);
 }
 
 /* ---- stopping ---- */
@@ -574,6 +589,51 @@ static void stop(struct cccc_core *core, struct cccc_group *group, struct cccc_r
         holder_kill(core, group, runtime, false);
         runtime_set_phase(core, runtime, RUNTIME_STOPPING);
     }
+}
+
+/* ---- restarting ---- */
+
+/* What runs goes on running. */
+static void restart_refused(struct cccc_core *core, const struct cccc_group *group, struct cccc_runtime *runtime, cccc_err_t cause,
+                            const char *why)
+{
+    runtime->restart = false;
+    runtime->cause = cause;
+    copy_text(runtime->failure, sizeof runtime->failure, cccc_str(why));
+    core_log(core, 4, "ACTOR-NOT-RESTARTED", "an actor would not start again, so it was not stopped group=%s actor=%s why=%s", group->id,
+             runtime->id, why);
+    runtime_tell(runtime);
+}
+
+static void checked(call_t *call)
+{
+    const struct spawn *spawn = call->state;
+    struct cccc_group *group = call->group;
+    struct cccc_runtime *runtime = group->deleted ? NULL : runtime_find(group, spawn->actor_id);
+    if (runtime && runtime->checking) {
+        runtime->checking = false;
+        bool wanted = runtime->restart && runtime_lives(runtime) && runtime->current == spawn->generation;
+        if (wanted && call->stored.err == CCCC_OK)
+            stop(call->core, group, runtime);
+        else if (wanted)
+            restart_refused(call->core, group, runtime, call->stored.err, call->stored.message);
+    }
+    call_finish(call);
+}
+
+/* A program is not ended for one that cannot be started. */
+static void restart(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
+{
+    const struct cccc_actor *actor = config_actor(group, cccc_str(runtime->id));
+    if (runtime->checking || runtime->phase == RUNTIME_STOPPING || runtime->phase == RUNTIME_SPAWNING)
+        return;
+    if (!runtime_scope(group, actor)) {
+        restart_refused(core, group, runtime, CCCC_E_MISSING_PROJECT_ROOT, no_directory);
+        return;
+    }
+    runtime->failure[0] = '\0';
+    runtime->checking = true;
+    ask_store(core, group, runtime, CCCC_STORE_HOLDER_CHECK, checked);
 }
 
 /* ---- the end of a program ---- */
@@ -683,8 +743,10 @@ void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
             else if (!wanted || runtime->given_up)
                 runtime->restart = false;
             runtime_tell(runtime);
-        } else if (!wanted || runtime->restart || runtime->orphan) {
+        } else if (!wanted || runtime->orphan) {
             stop(core, group, runtime);
+        } else if (runtime->restart) {
+            restart(core, group, runtime);
         }
     }
 }
@@ -741,15 +803,27 @@ void runtimes_end(struct cccc_core *core, struct cccc_group *group)
 
 /* ---- start-up ---- */
 
+/* The entry that the record of a holder is about. Its actor may have left while no daemon was there to end its program: then one is made, for that. NULL: the group is not known well
+ * enough to say. */
+static struct cccc_runtime *of_record(struct cccc_group *group, cccc_str_t actor_id)
+{
+    struct cccc_runtime *runtime = runtime_entry(group, actor_id);
+    if (!runtime && cccc_is_map(&group->document) && actor_id_valid(actor_id, NULL)) {
+        runtime = make(group, actor_id);
+        runtime->orphan = true;
+    }
+    return runtime;
+}
+
 bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive)
 {
     struct cccc_group *group = self->groups[slot];
-    struct cccc_runtime *runtime = runtime_find(group, cccc_get_str(record, "actor_id"));
+    struct cccc_runtime *runtime = of_record(group, cccc_get_str(record, "actor_id"));
     uint64_t generation = cccc_get_uint(record, "generation", 0);
+    self->last_generation = self->last_generation > generation ? self->last_generation : generation; /* whoever it is, it lives */
     if (!runtime || runtime_lives(runtime) || runtime->current >= generation)
         return false;
     runtime->current = generation;
-    self->last_generation = self->last_generation > generation ? self->last_generation : generation;
     runtime->holder_pid = (int32_t)cccc_get_uint(record, "hold_pid", 0);
     runtime->holder_started = cccc_get_uint(record, "hold_started", 0);
     runtime->pid = runtime->generation == generation ? runtime->started_pid : 0; /* the record is older than the program */

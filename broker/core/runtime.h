@@ -18,7 +18,7 @@ enum runtime_phase {
 };
 
 /* Why a start. Words of runtime.started. */
-enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN, RUNTIME_GROUP };
+enum runtime_why { RUNTIME_ASKED, RUNTIME_ADDED, RUNTIME_BOOT, RUNTIME_AGAIN, RUNTIME_WOKEN };
 
 enum runtime_preamble { PREAMBLE_OWED, PREAMBLE_ASKED, PREAMBLE_DONE };
 
@@ -84,7 +84,8 @@ struct cccc_runtime {
     uint64_t next_start_us;
     uint32_t quick_exits;
     bool given_up; /* it does not start, or exits at once again and again; somebody must start it */
-    bool restart;  /* start again once it has ended */
+    bool restart;  /* start again once it has ended; not ended before it is known that it can start */
+    bool checking; /* ... which is being found out */
     bool orphan;   /* its actor is gone, or was added again: to be ended */
     bool lost;     /* found at start: its holder died while no daemon was there */
     bool ready;
@@ -93,9 +94,10 @@ struct cccc_runtime {
     bool attached;
     bool stopped;       /* its process is, by SIGSTOP or the like: it reads nothing until it is continued */
     uint64_t output_us; /* of its last output, monotonic */
-    char failure[256];  /* why the last start failed; "" */
+    char failure[256];  /* why the last start failed, or a restart was not begun; "" */
     cccc_err_t cause;   /* the same as a code; CCCC_OK: the words say all that is known */
-    char obstacle[96];  /* why the holder did not type what it was last ordered to; "" */
+    char obstacle[96];  /* why the holder could type nothing when last heard: nothing is claimed meanwhile; "" */
+    char refusal[96];   /* why it did not type what it was last ordered to; "" */
     struct runtime_order *orders;
     uint32_t order_count;
     uint64_t orders_given;

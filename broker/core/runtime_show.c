@@ -99,10 +99,11 @@ static uint64_t queued(const struct cccc_runtime *runtime)
     return runtime->queue[CCCC_LANE_CHAT].count + runtime->queue[CCCC_LANE_NOTIFY].count + again;
 }
 
-/* Something waits for its terminal, and the holder has said why it does not type. */
-static bool is_held_up(const struct cccc_runtime *runtime)
+/* Why what waits for its terminal is not typed, as its holder says; NULL: nothing waits, or nothing was said. */
+static const char *held_up_by(const struct cccc_runtime *runtime)
 {
-    return queued(runtime) > 0 && runtime->phase == RUNTIME_RUNNING && runtime->obstacle[0];
+    const char *why = runtime->obstacle[0] ? runtime->obstacle : runtime->refusal;
+    return queued(runtime) > 0 && runtime->phase == RUNTIME_RUNNING && why[0] ? why : NULL;
 }
 
 void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struct cccc_runtime *runtime)
@@ -125,8 +126,8 @@ void runtime_show(const struct cccc_core *core, cccc_builder_t *row, const struc
     if (runtime->failure[0])
         cccc_map_add(row, "start_error", cccc_string(cccc_arena_str(arena, cccc_str(runtime->failure))));
     cccc_map_add(row, "queued", cccc_uint(queued(runtime)));
-    if (is_held_up(runtime))
-        cccc_map_add(row, "obstacle", cccc_string(cccc_arena_str(arena, cccc_str(runtime->obstacle))));
+    if (held_up_by(runtime))
+        cccc_map_add(row, "obstacle", cccc_string(cccc_arena_str(arena, cccc_str(held_up_by(runtime)))));
     if (runtime->delivery.state != DELIVERY_NONE)
         cccc_map_add(row, "delivery", delivery_value(arena, &runtime->delivery));
 }
@@ -139,8 +140,10 @@ static const char *trouble(const struct cccc_core *core, const struct cccc_group
         return "its holder lives and does not answer";
     if (runtime->phase == RUNTIME_ABSENT && runtime->given_up && runtime_is_wanted(group, runtime))
         return runtime->failure;
-    if (is_held_up(runtime))
-        return cccc_arena_printf(arena, "messages wait for its terminal: %s", runtime->obstacle).ptr;
+    if (runtime_runs(runtime) && runtime->failure[0])
+        return cccc_arena_printf(arena, "it was not restarted: %s", runtime->failure).ptr;
+    if (held_up_by(runtime))
+        return cccc_arena_printf(arena, "messages wait for its terminal: %s", held_up_by(runtime)).ptr;
     return runtime->delivery.state == DELIVERY_AMBIGUOUS ? "its last delivery may not have arrived, and is not repeated" : NULL;
 }
 

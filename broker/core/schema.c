@@ -55,6 +55,7 @@ static const struct rule actor_rules[] = {
     {.name = "default_scope_key", .type = SCOPE_NAME},
     {.name = "submit", .type = WORD, .choices = submits},
     {.name = "enabled", .type = BOOLEAN},
+    {.name = "left_stopped", .type = BOOLEAN},
     {.name = "runner", .type = WORD, .choices = runners},
     {.name = "runtime", .type = WORD, .choices = runtimes},
     {.name = "processes_max", .type = COUNT, .max = CCCC_ACTOR_PROCESSES_MAX},

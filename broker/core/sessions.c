@@ -26,9 +26,11 @@ static void session_finish(call_t *call, cccc_builder_t *result)
     const struct cccc_runtime *runtime = actor ? runtime_find(call->group, actor->id) : NULL;
     cccc_map_add(result, "actor", actor ? actor_shown(call->arena, actor) : cccc_nil());
     cccc_map_add(result, "running", cccc_bool(runtime && runtime_runs(runtime)));
-    const cccc_value_t *others = cccc_get(cccc_get(&change->event, "data"), "also_started");
+    const cccc_value_t *data = cccc_get(&change->event, "data"), *others = cccc_get(data, "left_stopped");
+    if (cccc_get_bool(data, "group_started", false))
+        cccc_map_add(result, "group_started", cccc_bool(true));
     if (others)
-        cccc_map_add(result, "also_started", *others);
+        cccc_map_add(result, "left_stopped", *others);
     if (runtime && runtime_runs(runtime) && runtime->pid)
         cccc_map_add(result, "pid", cccc_int(runtime->pid));
 }
@@ -66,28 +68,19 @@ static void session_settled(call_t *call)
     const struct session_op *op = change->own;
     const struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     bool wanted = op->kind != CCCC_KIND_ACTOR_STOP && call->group->config.running;
-    if (wanted && runtime && runtime->phase != RUNTIME_RUNNING)
+    if (wanted && runtime && runtime_runs(runtime) && op->kind == CCCC_KIND_ACTOR_RESTART && runtime->failure[0])
+        call_fail_details(call, op->failed, start_details(call, runtime), "%s was not restarted, and its program runs on: %s", runtime->id,
+                          runtime->failure);
+    else if (wanted && runtime && runtime->phase != RUNTIME_RUNNING)
         call_fail_details(call, op->failed, start_details(call, runtime), "%s", why_not(call, runtime));
     else
         change_reply(call);
-}
-
-/* The group has begun to run with it, and so do those that ran in it before. */
-static void encourage_others(const call_t *call, const cccc_value_t *others)
-{
-    cccc_str_t id;
-    for (uint32_t i = 0; cccc_is_array(others) && i < others->via.array.size; i++) {
-        struct cccc_runtime *runtime = cccc_as_str(&others->via.array.ptr[i], &id) ? runtime_find(call->group, id) : NULL;
-        if (runtime)
-            runtime_encourage(runtime, RUNTIME_GROUP);
-    }
 }
 
 static void session_wait(call_t *call)
 {
     struct change *change = call->state;
     const struct session_op *op = change->own;
-    encourage_others(call, cccc_get(cccc_get(&change->event, "data"), "also_started"));
     struct cccc_runtime *runtime = runtime_find(call->group, cccc_arg_str(&call->request.args, op->actor_id));
     if (!runtime) {
         change_reply(call); /* headless: nothing runs that could be waited for */
@@ -102,29 +95,31 @@ static void session_wait(call_t *call)
     runtime_await(call, runtime, to_stop, session_settled);
 }
 
-/* Those whose programs start because their group does, with that actor. */
-static cccc_value_t started_with(call_t *call, const struct cccc_group *view, cccc_str_t actor_id)
+/* Its start makes a group run that did not: for it alone, the others stay as they are. */
+static void starts_group(call_t *call, cccc_builder_t *data, const struct cccc_group *view, cccc_str_t actor_id)
 {
     cccc_builder_t list = cccc_array_builder(call->arena, view->config.actor_count);
-    for (uint32_t i = 0; !view->config.running && i < view->config.actor_count; i++) {
+    for (uint32_t i = 0; i < view->config.actor_count; i++) {
         const struct cccc_actor *other = &view->config.actors[i];
         if (other->enabled && runtime_has_terminal(other) && !cccc_str_eq(other->id, actor_id))
             cccc_array_add(&list, cccc_string(cccc_arena_str(call->arena, other->id)));
     }
-    return list.value;
+    cccc_map_add(data, "group_started", cccc_bool(true));
+    if (list.value.via.array.size > 0)
+        cccc_map_add(data, "left_stopped", list.value);
 }
 
-static cccc_value_t session_data(call_t *call, const struct cccc_group *view, cccc_kind_t kind, cccc_str_t actor_id,
-                                 const struct cccc_actor *actor)
+/* `stopped`: the group, when it does not run. */
+static cccc_value_t session_data(call_t *call, const struct cccc_group *stopped, cccc_kind_t kind, const struct cccc_actor *actor)
 {
-    cccc_builder_t data = cccc_map_builder(call->arena, 4);
-    cccc_value_t others = started_with(call, view, actor_id);
+    cccc_builder_t data = cccc_map_builder(call->arena, 5);
+    cccc_str_t actor_id = cccc_arena_str(call->arena, actor->id);
     cccc_value_t runner = cccc_string(cccc_arena_str(call->arena, actor->runner));
     cccc_map_add(&data, "actor_id", cccc_string(actor_id));
     cccc_map_add(&data, "runner", runner);
     cccc_map_add(&data, "runner_effective", runner);
-    if (kind == CCCC_KIND_ACTOR_START && others.via.array.size > 0)
-        cccc_map_add(&data, "also_started", others);
+    if (kind == CCCC_KIND_ACTOR_START && stopped)
+        starts_group(call, &data, stopped, actor_id);
     return data.value;
 }
 
@@ -173,7 +168,7 @@ static void session_begin(call_t *call, const struct session_op *op)
     }
     struct change *change = change_new(call, session_finish, (void *)(uintptr_t)op);
     change->meanwhile = session_wait;
-    cccc_value_t data = session_data(call, ahead, op->kind, id, actor);
+    cccc_value_t data = session_data(call, ahead->config.running ? NULL : ahead, op->kind, actor);
     err = call_append(call, call->group, op->kind, call->by, CCCC_STR(""), data, change_applied, &m);
     if (err != CCCC_OK)
         call_fail(call, err, "%s", m.text);
@@ -208,7 +203,8 @@ cccc_err_t session_decide(call_t *call, const struct cccc_group *view, const str
     cccc_err_t err = kind != CCCC_KIND_ACTOR_STOP ? startable(call, view, actor, m) : CCCC_OK;
     if (err)
         return err;
-    cccc_value_t data = session_data(call, view, kind, cccc_arena_str(call->arena, actor->id), actor);
+    bool runs = view->config.running || call->appended; /* of a rule's starts the first makes the group run */
+    cccc_value_t data = session_data(call, runs ? NULL : view, kind, actor);
     data = cccc_map_with(call->arena, &data, CCCC_STR("rule"), *rule);
     return call_append(call, call->group, kind, CCCC_STR("system"), CCCC_STR(""), data, next, m);
 }
@@ -217,17 +213,17 @@ cccc_err_t session_decide(call_t *call, const struct cccc_group *view, const str
 
 bool session_may_wake(const struct cccc_group *view, const struct cccc_actor *actor)
 {
-    return !actor->enabled && runtime_has_terminal(actor) && view->config.running && view->config.state != CCCC_GROUP_PAUSED;
+    return (!actor->enabled || actor->left_stopped) && runtime_has_terminal(actor) && view->config.running &&
+           view->config.state != CCCC_GROUP_PAUSED;
 }
 
 cccc_err_t session_wake(call_t *call, struct cccc_group *group, const struct cccc_actor *actor, struct cccc_errmsg *m)
 {
-    cccc_str_t id = cccc_arena_str(call->arena, actor->id);
-    struct cccc_runtime *runtime = runtime_find(group, id);
+    struct cccc_runtime *runtime = runtime_find(group, actor->id);
     if (runtime)
         runtime_encourage(runtime, RUNTIME_WOKEN);
     return call_append(call, group, CCCC_KIND_ACTOR_START, CCCC_STR("system"), CCCC_STR(""),
-                       session_data(call, group, CCCC_KIND_ACTOR_START, id, actor), NULL, m);
+                       session_data(call, NULL, CCCC_KIND_ACTOR_START, actor), NULL, m);
 }
 
 /* ---- the private environment: in files of the store's, never here ---- */

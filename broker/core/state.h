@@ -15,7 +15,9 @@ enum cccc_group_state { CCCC_GROUP_ACTIVE, CCCC_GROUP_IDLE, CCCC_GROUP_PAUSED };
 struct cccc_actor {
     cccc_str_t id, title, runner, runtime;
     bool enabled;
-    bool foreman;              /* first enabled one */
+    bool foreman; /* first enabled one */
+    bool
+        left_stopped; /* enabled, but its group, which did not run, was made to by another one's start: runs once the group or it is started */
     const cccc_value_t *entry; /* its map in the document */
 };
 

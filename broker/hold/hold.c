@@ -28,7 +28,7 @@ enum {
 enum { READ_BYTES = 64 * 1024, WINDOW_BYTES = 400 * 1024, WINDOW_CPU_US = 30000, KEYS_BYTES_MAX = 1024 * 1024 };
 enum { FD_SIGNALS, FD_AGENT, FD_TERMINAL, FD_COUNT = FD_TERMINAL + 1 + CCCC_TERMINAL_CLIENTS_MAX };
 
-static int64_t monotonic_ms(void)
+int64_t hold_clock_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -162,6 +162,7 @@ static void pass_keys(struct hold *self)
     ssize_t n = write(self->child.terminal, self->keys.data, self->keys.size);
     if (n <= 0)
         return;
+    self->maybe_unread = true;
     self->keys.size -= (size_t)n;
     memmove(self->keys.data, self->keys.data + n, self->keys.size);
 }
@@ -245,6 +246,7 @@ static int turn_ms(struct hold *self)
     int64_t due = self->now_ms + TURN_MAX;
     due = earlier(due, typing_due(&self->typing));
     due = earlier(due, talk_due(self));
+    due = earlier(due, hold_obstacle_due(self));
     if (self->stopping && !hold_agent_is_gone(self))
         due = earlier(due, self->stop_until_ms);
     if (!self->ready && self->child.terminal >= 0)
@@ -270,7 +272,7 @@ static void wait_for_anything(struct hold *self, struct pollfd *fds)
         cccc_poll(self->talk.client, fds, FD_COUNT, ms, NULL);
     else
         poll(fds, FD_COUNT, ms);
-    self->now_ms = monotonic_ms();
+    self->now_ms = hold_clock_ms();
 }
 
 static bool is_asked(void *arg)
@@ -301,6 +303,7 @@ static void agent_turn(struct hold *self, short events)
     typing_step(&self->typing, &terminal);
     hold_typing_done(self);
     note_readiness(self);
+    hold_note_obstacle(self);
 }
 
 static void turn(struct hold *self)
@@ -373,7 +376,13 @@ static void start_agent(struct hold *self)
 
 static void begin(struct hold *self, struct launch *launch)
 {
-    *self = (struct hold){.launch = *launch, .child.terminal = -1, .signals = open_signals(), .talk.backoff_ms = 100, .limit = ""};
+    *self = (struct hold){.launch = *launch,
+                          .child.terminal = -1,
+                          .signals = open_signals(),
+                          .talk.backoff_ms = 100,
+                          .talk.told_obstacle = "",
+                          .limit = "",
+                          .obstacle = ""};
     *launch = (struct launch){0};
     ring_init(&self->ring, self->launch.scrollback_bytes);
     self->home = open(self->launch.home, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -383,7 +392,7 @@ static void begin(struct hold *self, struct launch *launch)
     reports_init(&self->reports);
     cccc_buf_init(&self->keys);
     cccc_buf_init(&self->last_screen);
-    self->now_ms = self->started_ms = self->home_seen_ms = self->home_looked_ms = monotonic_ms();
+    self->now_ms = self->started_ms = self->home_seen_ms = self->home_looked_ms = hold_clock_ms();
     start_agent(self);
 }
 

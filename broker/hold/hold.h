@@ -26,6 +26,7 @@ struct talk {
     uint32_t waits_out;            /* hold_wait requests not answered yet */
     struct asked *asked;           /* what is not answered yet; talk.c */
     bool told_ready, told_stopped; /* the last facts sent said so */
+    const char *told_obstacle;     /* ... and this one */
     bool exit_sent, exit_heard;
     bool superseded; /* the daemon does not want us any more */
 };
@@ -52,6 +53,12 @@ struct hold {
     bool ready;
     int64_t rest_ms; /* when it was last looked whether a silent program is at rest */
 
+    const char *obstacle;     /* why nothing may be typed, as last looked; "": it may. Of the texts in orders.c */
+    int64_t obstacle_ms;      /* when it was looked for last */
+    bool maybe_unread;        /* something was written to the program since it was last seen to have read all */
+    bool asked;               /* a dialog was open ... */
+    uint64_t asked_at_change; /* ... on the screen after so many changes of it */
+
     cccc_buf_t keys;    /* what a person typed and the program has not read yet */
     struct keys person; /* what it means to us */
 
@@ -77,6 +84,8 @@ struct hold {
 
 /* Start the agent and serve until it has gone and the daemon knows, or the daemon does not want it any more. Returns the exit status. */
 int hold_run(struct launch *launch);
+/* The monotonic clock. */
+int64_t hold_clock_ms(void);
 /* Begin to end the agent: HUP and TERM now, KILL after `grace_ms`. */
 void hold_stop(struct hold *self, int64_t grace_ms);
 /* Change the size of the terminal; zeros change nothing. */
@@ -92,6 +101,10 @@ bool hold_agent_is_gone(const struct hold *self);
 void hold_carry_out(struct hold *self, const cccc_value_t *order);
 /* Is a question of the program's own on the screen, which a key of ours would answer? */
 bool hold_is_asked(struct hold *self);
+/* Look for what keeps texts from being typed, for the daemon, which hands over nothing meanwhile; not more often than it is worth. */
+void hold_note_obstacle(struct hold *self);
+/* When to look again at the latest. */
+int64_t hold_obstacle_due(const struct hold *self);
 /* The text that was being typed came to an end: report it. */
 void hold_typing_done(struct hold *self);
 

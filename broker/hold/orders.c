@@ -5,8 +5,11 @@
 #include <string.h>
 #include <termios.h>
 
-/* Milliseconds since a person's last key in which nothing is typed for them. */
-enum { PERSON_PAUSE = 2000 };
+/* Milliseconds. */
+enum {
+    PERSON_PAUSE = 2000, /* since a person's last key: nothing is typed for them */
+    OBSTACLE_INTERVAL = 200
+};
 
 static void done(struct hold *self, const char *id, const cccc_value_t *result)
 {
@@ -37,33 +40,66 @@ static bool has_half_a_line(struct hold *self)
     return keys_line_is_open(&self->person);
 }
 
-/* Why nothing may be typed now, or NULL. */
+static bool has_unread(struct hold *self)
+{
+    self->maybe_unread = self->maybe_unread && child_unread(self->child.terminal) > 0;
+    return self->maybe_unread;
+}
+
+/* The same as hold_is_asked, of a screen that was looked at before: what it was. */
+static bool is_still_asked(struct hold *self)
+{
+    uint64_t changes = screen_changes(self->screen);
+    if (changes != self->asked_at_change || !self->obstacle_ms)
+        self->asked = hold_is_asked(self);
+    self->asked_at_change = changes;
+    return self->asked;
+}
+
+/* Why nothing may be typed now; "" when it may. */
 static const char *obstacle(struct hold *self)
 {
     if (hold_agent_is_gone(self) || self->child.exited)
         return "the agent has exited";
     if (self->stopping)
         return "the agent is being stopped";
-    if (typing_is_busy(&self->typing))
-        return "another text is being typed";
-    if (child_is_stopped(&self->child))
+    if (self->hung_up_ms)
+        return "the program has closed its terminal";
+    if (self->stopped)
         return "the agent's process is stopped";
     if (self->person.typed_ms && self->now_ms - self->person.typed_ms < PERSON_PAUSE)
         return "a person is typing";
     if (self->keys.size > 0 || has_half_a_line(self))
         return "a person has typed half a line";
-    if (child_unread(self->child.terminal) > 0)
+    if (has_unread(self))
         return "the program has not read yet what was typed before";
     if (typing_left_text(&self->typing, self->screen))
         return "a text typed before still stands in the input line";
-    return hold_is_asked(self) ? "a dialog is open in the terminal" : NULL;
+    return is_still_asked(self) ? "a dialog is open in the terminal" : "";
+}
+
+/* Without output and keys only what was typed passes by itself: it is read, and a person has paused. */
+int64_t hold_obstacle_due(const struct hold *self)
+{
+    bool pauses = self->person.typed_ms && self->obstacle_ms - self->person.typed_ms < PERSON_PAUSE;
+    bool may_change = pauses || self->maybe_unread || self->output_ms > self->obstacle_ms;
+    return !hold_agent_is_gone(self) && may_change && !typing_is_busy(&self->typing) ? self->obstacle_ms + OBSTACLE_INTERVAL : INT64_MAX;
+}
+
+void hold_note_obstacle(struct hold *self)
+{
+    if (typing_is_busy(&self->typing) || self->now_ms - self->obstacle_ms < OBSTACLE_INTERVAL)
+        return;
+    self->obstacle = obstacle(self);
+    self->obstacle_ms = self->now_ms;
 }
 
 static void order_type(struct hold *self, const char *id, const cccc_value_t *order)
 {
     cccc_str_t submit = cccc_get_str(order, "submit");
-    const char *why_not = obstacle(self);
-    if (why_not) {
+    self->stopped = child_is_stopped(&self->child);
+    const char *why_not = typing_is_busy(&self->typing) ? "another text is being typed" : obstacle(self);
+    if (*why_not) {
         failed(self, id, why_not);
         return;
     }
@@ -83,6 +119,7 @@ void hold_typing_done(struct hold *self)
     if (self->typing.phase != TYPING_DONE || !self->typing_order[0])
         return;
     self->typed += self->typing.outcome != TYPING_FAILED;
+    self->maybe_unread = true;
     reports_end(&self->reports, self->typing_order, outcomes[self->typing.outcome], self->typing.reason, self->typing.evidence, NULL);
     self->typing_order[0] = '\0';
 }

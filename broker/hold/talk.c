@@ -61,6 +61,7 @@ static cccc_value_t facts_map(struct hold *self, cccc_arena_t *arena)
     cccc_map_add(&map, "bracketed_paste", cccc_bool(screen_wants_brackets(self->screen)));
     cccc_map_add(&map, "typing", cccc_bool(typing_is_busy(&self->typing)));
     cccc_map_add(&map, "stopped", cccc_bool(self->stopped));
+    cccc_map_add(&map, "obstacle", cccc_text(self->obstacle));
     cccc_map_add(&map, "typed", cccc_uint(self->typed));
     cccc_map_add(&map, "rows", cccc_int(rows));
     cccc_map_add(&map, "cols", cccc_int(cols));
@@ -115,6 +116,7 @@ static void registered(void *arg, const cccc_reply_t *reply, const struct cccc_e
     if (reply) {
         self->talk.state = TALK_REGISTERED;
         self->talk.told_ready = self->talk.told_stopped = false;
+        self->talk.told_obstacle = "";
         on_success(self, asked);
     } else {
         on_failure(self, asked, err);
@@ -133,6 +135,7 @@ static void waited(void *arg, const cccc_reply_t *reply, const struct cccc_error
         return;
     }
     on_success(self, asked);
+    self->now_ms = hold_clock_ms(); /* it came in the middle of a wait */
     const cccc_value_t *orders = cccc_field(cccc_reply_result(reply), "orders");
     for (uint32_t i = 0; cccc_is_array(orders) && i < orders->via.array.size; i++)
         hold_carry_out(self, &orders->via.array.ptr[i]);
@@ -191,6 +194,7 @@ static void say_wait(struct hold *self)
     bool told_exit = add_news(self, args, arena);
     self->talk.told_ready = self->ready;
     self->talk.told_stopped = self->stopped;
+    self->talk.told_obstacle = self->obstacle;
     self->talk.waits_out++;
     ask(self, "hold_wait", args, told_exit, waited);
     cccc_arena_destroy(&arena);
@@ -199,6 +203,7 @@ static void say_wait(struct hold *self)
 static bool has_news(const struct hold *self)
 {
     return reports_waiting(&self->reports) || self->ready != self->talk.told_ready || self->stopped != self->talk.told_stopped ||
+           strcmp(self->obstacle, self->talk.told_obstacle) != 0 ||
            (self->child.exited && hold_agent_is_gone(self) && !self->talk.exit_sent);
 }
 

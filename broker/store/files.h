@@ -58,6 +58,7 @@ cccc_err_t cccc_store_blob_stat(const struct cccc_store_call *call);
 cccc_err_t cccc_store_blob_read(const struct cccc_store_call *call);
 cccc_err_t cccc_store_blob_text(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call);
+cccc_err_t cccc_store_holder_check(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call);
 /* The actor is gone: its lock file goes, unless a holder has it still. */

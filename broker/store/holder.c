@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -129,8 +130,8 @@ static cccc_value_t environment(const struct cccc_store_call *call)
     overlay(call->arena, &map, cccc_get(&store->document, "env"));
     cccc_value_t secrets = cccc_secrets_read(call->vfs, call->home, store->group_id, store->name, call->arena);
     overlay(call->arena, &map, &secrets);
-    cccc_str_t mark = cccc_arena_printf(call->arena, "%.*s/%.*s/%llu", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
-                                        (unsigned long long)cccc_get_uint(&store->document, "generation", 0));
+    cccc_str_t mark = cccc_arena_printf(call->arena, "%.*s/%.*s/%llu:%s", CCCC_STR_FMT(store->group_id), CCCC_STR_FMT(store->name),
+                                        (unsigned long long)cccc_get_uint(&store->document, "generation", 0), call->home->root);
     map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_HOME"), cccc_text(call->home->root));
     map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_GROUP_ID"), cccc_string(store->group_id));
     map = cccc_map_with(call->arena, &map, CCCC_STR("CCCC_ACTOR_ID"), cccc_string(store->name));
@@ -322,6 +323,62 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call)
         close(high_lock);
     call->vfs->close(call->vfs->ctx, lock);
     return err;
+}
+
+/* ---- would it start? ---- */
+
+/* As execvp(3) would find it in `directory`; a name with a slash is no matter of PATH. */
+static bool is_program(cccc_str_t directory, cccc_str_t folder, cccc_str_t name)
+{
+    char path[4096];
+    struct stat st;
+    bool absolute = (folder.len > 0 ? folder.ptr : name.ptr)[0] == '/';
+    int n = snprintf(path, sizeof path, "%.*s%s%.*s%s%.*s", absolute ? 0 : (int)directory.len, directory.ptr, absolute ? "" : "/",
+                     CCCC_STR_FMT(folder), folder.len > 0 ? "/" : "", CCCC_STR_FMT(name));
+    return n > 0 && (size_t)n < sizeof path && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+           faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
+static bool is_found(cccc_str_t directory, cccc_str_t path, cccc_str_t name)
+{
+    if (memchr(name.ptr, '/', name.len))
+        return is_program(directory, CCCC_STR(""), name);
+    bool found = false, more = true;
+    while (!found && more) {
+        const char *end = memchr(path.ptr, ':', path.len);
+        cccc_str_t folder = {path.ptr, end ? (size_t)(end - path.ptr) : path.len};
+        found = is_program(directory, folder.len > 0 ? folder : CCCC_STR("."), name);
+        more = end != NULL;
+        path = more ? (cccc_str_t){end + 1, path.len - folder.len - 1} : path;
+    }
+    return found;
+}
+
+static cccc_err_t check_program(const struct cccc_store_call *call)
+{
+    const cccc_value_t *command = cccc_get(&call->store->document, "command");
+    cccc_value_t variables = environment(call);
+    cccc_str_t name = {0}, path = CCCC_STR("/bin:/usr/bin"), directory = cccc_get_str(&call->store->document, "directory");
+    cccc_as_str(cccc_get(&variables, "PATH"), &path);
+    if (!cccc_is_array(command) || command->via.array.size == 0 || !cccc_as_str(&command->via.array.ptr[0], &name) || name.len == 0)
+        return cccc_fail(call->m, CCCC_E_MISSING_COMMAND, "it has no command");
+    if (is_found(directory, path, name))
+        return CCCC_OK;
+    if (memchr(name.ptr, '/', name.len))
+        return cccc_fail(call->m, CCCC_E_NOT_FOUND, "%.*s is no program that can be run", CCCC_STR_FMT(name));
+    return cccc_fail(call->m, CCCC_E_NOT_FOUND, "there is no program %.*s in the actor's PATH", CCCC_STR_FMT(name));
+}
+
+cccc_err_t cccc_store_holder_check(const struct cccc_store_call *call)
+{
+    cccc_str_t directory = cccc_arena_str(call->arena, cccc_get_str(&call->store->document, "directory"));
+    if (check_directory(call) != CCCC_OK)
+        return CCCC_E_INVALID_PROJECT_ROOT;
+    if (faccessat(AT_FDCWD, directory.ptr, X_OK, AT_EACCESS) != 0)
+        return cccc_fail(call->m, CCCC_E_INVALID_PROJECT_ROOT, "its directory %s cannot be entered: %s", directory.ptr, strerror(errno));
+    if (faccessat(AT_FDCWD, call->home->hold_program, X_OK, AT_EACCESS) != 0)
+        return cccc_fail(call->m, CCCC_E_NOT_FOUND, "the program cccc-hold is not there any more: %s", call->home->hold_program);
+    return check_program(call);
 }
 
 /* ---- the end ---- */

@@ -109,10 +109,17 @@ char *cccc_process_variable(pid_t pid, const char *beginning)
 
 bool cccc_process_is_held(pid_t pid, const char *home, const char *mark)
 {
-    char hold[512], at[4096 + 16];
-    snprintf(hold, sizeof hold, "CCCC_HOLD=%s", mark ? mark : "");
+    char at[4096 + 16];
+    char *hold = cccc_process_variable(pid, "CCCC_HOLD=");
+    if (!hold)
+        return false;
+    char *marked = hold + strlen("CCCC_HOLD="), *own = strchr(marked, ':');
+    size_t len = own ? (size_t)(own - marked) : strlen(marked);
+    bool is_that = !mark || (strlen(mark) == len && memcmp(marked, mark, len) == 0);
     snprintf(at, sizeof at, "CCCC_HOME=%s", home);
-    return (mark ? cccc_process_has(pid, hold) : has(pid, hold, strlen(hold))) && cccc_process_has(pid, at);
+    bool held = is_that && (own ? strcmp(own + 1, home) == 0 : cccc_process_has(pid, at)); /* older holders left the home out */
+    free(hold);
+    return held;
 }
 
 void cccc_processes_end(const char *home, const char *mark)

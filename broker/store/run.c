@@ -20,6 +20,7 @@ static const struct {
     [CCCC_STORE_BLOB_READ] = {cccc_store_blob_read, true},
     [CCCC_STORE_BLOB_TEXT] = {cccc_store_blob_text, true},
     [CCCC_STORE_HOLDER_START] = {cccc_store_holder_start, true},
+    [CCCC_STORE_HOLDER_CHECK] = {cccc_store_holder_check, true},
     [CCCC_STORE_HOLDER_FORGET] = {cccc_store_holder_forget, true},
     [CCCC_STORE_HOLDER_KILL] = {cccc_store_holder_kill, true},
     [CCCC_STORE_PROMPT] = {cccc_store_prompt, true},

@@ -113,6 +113,8 @@ static const char *ended_words(struct cli *cli, const cccc_value_t *actor)
         cccc_str_is(state, "exited") ? cli_printf(cli, "exited: %s", exit_words(cli, exit)) : cccc_arena_str(cli->arena, state).ptr;
     if (!cccc_get_bool(actor, "enabled", false))
         return cccc_get_bool(exit, "asked", false) ? "stopped on purpose" : cli_printf(cli, "%s; stopped on purpose", words);
+    if (cccc_get_bool(actor, "left_stopped", false))
+        return "left stopped";
     if (failure.len > 0)
         return cli_printf(cli, "%s: %.*s", words, CCCC_STR_FMT(failure));
     return cccc_get_bool(exit, "asked", false) ? "stopped" : words;
@@ -126,7 +128,8 @@ const char *cli_actor_state(struct cli *cli, const cccc_value_t *actor)
         return enabled ? "enabled" : "disabled";
     if (cccc_get_bool(actor, "stopped", false))
         return "running, its process is stopped";
-    if (cccc_str_is(state, "exited") || cccc_str_is(state, "failed"))
+    bool left = cccc_str_is(state, "never started") && cccc_get_bool(actor, "left_stopped", false);
+    if (cccc_str_is(state, "exited") || cccc_str_is(state, "failed") || left)
         return ended_words(cli, actor);
     return cli_printf(cli, "%.*s%s", CCCC_STR_FMT(state), enabled ? "" : ", disabled");
 }

@@ -264,6 +264,8 @@ bool cli_try(struct cli *cli, const char *op, cccc_args_t **args, const cccc_val
 
 /* ---- who and what is meant (target.c) ---- */
 
+/* What the environment says of the home that is asked; NULL: nothing. What it says of another one, in whose actor's terminal we are, is said not to count. */
+const char *cli_environment(struct cli *cli, const char *variable);
 /* The group: --group, else CCCC_GROUP_ID, else the active one; ids, unique prefixes of ids and unique titles. Connects. *group lives in the arena. 0 or
  * the exit status of the failure reported. */
 int cli_group(struct cli *cli, const char **group);

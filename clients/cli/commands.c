@@ -656,7 +656,8 @@ const struct cli_command cli_commands[] = {
      .summary = "start an actor's program in a terminal of its own",
      .about = "Prints once it runs, or says why it does not. It runs in its scope's directory, or the group's active one, is started again "
               "when it exits by "
-              "itself, and outlives the daemon. The group counts as running from then on.",
+              "itself, and outlives the daemon. A group that did not run does from then on, with this actor alone: `cccc group start` "
+              "starts the others.",
      .examples = EXAMPLES("cccc actor start peer-1"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_ACTOR),
@@ -674,7 +675,8 @@ const struct cli_command cli_commands[] = {
     {.noun = "actor",
      .name = "restart",
      .summary = "stop an actor's program and start it again",
-     .about = "It is started only if its group runs.",
+     .about = "It is started only if its group runs, and stopped only once its directory and its program were found: what would not start "
+              "again runs on.",
      .examples = EXAMPLES("cccc actor restart peer-1  # with what was changed since its start"),
      .options = OPTIONS(OPT_GROUP, OPT_BY),
      .args = ARGS(ARG_ACTOR),

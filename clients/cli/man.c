@@ -203,6 +203,7 @@ static void environment(FILE *out)
           ".It Ev CCCC_HOME\nThe home; by default\n.Pa \\(ti/.cccc .\n"
           ".It Ev CCCC_GROUP_ID\nThe group, where no\n.Fl Fl group\nis given.\n"
           ".It Ev CCCC_ACTOR_ID\nThe actor, where no\n.Fl Fl actor\\-id\nis given.\n"
+          "In an actor's terminal both are of its home,\nand do not count where another one is asked.\n"
           ".It Ev NO_COLOR , TERM , CLICOLOR_FORCE\nWhether colours are used.\n.El\n"
           ".Sh FILES\n.Bl -tag -width Ds\n"
           ".It Pa daemon/ccccd.log\nThe daemon's log, JSON lines.\n"

@@ -96,12 +96,33 @@ static int active_online(struct cli *cli, const char **group)
     return 0;
 }
 
+/* In an actor's terminal CCCC_HOLD is "group/actor/generation:home". What is said there is about that home, and nothing to another one, unless somebody has set it anew. NULL: it counts;
+ * else the home it is of. */
+static const char *other_home_of(struct cli *cli, const char *said)
+{
+    const char *hold = getenv("CCCC_HOLD"), *own = hold ? strchr(hold, ':') : NULL, *actor = own ? strchr(hold, '/') : NULL;
+    size_t len = strlen(said);
+    int status;
+    if (!actor || actor > own || !cli_home(cli, &status) || strcmp(own + 1, cli->home.root) == 0)
+        return NULL;
+    bool is_group = (size_t)(actor - hold) == len && strncmp(hold, said, len) == 0;
+    bool is_actor = strncmp(actor + 1, said, len) == 0 && actor[1 + len] == '/';
+    return is_group || is_actor ? own + 1 : NULL;
+}
+
+const char *cli_environment(struct cli *cli, const char *variable)
+{
+    const char *said = getenv(variable), *other = said && *said ? other_home_of(cli, said) : NULL;
+    if (other)
+        cli_say(cli, "%s does not count here: it names what is of %s, and this asks %s", variable, other, cli->home.root);
+    return said && *said && !other ? said : NULL;
+}
+
 /* The word given, else the environment's; NULL when neither says anything. 0 or the exit status of the failure reported. */
 static int word_or_environment(struct cli *cli, const char **word, const char *variable)
 {
-    const char *env = getenv(variable);
-    if (!*word && env && *env)
-        *word = env;
+    if (!*word)
+        *word = cli_environment(cli, variable);
     if (!*word || cccc_utf8_valid(cccc_str(*word)))
         return 0;
     return cli_fail(cli, CCCC_E_USAGE, "unset it", "%s is not UTF-8", variable);

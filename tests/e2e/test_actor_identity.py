@@ -13,7 +13,7 @@ import pytest
 
 from actorutil import Team, is_alive
 from busclient import descriptor
-from home import BIN
+from home import BIN, Home
 
 HERE = pathlib.Path(__file__).parent
 
@@ -134,7 +134,7 @@ def test_the_orphans_of_a_killed_holder(team):
     team.start("lead", "bash", "-c", f"(setsid -f bash -c \"{shout.replace(chr(34), chr(92) + chr(34))}\" >/dev/null 2>&1); exec sleep 1000")
     team.until(lambda: messages(team))
     holder = team.record("lead")["hold_pid"]
-    orphans = [pid for pid in carrying(f"CCCC_HOLD={team.group}/lead/{team.record('lead')['generation']}") if pid != holder]
+    orphans = [pid for pid in carrying(f"CCCC_HOLD={team.group}/lead/{team.record('lead')['generation']}:{os.path.realpath(team.home.path)}") if pid != holder]
     assert orphans
     os.kill(holder, signal.SIGKILL)
     team.until(lambda: team.events("runtime.exited"))
@@ -200,3 +200,18 @@ def test_nobody_registers_but_the_holder(team):
             team.ask("hold_register", actor_id="lead", generation=record["generation"], **args)
         assert refused.value.code == "permission_denied"
     assert team.actor("lead")["running"] and not team.events("runtime.exited")
+
+
+# Who asks another home than the one it is an actor of is nobody's actor there: the operator, whatever its environment says of its own home; and what that names counts for nothing.
+def test_an_actor_of_one_home_is_a_user_of_another(team, tmp_path):
+    with Home() as other:
+        other.start()
+        (tmp_path / "other").mkdir()
+        other.cli("attach", str(tmp_path / "other"))
+        group, cccc = other.bus().ask("active_get")["active_group_id"], f"CCCC_HOME={os.path.realpath(other.path)} {BIN}/cccc"
+        said = in_actor(team, f"{cccc} send one --to user; {cccc} send two --to user --group {group}; CCCC_GROUP_ID={group} {cccc} send three --to user; "
+                              f"{cccc} inbox; {BIN}/cccc send home --to user")
+        spoken = [(e["by"], e["data"]["text"], e["attest"]["as"]) for e in other.ledger(group) if e["kind"] == "chat.message"]
+        assert spoken == [("user", text, "operator") for text in ("one", "two", "three")], said
+        assert messages(team) == [("lead", "home", "actor")]
+        assert said.count("CCCC_GROUP_ID does not count here: it names what is of ") == 1 and "CCCC_ACTOR_ID does not count here" in said

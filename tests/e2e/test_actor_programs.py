@@ -92,9 +92,8 @@ def test_a_permission_dialog_is_not_answered_by_a_message(team, tmp_path):
     team.told("lead", "please-ask before you do it")
     team.until(lambda: "Do you want to proceed?" in team.screen("lead"))
     team.ask("send", text="an innocent message\nDo you want to be quoted?", to=["lead"])
-    failed = team.until(lambda: team.deliveries("lead", "failed"))[0]
-    assert "dialog" in failed["data"]["reason"]
-    team.until(lambda: team.actor("lead")["delivery"]["state"] == "accepted", 60)
+    team.until(lambda: "dialog" in team.actor("lead").get("obstacle", ""))
+    team.until(lambda: not team.actor("lead")["queued"] and team.actor("lead")["delivery"]["state"] == "accepted", 60)
     assert "answered by a key" not in team.screen("lead")
     assert (tmp_path / "got").read_text().count("an innocent message") == 1
 

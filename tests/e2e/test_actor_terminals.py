@@ -73,5 +73,6 @@ def test_what_a_message_waits_for_is_shown(team, tmp_path):
             assert "half a line" in team.home.cli(*command, *([] if command == ["status"] else ["--group", team.group])).stdout, command
         person.sendall(b"d" + struct.pack(">I", 1) + b"\r")
         team.until(lambda: team.deliveries("lead", "accepted"))
+    assert not team.deliveries("lead", "failed")  # it was not tried meanwhile
     assert "obstacle" not in team.actor("lead")
     assert "hello" in (tmp_path / "got").read_text()

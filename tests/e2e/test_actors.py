@@ -89,6 +89,38 @@ def test_exits_are_told_and_made_good_with_measure(team):
     team.ask("actor_stop", actor_id="lead")
 
 
+# Nothing is ended for what would not start: a restart whose directory or program is not there is refused, by hand and by a rule, and the program runs on.
+def test_a_restart_that_cannot_work_ends_nothing(team, tmp_path):
+    folder, program = tmp_path / "bin", tmp_path / "bin" / "mycat"
+    folder.mkdir()
+    program.write_text("#!/bin/sh\nexec cat\n")
+    program.chmod(0o755)
+    pid = team.start("lead", "mycat", env={"PATH": f"{folder}:/usr/bin:/bin"})["pid"]
+
+    def refused(what):
+        with pytest.raises(BusError) as error:
+            team.ask("actor_restart", actor_id="lead")
+        assert error.value.code == "actor_restart_failed" and what in error.value.message and "runs on" in error.value.message
+        assert team.actor("lead")["pid"] == pid and is_alive(pid)
+        return error.value
+
+    program.chmod(0o644)
+    assert refused("no program mycat in the actor's PATH").details["cause"] == "not_found"
+    done = team.home.cli("automation", "add", "again", "--at", "2h", "--control", "restart", "--to", "lead", "--group", team.group)
+    assert done.returncode == 0, done.stderr
+    team.ask("actor_start", actor_id="lead")
+    assert "start_error" not in team.actor("lead")
+    team.ask("group_automation_run", rule_id="again")
+    team.until(lambda: "no program mycat" in team.actor("lead").get("start_error", ""))
+    assert "was not restarted" in team.home.cli("status").stdout and team.actor("lead")["pid"] == pid
+    program.chmod(0o755)
+    away = tmp_path.with_name(tmp_path.name + "-away")
+    tmp_path.rename(away)
+    assert refused("is no directory").details["cause"] == "invalid_project_root"
+    away.rename(tmp_path)
+    assert team.ask("actor_restart", actor_id="lead")["pid"] != pid and not is_alive(pid)
+
+
 # `by` is a fact: what runs below an actor is that actor, whatever it says, double-forked or with an empty environment; outside it is the operator.
 @pytest.mark.parametrize("wrapper", [[], ["setsid", "-f"], ["env", "-i"]])
 def test_what_runs_below_an_actor_speaks_as_it(team, wrapper, tmp_path):

@@ -66,6 +66,22 @@ def test_a_restart_in_a_stopped_group_says_why_nothing_runs(team):
     assert "its group does not run (`cccc group start`)" in team.cli("actor", "restart", "lead").stdout
 
 
+# One of a stopped group is one: the others are named, are shown as left, and come back with their group.
+def test_a_start_in_a_stopped_group_leaves_the_others(team):
+    pids = [start(team, name, "cat") for name in ("one", "two")]
+    team.cli("group", "stop")
+    done = team.cli("actor", "start", "two")
+    assert done.stdout.splitlines()[1:] == ["group\tdid not run, and runs now with this actor alone", "left\tone stays as it is"]
+    assert "next: cccc group start" in done.stderr
+    assert state(team, "one") == "left stopped" and state(team, "two") == "running"
+    team.kill()
+    team.start()
+    until(lambda: state(team, "two") == "running")
+    assert state(team, "one") == "left stopped"
+    team.cli("group", "start")
+    assert state(team, "one") == state(team, "two") == "running" and shown(team, "one")["pid"] not in pids
+
+
 def test_what_cannot_start_says_why_and_what_to_do(team):
     add(team, "lead", "no-such-program")
     done = team.cli("actor", "start", "lead", check=False)

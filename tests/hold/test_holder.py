@@ -290,6 +290,33 @@ def test_a_key_that_was_a_command_is_no_half_line(daemon):
     assert daemon.type("a message")["outcome"] == "accepted"
 
 
+# The daemon need not try to find out: what keeps texts away is said as soon as it is there, and as soon as it is gone; a daemon that was not there is told, too.
+def test_what_keeps_texts_away_is_said_at_once(daemon):
+    daemon.start("bash", "-c", "read -p 'Do you want to proceed? ' answer; clear; cat", dialogs=["Do you want to proceed?"])
+    def said(obstacle):
+        daemon.until(lambda: daemon.facts.get("obstacle") == obstacle)
+
+    said("a dialog is open in the terminal")
+    with attach(daemon) as person:
+        keys(person, b"y\r")
+        said("a person is typing")
+        said("")
+        keys(person, b"half")
+        said("a person has typed half a line")
+        keys(person, b"\r")
+        said("")
+    os.kill(daemon.registrations[0]["pid"], signal.SIGSTOP)
+    said("the agent's process is stopped")
+    daemon.close_bus()
+    daemon.facts.clear()
+    daemon.open_bus()
+    said("the agent's process is stopped")
+    os.kill(daemon.registrations[0]["pid"], signal.SIGCONT)
+    said("")
+    assert daemon.type("hello")["outcome"] == "accepted"
+    assert not daemon.exited
+
+
 # Connections that show no ticket do not keep those out who have one.
 def test_silent_connections_keep_nobody_out(daemon):
     daemon.start("cat")

@@ -393,6 +393,7 @@ static const char *const store_words[] = {
     [CCCC_STORE_BLOB_READ] = "blob_read",
     [CCCC_STORE_BLOB_TEXT] = "blob_text",
     [CCCC_STORE_HOLDER_START] = "holder_start",
+    [CCCC_STORE_HOLDER_CHECK] = "holder_check",
     [CCCC_STORE_HOLDER_FORGET] = "holder_forget",
     [CCCC_STORE_HOLDER_KILL] = "holder_kill",
     [CCCC_STORE_PROMPT] = "prompt",
@@ -1342,6 +1343,7 @@ static cccc_err_t run_store(bench_t *self, const struct cccc_store *store, cccc_
         return holder_start(self, store, value);
     case CCCC_STORE_HOLDER_FORGET:
         return holder_forget(self, store);
+    case CCCC_STORE_HOLDER_CHECK:
     case CCCC_STORE_HOLDER_KILL:
         return CCCC_OK;
     case CCCC_STORE_ZONE:

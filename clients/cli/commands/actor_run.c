@@ -54,6 +54,19 @@ static int ask_to_run(struct cli *cli, const char *op, const cccc_value_t **resu
     return status ? status : cli_fail_with(cli, &error);
 }
 
+/* A group that did not run runs from now on with that actor alone, which is worth a word where there are others. */
+static void report_others(struct cli *cli, const cccc_value_t *others)
+{
+    cccc_str_t other;
+    if (cli_count(others) == 0)
+        return;
+    cli_fact(cli, "group", "did not run, and runs now with this actor alone");
+    for (uint32_t i = 0; i < cli_count(others); i++)
+        if (cccc_as_str(cli_item(others, i), &other))
+            cli_fact(cli, "left", "%.*s stays as it is", CCCC_STR_FMT(other));
+    cli_say(cli, "next: cccc group start  # starts the others, too");
+}
+
 static int report_running(struct cli *cli, const cccc_value_t *result, const char *done, const char *why_not)
 {
     const char *id = cli_arg(cli, 0);
@@ -64,11 +77,7 @@ static int report_running(struct cli *cli, const cccc_value_t *result, const cha
         return 0;
     }
     cli_fact(cli, "actor", "%s %s, pid %" PRIu64, id, done, cccc_get_uint(result, "pid", 0));
-    const cccc_value_t *others = cccc_get(result, "also_started");
-    cccc_str_t other;
-    for (uint32_t i = 0; i < cli_count(others); i++)
-        if (cccc_as_str(cli_item(others, i), &other))
-            cli_fact(cli, "actor", "%.*s starts, too: its group did not run, and runs now", CCCC_STR_FMT(other));
+    report_others(cli, cccc_get(result, "left_stopped"));
     cli_say(cli, "next: cccc actor attach %s  # see it and type; cccc actor tail %s shows its screen", id, id);
     return 0;
 }

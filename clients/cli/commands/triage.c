@@ -113,13 +113,14 @@ const char *triage_event_said(const struct triage *self, const cccc_value_t *eve
 
 int triage_group_chosen(struct cli *cli, const char **group)
 {
-    const char *word = cli_option(cli, "group"), *env = getenv("CCCC_GROUP_ID");
+    const char *word = cli_option(cli, "group");
     struct cccc_errmsg m;
     int status = 0;
     *group = NULL;
     if (!cli_home(cli, &status))
         return status;
-    if (word || (env && *env))
+    word = word ? word : cli_environment(cli, "CCCC_GROUP_ID");
+    if (word)
         return cli_group_offline(cli, word, group);
     cccc_value_t active = cccc_json_file(&cccc_vfs_posix, cli_printf(cli, "%s/active.json", cli->home.root), cli->arena, &m);
     cccc_str_t id = cccc_get_str(&active, "active_group_id");
