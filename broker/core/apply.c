@@ -629,6 +629,7 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
             cccc_map_add(&lanes, lane_words[lane], dump_lane(arena, sorted[i], (enum cccc_lane)lane));
         cccc_map_add(&lanes, "published", cccc_uint(sorted[i]->published));
         cccc_map_add(&lanes, "reminders", reminder_dump(sorted[i], arena));
+        cccc_map_add(&lanes, "turns", obligations_dump_turns(sorted[i], arena));
         cccc_map_add(&lanes, "nudges", nudges_dump(sorted[i], arena));
         cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(sorted[i]->id)), lanes.value);
     }

@@ -30,7 +30,7 @@ struct cccc_expiry {
 /* What could not be withdrawn is tried again after this. */
 #define AGAIN_US (60 * 1000000ull)
 /* What one look may cost: each message 1, each copy of it 1, and what is on its way to the disk, and has to be looked at for each message, 1 for so many events. */
-#define LOOK_COST_MAX 2048
+#define LOOK_COST_MAX   2048
 #define EVENTS_PER_COST 32
 
 /* ---- who has not taken it ---- */

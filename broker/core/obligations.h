@@ -21,6 +21,7 @@ struct cccc_duty {
     struct cccc_reader *debtor;
     struct cccc_duty *before, *after; /* of its debtor, by seq */
     struct cccc_duty *prev, *next;    /* of its debtor, by turns: utlist's */
+    uint64_t turn;                    /* rises by turns; 0: a base of before did not know it */
     bool is_spent;                    /* in the list of those */
     unsigned owes;                    /* bits of enum cccc_owed */
     uint32_t reminded;                /* how often, since the group was last started or resumed */
@@ -43,6 +44,7 @@ struct cccc_ask {
 struct cccc_obligations {
     struct cccc_ask *asks; /* those with something open */
     uint64_t open;         /* duties */
+    uint64_t turns;        /* the last one given */
 };
 
 struct cccc_obligations *obligations_new(void);
@@ -94,3 +96,5 @@ struct cccc_patience {
 struct cccc_patience obligations_patience(cccc_arena_t *arena, const struct cccc_group *group);
 bool obligation_is_overdue(const struct cccc_duty *duty, const struct cccc_patience *patience, int64_t now_us);
 cccc_value_t obligations_dump(const struct cccc_group *group, cccc_arena_t *arena);
+/* The seqs of what the reader is reminded of, by turns. */
+cccc_value_t obligations_dump_turns(const struct cccc_reader *reader, cccc_arena_t *arena);
