@@ -275,7 +275,7 @@ static void close_duty(struct cccc_group *group, struct cccc_duty *duty, unsigne
     free(ask);
 }
 
-const struct cccc_ask *obligations_find(const struct cccc_group *group, cccc_str_t event_id)
+struct cccc_ask *obligations_find(const struct cccc_group *group, cccc_str_t event_id)
 {
     struct cccc_ask *ask = NULL;
     uint64_t seq = group->obligations->asks ? group_event_seq(group, event_id) : 0;
@@ -413,7 +413,12 @@ static cccc_value_t ts_value(cccc_arena_t *arena, int64_t us)
     return cccc_string(cccc_arena_str(arena, cccc_str(ts)));
 }
 
-cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue)
+int64_t obligations_blocked_until(const struct cccc_ask *ask)
+{
+    return ask->renewed_until_us ? ask->renewed_until_us : ask->blocked_until_us;
+}
+
+static cccc_value_t row_of(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue, int64_t blocked_until_us)
 {
     const struct cccc_ask *ask = duty->ask;
     cccc_builder_t row = cccc_map_builder(arena, 12);
@@ -425,11 +430,16 @@ cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, b
     cccc_map_add(&row, "to", cccc_text(ask->by));
     cccc_map_add(&row, "since", ts_value(arena, ask->since.us));
     cccc_map_add(&row, "due", ask->due_us ? ts_value(arena, ask->due_us) : cccc_nil());
-    cccc_map_add(&row, "waits_until", ask->blocked_until_us ? ts_value(arena, ask->blocked_until_us) : cccc_nil());
+    cccc_map_add(&row, "waits_until", blocked_until_us ? ts_value(arena, blocked_until_us) : cccc_nil());
     cccc_map_add(&row, "overdue", cccc_bool(overdue));
     cccc_map_add(&row, "reminders", cccc_uint(duty->reminded));
     cccc_map_add(&row, "subject", cccc_text(ask->subject));
     return row.value;
+}
+
+cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue)
+{
+    return row_of(arena, duty, overdue, obligations_blocked_until(duty->ask));
 }
 
 struct cccc_patience obligations_patience(cccc_arena_t *arena, const struct cccc_group *group)
@@ -562,6 +572,6 @@ cccc_value_t obligations_dump(const struct cccc_group *group, cccc_arena_t *aren
     for (const struct cccc_ask *ask = group->obligations->asks; ask; ask = ask->hh.next)
         for (uint32_t i = 0; i < ask->count; i++)
             if (ask->duties[i].owes)
-                cccc_array_add(&list, obligation_row(arena, &ask->duties[i], false));
+                cccc_array_add(&list, row_of(arena, &ask->duties[i], false, ask->blocked_until_us));
     return cccc_value_copy(arena, &list.value);
 }
