@@ -7,6 +7,7 @@
  * Thread: the core's. */
 #include "broker/core/automation.h"
 #include "broker/core/context.h"
+#include "broker/core/expiries.h"
 #include "broker/core/guards.h"
 #include "broker/core/headless.h"
 #include "broker/core/obligations.h"
@@ -71,6 +72,7 @@ static void reader_free(struct cccc_reader *reader)
 static void reader_drop(struct cccc_group *group, struct cccc_reader *reader)
 {
     obligations_forget_debtor(group, reader);
+    expiries_left(group, cccc_str(reader->id));
     guards_forget(group, cccc_str(reader->id));
     runtime_reset(group, cccc_str(reader->id));
     HASH_DELETE(hh, group->readers, reader); /* NOLINT(clang-analyzer-unix.Malloc): the table goes with its last entry only */
@@ -293,6 +295,7 @@ static void apply_message(struct cccc_group *group, const struct cccc_event *eve
     apply_to_audience(group, event, CCCC_LANE_CHAT, true, guard, obligations_asked(event, kind));
     if (reply_to.len > 0)
         obligations_replied(group, event->by, reply_to);
+    expiries_answered(group, event);
     if (extras && message_extra(&event->data, MESSAGE_EXPIRES_TS))
         expiry_apply(group, event);
     if (guard)
@@ -326,6 +329,12 @@ static void apply_started(struct cccc_group *group, const struct cccc_event *eve
     runtime_apply(group, event, kind);
     if (reader)
         nudges_helped(group, reader, event->ts);
+}
+
+static void apply_delivery(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
+{
+    runtime_apply(group, event, kind);
+    expiries_claimed(group, event);
 }
 
 static bool lane_named(const cccc_value_t *lanes, const char *word)
@@ -365,6 +374,8 @@ static void apply_ack(struct cccc_group *group, const struct cccc_event *event, 
     bool notice = kind == CCCC_KIND_SYSTEM_NOTIFY_ACK;
     cccc_str_t event_id = cccc_get_str(&event->data, notice ? "notify_event_id" : "event_id");
     obligations_acked(group, cccc_get_str(&event->data, "actor_id"), event_id, notice ? CCCC_OWED_NOTICE : CCCC_OWED_ACK);
+    if (!notice)
+        expiries_acked(group, event);
 }
 
 static void apply_recall(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind)
@@ -399,7 +410,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_ACTOR_RESTART] = apply_config,
     [CCCC_KIND_RUNTIME_STARTED] = apply_started,
     [CCCC_KIND_RUNTIME_EXITED] = runtime_apply,
-    [CCCC_KIND_RUNTIME_DELIVERY] = runtime_apply,
+    [CCCC_KIND_RUNTIME_DELIVERY] = apply_delivery,
     [CCCC_KIND_CONTEXT_SYNC] = context_apply,
     [CCCC_KIND_CHAT_MESSAGE] = apply_message,
     [CCCC_KIND_CHAT_READ] = apply_read,
@@ -618,6 +629,7 @@ static cccc_value_t dump_readers(const struct cccc_group *group, cccc_arena_t *a
             cccc_map_add(&lanes, lane_words[lane], dump_lane(arena, sorted[i], (enum cccc_lane)lane));
         cccc_map_add(&lanes, "published", cccc_uint(sorted[i]->published));
         cccc_map_add(&lanes, "reminders", reminder_dump(sorted[i], arena));
+        cccc_map_add(&lanes, "turns", obligations_dump_turns(sorted[i], arena));
         cccc_map_add(&lanes, "nudges", nudges_dump(sorted[i], arena));
         cccc_map_add_key(&map, cccc_arena_str(arena, cccc_str(sorted[i]->id)), lanes.value);
     }
@@ -638,6 +650,7 @@ cccc_value_t cccc_core_dump_group(const cccc_core_t *self, cccc_slot_t slot, ccc
     cccc_map_add(&map, "client_ids", cccc_uint(dedupe_count(group->dedupe)));
     cccc_map_add(&map, "obligations", obligations_dump(group, arena));
     cccc_map_add(&map, "expiring", expiries_dump(group, arena));
+    cccc_map_add(&map, "expiring_for", expiries_dump_open(group, arena));
     cccc_map_add(&map, "automation", automation_dump(group, arena));
     cccc_map_add(&map, "guards", guards_dump(group, arena));
     cccc_map_add(&map, "relays", relays_dump(group, arena));

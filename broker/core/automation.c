@@ -14,6 +14,7 @@
 #define SECOND     1000000LL
 #define LATE       (CCCC_AUTOMATION_LATE_S * SECOND)
 #define CLOCK_BACK (3 * 3600 * SECOND)
+#define ADJUSTED   (SECOND / 2)
 /* Until a run that was decided is durable; when it could not be decided; while a zone is being read. */
 #define HOLD_DECIDED (60 * SECOND)
 #define HOLD_FAILED  (5 * SECOND)
@@ -201,6 +202,17 @@ static int64_t wall_of(const struct cccc_core *core, const struct cccc_rule *rul
     return rule->trigger == RULE_INTERVAL ? t - (int64_t)core->now->mono_us + core->now->unix_us : t;
 }
 
+/* The wall time that a run is for. Of an interval it is reckoned from the one before, or from when the rule was armed, so that no rounding and no slow adjustment of the clock adds
+ * up; when the clock was set meanwhile, it is what the clock says then. */
+static int64_t due_of(const struct cccc_core *core, const struct cccc_rule *rule, const struct cccc_rule_state *state)
+{
+    int64_t wall = wall_of(core, rule, state->next_us), base = state->due.us > state->armed.us ? state->due.us : state->armed.us;
+    if (rule->trigger != RULE_INTERVAL || wall <= base)
+        return wall;
+    int64_t exact = base + (wall - base + rule->every_us / 2) / rule->every_us * rule->every_us;
+    return exact > base && exact - wall < ADJUSTED && wall - exact < ADJUSTED ? exact : wall;
+}
+
 uint32_t rule_next_runs(struct cccc_core *core, const struct cccc_rule *rule, struct cccc_rule_state *state, int64_t *times, uint32_t max)
 {
     struct cccc_rule_state copy = *state;
@@ -209,8 +221,8 @@ uint32_t rule_next_runs(struct cccc_core *core, const struct cccc_rule *rule, st
     if (!rule->enabled || rule->broken.len > 0 || !plan(core, rule, &copy, &why))
         return 0;
     const cccc_zone_t *zone = rule->trigger == RULE_CRON ? zones_find(core, rule->zone, &why) : NULL;
-    for (int64_t t = copy.next_us; n < max && t != CCCC_NEVER;) {
-        times[n++] = wall_of(core, rule, t);
+    for (int64_t t = due_of(core, rule, &copy); n < max && t != CCCC_NEVER;) {
+        times[n++] = t;
         if (rule->trigger == RULE_INTERVAL)
             t += rule->every_us;
         else
@@ -237,7 +249,7 @@ static void begin_run(struct cccc_core *core, struct cccc_group *group, const st
     call_t *call = core_call(core);
     call->group = group;
     struct cccc_run *run = cccc_arena_alloc(call->arena, sizeof *run);
-    *run = (struct cccc_run){.rule = rule, .view = group, .due_us = wall_of(core, rule, state->next_us), .done = call_finish};
+    *run = (struct cccc_run){.rule = rule, .view = group, .due_us = due_of(core, rule, state), .done = call_finish};
     if (rule_run(call, run, &m) != CCCC_OK) {
         not_run(core, state, m.text, HOLD_FAILED);
         call_finish(call);

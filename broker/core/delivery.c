@@ -399,6 +399,23 @@ void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc
     read_seqs(call, read_for_handover);
 }
 
+/* What the daemon before this one knew of when this program was last typed to, and when it may be again, is known from the ledger. */
+void delivery_keep_pace(const struct cccc_core *core, struct cccc_runtime *runtime)
+{
+    const struct cccc_delivery *d = &runtime->delivery;
+    int64_t then = 0, now = (int64_t)core->now->mono_us;
+    if (d->generation != runtime->current || runtime->delivered_us || runtime->next_delivery_us || !cccc_ts_parse(cccc_str(d->ts), &then))
+        return;
+    int64_t age = core->now->unix_us - then;
+    then = now - (age > 0 ? age : 0);
+    if (then <= 0)
+        return;
+    if (d->state == DELIVERY_FAILED)
+        runtime->next_delivery_us = (uint64_t)then + retry_us(d->failures - 1);
+    else if (d->state == DELIVERY_ACCEPTED || d->state == DELIVERY_AMBIGUOUS)
+        runtime->delivered_us = (uint64_t)then;
+}
+
 void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime)
 {
     const struct cccc_delivery *d = &runtime->delivery;

@@ -49,6 +49,14 @@ void gaps_fini(struct cccc_group *group)
     group->gap_count = 0;
 }
 
+bool gaps_behind(const struct cccc_group *group, uint64_t seq)
+{
+    for (uint32_t i = 0; i < group->gap_count; i++)
+        if (gap_end(&group->gaps[i]) > seq)
+            return true;
+    return false;
+}
+
 struct cccc_gap *gaps_between(const call_t *call, uint64_t after, uint64_t before, uint32_t *count)
 {
     const struct cccc_group *group = call->group;

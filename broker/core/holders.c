@@ -277,6 +277,7 @@ static void registered(call_t *call)
         runtime_set_phase(call->core, runtime, RUNTIME_RUNNING);
     cccc_builder_t result = cccc_map_builder(call->arena, 1);
     cccc_map_add(&result, "wait_ms", cccc_uint(CCCC_HOLD_WAIT_MS));
+    delivery_keep_pace(call->core, runtime);
     delivery_resume(call->core, call->group, runtime);
     runtime_tell(runtime);
     runtimes_changed(call->core, call->group);

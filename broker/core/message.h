@@ -232,20 +232,23 @@ bool waits_check(call_t *call, struct cccc_message *m, const struct cccc_group *
 
 /* ---- recall.c ---- */
 
-/* A message that expires; a chat.recall. */
-void expiry_apply(struct cccc_group *group, const struct cccc_event *event);
 void recall_apply(struct cccc_group *group, const struct cccc_event *event);
+/* Must a claim of these events wait? One of them was read or recalled meanwhile, has expired, or a recall is on its way to the disk. */
+bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_unread *queue, const uint64_t *seqs,
+                  uint32_t count);
+
+/* ---- expiries.c; what the fold tells it is in expiries.h ---- */
+
 /* Is it a message that expires? */
 bool expiry_is_in(const struct cccc_event *event, cccc_kind_t kind);
 void expiries_fini(struct cccc_group *group);
 /* The oldest message that is still to expire; UINT64_MAX when there is none. */
 uint64_t expiries_oldest(const struct cccc_group *group);
+/* Their seqs, the soonest first; and of each who has not taken it, as far as the cursors do not say so. */
 cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena);
+cccc_value_t expiries_dump_open(const struct cccc_group *group, cccc_arena_t *arena);
 /* Once a second, and when one is done (core->to_expire): withdraw what has expired, EXPIRING_AT_A_TIME of a group. */
 void expiries_go_on(struct cccc_core *core);
-/* Must a claim of these events wait? One of them was read or recalled meanwhile, has expired, or a recall is on its way to the disk. */
-bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, const struct cccc_unread *queue, const uint64_t *seqs,
-                  uint32_t count);
 
 /* ---- reminders.c ---- */
 
@@ -336,6 +339,8 @@ void publish_deleted(struct cccc_core *core, const struct cccc_group *group);
 /* The fold met a gap, behind those it met before. */
 void gaps_add(struct cccc_group *group, const struct cccc_gap *gap);
 void gaps_fini(struct cccc_group *group);
+/* Is there a part behind that event that the fold could not read? */
+bool gaps_behind(const struct cccc_group *group, uint64_t seq);
 /* The gaps of call->group behind the event `after` and in front of the event `before`, with those that the call's own read met; by seq, in the call's arena. */
 struct cccc_gap *gaps_between(const call_t *call, uint64_t after, uint64_t before, uint32_t *count);
 /* [{from_seq, to_seq, reason}] */

@@ -135,9 +135,10 @@ static void leave_turns(struct cccc_duty *duty)
         DL_DELETE(list->waiting, duty);
 }
 
-static void take_last_turn(struct cccc_duty *duty)
+static void take_last_turn(struct cccc_obligations *self, struct cccc_duty *duty)
 {
     duty->is_spent = false;
+    duty->turn = ++self->turns;
     DL_APPEND(duty->debtor->owes.waiting, duty);
 }
 
@@ -148,12 +149,33 @@ static void spend(struct cccc_duty *duty)
     DL_APPEND(duty->debtor->owes.spent, duty);
 }
 
-/* All have turns again; those that were without one are last. */
+static int by_turn(const struct cccc_duty *a, const struct cccc_duty *b)
+{
+    return a->turn != b->turn ? (a->turn > b->turn) - (a->turn < b->turn) : (a->ask->seq > b->ask->seq) - (a->ask->seq < b->ask->seq);
+}
+
+/* Take the first one out of a list. */
+static struct cccc_duty *shift(struct cccc_duty **list)
+{
+    struct cccc_duty *first = *list;
+    if (first)
+        DL_DELETE(*list, first);
+    return first;
+}
+
+/* All have turns again, where they would be if none had been without: both lists are in that order. */
 static void respend(struct cccc_duties *list, uint64_t repeats)
 {
-    for (struct cccc_duty *duty = list->spent; duty; duty = duty->next)
+    struct cccc_duty *merged = NULL;
+    while (list->waiting && list->spent) {
+        struct cccc_duty *next = shift(by_turn(list->waiting, list->spent) < 0 ? &list->waiting : &list->spent);
+        DL_APPEND(merged, next);
+    }
+    DL_CONCAT(merged, list->waiting);
+    DL_CONCAT(merged, list->spent);
+    for (struct cccc_duty *duty = merged; duty; duty = duty->next)
         duty->is_spent = false;
-    DL_CONCAT(list->waiting, list->spent);
+    list->waiting = merged;
     list->spent = NULL;
     list->spent_at = repeats;
 }
@@ -194,7 +216,7 @@ void obligations_owe(struct cccc_group *group, struct cccc_ask *ask, struct cccc
     list->count++;
     count_owed(list, owes, 1);
     if (has_turns(owes))
-        take_last_turn(duty);
+        take_last_turn(group->obligations, duty);
     ask->open++;
     ask->since.mono_us = group->folding ? 0 : (int64_t)group->changed_mono_us;
     debtor->reminders.look_us = 0;
@@ -253,7 +275,7 @@ static void close_duty(struct cccc_group *group, struct cccc_duty *duty, unsigne
     free(ask);
 }
 
-const struct cccc_ask *obligations_find(const struct cccc_group *group, cccc_str_t event_id)
+struct cccc_ask *obligations_find(const struct cccc_group *group, cccc_str_t event_id)
 {
     struct cccc_ask *ask = NULL;
     uint64_t seq = group->obligations->asks ? group_event_seq(group, event_id) : 0;
@@ -353,7 +375,7 @@ void obligations_reminded(struct cccc_group *group, cccc_str_t debtor, cccc_str_
     duty->reminded++;
     if (has_turns(duty->owes)) {
         leave_turns(duty);
-        take_last_turn(duty);
+        take_last_turn(group->obligations, duty);
     }
 }
 
@@ -391,7 +413,12 @@ static cccc_value_t ts_value(cccc_arena_t *arena, int64_t us)
     return cccc_string(cccc_arena_str(arena, cccc_str(ts)));
 }
 
-cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue)
+int64_t obligations_blocked_until(const struct cccc_ask *ask)
+{
+    return ask->renewed_until_us ? ask->renewed_until_us : ask->blocked_until_us;
+}
+
+static cccc_value_t row_of(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue, int64_t blocked_until_us)
 {
     const struct cccc_ask *ask = duty->ask;
     cccc_builder_t row = cccc_map_builder(arena, 12);
@@ -403,11 +430,16 @@ cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, b
     cccc_map_add(&row, "to", cccc_text(ask->by));
     cccc_map_add(&row, "since", ts_value(arena, ask->since.us));
     cccc_map_add(&row, "due", ask->due_us ? ts_value(arena, ask->due_us) : cccc_nil());
-    cccc_map_add(&row, "waits_until", ask->blocked_until_us ? ts_value(arena, ask->blocked_until_us) : cccc_nil());
+    cccc_map_add(&row, "waits_until", blocked_until_us ? ts_value(arena, blocked_until_us) : cccc_nil());
     cccc_map_add(&row, "overdue", cccc_bool(overdue));
     cccc_map_add(&row, "reminders", cccc_uint(duty->reminded));
     cccc_map_add(&row, "subject", cccc_text(ask->subject));
     return row.value;
+}
+
+cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue)
+{
+    return row_of(arena, duty, overdue, obligations_blocked_until(duty->ask));
 }
 
 struct cccc_patience obligations_patience(cccc_arena_t *arena, const struct cccc_group *group)
@@ -437,7 +469,7 @@ static uint64_t not_negative(int64_t us)
     return us > 0 ? (uint64_t)us : 0;
 }
 
-/* [seq, since, due, blocked_until, id, by, subject, debtor, owes, debtor, owes, ...] for each event; `owes` has the reminders above its bits. */
+/* [seq, since, due, blocked_until, id, by, subject, debtor, [owes, turn], debtor, [owes, turn], ...] for each event; `owes` has the reminders above its bits. */
 void obligations_save(const struct cccc_group *group, cccc_buf_t *out)
 {
     cccc_pack_array(out, HASH_COUNT(group->obligations->asks));
@@ -454,29 +486,41 @@ void obligations_save(const struct cccc_group *group, cccc_buf_t *out)
             if (ask->duties[i].owes == 0)
                 continue;
             cccc_pack_text(out, ask->duties[i].debtor->id);
+            cccc_pack_array(out, 2);
             cccc_pack_uint(out, ask->duties[i].owes | (uint64_t)ask->duties[i].reminded << OWES_BITS);
+            cccc_pack_uint(out, ask->duties[i].turn);
         }
     }
 }
 
-static bool duty_load(struct cccc_group *group, struct cccc_ask *ask, const cccc_value_t *pair)
+/* A base of before says nothing of turns: what was named comes behind what was not. A snapshot of before is not believed, for the ledger knows. */
+static bool owes_load(const struct cccc_group *group, const cccc_value_t *v, uint64_t *owes, uint64_t *turn)
+{
+    const cccc_value_t *pair = snapshot_row(v, 2);
+    if (pair)
+        return cccc_as_uint(&pair[0], owes) && cccc_as_uint(&pair[1], turn);
+    bool known = group->from_base && cccc_as_uint(v, owes);
+    *turn = known && *owes >> OWES_BITS ? 1 : 0;
+    return known;
+}
+
+static bool duty_load(struct cccc_group *group, struct cccc_ask *ask, const cccc_value_t *pair, uint64_t *turns)
 {
     cccc_str_t id;
-    uint64_t owes;
+    uint64_t owes, turn;
     struct cccc_reader *debtor = cccc_as_str(&pair[0], &id) ? reader_find(group, id) : NULL;
     const uint64_t bits = (1u << OWES_BITS) - 1;
-    if (!debtor || !cccc_as_uint(&pair[1], &owes) || (owes & bits) == 0 || owes >> OWES_BITS > UINT32_MAX)
+    if (!debtor || !owes_load(group, &pair[1], &owes, &turn) || (owes & bits) == 0 || owes >> OWES_BITS > UINT32_MAX || turn == UINT64_MAX)
         return false;
     obligations_owe(group, ask, debtor, (unsigned)(owes & bits));
     struct cccc_duty *duty = &ask->duties[ask->count - 1];
     duty->reminded = (uint32_t)(owes >> OWES_BITS);
-    if (duty->reminded > 0 && has_turns(duty->owes))
-        spend(duty); /* behind those that were never named, once it is their turn */
-    debtor->owes.spent_at = UINT64_MAX;
+    duty->turn = turn;
+    *turns = turn > *turns ? turn : *turns;
     return true;
 }
 
-static bool ask_load(struct cccc_group *group, const cccc_value_t *v, uint64_t *last)
+static bool ask_load(struct cccc_group *group, const cccc_value_t *v, uint64_t *last, uint64_t *turns)
 {
     uint64_t seq, since, due, blocked;
     cccc_str_t id, by, subject;
@@ -492,7 +536,7 @@ static bool ask_load(struct cccc_group *group, const cccc_value_t *v, uint64_t *
     ask->blocked_until_us = (int64_t)blocked;
     bool good = true;
     for (uint32_t i = ROW_HEAD; good && i < size; i += 2)
-        good = duty_load(group, ask, &row[i]);
+        good = duty_load(group, ask, &row[i], turns);
     *last = seq;
     obligations_end(group, ask);
     return good;
@@ -500,11 +544,26 @@ static bool ask_load(struct cccc_group *group, const cccc_value_t *v, uint64_t *
 
 bool obligations_load(struct cccc_group *group, const cccc_value_t *v)
 {
-    uint64_t last = 0;
+    uint64_t last = 0, turns = 0;
     for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++)
-        if (!ask_load(group, &v->via.array.ptr[i], &last))
+        if (!ask_load(group, &v->via.array.ptr[i], &last, &turns))
             return false;
+    for (struct cccc_reader *reader = group->readers; reader; reader = reader->hh.next)
+        DL_SORT(reader->owes.waiting, by_turn);
+    group->obligations->turns = turns;
     return cccc_is_array(v);
+}
+
+cccc_value_t obligations_dump_turns(const struct cccc_reader *reader, cccc_arena_t *arena)
+{
+    const struct cccc_duty *waiting = reader->owes.waiting, *spent = reader->owes.spent;
+    cccc_builder_t list = cccc_array_builder(arena, reader->owes.count);
+    while (waiting || spent) {
+        const struct cccc_duty **next = !spent || (waiting && by_turn(waiting, spent) < 0) ? &waiting : &spent;
+        cccc_array_add(&list, cccc_uint((*next)->ask->seq));
+        *next = (*next)->next;
+    }
+    return list.value;
 }
 
 cccc_value_t obligations_dump(const struct cccc_group *group, cccc_arena_t *arena)
@@ -513,6 +572,6 @@ cccc_value_t obligations_dump(const struct cccc_group *group, cccc_arena_t *aren
     for (const struct cccc_ask *ask = group->obligations->asks; ask; ask = ask->hh.next)
         for (uint32_t i = 0; i < ask->count; i++)
             if (ask->duties[i].owes)
-                cccc_array_add(&list, obligation_row(arena, &ask->duties[i], false));
+                cccc_array_add(&list, row_of(arena, &ask->duties[i], false, ask->blocked_until_us));
     return cccc_value_copy(arena, &list.value);
 }

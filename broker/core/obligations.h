@@ -21,6 +21,7 @@ struct cccc_duty {
     struct cccc_reader *debtor;
     struct cccc_duty *before, *after; /* of its debtor, by seq */
     struct cccc_duty *prev, *next;    /* of its debtor, by turns: utlist's */
+    uint64_t turn;                    /* rises by turns; 0: a base of before did not know it */
     bool is_spent;                    /* in the list of those */
     unsigned owes;                    /* bits of enum cccc_owed */
     uint32_t reminded;                /* how often, since the group was last started or resumed */
@@ -32,6 +33,7 @@ struct cccc_ask {
     struct cccc_when since;
     int64_t due_us;           /* 0: no deadline */
     int64_t blocked_until_us; /* its sender does nothing but wait for the replies; 0: it goes on */
+    int64_t renewed_until_us; /* of the moment: what the sender said about that last; 0: nothing */
     const char *id, *by;
     const char *subject; /* the beginning of its text */
     uint32_t open;       /* of the duties, those that owe something */
@@ -43,6 +45,7 @@ struct cccc_ask {
 struct cccc_obligations {
     struct cccc_ask *asks; /* those with something open */
     uint64_t open;         /* duties */
+    uint64_t turns;        /* the last one given */
 };
 
 struct cccc_obligations *obligations_new(void);
@@ -82,9 +85,11 @@ struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_d
 /* What the principal owes for the event: bits; 0 when nothing is open. */
 unsigned obligations_owed(const struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id);
 /* The event, while anything is owed for it. */
-const struct cccc_ask *obligations_find(const struct cccc_group *group, cccc_str_t event_id);
+struct cccc_ask *obligations_find(const struct cccc_group *group, cccc_str_t event_id);
 /* ["reply", "ack"] */
 cccc_value_t obligations_words(cccc_arena_t *arena, unsigned owes);
+/* Until when the sender of what was asked does nothing but wait, as far as it said; 0: it goes on. */
+int64_t obligations_blocked_until(const struct cccc_ask *ask);
 /* One duty as lists show it; borrows its texts. */
 cccc_value_t obligation_row(cccc_arena_t *arena, const struct cccc_duty *duty, bool overdue);
 /* How long the kinds of duties may wait before they count as overdue, when they have no deadline (group settings). */
@@ -94,3 +99,5 @@ struct cccc_patience {
 struct cccc_patience obligations_patience(cccc_arena_t *arena, const struct cccc_group *group);
 bool obligation_is_overdue(const struct cccc_duty *duty, const struct cccc_patience *patience, int64_t now_us);
 cccc_value_t obligations_dump(const struct cccc_group *group, cccc_arena_t *arena);
+/* The seqs of what the reader is reminded of, by turns. */
+cccc_value_t obligations_dump_turns(const struct cccc_reader *reader, cccc_arena_t *arena);

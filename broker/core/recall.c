@@ -1,137 +1,15 @@
-/* recall.c - op recall, and messages that expire: a message is withdrawn from those who have not taken it.
+/* recall.c - op recall: a message is withdrawn from those who have not taken it.
  *
  * The rule: it wins over a recipient iff no claimed delivery, read, acknowledgement or reply of theirs precedes it in the ledger. The chat.recall event names
  * those it won over; for them the message is unread no more, is not typed, and asks for nothing. Over the others it changes nothing.
  * What is decided and not durable yet counts as preceding; and while a recall is on its way to the disk, nothing is claimed (recall_holds).
- * A message with expires_ts is recalled by the broker when that time has come: the fold knows no clock.
+ * Messages that expire are recalled by the broker, by the same rule (expiries.c).
  * Thread: the core's. */
+#include "broker/core/expiries.h"
 #include "broker/core/guards.h"
-#include "broker/core/ladder.h"
-#include "broker/core/snapshot.h"
 #include "broker/mutant.h"
 
-#include <stdlib.h>
-#include <utlist.h>
-
-/* A message that will be withdrawn by itself. */
-struct cccc_expiry {
-    uint64_t seq;
-    int64_t at_us;
-    uint64_t not_before_us; /* monotonic: a disk or a read refused, or a part of the ledger is damaged */
-    bool asked;             /* the broker is recalling it */
-    bool decided;           /* a recall of it, by whomever, is on its way to the disk */
-    struct cccc_expiry *prev, *next;
-    UT_hash_handle hh; /* by seq */
-    char id[65];
-};
-
-/* What could not be withdrawn is tried again after this. */
-#define AGAIN_US (60 * 1000000ull)
-
 /* ---- the fold ---- */
-
-static struct cccc_expiry *expiry_find(const struct cccc_group *group, uint64_t seq)
-{
-    struct cccc_expiry *expiry;
-    HASH_FIND(hh, group->expiries, &seq, sizeof seq, expiry);
-    return expiry;
-}
-
-static int by_time(const struct cccc_expiry *a, const struct cccc_expiry *b)
-{
-    return a->at_us != b->at_us ? (a->at_us > b->at_us) - (a->at_us < b->at_us) : (a->seq > b->seq) - (a->seq < b->seq);
-}
-
-/* Soonest first. Its place is looked for from the end, where that of a new one mostly is. */
-static void expiry_add(struct cccc_group *group, const struct cccc_expiry *draft)
-{
-    struct cccc_expiry *expiry = malloc(sizeof *expiry), *head = group->expiring;
-    CCCC_ASSERT(expiry, "(out of memory)");
-    *expiry = *draft;
-    struct cccc_expiry *before = head ? head->prev : NULL;
-    while (before && by_time(before, expiry) > 0)
-        before = before == head ? NULL : before->prev;
-    DL_APPEND_ELEM(group->expiring, before, expiry);
-    HASH_ADD(hh, group->expiries, seq, sizeof expiry->seq, expiry);
-    group->expiry_count++;
-}
-
-static void expiry_forget(struct cccc_group *group, uint64_t seq)
-{
-    struct cccc_expiry *expiry = expiry_find(group, seq);
-    if (!expiry)
-        return;
-    group->expiries_asked -= expiry->asked;
-    group->expiry_count--;
-    DL_DELETE(group->expiring, expiry);
-    HASH_DELETE(hh, group->expiries, expiry);
-    free(expiry);
-}
-
-bool expiry_is_in(const struct cccc_event *event, cccc_kind_t kind)
-{
-    return kind == CCCC_KIND_CHAT_MESSAGE && message_extra(&event->data, MESSAGE_EXPIRES_TS) != NULL;
-}
-
-void expiry_apply(struct cccc_group *group, const struct cccc_event *event)
-{
-    struct cccc_expiry expiry = {.seq = event->seq};
-    if (!cccc_ts_parse(cccc_get_str(&event->data, "expires_ts"), &expiry.at_us) || event->id.len >= sizeof expiry.id)
-        return;
-    memcpy(expiry.id, event->id.ptr, event->id.len);
-    expiry_add(group, &expiry);
-}
-
-void expiries_fini(struct cccc_group *group)
-{
-    HASH_CLEAR(hh, group->expiries);
-    for (struct cccc_expiry *expiry = group->expiring, *next; expiry; expiry = next) {
-        next = expiry->next;
-        free(expiry);
-    }
-    group->expiring = NULL;
-    group->expiry_count = group->expiries_asked = 0;
-}
-
-uint64_t expiries_oldest(const struct cccc_group *group)
-{
-    uint64_t oldest = UINT64_MAX;
-    for (const struct cccc_expiry *expiry = group->expiring; expiry; expiry = expiry->next)
-        oldest = expiry->seq < oldest ? expiry->seq : oldest;
-    return oldest;
-}
-
-cccc_value_t expiries_dump(const struct cccc_group *group, cccc_arena_t *arena)
-{
-    cccc_builder_t list = cccc_array_builder(arena, group->expiry_count);
-    for (const struct cccc_expiry *expiry = group->expiring; expiry; expiry = expiry->next)
-        cccc_array_add(&list, cccc_uint(expiry->seq));
-    return list.value;
-}
-
-void expiries_save(const struct cccc_group *group, cccc_buf_t *out)
-{
-    cccc_pack_array(out, group->expiry_count);
-    for (const struct cccc_expiry *expiry = group->expiring; expiry; expiry = expiry->next) {
-        cccc_pack_array(out, 3);
-        cccc_pack_uint(out, expiry->seq);
-        cccc_pack_uint(out, expiry->at_us > 0 ? (uint64_t)expiry->at_us : 0);
-        cccc_pack_text(out, expiry->id);
-    }
-}
-
-bool expiries_load(struct cccc_group *group, const cccc_value_t *v)
-{
-    for (uint32_t i = 0; cccc_is_array(v) && i < v->via.array.size; i++) {
-        const cccc_value_t *row = snapshot_row(&v->via.array.ptr[i], 3);
-        struct cccc_expiry expiry = {0};
-        if (!row || !cccc_as_uint(&row[0], &expiry.seq) || expiry.seq == 0 || expiry.seq > group->head_seq ||
-            expiry_find(group, expiry.seq) || !cccc_as_int(&row[1], &expiry.at_us) || !snapshot_text(&row[2], expiry.id, sizeof expiry.id))
-            return false;
-        expiry_add(group, &expiry);
-    }
-    return cccc_is_array(v);
-}
 
 void recall_apply(struct cccc_group *group, const struct cccc_event *event)
 {
@@ -148,15 +26,14 @@ void recall_apply(struct cccc_group *group, const struct cccc_event *event)
             unread_remove(&reader->runtime->queue[CCCC_LANE_CHAT], seq);
         obligations_replied(group, id, event_id);
     }
-    expiry_forget(group, seq);
+    expiry_recalled(group, seq);
 }
 
 /* ---- deciding ---- */
 
 struct recall {
     cccc_str_t reason;
-    bool expired;
-    uint64_t expiring; /* seq of what the broker recalls */
+    bool expired; /* the broker recalls it */
     cccc_builder_t won, lost;
     uint64_t lost_seq; /* the newest event by which it was lost */
     struct cccc_pending *decided;
@@ -229,37 +106,18 @@ static void recall_answer(call_t *call)
 static void give_up(call_t *call, cccc_err_t err, const char *why)
 {
     if (call->conn == 0)
-        call_finish(call); /* the tick tries again */
+        call_finish(call); /* the broker tries again */
     else
         call_fail(call, err, "%s", why);
 }
 
-/* However the call ends: what it was to withdraw is withdrawn, or will be tried again. There is room for the next one. */
 static void recall_ended(call_t *call)
 {
     const struct cccc_ladders *all = call->state;
-    const struct recall *r = all->own;
-    struct cccc_expiry *expiry = expiry_find(call->group, r->expiring ? r->expiring : all->event.seq);
-    call->core->to_expire = true;
-    if (!expiry)
-        return;
-    expiry->decided &= r->decided == NULL;
-    if (!r->expired)
-        return;
-    call->group->expiries_asked -= expiry->asked;
-    expiry->asked = false;
-    expiry->not_before_us = call->core->now->mono_us + AGAIN_US;
+    expiry_ended(call->core, call->group, all->event.seq, true);
 }
 
-static void decided(call_t *call, const struct cccc_ladders *all)
-{
-    struct cccc_expiry *expiry = expiry_find(call->group, all->event.seq);
-    if (expiry)
-        expiry->decided = true;
-    call->ended = recall_ended;
-}
-
-static void recall_write(call_t *call, const struct cccc_ladders *all, struct recall *r)
+static cccc_err_t recall_write(call_t *call, const struct cccc_ladders *all, struct recall *r)
 {
     struct cccc_errmsg why;
     cccc_builder_t data = cccc_map_builder(call->arena, 5);
@@ -272,15 +130,28 @@ static void recall_write(call_t *call, const struct cccc_ladders *all, struct re
     cccc_err_t err = call_append(call, call->group, CCCC_KIND_CHAT_RECALL, by, CCCC_STR(""), data.value, recall_answer, &why);
     if (err) {
         give_up(call, err, why.text);
-        return;
+        return err;
     }
     r->decided = call->appended;
-    decided(call, all);
+    expiry_decided(call->group, all->event.seq);
+    call->ended = recall_ended;
     for (uint32_t i = 0; i < r->won.value.via.array.size; i++) {
         cccc_str_t id = CCCC_STR("");
         cccc_as_str(&r->won.value.via.array.ptr[i], &id);
         guards_recalls(call->group, all->event.by, id, all->event.seq, r->decided->event.seq);
     }
+    return CCCC_OK;
+}
+
+cccc_err_t recall_expired(call_t *call, struct cccc_ladders *all)
+{
+    struct recall *r = cccc_arena_alloc(call->arena, sizeof *r);
+    *r = (struct recall){.reason = CCCC_STR("it expired"), .expired = true};
+    all->own = r;
+    call->state = all;
+    ladders_take_pending(call, all);
+    judge(call, all, r);
+    return recall_write(call, all, r);
 }
 
 static void recall_climbed(call_t *call)
@@ -292,16 +163,11 @@ static void recall_climbed(call_t *call)
                 "a part of the ledger behind the message cannot be read, so nobody knows who has taken it; nothing was recalled");
         return;
     }
-    const struct cccc_expiry *expiry = r->expired ? expiry_find(call->group, all->event.seq) : NULL;
-    if (r->expired && (!expiry || expiry->decided)) {
-        call_finish(call); /* somebody recalled it meanwhile, or is about to */
-        return;
-    }
     if (!CCCC_MUTANT_IS(RECALL_BLIND))
         ladders_take_pending(call, all);
     judge(call, all, r);
     struct cccc_pending *pending = r->lost_seq > call->group->head_seq ? group_pending(call->group, r->lost_seq) : NULL;
-    if (r->won.value.via.array.size > 0 || r->expired)
+    if (r->won.value.via.array.size > 0)
         recall_write(call, all, r);
     else if (pending)
         call_wait(call, pending, recall_answer); /* what the answer names is durable, or the answer is that nobody knows */
@@ -352,43 +218,8 @@ bool recall_holds(const struct cccc_core *core, const struct cccc_group *group, 
             waiting |= unread_has(&queue[lane], seqs[i]);
         if (!waiting)
             return true;
-        const struct cccc_expiry *expiry = expiry_find(group, seqs[i]);
-        if (expiry && expiry->at_us <= core->now->unix_us)
+        if (expiry_is_due(core, group, seqs[i]))
             return true;
     }
     return false;
-}
-
-static void expire(struct cccc_core *core, struct cccc_group *group, struct cccc_expiry *expiry)
-{
-    call_t *call = core_call(core);
-    struct recall *r = cccc_arena_alloc(call->arena, sizeof *r);
-    *r = (struct recall){.reason = CCCC_STR("it expired"), .expired = true, .expiring = expiry->seq};
-    call->group = group;
-    call->ended = recall_ended;
-    expiry->asked = true;
-    group->expiries_asked++;
-    ladders_begin(call, cccc_arena_str(call->arena, cccc_str(expiry->id)), CCCC_STR(""), 0, recall_climbed, r);
-}
-
-/* Each reads the ledger from its message on, so only so many at a time. */
-static void expire_due(struct cccc_core *core, struct cccc_group *group)
-{
-    for (struct cccc_expiry *expiry = group->expiring, *next; expiry && expiry->at_us <= core->now->unix_us; expiry = next) {
-        next = expiry->next;
-        if (group->expiries_asked >= CCCC_EXPIRING_AT_A_TIME)
-            return;
-        if (!expiry->asked && expiry->not_before_us <= core->now->mono_us)
-            expire(core, group, expiry);
-    }
-}
-
-void expiries_go_on(struct cccc_core *core)
-{
-    core->to_expire = false;
-    for (uint32_t i = 0; i < core->group_count; i++) {
-        struct cccc_group *group = core->groups[i];
-        if (group->expiring && core_may_write(core, group))
-            expire_due(core, group);
-    }
 }

@@ -107,7 +107,7 @@ struct cccc_runtime {
     uint64_t handover_us;           /* a handover was begun; not again before this */
     uint64_t claim_seq, settle_seq; /* of the last claim and of the last outcome decided here */
     uint64_t next_delivery_us;      /* not earlier: a back-off, or a pause after the preamble */
-    uint64_t delivered_us;          /* when something was last typed; 0: nothing to this program, or nobody knows */
+    uint64_t delivered_us;          /* when something was last typed; 0: nothing to this program */
     UT_hash_handle hh;
 };
 
@@ -203,7 +203,8 @@ void terminal_answer(call_t *call, const struct cccc_runtime *runtime, const ccc
 
 /* Begin to hand over what is due. */
 void delivery_step(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime);
-/* The holder of `generation` registered: what was claimed for it is ordered again. */
+/* The holder of `generation` registered: deliveries keep their distance from those before this daemon's start, and what was claimed for it is ordered again. */
+void delivery_keep_pace(const struct cccc_core *core, struct cccc_runtime *runtime);
 void delivery_resume(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime);
 /* Decide the event for a report, as part of `call`. False: it is not about the open delivery. */
 bool delivery_report(call_t *call, struct cccc_runtime *runtime, const cccc_value_t *report, call_next_fn next);

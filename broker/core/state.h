@@ -182,7 +182,7 @@ struct cccc_group {
     struct cccc_obligations *obligations;
     struct cccc_guards *guards, *guards_ahead; /* NULL: nothing was ever decided; nothing decided is pending. guards.c */
     uint64_t release_us;                       /* what was released is being handed on: not again before this */
-    struct cccc_expiry *expiries, *expiring;   /* messages that expire: uthash by seq; the same soonest first, utlist's. recall.c */
+    struct cccc_expiry *expiries, *expiring;   /* messages that expire: uthash by seq; the same soonest first, utlist's. expiries.c */
     uint32_t expiry_count, expiries_asked;     /* asked: the broker is recalling them */
     struct cccc_when resumed;                  /* when it was last started, or became active again */
     struct cccc_sign alive;                    /* when somebody but the broker wrote anything */
@@ -252,6 +252,7 @@ struct cccc_core {
     uint64_t last_generation;               /* of any actor: sockets and marks are named by it, so no two have the same */
     bool to_reconcile;                      /* a group's `reconcile` is set */
     bool to_expire;                         /* a recall is over: there is room for the next message that expired */
+    uint32_t expire_next;                   /* slot of the group whose messages are looked at first then */
     bool loading;                           /* groups are still to come, and with them holders that live */
     uint64_t pending_count, pending_bytes;  /* of all groups */
     uint64_t acked_count;                   /* events that became durable and were answered to who had asked for them */

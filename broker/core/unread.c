@@ -20,6 +20,16 @@ static uint64_t varint_read(const unsigned char *bytes, uint32_t *at)
     return value;
 }
 
+/* How many bytes it took, at most 10. */
+static uint32_t varint_write(unsigned char *bytes, uint64_t value)
+{
+    uint32_t n = 0;
+    for (; value >= 0x80; value >>= 7)
+        bytes[n++] = (unsigned char)(value | 0x80);
+    bytes[n++] = (unsigned char)value;
+    return n;
+}
+
 /* Room for one more varint: first by closing the gap in front, then by growing. */
 static void make_room(struct cccc_unread *u)
 {
@@ -46,12 +56,7 @@ void unread_push(struct cccc_unread *u, uint64_t seq)
         u->first = seq;
     } else {
         make_room(u);
-        uint64_t difference = seq - u->last;
-        while (difference >= 0x80) {
-            u->bytes[u->end++] = (unsigned char)(difference | 0x80);
-            difference >>= 7;
-        }
-        u->bytes[u->end++] = (unsigned char)difference;
+        u->end += varint_write(u->bytes + u->end, seq - u->last);
     }
     u->last = seq;
     u->count++;
@@ -94,21 +99,51 @@ bool unread_has(const struct cccc_unread *u, uint64_t seq)
     return each == seq;
 }
 
+/* Make one difference out of the two at [at, middle) and [middle, end): the shorter side of the list gives way. The new one never needs more bytes. */
+static void join_differences(struct cccc_unread *u, uint32_t at, uint32_t middle, uint32_t end)
+{
+    uint32_t i = at, j = middle;
+    unsigned char joined[10];
+    uint64_t difference = varint_read(u->bytes, &i);
+    difference += varint_read(u->bytes, &j);
+    uint32_t len = varint_write(joined, difference), spare = end - at - len;
+    if (at - u->start < u->end - end) {
+        memmove(u->bytes + u->start + spare, u->bytes + u->start, at - u->start);
+        u->start += spare;
+        memcpy(u->bytes + end - len, joined, len);
+    } else {
+        memmove(u->bytes + at + len, u->bytes + end, u->end - end);
+        u->end -= spare;
+        memcpy(u->bytes + at, joined, len);
+    }
+}
+
 void unread_remove(struct cccc_unread *u, uint64_t seq)
 {
-    struct cccc_unread without = {0};
-    uint64_t each = u->first;
-    uint32_t at = u->start;
-    if (!unread_has(u, seq))
+    uint64_t before = u->first, each = u->first;
+    uint32_t at = u->start, middle = u->start;
+    if (u->count == 0 || seq < u->first || seq > u->last)
         return;
-    for (uint64_t i = 0; i < u->count; i++) {
-        if (each != seq)
-            unread_push(&without, each);
-        if (i + 1 < u->count)
-            each += varint_read(u->bytes, &at);
+    if (seq == u->first) {
+        unread_drop_through(u, seq);
+        return;
     }
-    unread_fini(u);
-    *u = without;
+    while (each < seq) {
+        before = each;
+        at = middle;
+        each += varint_read(u->bytes, &middle);
+    }
+    if (each != seq)
+        return;
+    if (seq == u->last) {
+        u->last = before;
+        u->end = at;
+    } else {
+        uint32_t end = middle;
+        varint_read(u->bytes, &end);
+        join_differences(u, at, middle, end);
+    }
+    u->count--;
 }
 
 void unread_fini(struct cccc_unread *u)

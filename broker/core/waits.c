@@ -1,6 +1,6 @@
-/* waits.c - who waits for whose reply: op waits, and what an ask is told that would close a circle.
+/* waits.c - who waits for whose reply: ops waits and wait_renew, and what an ask is told that would close a circle.
  *
- * An edge goes from who asked for a reply to who owes it. It is blocked while the sender said to do nothing else (wait_seconds), and does: who was interrupted
+ * An edge goes from who asked for a reply to who owes it. It is blocked while the sender said to do nothing else (wait_seconds, and what wait_renew said since, which is of the moment), and does: who was interrupted
  * writes something else sooner or later, and then only what it asked last can block it. Only actors are in circles: a person can do two things at a time. An ask that would close a circle of blocked edges is refused, one that closes another circle is taken and told.
  * Thread: the core's. */
 #include "broker/core/change.h"
@@ -32,8 +32,8 @@ static bool is_blocked(const struct cccc_group *group, const struct cccc_ask *as
 {
     const struct cccc_reader *sender = reader_find(group, cccc_str(ask->by));
     int64_t us;
-    return ask->blocked_until_us > now_us && sender && cccc_ts_parse(cccc_str(sender->nudges.spoke.ts), &us) && us == ask->since.us &&
-           !writes_ahead(group->pending, cccc_str(ask->by), us);
+    return obligations_blocked_until(ask) > now_us && sender && cccc_ts_parse(cccc_str(sender->nudges.spoke.ts), &us) &&
+           us == ask->since.us && !writes_ahead(group->pending, cccc_str(ask->by), us);
 }
 
 /* ---- an ask that would close a circle ---- */
@@ -158,6 +158,30 @@ bool waits_check(call_t *call, struct cccc_message *m, const struct cccc_group *
     return true;
 }
 
+/* ---- op wait_renew ---- */
+
+/* A client that waits says so from time to time, so that one that was killed is known not to. Nothing of it is written: a daemon that starts anew hears it again. */
+void op_wait_renew(call_t *call)
+{
+    const struct cccc_args *args = &call->request.args;
+    int64_t now_us = call->core->now->unix_us, seconds = (int64_t)cccc_arg_uint(args, CCCC_A_wait_renew_seconds, 0);
+    if (!call_group(call, CCCC_A_wait_renew_group_id) || !permit_by(call, call->group, cccc_arg_str(args, CCCC_A_wait_renew_by), "user"))
+        return;
+    struct cccc_ask *ask = obligations_find(call->group, cccc_arg_str(args, CCCC_A_wait_renew_event_id));
+    bool waits = ask && ask->blocked_until_us;
+    if (waits && !cccc_str_is(call->by, "user") && !cccc_str_is(call->by, ask->by)) {
+        call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: only %s, who asked, or the user says whether %s still waits", ask->by,
+                  ask->by);
+        return;
+    }
+    if (waits)
+        ask->renewed_until_us = seconds ? now_us + seconds * 1000000 : 1;
+    cccc_builder_t result = cccc_map_builder(call->arena, 2);
+    cccc_map_add(&result, "waits", cccc_bool(waits && is_blocked(call->group, ask, now_us)));
+    cccc_map_add(&result, "as_of_seq", cccc_uint(call->group->head_seq));
+    call_reply(call, &result.value);
+}
+
 /* ---- op waits ---- */
 
 typedef uint64_t row_t[WORDS];
@@ -268,7 +292,7 @@ static cccc_value_t edge_row(cccc_arena_t *arena, const struct cccc_duty *duty, 
     cccc_map_add(&row, "seq", cccc_uint(ask->seq));
     cccc_ts_format(ts, ask->since.us);
     cccc_map_add(&row, "since", cccc_string(cccc_arena_str(arena, cccc_str(ts))));
-    cccc_ts_format(ts, ask->blocked_until_us);
+    cccc_ts_format(ts, obligations_blocked_until(ask));
     cccc_map_add(&row, "waits_until", blocked ? cccc_string(cccc_arena_str(arena, cccc_str(ts))) : cccc_nil());
     cccc_map_add(&row, "subject", cccc_text(ask->subject));
     return row.value;

@@ -405,9 +405,11 @@ char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(pr
 /* ---- waiting for replies (wait_reply.c) ---- */
 
 /* Wait until everybody who owes a reply to the message in `result` (an answer of send) has replied, or need not any more, printing replies as they come; with
- * --json the whole at the end. At most `seconds`. 0: everybody asked replied; CLI_EXIT_NO_REPLY: not everybody, and it was said why; or the exit status of the
- * failure reported. */
+ * --json the whole at the end. At most `seconds`. 0: everybody asked replied; CLI_EXIT_NO_REPLY: not everybody, and it was said why; 128 and a signal's number: it was interrupted, and
+ * the broker knows; or the exit status of the failure reported. */
 int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds);
+/* Of a wait of so many seconds, how many the send tells the broker of: the rest is said while waiting, because a program may be killed. */
+int64_t cli_wait_lease(int64_t seconds);
 /* The texts of a list, one behind the other with `between` between them; in the arena. */
 const char *cli_joined(struct cli *cli, const cccc_value_t *list, const char *between);
 /* What a send says of a circle it closed (`cycle` of its answer; NULL: nothing), and what is held in a group. commands/waits.c */

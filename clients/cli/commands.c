@@ -251,7 +251,10 @@ const struct cli_command cli_commands[] = {
      .about =
          "Each one asked owes a reply, which is printed when it comes; the user only when WHO names it. Ends when all have replied, or "
          "need not any more. Exits 0 when all have, else 10, and says why: not in time (the question stays, and the reply may still "
-         "come), cancelled, withdrawn, expired, held, or nobody else was asked.",
+         "come), cancelled, withdrawn, expired, held, nobody else was asked, or the daemon was stopped for good. When the group is deleted "
+         "it exits 3. "
+         "Interrupted, it tells the broker that nobody waits any more; killed, that is known after 10 s at most: others may then ask back "
+         "and wait.",
      .examples = EXAMPLES("cccc ask peer-1 \"Is the schema frozen?\"", "cccc ask peer-1,peer-2 \"Ready?\" --wait 90s --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "wait", .arg = "TIME", .help = "how long: 90s, 10m, 2h (default: 10m)"}, OPT_PRIORITY, OPT_DUE,
                         OPT_EXPIRES, OPT_CAUSE, OPT_FILE, OPT_CLIENT_ID, OPT_BY),

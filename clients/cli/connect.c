@@ -37,21 +37,28 @@ bool cli_daemon(struct cli *cli, int32_t *pid, cccc_str_t *version)
     return ours && cccc_is_daemon(*pid, cccc_get_uint(&map, "pid_started", 0));
 }
 
-static const char *stopped_path(struct cli *cli)
+/* Asked for again and again by who waits: nothing of it stays in the arena. */
+struct stopped_path {
+    char text[sizeof((struct cccc_home *)0)->root + 32];
+};
+
+static struct stopped_path stopped_path(const struct cli *cli)
 {
-    return cli_printf(cli, "%s/daemon/stopped", cli->home.root);
+    struct stopped_path path;
+    snprintf(path.text, sizeof path.text, "%s/daemon/stopped", cli->home.root);
+    return path;
 }
 
 bool cli_is_stopped(struct cli *cli)
 {
-    return access(stopped_path(cli), F_OK) == 0;
+    return access(stopped_path(cli).text, F_OK) == 0;
 }
 
 bool cli_mark_stopped(struct cli *cli, bool stopped)
 {
     if (!stopped)
-        return unlink(stopped_path(cli)) == 0 || errno == ENOENT;
-    int fd = open(stopped_path(cli), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+        return unlink(stopped_path(cli).text) == 0 || errno == ENOENT;
+    int fd = open(stopped_path(cli).text, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
     return fd >= 0 && close(fd) == 0;
 }
 

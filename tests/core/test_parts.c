@@ -21,7 +21,7 @@ static uint64_t next(uint64_t *s)
 
 /* ---- unread.c ---- */
 
-/* Any order of pushes and drops gives what an array gives. */
+/* Any order of pushes, removals and drops gives what an array gives; of a removal, too, where there is nothing to remove. */
 static void unread_is_what_an_array_would_be(void **state)
 {
     (void)state;
@@ -33,7 +33,15 @@ static void unread_is_what_an_array_would_be(void **state)
     struct cccc_unread u = {0};
     for (int step = 0; step < N; step++) {
         uint64_t r = next(&s);
-        if (r % 10 < 8) {
+        if (r % 10 == 7 && end > first) {
+            uint32_t at = first + (uint32_t)((r >> 8) % (end - first));
+            uint64_t gone = model[at] + (r >> 40) % 2;
+            unread_remove(&u, gone);
+            if (gone == model[at])
+                memmove(model + at, model + at + 1, (--end - at) * sizeof *model);
+            else if (at + 1 < end && gone == model[at + 1])
+                memmove(model + at + 1, model + at + 2, (--end - at - 1) * sizeof *model);
+        } else if (r % 10 < 8) {
             seq += 1 + (r >> 8) % (r % 7 == 0 ? 5000000000ull : 3);
             unread_push(&u, seq);
             model[end++] = seq;

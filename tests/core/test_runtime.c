@@ -569,10 +569,43 @@ static void a_shorter_distance_counts_at_once(void **state)
     bench_pass(b, 18);
     bench_settle(b);
     assert_null(wait_for_orders(b, "lead", "", 2));
+    bench_do(b, "group_settings_update", "{'group_id':'" TEAM "','patch':{'min_interval_seconds':30}}"); /* a longer one, too */
+    bench_pass(b, 10);
+    bench_settle(b);
+    assert_null(wait_for_orders(b, "lead", "", 2));
     bench_pass(b, 3);
     bench_settle(b);
     typing_order(b, "lead", "", 2);
     crew_end(&b);
+}
+
+/* A restart of the daemon, which the program outlives, neither shortens the distance between two deliveries nor begins it anew; the same of the pause after one that failed. */
+static void distance_is_kept_across_a_restart(void **state)
+{
+    (void)state;
+    static const char *const outcomes[] = {"accepted", "failed"};
+    for (int i = 0; i < 2; i++) {
+        uint32_t some = i == 0 ? 12 : 1; /* a fifth of the distance */
+        bench_t *b = crew_new("true", "active");
+        bench_do(b, "group_settings_update", "{'group_id':'" TEAM "','patch':{'min_interval_seconds':60}}");
+        ready(b, "lead");
+        send_to(b, "lead", "one");
+        const char *first = typing_order(b, "lead", "", 1);
+        assert_null(wait_for_orders(b, "lead", report(b, first, outcomes[i]), 2));
+        send_to(b, "lead", "two");
+        bench_pass(b, 2 * some);
+        bench_restart(b);
+        bench_settle(b);
+        hello(b, "lead");
+        assert_null(wait_for_orders(b, "lead", "", 2));
+        bench_pass(b, 2 * some);
+        bench_settle(b);
+        assert_null(wait_for_orders(b, "lead", "", 2));
+        bench_pass(b, 2 * some);
+        bench_settle(b);
+        typing_order(b, "lead", "", 2);
+        crew_end(&b);
+    }
 }
 
 /* Paused and stopped groups type nothing; an idle one what people and actors write, but no notifications. */
@@ -1242,6 +1275,7 @@ int main(void)
         cmocka_unit_test(what_waits_together_is_typed_together),
         cmocka_unit_test(deliveries_keep_their_distance),
         cmocka_unit_test(a_shorter_distance_counts_at_once),
+        cmocka_unit_test(distance_is_kept_across_a_restart),
         cmocka_unit_test(states_hold_back),
         cmocka_unit_test(the_preamble_is_typed_once_per_start),
         cmocka_unit_test(our_own_words_are_no_commands),

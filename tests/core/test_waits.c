@@ -49,6 +49,41 @@ static const cccc_value_t *waits(bench_t *b)
     return bench_do(b, "waits", "{'group_id':'" TEAM "'}");
 }
 
+static bool renew(bench_t *b, const char *by, const char *id, int seconds)
+{
+    const cccc_value_t *result =
+        bench_do(b, "wait_renew", "{'group_id':'" TEAM "','by':'%s','event_id':'%s','seconds':%d}", by, id, seconds);
+    return cccc_get_bool(result, "waits", false);
+}
+
+/* Who says that it waits no more, or has not said so for as long as it meant to, may be asked by who waits; who says it again, may not. After a restart counts what is written. */
+static void waiting_lasts_as_long_as_it_is_said(void **state)
+{
+    (void)state;
+    bench_t *b = begin();
+    const char *id = bench_str_at(b, ask(b, "a0", "a1", 20), "result.event.id");
+    bench_pass(b, 15);
+    assert_true(renew(b, "a0", id, 20));
+    bench_pass(b, 15);
+    assert_string_equal(bench_code(ask(b, "a1", "a0", 20)), "would_deadlock");
+    bench_pass(b, 6); /* killed: nobody renews it */
+    assert_string_equal(bench_code(ask(b, "a1", "a0", 20)), "ok");
+    assert_true(renew(b, "a0", id, 20));
+    assert_false(renew(b, "a0", id, 0)); /* interrupted */
+    const char *other = bench_str_at(b, ask(b, "a2", "a3", 0), "result.event.id");
+    assert_false(renew(b, "user", other, 20)); /* which is not waited for */
+    id = bench_str_at(b, ask(b, "a4", "a5", 600), "result.event.id");
+    assert_false(renew(b, "user", id, 0));
+    bench_restart(b);
+    bench_settle(b);
+    assert_string_equal(bench_code(ask(b, "a5", "a4", 20)), "would_deadlock");
+    assert_string_equal(bench_code(bench_ask(b, "wait_renew", "{'group_id':'" TEAM "','by':'a5','event_id':'%s','seconds':0}", id)),
+                        "permission_denied");
+    assert_false(renew(b, "a4", id, 0));
+    assert_string_equal(bench_code(ask(b, "a5", "a4", 20)), "ok");
+    end(&b);
+}
+
 /* Three that each do nothing but wait for the next: the one that would close the circle is refused, and nothing is stored. */
 static void deadlock_is_refused(void **state)
 {
@@ -274,13 +309,10 @@ int main(int argc, char **argv)
 {
     team_options(argc, argv, (const char *const[]){"seed", "histories", NULL}, (uint64_t *const[]){&first_seed, &histories});
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(deadlock_is_refused),
-        cmocka_unit_test(other_circles_are_told),
-        cmocka_unit_test(waiting_ends),
-        cmocka_unit_test(pending_asks_count),
-        cmocka_unit_test(user_can_do_two_things),
-        cmocka_unit_test(who_goes_on_does_not_wait),
-        cmocka_unit_test(circles_are_found_as_by_brute_force),
+        cmocka_unit_test(deadlock_is_refused),       cmocka_unit_test(waiting_lasts_as_long_as_it_is_said),
+        cmocka_unit_test(other_circles_are_told),    cmocka_unit_test(waiting_ends),
+        cmocka_unit_test(pending_asks_count),        cmocka_unit_test(user_can_do_two_things),
+        cmocka_unit_test(who_goes_on_does_not_wait), cmocka_unit_test(circles_are_found_as_by_brute_force),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 """What is owed, what became of a message, and waiting for replies, as the command line has them, against a real daemon."""
 
 import json
+import signal
 import subprocess
 import time
 
@@ -114,6 +115,42 @@ def test_ask_ends_when_who_asked_is_removed(home, group):
     home.cli("actor", "remove", "peer-2")
     _, err = program.communicate(timeout=30)
     assert program.returncode == 10 and "peer-1 need not reply any more: who asked left the group" in err
+
+
+def test_ask_ends_when_its_group_is_deleted_or_the_daemon_is_stopped_for_good(home, group):
+    """Nobody waits its time out for replies that cannot come; a restart of the daemon changes nothing."""
+    _, program = asking(home, "peer-1", "Ready?", "--wait", "600s")
+    home.cli("daemon", "restart")
+    number, second = asking(home, "peer-1", "And now?", "--wait", "600s")
+    assert program.poll() is None
+    home.cli("reply", number, "yes", "--by", "peer-1")
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+    home.cli("daemon", "stop")
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == 10 and "peer-1 cannot reply: the daemon was stopped" in err and "cccc daemon start" in err
+    home.cli("daemon", "start")
+    _, program = asking(home, "peer-1", "Ready?", "--wait", "600s")
+    home.cli("group", "delete", group, "--confirm", group)
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == 3 and f"no group {group}" in err
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_ask_that_was_interrupted_blocks_nobody(home, group, end):
+    """Who was asked may ask back and wait: at once when the program could say so, else when it has said nothing for a while."""
+    _, program = asking(home, "peer-2", "Ready?", "--by", "peer-1", "--wait", "600s")
+    refused = home.cli("ask", "peer-1", "And you?", "--by", "peer-2", "--wait", "600s", check=False)
+    assert refused.returncode == 6 and "each would do nothing but wait for the next" in refused.stderr
+    program.send_signal(end)
+    _, err = program.communicate(timeout=60)
+    assert program.returncode in (128 + end, -end)
+    if end != signal.SIGKILL:
+        assert program.returncode == 128 + end and "interrupted; what was asked stays" in err
+        done = home.cli("ask", "peer-1", "And you?", "--by", "peer-2", "--wait", "1s", check=False)
+        assert done.returncode == 10, done.stderr
+    else:
+        until(lambda: home.cli("ask", "peer-1", "And you?", "--by", "peer-2", "--wait", "1s", check=False).returncode == 10, seconds=60)
 
 
 def test_an_inbox_marked_as_it_was_shown_acknowledges_nothing(home, group):

@@ -118,7 +118,7 @@ static int add_message(struct cli *cli, const struct outgoing *out, const char *
     if (out->reply_required)
         cccc_args_bool(args, "reply_required", true);
     if (out->wait_seconds > 0)
-        cccc_args_int(args, "wait_seconds", out->wait_seconds);
+        cccc_args_int(args, "wait_seconds", cli_wait_lease(out->wait_seconds));
     if (strcmp(out->op, "send_cross_group") != 0)
         cccc_args_bool(args, "outlook", true);
     cccc_args_str(args, "client_id", id);
