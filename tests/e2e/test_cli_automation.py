@@ -1,5 +1,7 @@
 """Automation rules as the command line has them, against a real daemon: made, shown, run at their times, changed by two at once, and there again after a kill."""
 
+import json
+
 import pytest
 
 from cliutil import answer, group_with, rows
@@ -87,12 +89,18 @@ def test_a_rule_that_comes_to_nothing_is_told_at_once(home, group):
     assert set(rule_rows(home)) == {"standup", "silent", "quoting", "both", "lost", "gone", "sound", "titled"}
 
 
+def enabled(home, rule):
+    """Its switch: the daemon's next tick turns it off when the rule is done."""
+    rules = json.loads(home.cli("automation", "list", "--json").stdout)["result"]["ruleset"]["rules"]
+    return next(r["enabled"] for r in rules if r["id"] == rule)
+
+
 def test_rules_run_at_their_times(home, group):
     """Every second, once, and by hand; to those who are meant; also after the daemon was killed, without a run twice."""
     home.cli("automation", "add", "tick", "--every", "1s", "--to", "peer-1", "tick {{group_title}}")
     home.cli("automation", "add", "once", "--at", "1s", "--to", "peer-2", "once")
     until(lambda: len(notices(home, "peer-1")) >= 2 and notices(home, "peer-2") == ["once"])
-    until(lambda: rule_rows(home)["once"][2] == "done")
+    until(lambda: rule_rows(home)["once"][2] == "done" and not enabled(home, "once"))
     again = home.cli("automation", "enable", "once")
     assert rows(again.stdout) == [["enabled", "once"]] and "will not run again" in again.stderr and "cccc automation update once --at WHEN" in again.stderr
     home.kill()

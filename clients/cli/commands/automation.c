@@ -306,7 +306,7 @@ static int say_rule(struct cli *cli, const char *group, const cccc_value_t *resu
     bool controls = cccc_str_is(kind, "actor_control"), notifies = !controls && !cccc_str_is(kind, "group_state");
     if (cccc_get_str(now, "next_fire_at").len > 0)
         print_next(cli, "next", now);
-    if (cccc_get_bool(rule, "enabled", false) && cccc_get_bool(now, "completed", false))
+    if (cccc_get_bool(now, "completed", false) && strcmp(done, "disabled") != 0) /* the daemon switches it off again at its next tick */
         cli_warn(cli, cli_printf(cli, "cccc automation update %s --at WHEN", cli_arg(cli, 0)),
                  "it was for once and has run: it will not run again before it has another time");
     if (notifies)
