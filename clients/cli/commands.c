@@ -1039,7 +1039,9 @@ const struct cli_command cli_commands[] = {
      .about =
          "Events, bytes, first and last; then the sealed segments, those that were retired, the retention rule, and what holds it: the "
          "oldest event that "
-         "somebody has not read, or that something is still open for. Reads only and starts nothing; what holds the rule is known while a "
+         "somebody has not read, or that something is still open for; and what was cut from it or is missing since it was copied "
+         "(state/ledger/torn/, until "
+         "you remove it). Reads only and starts nothing; what holds the rule is known while a "
          "daemon serves the home.",
      .examples = EXAMPLES("cccc ledger stat", "cccc ledger stat --all --json"),
      .options = OPTIONS(OPT_GROUP, {.name = "all", .help = "the ledgers of all groups"}),
