@@ -56,7 +56,8 @@ def states(done):
 def test_a_damaged_head_is_given_up(home):
     group, other = stopped_pair(home)
     path = ledger_file(home, group)
-    head = home.ledger(group)[-1]["seq"]
+    last = home.ledger(group)[-1]
+    head = last["seq"]
     flip_last_line(home, group)
     hurt = path.read_bytes()
     home.cli("daemon", "start")
@@ -90,6 +91,12 @@ def test_a_damaged_head_is_given_up(home):
     assert str(aside) in home.cli("ledger", "stat", "--group", group).stdout and str(aside) in home.cli("doctor").stdout
     home.cli("daemon", "start")
     home.cli("send", "again", "--to", "lead", "--group", group)
+    lost = f"event {head} of group {group}, which would be {last['id']}, is lost: it was damaged, and the user gave it up at {repair['ts']} with `cccc ledger repair`"
+    for start in range(2):  # the second one knows it from the saved state
+        for words in (["reply", last["id"], "to what?"], ["why", last["id"]]):
+            done = home.cli(*words, "--group", group, check=False)
+            assert done.returncode == 3 and lost in done.stderr, done.stderr
+        home.cli("daemon", "restart")
     said = home.cli("tail", "--group", group, "-n", "50").stdout
     assert f"events {head}..{head} missing" in said and "again" in said
     doctor = home.cli("doctor")
