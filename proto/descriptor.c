@@ -1,9 +1,9 @@
 /* descriptor.c - see descriptor.h. */
 #include "proto/descriptor.h"
 
-#include <inttypes.h>
+#include "proto/process.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -24,28 +24,9 @@ bool cccc_descriptor_is_of(const cccc_value_t *descriptor, const char *home)
     return folder.len == 0 || (cccc_folder_id(home, here) && cccc_str_is(folder, here));
 }
 
-/* The field `number` (proc(5)) of a line of /proc/PID/stat, where `at` is field 3. */
-static uint64_t stat_field(const char *at, int number)
-{
-    for (int field = 3; at && field < number; field++)
-        at = strchr(at + 1, ' ');
-    return at ? strtoull(at, NULL, 10) : 0;
-}
-
 bool cccc_is_daemon(int64_t pid, uint64_t started)
 {
-    enum { FIELD_STARTED = 22 };
-    static const char name[] = "(ccccd) ";
-    const char *at;
-    char path[64], text[512] = "";
-    snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
-    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
-    bool got = file && fgets(text, sizeof text, file);
-    if (file)
-        fclose(file);
-    at = got ? strchr(text, '(') : NULL;
-    if (!at || strncmp(at, name, strlen(name)) != 0)
-        return false;
-    at += strlen(name); /* the state */
-    return *at != 'Z' && *at != 'X' && (started == 0 || stat_field(at, FIELD_STARTED) == started);
+    struct cccc_process process;
+    return pid > 0 && pid <= INT32_MAX && cccc_process_read((pid_t)pid, &process) && strcmp(process.name, "ccccd") == 0 &&
+           !cccc_process_is_over(&process) && (started == 0 || process.started == started);
 }

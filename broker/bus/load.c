@@ -14,6 +14,7 @@ struct cccc_folding {
     const struct cccc_vfs *vfs;
     const struct cccc_home *home;
     uint64_t epoch;
+    uint64_t at; /* seconds since 1970 */
     char group_id[16], dir[sizeof(((struct cccc_home *)0)->root) + 64];
     bool unborn;
     cccc_core_t *core; /* holds this one group */
@@ -163,6 +164,8 @@ static void open_ledger(struct cccc_folding *self)
                                           .group_dir = self->dir,
                                           .group_id = self->group_id,
                                           .epoch = self->epoch,
+                                          .at = self->at,
+                                          .by = "ccccd",
                                           .create = self->unborn,
                                           .fold = fold_event,
                                           .fold_gap = fold_gap,
@@ -200,6 +203,7 @@ struct cccc_folding *cccc_folding_new(struct cccc_bus *bus, cccc_str_t group_id)
     self->vfs = bus->vfs;
     self->home = &bus->home;
     self->epoch = bus->epoch;
+    self->at = bus->now.unix_us > 0 ? (uint64_t)bus->now.unix_us / 1000000 : 0;
     snprintf(self->group_id, sizeof self->group_id, "%.*s", CCCC_STR_FMT(group_id));
     snprintf(self->dir, sizeof self->dir, "%s/groups/%s", bus->home.root, self->group_id);
     cccc_slot_t slot;

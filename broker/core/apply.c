@@ -420,6 +420,7 @@ static const apply_fn appliers[CCCC_KIND_COUNT] = {
     [CCCC_KIND_CHAT_RELAY_REFUSED] = relay_apply,
     [CCCC_KIND_CHAT_RELAYED] = relay_apply,
     [CCCC_KIND_GUARD_RELEASE] = guards_apply,
+    [CCCC_KIND_LEDGER_REPAIR] = gaps_apply,
     [CCCC_KIND_SYSTEM_NOTIFY] = apply_notify,
     [CCCC_KIND_SYSTEM_NOTIFY_ACK] = apply_ack,
 };

@@ -119,6 +119,8 @@ void cccc_core_id_filter(cccc_core_t *self, cccc_slot_t slot, struct cccc_id_fil
 uint32_t cccc_core_unfiltered(const cccc_core_t *self, cccc_slot_t slot, cccc_arena_t *arena, uint64_t **firsts);
 /* The events up to `last` were retired: their client ids are forgotten. */
 void cccc_core_retired(cccc_core_t *self, cccc_slot_t slot, uint64_t last);
+/* For tests: do the gaps that the group's inboxes name rise, and none overlap another? */
+bool cccc_core_gaps_are_sound(const cccc_core_t *self, cccc_slot_t slot);
 /* The group's event of that seq, and all behind it, may not be retired. */
 uint64_t cccc_core_safe_seq(const cccc_core_t *self, cccc_slot_t slot);
 uint64_t cccc_core_sealed_last(const cccc_core_t *self, cccc_slot_t slot);

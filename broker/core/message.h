@@ -336,8 +336,12 @@ void publish_deleted(struct cccc_core *core, const struct cccc_group *group);
 
 /* ---- gaps.c ---- */
 
-/* The fold met a gap, behind those it met before. */
+/* The fold met a gap; what others name of it already stays theirs. */
 void gaps_add(struct cccc_group *group, const struct cccc_gap *gap);
+/* A ledger.repair: the gaps in its range are given up. */
+void gaps_apply(struct cccc_group *group, const struct cccc_event *event, cccc_kind_t kind);
+/* What became of the event `seq`, which a gap names for that reason: the reason, or more if it was given up. A phrase behind "is"; in the arena, or borrowed from `reason`. */
+cccc_str_t gap_text(cccc_arena_t *arena, const struct cccc_group *group, uint64_t seq, const char *reason);
 void gaps_fini(struct cccc_group *group);
 /* Is there a part behind that event that the fold could not read? */
 bool gaps_behind(const struct cccc_group *group, uint64_t seq);

@@ -115,8 +115,8 @@ cccc_str_t event_absence(const call_t *call, const struct cccc_group *group, ccc
     const struct cccc_read_result *read = seq <= group->head_seq ? call->read : NULL;
     for (uint32_t i = 0; read && i < read->gap_count; i++)
         if (read->gaps[i].from_seq <= seq && (seq <= read->gaps[i].to_seq || read->gaps[i].to_seq == 0))
-            return cccc_arena_printf(call->arena, "event %llu of group %s, which would be %.*s, is %s", (unsigned long long)seq, group->id,
-                                     CCCC_STR_FMT(id), read->gaps[i].reason);
+            return cccc_arena_printf(call->arena, "event %llu of group %s, which would be %.*s, is %.*s", (unsigned long long)seq,
+                                     group->id, CCCC_STR_FMT(id), CCCC_STR_FMT(gap_text(call->arena, group, seq, read->gaps[i].reason)));
     return cccc_arena_printf(call->arena, "no event %.*s in group %s", CCCC_STR_FMT(id), group->id);
 }
 

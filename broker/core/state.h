@@ -156,6 +156,13 @@ struct cccc_sealed {
 
 /* ---- a group ---- */
 
+/* What the fold could not read, and whether the operator has given it up. gaps.c */
+struct group_gap {
+    struct cccc_gap gap;
+    char given_up[28]; /* the ts of the ledger.repair that says so; "" when none does */
+    const char *why;   /* what it was then: a reason as of a gap, static; with given_up */
+};
+
 struct cccc_group {
     char id[16];
     cccc_slot_t slot;
@@ -195,7 +202,7 @@ struct cccc_group {
     struct cccc_context *context_ahead;  /* the same with what is decided and not durable; NULL: nothing is */
     struct cccc_headless *headless;      /* uthash by actor id; headless.c */
     struct cccc_relay *relays;           /* cross-group sends whose second step is not recorded yet; cross.c */
-    struct cccc_gap *gaps;               /* what the fold could not read, by seq; gaps.c */
+    struct group_gap *gaps;              /* what the fold could not read, by seq; gaps.c */
     uint32_t gap_count;
     struct cccc_legacy *legacy; /* cursors of CCCC 0.4.0 to be taken over at the end of this fold, or NULL; legacy.c */
     bool cursors_dirty;         /* read_cursors.json is older than the cursors */

@@ -62,18 +62,20 @@ static int checksum(const struct cccc_vfs *vfs, int fd, uint64_t offset, uint64_
     return n < 0 ? (int)n : 0;
 }
 
-int cccc_keep_aside(const struct cccc_vfs *vfs, const char *state_dir, int fd, const char *kind, uint64_t offset, uint64_t length)
+int cccc_keep_aside(const struct cccc_vfs *vfs, const char *state_dir, int fd, const char *kind, uint64_t offset, uint64_t length,
+                    char name[CCCC_ASIDE_NAME_ROOM])
 {
-    if (CCCC_MUTANT_IS(NO_ASIDE))
-        return 0;
     uint32_t crc;
     int rc = checksum(vfs, fd, offset, length, &crc);
     if (rc < 0)
         return rc;
-    char *dir = cccc_path_join(state_dir, "torn");
-    char name[64];
-    snprintf(name, sizeof name, "%s.%llu.%08x", kind, (unsigned long long)offset, crc);
-    char *path = cccc_path_join(dir, name);
+    char *dir = cccc_path_join(state_dir, "torn"), own[CCCC_ASIDE_NAME_ROOM];
+    snprintf(own, sizeof own, "%s.%llu.%08x", kind, (unsigned long long)offset, crc);
+    char *path = cccc_path_join(dir, own);
+    if (name)
+        memcpy(name, own, sizeof own);
+    if (CCCC_MUTANT_IS(NO_ASIDE))
+        goto done;
     rc = cccc_vfs_make_dirs(vfs, dir);
     if (rc == 0)
         rc = cccc_vfs_copy_out(vfs, fd, offset, length, path);
@@ -81,6 +83,7 @@ int cccc_keep_aside(const struct cccc_vfs *vfs, const char *state_dir, int fd, c
         rc = cccc_vfs_sync_dir(vfs, dir);
     if (rc == 0)
         rc = cccc_vfs_sync_dir(vfs, state_dir);
+done:
     free(path);
     free(dir);
     return rc;
@@ -141,7 +144,7 @@ int cccc_sync_place(const struct cccc_vfs *vfs, const char *group_dir, const cha
 /* Somebody else wrote to the file: keep a copy of what they added behind our bytes, and write nothing. */
 static void refuse_foreign(cccc_batch_t *batch, uint64_t size)
 {
-    int rc = cccc_keep_aside(batch->vfs, batch->state_dir, batch->fd, "foreign", batch->offset, size - batch->offset);
+    int rc = cccc_keep_aside(batch->vfs, batch->state_dir, batch->fd, "foreign", batch->offset, size - batch->offset, NULL);
     batch->err = CCCC_E_DAMAGED;
     cccc_fail(
         &batch->message, CCCC_E_DAMAGED,

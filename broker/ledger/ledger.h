@@ -59,6 +59,8 @@ struct cccc_ledger_options {
     const char *group_dir; /* absolute */
     const char *group_id;
     uint64_t epoch;            /* of this instance; rises at each start */
+    uint64_t at;               /* seconds since 1970, for the note about what it goes on without (loss.h); 0: not known */
+    const char *by;            /* the program that opens it, for the same; NULL: not known */
     bool create;               /* a new group: files are made by the first commit */
     cccc_fold_fn fold;         /* may be NULL */
     cccc_fold_gap_fn fold_gap; /* may be NULL */
@@ -202,6 +204,7 @@ struct cccc_verify_finding {
     uint64_t line;
     struct cccc_gap gap;
     const char *what; /* one phrase; static */
+    char more[200];   /* GIVEN_UP: when, with what, and where a copy of what was cut is; else "" */
 };
 typedef void (*cccc_verify_fn)(void *arg, const struct cccc_verify_finding *finding);
 struct cccc_verify_report {
@@ -225,6 +228,7 @@ cccc_err_t cccc_ledger_verify(const struct cccc_vfs *vfs, const char *group_dir,
 struct cccc_repair {
     uint64_t given_up;    /* stretches that got an event now; 0: there was nothing to give up */
     uint64_t bytes_aside; /* copied and cut at the head */
+    char copy[64];        /* the file in state/ledger/torn/ that has them; "" when none were */
     uint64_t head_seq;    /* afterwards */
     struct cccc_gap head; /* what was lost at the head; reason NULL: nothing */
 };

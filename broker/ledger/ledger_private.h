@@ -88,9 +88,12 @@ void cccc_ledger_rest(cccc_ledger_t *self);
 /* <dir>/<name>, allocated. */
 char *cccc_path_join(const char *dir, const char *name);
 
-/* Copy `length` bytes of ledger file `fd` from `offset` into state_dir/torn/<kind>.<offset>.<crc>, durably. The same bytes get the same name, so doing it
- * again after a crash changes nothing. 0 or -errno. */
-int cccc_keep_aside(const struct cccc_vfs *vfs, const char *state_dir, int fd, const char *kind, uint64_t offset, uint64_t length);
+enum { CCCC_ASIDE_NAME_ROOM = 64 };
+
+/* Copy `length` bytes of ledger file `fd` from `offset` into state_dir/torn/<kind>.<offset>.<crc>, durably. The same bytes get the same name (in `name`, which may be NULL), so
+ * doing it again after a crash changes nothing. 0 or -errno. */
+int cccc_keep_aside(const struct cccc_vfs *vfs, const char *state_dir, int fd, const char *kind, uint64_t offset, uint64_t length,
+                    char name[CCCC_ASIDE_NAME_ROOM]);
 
 /* Sync the directory entries on the way to a ledger, innermost first. The home's own folders are there before any group. */
 int cccc_sync_place(const struct cccc_vfs *vfs, const char *group_dir, const char *state_dir);

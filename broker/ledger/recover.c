@@ -1,12 +1,13 @@
 /* recover.c - opening a ledger: carry out what the judge finds, so that the file is sound and durable before anybody is told of it.
  *
- * Order: lock; judge and fold; copy the torn tail aside; write the lines that nothing vouches for once more and sync; the mark; cut.
+ * Order: lock; judge and fold; copy the torn tail aside; write the lines that nothing vouches for once more and sync; note what is gone on without; the mark; cut.
  * Invariants: (1) nothing at or below the mark or the largest `dur` of any sound line is cut. (2) nothing is cut without a durable copy.
  * (3) opening twice gives the same bytes. FORMAT.md has the proofs.
  * Thread: the owner's. */
 #include "broker/ledger/join.h"
 #include "broker/ledger/judge.h"
 #include "broker/ledger/ledger_private.h"
+#include "broker/ledger/loss.h"
 #include "broker/ledger/snapshot.h"
 #include "broker/ledger/source.h"
 #include "broker/mutant.h"
@@ -30,6 +31,7 @@ struct recovery {
     bool disk_read_only;
     struct cccc_gap torn; /* the tail to cut; reason NULL = none */
     bool torn_is_foreign;
+    char torn_copy[CCCC_ASIDE_NAME_ROOM]; /* its name in state/ledger/torn */
     uint64_t forks;
     uint64_t vouched;          /* lines up to this seq were durable before, or are of the older format */
     struct cccc_source source; /* ledger.jsonl alone */
@@ -431,8 +433,8 @@ static bool is_full(int err)
 static cccc_err_t keep_torn(struct recovery *r)
 {
     cccc_ledger_t *l = r->ledger;
-    int rc =
-        cccc_keep_aside(l->vfs, l->state_dir, l->active.file->fd, r->torn_is_foreign ? "foreign" : "torn", r->torn.offset, r->torn.length);
+    int rc = cccc_keep_aside(l->vfs, l->state_dir, l->active.file->fd, r->torn_is_foreign ? "foreign" : "torn", r->torn.offset,
+                             r->torn.length, r->torn_copy);
     if (is_full(rc)) {
         refuse_appends(r, "the disk is too full to keep the torn tail aside");
         return CCCC_OK;
@@ -552,6 +554,27 @@ static void compare_with_mark(struct recovery *r)
          (unsigned long long)missing.from_seq, (unsigned long long)missing.to_seq);
 }
 
+/* What this start goes on without has a note, durable before the mark is written that knows nothing of it any more. Foreign bytes have none: they were nobody's events. */
+static cccc_err_t leave_note(struct recovery *r)
+{
+    cccc_ledger_t *l = r->ledger;
+    bool missing = r->report->restored && l->mark.seq > l->head, torn = r->torn.reason && !r->torn_is_foreign;
+    if (l->health != CCCC_LEDGER_OK || (!missing && !torn) || CCCC_MUTANT_IS(LOSS_UNNOTED))
+        return CCCC_OK;
+    struct cccc_loss loss = {.from_seq = l->head + 1,
+                             .to_seq = missing ? l->mark.seq : 0,
+                             .bytes = torn ? r->torn.length : 0,
+                             .at = r->options->at,
+                             .epoch = l->epoch,
+                             .turn = l->mark.turn};
+    snprintf(loss.copy, sizeof loss.copy, "%s", torn ? r->torn_copy : "");
+    snprintf(loss.by, sizeof loss.by, "%s", r->options->by ? r->options->by : "");
+    int rc = cccc_loss_leave(l->vfs, l->state_dir, &loss);
+    if (is_full(rc))
+        refuse_appends(r, "the disk is too full to note what is missing");
+    return rc < 0 && !is_full(rc) ? storage(r, rc, "cannot note what is missing of") : CCCC_OK;
+}
+
 /* A retirement may have been stopped before its files were gone, and before both manifests said that they may go. What cannot be removed now, a later start removes. */
 static void sweep_retired(struct recovery *r)
 {
@@ -602,6 +625,8 @@ static cccc_err_t recover(struct recovery *r)
     if (err == CCCC_OK && !r->disk_read_only)
         err = make_durable(r);
     compare_with_mark(r);
+    if (err == CCCC_OK)
+        err = leave_note(r);
     if (err == CCCC_OK && r->torn.reason && l->health == CCCC_LEDGER_OK)
         err = cut_torn(r);
     if (err != CCCC_OK)

@@ -157,7 +157,7 @@ static cccc_err_t give_up_head(struct repair *r)
     cccc_ledger_t *l = r->ledger;
     uint64_t from = l->lost.offset, bytes = l->size - from;
     int rc = bytes > 0 && !CCCC_MUTANT_IS(REPAIR_CUTS_FIRST)
-                 ? cccc_keep_aside(l->vfs, l->state_dir, l->active.file->fd, "damaged", from, bytes)
+                 ? cccc_keep_aside(l->vfs, l->state_dir, l->active.file->fd, "damaged", from, bytes, r->out->copy)
                  : 0;
     if (rc < 0)
         return storage(r, rc, "keep a copy of the damaged end of", l->path);

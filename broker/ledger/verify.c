@@ -54,8 +54,18 @@ static void note(struct verification *v, enum cccc_verify_kind kind, uint64_t nu
         v->findings = cccc_room_again(v->findings, v->room, sizeof *v->findings);
     }
     struct cccc_verify_finding *finding = &v->findings[v->count++];
-    *finding = (struct cccc_verify_finding){kind, v->path, number, *gap, what};
+    *finding = (struct cccc_verify_finding){.kind = kind, .file = v->path, .line = number, .gap = *gap, .what = what};
     finding->gap.offset -= gap->offset >= v->base ? v->base : gap->offset;
+}
+
+/* When, with what, and where the copy is; older versions did not record the last two. */
+static void describe_repair(const struct cccc_event *event, struct cccc_verify_finding *finding)
+{
+    cccc_str_t command = cccc_get_str(&event->data, "command"), copy = cccc_get_str(&event->data, "copy");
+    bool here = copy.len > 0 && cccc_get_uint(&event->data, "from_seq", 0) == finding->gap.from_seq;
+    snprintf(finding->more, sizeof finding->more, "at %.*s by %.*s with `%.*s`%s%.*s", CCCC_STR_FMT(event->ts), CCCC_STR_FMT(event->by),
+             CCCC_STR_FMT(command.len ? command : CCCC_STR("cccc ledger repair")), here ? "; what was cut is kept as " : "",
+             here ? (int)copy.len : 0, here ? copy.ptr : "");
 }
 
 /* What a ledger.repair gives up is no damage any more. Lines are read only where there is something to give up. */
@@ -72,7 +82,8 @@ static void take_repair(struct verification *v, const struct cccc_finding *f, cc
             struct cccc_verify_finding *finding = &v->findings[i];
             if (finding->kind == CCCC_VERIFY_DAMAGED && finding->gap.from_seq >= from && finding->gap.to_seq <= to) {
                 finding->kind = CCCC_VERIFY_GIVEN_UP;
-                finding->what = "events were damaged or lost, and given up with `cccc ledger repair`";
+                finding->what = "events were damaged or lost, and given up";
+                describe_repair(&event, finding);
             }
         }
     }
@@ -356,7 +367,10 @@ static int verify_all(struct verification *v, const char *path, const char *stat
     if (rc == 0 && v->progress)
         v->progress(v->arg, v->all, v->all);
     if (rc == 0 && damaged && v->each)
-        v->each(v->arg, &(struct cccc_verify_finding){CCCC_VERIFY_MARK, mark_path, 1, {.reason = "damaged"}, "the mark is unreadable"});
+        v->each(
+            v->arg,
+            &(struct cccc_verify_finding){
+                .kind = CCCC_VERIFY_MARK, .file = mark_path, .line = 1, .gap = {.reason = "damaged"}, .what = "the mark is unreadable"});
     if (fd >= 0)
         v->vfs->close(v->vfs->ctx, fd);
     return rc;

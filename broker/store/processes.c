@@ -25,38 +25,6 @@ static ssize_t read_file(pid_t pid, const char *name, char *out, size_t size)
     return (ssize_t)len;
 }
 
-/* Fields of proc(5) behind the name, which may hold anything: the 3rd is a letter, the others are numbers. */
-enum { FIELD_STATE = 3, FIELD_PARENT = 4, FIELD_SESSION = 6, FIELD_USER = 14, FIELD_SYSTEM = 15, FIELD_STARTED = 22 };
-
-bool cccc_process_read(pid_t pid, struct cccc_process *out)
-{
-    char text[1024];
-    uint64_t fields[FIELD_STARTED + 1] = {0};
-    ssize_t n = read_file(pid, "stat", text, sizeof text - 1);
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    char *name = strchr(text, '('), *at = strrchr(text, ')');
-    if (!name || !at || strlen(at) < 4)
-        return false;
-    snprintf(out->name, sizeof out->name, "%.*s", (int)(at - name - 1), name + 1);
-    out->state = at[2];
-    at += 3;
-    for (int field = FIELD_PARENT; field <= FIELD_STARTED; field++) {
-        char *end;
-        fields[field] = (uint64_t)strtoll(at, &end, 10);
-        if (end == at)
-            return false;
-        at = end;
-    }
-    out->pid = pid;
-    out->parent = (pid_t)fields[FIELD_PARENT];
-    out->session = (pid_t)fields[FIELD_SESSION];
-    out->ticks = fields[FIELD_USER] + fields[FIELD_SYSTEM];
-    out->started = fields[FIELD_STARTED];
-    return true;
-}
-
 bool cccc_process_parent(pid_t pid, uint64_t *started, pid_t *parent)
 {
     struct cccc_process process;
@@ -64,7 +32,7 @@ bool cccc_process_parent(pid_t pid, uint64_t *started, pid_t *parent)
         return false;
     *started = process.started;
     *parent = process.parent;
-    return process.state != 'Z' && process.state != 'X';
+    return !cccc_process_is_over(&process);
 }
 
 bool cccc_process_started(pid_t pid, uint64_t *started)

@@ -1,22 +1,10 @@
-/* processes.h - what /proc says of processes. Internal to the broker.
+/* processes.h - what else /proc says of processes: who they descend from, and their environment. Internal to the broker.
  *
  * Thread: any. */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/types.h>
+#include "proto/process.h"
 
-struct cccc_process {
-    pid_t pid, parent, session;
-    char name[16];    /* of the program, as far as the kernel keeps it */
-    char state;       /* as proc(5): R, S, D, T, Z, ... */
-    uint64_t ticks;   /* of processor time */
-    uint64_t started; /* clock ticks since boot */
-};
-
-/* False: there is no such process. */
-bool cccc_process_read(pid_t pid, struct cccc_process *out);
 /* Start time in clock ticks since boot: with the pid, the name of one process for ever. False: there is none. */
 bool cccc_process_started(pid_t pid, uint64_t *started);
 /* The parent as well. */

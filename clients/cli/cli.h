@@ -70,8 +70,8 @@ struct cli_command {
     int (*run)(struct cli *cli); /* NULL: a noun whose verbs follow */
 };
 
-extern const struct cli_command cli_commands[];
-extern const size_t cli_command_count;
+/* The i-th row of the table, in the order help shows them; NULL behind the last. */
+const struct cli_command *cli_command_at(size_t i);
 /* Options every command takes. */
 extern const struct cli_option cli_common_options[];
 

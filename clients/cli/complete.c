@@ -38,9 +38,9 @@ static bool is_verb_of(const struct cli_command *row, const char *noun)
 static void bash_names(FILE *out, const char *noun)
 {
     const char *space = "";
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (is_verb_of(&cli_commands[i], noun)) {
-            fprintf(out, "%s%s", space, cli_commands[i].name);
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (is_verb_of(cli_command_at(i), noun)) {
+            fprintf(out, "%s%s", space, cli_command_at(i)->name);
             space = " ";
         }
 }
@@ -114,9 +114,9 @@ static void bash_command(FILE *out, const struct cli_command *command)
 static void bash_nouns(FILE *out)
 {
     const char *bar = "";
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (!cli_commands[i].run) {
-            fprintf(out, "%s%s", bar, cli_commands[i].name);
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (!cli_command_at(i)->run) {
+            fprintf(out, "%s%s", bar, cli_command_at(i)->name);
             bar = " | ";
         }
 }
@@ -152,8 +152,8 @@ static void bash_script(FILE *out)
     fputs("\"\n        words=\"", out);
     bash_names(out, NULL);
     fputs("\"\n        ;;\n", out);
-    for (size_t i = 0; i < cli_command_count; i++)
-        bash_command(out, &cli_commands[i]);
+    for (size_t i = 0; cli_command_at(i); i++)
+        bash_command(out, cli_command_at(i));
     fputs("    esac\n"
           "    [[ $current == -* ]] && words=$options place=''\n"
           "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
@@ -225,10 +225,10 @@ static void zsh_options(FILE *out, const struct cli_command *command)
 
 static void zsh_names(FILE *out, const char *noun, const char *indent)
 {
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (is_verb_of(&cli_commands[i], noun)) {
-            fprintf(out, "%s'%s:", indent, cli_commands[i].name);
-            zsh_text(out, cli_commands[i].summary);
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (is_verb_of(cli_command_at(i), noun)) {
+            fprintf(out, "%s'%s:", indent, cli_command_at(i)->name);
+            zsh_text(out, cli_command_at(i)->summary);
             fputs("'\n", out);
         }
 }
@@ -238,11 +238,11 @@ static void zsh_noun(FILE *out, const struct cli_command *noun)
     fputs("        if (( CURRENT == 3 )); then\n            names=(\n", out);
     zsh_names(out, noun->name, "                ");
     fputs("            )\n            _describe verb names\n            return\n        fi\n        case $words[3] in\n", out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        if (!is_verb_of(&cli_commands[i], noun->name))
+    for (size_t i = 0; cli_command_at(i); i++) {
+        if (!is_verb_of(cli_command_at(i), noun->name))
             continue;
-        fprintf(out, "        %s)\n            shift 2 words; (( CURRENT -= 2 ))\n            _arguments -s", cli_commands[i].name);
-        zsh_options(out, &cli_commands[i]);
+        fprintf(out, "        %s)\n            shift 2 words; (( CURRENT -= 2 ))\n            _arguments -s", cli_command_at(i)->name);
+        zsh_options(out, cli_command_at(i));
         fputs("\n            ;;\n", out);
     }
     fputs("        esac\n", out);
@@ -255,16 +255,16 @@ static void zsh_script(FILE *out)
           out);
     zsh_names(out, NULL, "            ");
     fputs("        )\n        _describe command names\n        return\n    fi\n    case $words[2] in\n", out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        if (cli_commands[i].noun)
+    for (size_t i = 0; cli_command_at(i); i++) {
+        if (cli_command_at(i)->noun)
             continue;
-        fprintf(out, "    %s)\n", cli_commands[i].name);
-        if (cli_commands[i].run) {
+        fprintf(out, "    %s)\n", cli_command_at(i)->name);
+        if (cli_command_at(i)->run) {
             fputs("        shift words; (( CURRENT-- ))\n        _arguments -s", out);
-            zsh_options(out, &cli_commands[i]);
+            zsh_options(out, cli_command_at(i));
             fputc('\n', out);
         } else {
-            zsh_noun(out, &cli_commands[i]);
+            zsh_noun(out, cli_command_at(i));
         }
         fputs("        ;;\n", out);
     }
@@ -332,8 +332,8 @@ static void fish_script(FILE *out)
         fputs("complete -c cccc", out);
         fish_option(out, option);
     }
-    for (size_t i = 0; i < cli_command_count; i++)
-        fish_command(out, &cli_commands[i]);
+    for (size_t i = 0; cli_command_at(i); i++)
+        fish_command(out, cli_command_at(i));
 }
 
 bool cli_complete_print(const char *shell, FILE *out)

@@ -86,9 +86,9 @@ static void print_command(const struct cli_command *command)
 static void print_verbs(const struct cli *cli, const char *noun)
 {
     heading(cli, "\nCommands");
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (cli_commands[i].noun && strcmp(cli_commands[i].noun, noun) == 0)
-            print_command(&cli_commands[i]);
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (cli_command_at(i)->noun && strcmp(cli_command_at(i)->noun, noun) == 0)
+            print_command(cli_command_at(i));
 }
 
 void cli_help_print(struct cli *cli, const struct cli_command *command)
@@ -133,9 +133,9 @@ void cli_help_overview(struct cli *cli)
     printf("  cccc tail -n 100 -f                    %s# watch the group live%s\n", cli_style(cli, STYLE_DIM), cli_plain(cli));
     printf("\ncccc: messages between AI coding agents and the people who run them\n");
     heading(cli, "\nCommands");
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (!cli_commands[i].noun)
-            printf("  %-12s  %s\n", cli_commands[i].name, cli_commands[i].summary);
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (!cli_command_at(i)->noun)
+            printf("  %-12s  %s\n", cli_command_at(i)->name, cli_command_at(i)->summary);
     heading(cli, "\nOptions of every command");
     for (const struct cli_option *option = cli_common_options; option->name; option++)
         print_option(option);

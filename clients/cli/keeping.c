@@ -1,4 +1,4 @@
-/* keeping.c - what of a ledger is kept, and why: its sealed segments, what was retired, the rule for that, and what holds it. For `cccc ledger stat`.
+/* keeping.c - what of a ledger is kept, and why: its sealed segments, what was retired, the rule for that, what holds it, and what lies in torn/. For `cccc ledger stat`.
  *
  * Segments and rule are read from the disk. How far the rule may go is the broker's state: a daemon that serves is asked, none is started.
  * Thread: the program's one. */
@@ -67,9 +67,10 @@ static const cccc_value_t *ask_daemon(struct cli *cli, const char *group)
 cccc_value_t offline_keeping(struct cli *cli, const char *group)
 {
     static const char *const names[] = {"safe_seq", "safe_why"};
-    cccc_builder_t map = cccc_map_builder(cli->arena, 4);
+    cccc_builder_t map = cccc_map_builder(cli->arena, 5);
     cccc_map_add(&map, "segments", segments_of(cli, cli_printf(cli, "%s/groups/%s", cli->home.root, group)));
     cccc_map_add(&map, "retention", rule_of(cli, group));
+    cccc_map_add(&map, "losses", offline_losses(cli, group));
     const cccc_value_t *row = ask_daemon(cli, group);
     for (size_t i = 0; row && i < sizeof names / sizeof *names; i++)
         if (cccc_get(row, names[i]))
@@ -131,11 +132,16 @@ static const char *hold_text(struct cli *cli, const cccc_value_t *keeping)
 
 void offline_add_keeping(struct cli *cli, cli_table_t *table, const char *group, const cccc_value_t *keeping)
 {
-    const cccc_value_t *segments = cccc_get(keeping, "segments");
+    const cccc_value_t *segments = cccc_get(keeping, "segments"), *losses = cccc_get(keeping, "losses");
     for (uint32_t i = 0; i < cli_count(segments); i++)
         add_segment(cli, table, group, cli_item(segments, i));
     if (cli_count(segments) == 0)
         add_row(table, group, "sealed", STYLE_NONE, "no segment: all events are in ledger.jsonl");
     add_row(table, group, "rule", STYLE_NONE, rule_text(cli, cccc_get(keeping, "retention")));
     add_row(table, group, "holds", STYLE_NONE, hold_text(cli, keeping));
+    for (uint32_t i = 0; i < cli_count(losses); i++) {
+        const cccc_value_t *loss = cli_item(losses, i);
+        add_row(table, group, cccc_arena_str(cli->arena, cccc_get_str(loss, "what")).ptr, STYLE_YELLOW,
+                cccc_arena_str(cli->arena, cccc_get_str(loss, "text")).ptr);
+    }
 }

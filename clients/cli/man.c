@@ -166,21 +166,21 @@ static void noun_page(FILE *out, const struct cli_command *noun)
     char name[64];
     snprintf(name, sizeof name, "cccc-%s", noun->name);
     title(out, name, noun->summary);
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (cli_commands[i].noun && strcmp(cli_commands[i].noun, noun->name) == 0)
-            synopsis(out, &cli_commands[i]);
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (cli_command_at(i)->noun && strcmp(cli_command_at(i)->noun, noun->name) == 0)
+            synopsis(out, cli_command_at(i));
     fputs(".Sh DESCRIPTION\n", out);
     sentences(out, noun->summary, true);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        if (!cli_commands[i].noun || strcmp(cli_commands[i].noun, noun->name) != 0)
+    for (size_t i = 0; cli_command_at(i); i++) {
+        if (!cli_command_at(i)->noun || strcmp(cli_command_at(i)->noun, noun->name) != 0)
             continue;
-        fprintf(out, ".Ss cccc %s\n", cli_command_path(&cli_commands[i]));
-        describe(out, &cli_commands[i]);
+        fprintf(out, ".Ss cccc %s\n", cli_command_path(cli_command_at(i)));
+        describe(out, cli_command_at(i));
     }
     fputs(".Sh EXAMPLES\n", out);
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (cli_commands[i].noun && strcmp(cli_commands[i].noun, noun->name) == 0)
-            examples(out, &cli_commands[i]);
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (cli_command_at(i)->noun && strcmp(cli_command_at(i)->noun, noun->name) == 0)
+            examples(out, cli_command_at(i));
     fputs(".Sh SEE ALSO\n.Xr cccc 1\n", out);
 }
 
@@ -216,8 +216,8 @@ static void environment(FILE *out)
 static const struct cli_command *next_page(const char *after)
 {
     const struct cli_command *next = NULL;
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const struct cli_command *row = &cli_commands[i];
+    for (size_t i = 0; cli_command_at(i); i++) {
+        const struct cli_command *row = cli_command_at(i);
         if (!row->noun && strcmp(row->name, after) > 0 && (!next || strcmp(row->name, next->name) < 0))
             next = row;
     }
@@ -247,9 +247,9 @@ static void main_page(FILE *out)
 {
     title(out, "cccc", "messages between AI coding agents and the people who run them");
     fputs(introduction, out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        fprintf(out, ".It Cm %s\n", cli_command_path(&cli_commands[i]));
-        sentences(out, cli_commands[i].summary, true);
+    for (size_t i = 0; cli_command_at(i); i++) {
+        fprintf(out, ".It Cm %s\n", cli_command_path(cli_command_at(i)));
+        sentences(out, cli_command_at(i)->summary, true);
     }
     fputs(".El\n.Ss Options of every command\n.Bl -tag -width Ds\n", out);
     for (const struct cli_option *option = cli_common_options; option->name; option++)

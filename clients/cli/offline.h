@@ -16,10 +16,14 @@ struct offline_ledger {
 };
 
 /* What of the ledger of `group` in cli->home is kept, and why: {segments [{state sealed|retired|missing|damaged, first_seq, last_seq, bytes, raw_bytes, retired_at?}], retention
- * {max_age_s, max_bytes}, safe_seq?, safe_why?}; the last two only where a daemon serves, which is asked. In the arena. keeping.c */
+ * {max_age_s, max_bytes}, losses, safe_seq?, safe_why?}; the last two only where a daemon serves, which is asked. In the arena. keeping.c */
 cccc_value_t offline_keeping(struct cli *cli, const char *group);
 /* The same as rows of a table: group, what, text. */
 void offline_add_keeping(struct cli *cli, cli_table_t *table, const char *group, const cccc_value_t *keeping);
+
+/* What was taken out of the ledger of `group`, or is known to be missing from it, as long as the operator lets it lie in state/ledger/torn/: [{what missing|torn|damaged|foreign, path,
+ * bytes (of the file), text (a sentence or two), from_seq?, to_seq?, at?, epoch?, by?, copy?}]. In the arena. losses.c */
+cccc_value_t offline_losses(struct cli *cli, const char *group);
 
 /* What CCCC 0.4.0 moved out of a ledger: state/ledger/archive/ledger.<stamp>.jsonl. */
 struct offline_archive {

@@ -68,10 +68,10 @@ static void hint_command(struct parser *p, const char *noun, const char *word)
 {
     const char *names[128];
     size_t count = 0;
-    for (size_t i = 0; i < cli_command_count && count < 128; i++) {
-        const char *of = cli_commands[i].noun;
+    for (size_t i = 0; cli_command_at(i) && count < 128; i++) {
+        const char *of = cli_command_at(i)->noun;
         if (noun ? of && strcmp(of, noun) == 0 : of == NULL)
-            names[count++] = cli_commands[i].name;
+            names[count++] = cli_command_at(i)->name;
     }
     const char *near = cli_nearest(word, names, count);
     const char *space = noun ? " " : "";

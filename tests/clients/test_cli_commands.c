@@ -54,8 +54,8 @@ static char *help_of(const struct cli_command *command)
 
 static bool has_verbs(const char *noun)
 {
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (cli_commands[i].noun && strcmp(cli_commands[i].noun, noun) == 0)
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (cli_command_at(i)->noun && strcmp(cli_command_at(i)->noun, noun) == 0)
             return true;
     return false;
 }
@@ -63,8 +63,8 @@ static bool has_verbs(const char *noun)
 static void every_command_can_be_run_or_has_verbs(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const struct cli_command *row = &cli_commands[i];
+    for (size_t i = 0; cli_command_at(i); i++) {
+        const struct cli_command *row = cli_command_at(i);
         assert_true(row->run ? !(row->noun == NULL && has_verbs(row->name)) : row->noun == NULL && has_verbs(row->name));
         assert_ptr_equal(cli_command_find(row->noun, row->name), row);
         assert_true(!row->noun || cli_command_find(NULL, row->noun));
@@ -75,10 +75,10 @@ static void every_command_can_be_run_or_has_verbs(void **state)
 static void every_command_has_examples_that_parse(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < cli_command_count; i++) {
-        assert_non_null(cli_commands[i].examples);
-        assert_non_null(cli_commands[i].examples[0]);
-        for (const char *const *at = cli_commands[i].examples; *at; at++) {
+    for (size_t i = 0; cli_command_at(i); i++) {
+        assert_non_null(cli_command_at(i)->examples);
+        assert_non_null(cli_command_at(i)->examples[0]);
+        for (const char *const *at = cli_command_at(i)->examples; *at; at++) {
             struct cli cli = {.arena = cccc_arena_new(1024)};
             char problem[512], hint[512], text[256];
             const char *const *words;
@@ -91,8 +91,8 @@ static void every_command_has_examples_that_parse(void **state)
             bool good = cli_parse((int)count, (char **)(uintptr_t)words, &line, problem, sizeof problem, hint, sizeof hint);
             if (!good)
                 fail_msg("%s: %s", *at, problem);
-            const char *noun = cli_commands[i].noun ? cli_commands[i].noun : cli_commands[i].name;
-            assert_true(line.command == &cli_commands[i] || (line.command->noun && strcmp(line.command->noun, noun) == 0));
+            const char *noun = cli_command_at(i)->noun ? cli_command_at(i)->noun : cli_command_at(i)->name;
+            assert_true(line.command == cli_command_at(i) || (line.command->noun && strcmp(line.command->noun, noun) == 0));
             cli_line_fini(&line);
             cccc_arena_destroy(&cli.arena);
         }
@@ -102,8 +102,8 @@ static void every_command_has_examples_that_parse(void **state)
 static void every_command_and_option_is_in_its_help(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const struct cli_command *row = &cli_commands[i];
+    for (size_t i = 0; cli_command_at(i); i++) {
+        const struct cli_command *row = cli_command_at(i);
         char *text = help_of(row), wanted[64];
         assert_non_null(strstr(text, row->examples[0]));
         assert_non_null(strstr(text, row->summary));
@@ -124,8 +124,8 @@ static void every_command_and_option_is_in_its_manual_page(void **state)
 {
     (void)state;
     char *all = written(print_man, NULL);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const struct cli_command *row = &cli_commands[i];
+    for (size_t i = 0; cli_command_at(i); i++) {
+        const struct cli_command *row = cli_command_at(i);
         char *text = written(print_man, row->noun ? row->noun : row->name), wanted[80];
         snprintf(wanted, sizeof wanted, ".It Cm %s\n", cli_command_path(row));
         assert_non_null(strstr(all, wanted));
@@ -148,8 +148,8 @@ static void every_command_and_option_is_completed(void **state)
     (void)state;
     for (size_t s = 0; s < 3; s++) {
         char *text = written(print_completion, shells[s]), wanted[64];
-        for (size_t i = 0; i < cli_command_count; i++) {
-            const struct cli_command *row = &cli_commands[i];
+        for (size_t i = 0; cli_command_at(i); i++) {
+            const struct cli_command *row = cli_command_at(i);
             assert_non_null(strstr(text, row->name));
             for (const struct cli_option *option = cli_command_options(row); option->name; option++) {
                 snprintf(wanted, sizeof wanted, s == 2 ? "-l %s " : "--%s", option->name);
@@ -164,8 +164,8 @@ static void every_command_and_option_is_completed(void **state)
 static void options_do_not_collide(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < cli_command_count; i++)
-        for (const struct cli_option *a = cli_command_options(&cli_commands[i]); a->name; a++) {
+    for (size_t i = 0; cli_command_at(i); i++)
+        for (const struct cli_option *a = cli_command_options(cli_command_at(i)); a->name; a++) {
             for (const struct cli_option *b = a + 1; b->name; b++) {
                 assert_string_not_equal(a->name, b->name);
                 assert_true(!a->letter || a->letter != b->letter);

@@ -517,6 +517,60 @@ static void a_snapshot_keeps_the_gaps(void **state)
     team_end(&b);
 }
 
+/* Gaps that overlap, in any order, name each event once, each part with the reason that was told first: those of the fold, and one that a list's own read meets. */
+static void gaps_that_overlap_name_each_event_once(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+    cccc_slot_t slot;
+    assert_true(cccc_core_slot(bench_core(b), CCCC_STR(TEAM), &slot));
+    static const struct cccc_gap told[] = {{5, 6, 0, 0, "damaged"},  {2, 8, 0, 0, "missing"},  {5, 5, 0, 0, "truncated"},
+                                           {9, 9, 0, 0, "damaged"},  {1, 12, 0, 0, "missing"}, {20, 0, 0, 0, "truncated"},
+                                           {11, 25, 0, 0, "damaged"}};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        cccc_core_fold_gap(bench_core(b), slot, &told[i]);
+        assert_true(cccc_core_gaps_are_sound(bench_core(b), slot));
+    }
+    assert_json(b, listed_gaps(b, "peer-1", ""),
+                "[{'from_seq':1,'to_seq':1,'reason':'missing'},{'from_seq':2,'to_seq':4,'reason':'missing'},{'from_seq':5,'to_seq':6,'"
+                "reason':'damaged'},"
+                "{'from_seq':7,'to_seq':8,'reason':'missing'},{'from_seq':9,'to_seq':9,'reason':'damaged'},{'from_seq':10,'to_seq':12,'"
+                "reason':'missing'},"
+                "{'from_seq':13,'to_seq':19,'reason':'damaged'},{'from_seq':20,'to_seq':0,'reason':'truncated'}]");
+    team_end(&b);
+}
+
+/* Random gaps against a table of what each event was told to be, first of all; more of them than are kept name more, never less. */
+static void random_gaps_stay_in_order_and_hide_nothing(void **state)
+{
+    (void)state;
+    uint64_t seed = 88172645463325252u;
+    for (int round = 0; round < 60; round++) {
+        bench_t *b = team_new(1);
+        cccc_slot_t slot;
+        bool lost[2400] = {false};
+        assert_true(cccc_core_slot(bench_core(b), CCCC_STR(TEAM), &slot));
+        for (int i = 0; i < 40 + round * 10; i++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            uint64_t from = 1 + (seed >> 33) % 2300, to = from + (seed >> 20) % (1 + (unsigned)round % 20);
+            lose(b, from, to);
+            for (uint64_t seq = from; seq <= to; seq++)
+                lost[seq] = true;
+            assert_true(cccc_core_gaps_are_sound(bench_core(b), slot));
+        }
+        const cccc_value_t *gaps = listed_gaps(b, "peer-1", "");
+        bool named[2400] = {false}, exact = gaps->via.array.size < CCCC_GROUP_GAPS_MAX;
+        assert_true(gaps->via.array.size <= CCCC_GROUP_GAPS_MAX);
+        for (uint32_t i = 0; i < gaps->via.array.size; i++)
+            for (uint64_t seq = cccc_get_uint(&gaps->via.array.ptr[i], "from_seq", 0);
+                 seq <= cccc_get_uint(&gaps->via.array.ptr[i], "to_seq", 0); seq++)
+                named[seq] = true;
+        for (size_t seq = 0; seq < sizeof lost / sizeof *lost; seq++)
+            assert_true(exact ? named[seq] == lost[seq] : named[seq] || !lost[seq]);
+        team_end(&b);
+    }
+}
+
 /* More gaps than are kept: the last row reaches over the rest and says so. */
 static void too_many_gaps_become_one_row(void **state)
 {
@@ -543,6 +597,8 @@ int main(void)
         cmocka_unit_test(only_readers_have_an_inbox_and_only_some_may_look),
         cmocka_unit_test(damaged_ledger_is_said),
         cmocka_unit_test(lost_event_is_named_until_it_is_passed),
+        cmocka_unit_test(gaps_that_overlap_name_each_event_once),
+        cmocka_unit_test(random_gaps_stay_in_order_and_hide_nothing),
         cmocka_unit_test(too_many_gaps_become_one_row),
         cmocka_unit_test(a_snapshot_keeps_the_gaps),
         cmocka_unit_test(mark_read_moves_forward_only_and_writes_once),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -55,7 +56,8 @@ def states(done):
 def test_a_damaged_head_is_given_up(home):
     group, other = stopped_pair(home)
     path = ledger_file(home, group)
-    head = home.ledger(group)[-1]["seq"]
+    last = home.ledger(group)[-1]
+    head = last["seq"]
     flip_last_line(home, group)
     hurt = path.read_bytes()
     home.cli("daemon", "start")
@@ -80,13 +82,21 @@ def test_a_damaged_head_is_given_up(home):
     repair = home.ledger(group)[-1]
     assert (repair["kind"], repair["by"], repair["seq"], repair["dur"]) == ("ledger.repair", "user", head + 1, head)
     assert repair["data"]["from_seq"] == repair["data"]["to_seq"] == head
+    assert repair["data"]["command"] == "cccc ledger repair" and repair["data"]["copy"] == f"state/ledger/torn/{aside.name}"
 
     again = answer(home, "ledger", "repair", "--group", group, "--accept-loss")
     assert again["given_up"] == 0 and path.read_bytes() == kept
     verdict = home.cli("ledger", "verify", "--group", group)
-    assert "given up" in verdict.stdout + verdict.stderr
+    assert f"given up (events {head}..{head}) at {repair['ts']} by user with `cccc ledger repair`; what was cut is kept as state/ledger/torn/{aside.name}\n" in verdict.stdout
+    assert str(aside) in home.cli("ledger", "stat", "--group", group).stdout and str(aside) in home.cli("doctor").stdout
     home.cli("daemon", "start")
     home.cli("send", "again", "--to", "lead", "--group", group)
+    lost = f"event {head} of group {group}, which would be {last['id']}, is lost: it was damaged, and the user gave it up at {repair['ts']} with `cccc ledger repair`"
+    for start in range(2):  # the second one knows it from the saved state
+        for words in (["reply", last["id"], "to what?"], ["why", last["id"]]):
+            done = home.cli(*words, "--group", group, check=False)
+            assert done.returncode == 3 and lost in done.stderr, done.stderr
+        home.cli("daemon", "restart")
     said = home.cli("tail", "--group", group, "-n", "50").stdout
     assert f"events {head}..{head} missing" in said and "again" in said
     doctor = home.cli("doctor")
@@ -169,3 +179,36 @@ def test_a_damaged_base_is_named_and_not_given_up(home, tmp_path):
     shutil.copytree(home.path, tmp_path / "copy")
     named = home.cli("backup", "verify", str(tmp_path / "copy"), check=False)
     assert named.returncode == 9 and f"groups/{group}/state/ledger/{base.name}" in named.stdout + named.stderr
+
+
+# A home that was put back from an older copy: what it lacks is said by doctor and ledger stat as long as the note lies there, through every start.
+def test_what_a_copy_lacks_is_named_until_somebody_removes_the_note(home):
+    group = group_with(home, "lead")
+    home.cli("send", "kept", "--to", "lead")
+    older = ledger_file(home, group).read_bytes()
+    for number in range(3):
+        home.cli("send", f"lost {number}", "--to", "lead")
+    home.cli("daemon", "stop")
+    head = home.ledger(group)[-1]["seq"]
+    path = ledger_file(home, group)
+    path.rename(path.with_suffix(".away"))
+    path.write_bytes(older + b'{"v":1,"id":"')
+    said = f"events {head - 2} to {head} were stored once and are missing"
+    assert said not in home.cli("doctor", check=False).stdout  # not gone on without yet: that is damage, and verify names it
+    for start in range(2):
+        home.cli("daemon", "start")
+        home.cli("send", "again", "--to", "lead")
+        for command in ["doctor"], ["ledger", "stat", "--group", group]:
+            [line] = [line for line in home.cli(*command).stdout.splitlines() if said in line]
+            assert re.search(r"gone on with at 20..-..-..T..:..:..Z by ccccd \(epoch \d+\)", line), line
+            [copy] = (path.parent / "state/ledger/torn").glob("torn.*")
+            assert f"The 13 bytes at its end, which were no whole event, are kept as {copy}." in line and copy.read_bytes() == b'{"v":1,"id":"'
+        [ledger] = answer(home, "ledger", "stat", "--group", group)["ledgers"]
+        [loss] = [loss for loss in ledger["keeping"]["losses"] if loss["what"] == "missing"]
+        assert (loss["from_seq"], loss["to_seq"], loss["by"], loss["copy"]) == (head - 2, head, "ccccd", copy.name)
+        home.cli("daemon", "stop")
+    [note] = (path.parent / "state/ledger/torn").glob("missing.*")
+    note.write_bytes(note.read_bytes().replace(b"to=", b"tO="))
+    assert f"{note} notes that events are missing at the end of a copy, and cannot be read" in home.cli("doctor").stdout
+    note.unlink()
+    assert "missing" not in home.cli("doctor").stdout

@@ -92,10 +92,10 @@ def test_failed_sync_stops_its_group_and_no_other_and_everybody_says_so(stage):
         with stage.files.on("sync", ledger(stage, bad), "EIO"):
             assert refused(bus, bad, "in doubt").details == {"outcome": "unknown"}
             assert "ledger.jsonl: Input/output error" in degraded(bus)[bad], "at once, and not with the next tick"
+            until(lambda: "tries again by itself" in degraded(bus)[bad], "it could not be opened again, and is named all the time")
             assert refused(bus, bad, "refused").code == "group_offline"
             for number in range(20):
                 send(bus, good, f"good {number}")
-            until(lambda: "tries again by itself" in degraded(bus)[bad], "it could not be opened again, and is named all the time")
             reason = degraded(bus)[bad]
             assert "ledger.jsonl: Input/output error" in reason and list(degraded(bus)) == [bad]
             status, checks = doctor(stage)

@@ -2,6 +2,7 @@
  *
  * usage: test_ledger_damage [--seed N] [--histories N] */
 #include "broker/ledger/ledger_private.h"
+#include "broker/ledger/loss.h"
 #include "tests/ledger/world.h"
 
 #include <errno.h>
@@ -245,6 +246,144 @@ static void a_restored_copy_is_served_and_goes_on(void **state)
     }
 }
 
+struct wanted {
+    struct world *w;
+    const char *prefix, *bytes;
+    size_t len;
+    bool found;
+};
+
+static void look_for(void *arg, const char *name)
+{
+    struct wanted *wanted = arg;
+    char path[256];
+    const char *bytes;
+    size_t len;
+    snprintf(path, sizeof path, "%s/%s", WORLD_TORN, name);
+    if (strncmp(name, wanted->prefix, strlen(wanted->prefix)) == 0 && simdisk_peek(wanted->w->disk, path, &bytes, &len))
+        wanted->found = wanted->found || (len == wanted->len && memcmp(bytes, wanted->bytes, len) == 0);
+}
+
+/* Is there a file state/ledger/torn/<kind>... with these bytes? */
+static bool kept_aside(struct world *w, const char *kind, const char *bytes, size_t len)
+{
+    struct wanted wanted = {.w = w, .prefix = kind, .bytes = bytes, .len = len};
+    w->vfs->list(w->vfs->ctx, WORLD_TORN, look_for, &wanted);
+    return wanted.found;
+}
+
+/* The turn of the mark that is there. */
+static uint64_t mark_turn(struct world *w)
+{
+    struct cccc_mark_value mark;
+    unsigned slot;
+    bool damaged;
+    assert_int_equal(cccc_mark_read(w->vfs, WORLD_MARK, NULL, &mark, &slot, &damaged), 0);
+    return mark.turn;
+}
+
+struct tails {
+    struct world *w;
+    size_t len;
+    unsigned count;
+};
+
+static void look_for_note(void *arg, const char *name)
+{
+    struct tails *tails = arg;
+    struct cccc_loss loss;
+    bool good = strstr(name, ".note") && cccc_loss_read(tails->w->vfs, WORLD_GROUP "/state/ledger", name, &loss);
+    tails->count += good && loss.bytes == tails->len && loss.to_seq == 0 && strncmp(name, loss.copy, strlen(loss.copy)) == 0;
+}
+
+/* How many notes there are about a tail of so many bytes that was cut. */
+static unsigned noted_tails(struct world *w, size_t len)
+{
+    struct tails tails = {w, len, 0};
+    w->vfs->list(w->vfs->ctx, WORLD_TORN, look_for_note, &tails);
+    return tails.count;
+}
+
+/* The note a start has left about [from, to], if it has. */
+static bool noted(struct world *w, const char *name, struct cccc_loss *loss)
+{
+    return cccc_loss_read(w->vfs, WORLD_GROUP "/state/ledger", name, loss);
+}
+
+/* What a copy lacks stays noted: what, since when and by whom, through every later start, until somebody removes the note. */
+static void what_a_copy_lacks_is_noted_for_good(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct cccc_loss loss;
+    char name[64];
+    sample_init(&s, true);
+    struct world *w = &s.w;
+    uint64_t turn = mark_turn(w);
+    snprintf(name, sizeof name, "missing.4.%llu", (unsigned long long)turn);
+    simdisk_restore(w->disk, WORLD_LEDGER, s.bytes, s.ends[3] + 20);
+    assert_int_equal(world_open(w), CCCC_OK);
+    uint64_t opened = w->epoch;
+    for (int i = 0; i < 3; i++) {
+        assert_true(noted(w, name, &loss));
+        assert_int_equal(loss.from_seq, 4);
+        assert_int_equal(loss.to_seq, EVENTS);
+        assert_int_equal(loss.bytes, 20);
+        assert_int_equal(loss.at, 1767604500 + opened);
+        assert_int_equal(loss.epoch, opened);
+        assert_string_equal(loss.by, "world");
+        assert_true(strncmp(loss.copy, "torn.", 5) == 0 && kept_aside(w, loss.copy, s.bytes + s.ends[3], 20));
+        world_append(w, 1, 10);
+        world_commit_all(w);
+        world_mark(w);
+        world_close(w);
+        assert_int_equal(world_open(w), CCCC_OK);
+        assert_false(w->report.restored);
+    }
+    w->vfs->unlink(w->vfs->ctx, cccc_arena_printf(w->arena, "%s/%s", WORLD_TORN, name).ptr);
+    world_close(w);
+    assert_int_equal(world_open(w), CCCC_OK);
+    assert_false(noted(w, name, &loss));
+    sample_fini(&s);
+}
+
+/* A stop, an error or a full disk at any call of the start that meets the copy: as long as there is no note, the next start finds what is missing. */
+static void no_stop_comes_between_a_loss_and_its_note(void **state)
+{
+    (void)state;
+    static const struct simdisk_fault faults[] = {
+        {.kind = SIMDISK_CRASH}, {.kind = SIMDISK_FAIL, .error = EIO}, {.kind = SIMDISK_FAIL, .error = ENOSPC, .for_ever = true}};
+    static const enum simdisk_loss lose_all = SIMDISK_LOSE_ALL, dice = SIMDISK_DICE;
+    bool fired = true;
+    for (uint64_t n = 1; fired; n++) {
+        fired = false;
+        for (size_t f = 0; f < 2 * sizeof faults / sizeof *faults; f++) {
+            struct sample s;
+            struct cccc_loss loss;
+            char name[64];
+            sample_init(&s, true);
+            struct world *w = &s.w;
+            snprintf(name, sizeof name, "missing.4.%llu", (unsigned long long)mark_turn(w));
+            simdisk_restore(w->disk, WORLD_LEDGER, s.bytes, s.ends[3] + 20);
+            struct simdisk_fault fault = faults[f / 2];
+            fault.at = n;
+            simdisk_arm(w->disk, &fault);
+            if (world_open(w) == CCCC_OK && cccc_ledger_health(w->ledger) == CCCC_LEDGER_OK) {
+                struct cccc_commit result;
+                world_append(w, 1, 10);
+                world_commit(w, &result);
+                world_mark(w);
+            }
+            fired = fired || simdisk_fired(w->disk);
+            world_die(w, f % 2 ? &dice : &lose_all);
+            simdisk_arm(w->disk, NULL);
+            assert_int_equal(world_open(w), CCCC_OK);
+            assert_true(noted(w, name, &loss) && loss.from_seq == 4 && loss.to_seq == EVENTS);
+            sample_fini(&s);
+        }
+    }
+}
+
 /* ---- damage in the middle ---- */
 
 /* Build a file out of pieces of the sample: "1 2 3" are its lines, other words are themselves and a newline. Space-separated. */
@@ -351,32 +490,6 @@ static void a_forged_line_breaks_the_chain(void **state)
 
 /* ---- behind the durable end ---- */
 
-struct wanted {
-    struct world *w;
-    const char *prefix, *bytes;
-    size_t len;
-    bool found;
-};
-
-static void look_for(void *arg, const char *name)
-{
-    struct wanted *wanted = arg;
-    char path[256];
-    const char *bytes;
-    size_t len;
-    snprintf(path, sizeof path, "%s/%s", WORLD_TORN, name);
-    if (strncmp(name, wanted->prefix, strlen(wanted->prefix)) == 0 && simdisk_peek(wanted->w->disk, path, &bytes, &len))
-        wanted->found = wanted->found || (len == wanted->len && memcmp(bytes, wanted->bytes, len) == 0);
-}
-
-/* Is there a file state/ledger/torn/<kind>... with these bytes? */
-static bool kept_aside(struct world *w, const char *kind, const char *bytes, size_t len)
-{
-    struct wanted wanted = {.w = w, .prefix = kind, .bytes = bytes, .len = len};
-    w->vfs->list(w->vfs->ctx, WORLD_TORN, look_for, &wanted);
-    return wanted.found;
-}
-
 static void tail_is_cut_and_kept(const char *tail, size_t tail_len, const char *kind)
 {
     struct sample s;
@@ -390,6 +503,7 @@ static void tail_is_cut_and_kept(const char *tail, size_t tail_len, const char *
     assert_int_equal(world_open(w), CCCC_OK);
     assert_true(file_is(w, s.bytes, s.len));
     assert_true(kept_aside(w, kind, tail, tail_len));
+    assert_int_equal(noted_tails(w, tail_len), strcmp(kind, "torn.") == 0);
     assert_int_equal(w->report.torn_bytes + w->report.foreign_bytes, tail_len);
     assert_int_equal(w->folded, EVENTS);
     world_close(w);
@@ -759,6 +873,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_damaged_last_line_that_nothing_vouches_for_is_kept_aside),
         cmocka_unit_test(every_truncation_is_named_and_refuses_appends),
         cmocka_unit_test(a_restored_copy_is_served_and_goes_on),
+        cmocka_unit_test(what_a_copy_lacks_is_noted_for_good),
+        cmocka_unit_test(no_stop_comes_between_a_loss_and_its_note),
         cmocka_unit_test(the_middle_of_a_ledger_is_judged_line_by_line),
         cmocka_unit_test(a_forged_line_breaks_the_chain),
         cmocka_unit_test(a_strange_tail_is_cut_and_kept),

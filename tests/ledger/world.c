@@ -75,6 +75,8 @@ cccc_err_t world_open(struct world *w)
                                                           .group_dir = WORLD_GROUP,
                                                           .group_id = "g_000000000001",
                                                           .epoch = ++w->epoch,
+                                                          .at = 1767604500 + w->epoch,
+                                                          .by = "world",
                                                           .create = true,
                                                           .fold = fold,
                                                           .fold_gap = fold_gap,

@@ -337,6 +337,8 @@ static void compare_saved(struct audit *a, const cccc_core_t *live, cccc_slot_t 
 static void compare_states(struct audit *a, cccc_core_t *live)
 {
     cccc_slot_t slot;
+    if (live && cccc_core_slot(live, cccc_str(a->group->id), &slot) && !cccc_core_gaps_are_sound(live, slot))
+        BROKEN(a, "I4", "the gaps that inboxes of %s name are not in order, or name an event twice", a->group->id);
     if (a->group->flip_count > 0 || !live || !cccc_core_slot(live, cccc_str(a->group->id), &slot))
         return;
     cccc_value_t have = cccc_core_dump_group(live, slot, a->arena), want = cccc_core_dump_group(a->fold, a->slot, a->arena);

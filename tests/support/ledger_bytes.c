@@ -33,6 +33,17 @@ unsigned long long ledger_first_seq(const char *bytes, size_t len)
     return whole_line(bytes, len, &offset, &end);
 }
 
+/* Damaged lines lie in [from, to), and behind them the event `seq`: those that are too many for the seqs behind `last` are of sealed events. Where they end. */
+static size_t end_of_surplus(const char *bytes, size_t from, size_t to, unsigned long long last, unsigned long long seq)
+{
+    unsigned long long lines = 0;
+    for (size_t i = from; i < to; i++)
+        lines += bytes[i] == '\n';
+    for (; lines > seq - last - 1; lines--)
+        from = (size_t)((const char *)memchr(bytes + from, '\n', to - from) - bytes) + 1;
+    return from;
+}
+
 /* What an interrupted seal, and damage, have left of lines up to `last` at the beginning of ledger.jsonl. */
 static size_t length_of_sealed(const char *bytes, size_t len, unsigned long long last)
 {
@@ -40,7 +51,7 @@ static size_t length_of_sealed(const char *bytes, size_t len, unsigned long long
     for (size_t offset = 0;; offset = end) {
         unsigned long long seq = whole_line(bytes, len, &offset, &end);
         if (seq == 0 || seq > last + 1)
-            return sealed;
+            return seq == 0 ? sealed : end_of_surplus(bytes, sealed, offset, last, seq);
         if (seq > last)
             return offset;
         sealed = end;

@@ -259,29 +259,12 @@ static void check_archive(struct doctor *self, const char *group)
               archive.lines, archive.files, archive.dir);
 }
 
-struct torn_walk {
-    struct doctor *doctor;
-    const char *group, *dir;
-};
-
-static void note_foreign(void *arg, const char *name)
+/* What was taken out of the ledger, or is missing from it since it was copied. */
+static void check_losses(struct doctor *self, const char *group)
 {
-    struct torn_walk *walk = arg;
-    struct cli *cli = walk->doctor->cli;
-    const char *path = cli_printf(cli, "%s/%s", walk->dir, name);
-    struct stat st;
-    if (strncmp(name, "foreign.", 8) == 0 && stat(path, &st) == 0)
-        found(walk->doctor, cli_printf(cli, "ledger %s", walk->group), NOTE,
-              "another program wrote %lld bytes into the ledger; they were taken out and are kept as %s. Find out whose they are, then "
-              "remove it",
-              (long long)st.st_size, path);
-}
-
-/* What the daemon took out of the ledger because another program had put it there. */
-static void check_foreign(struct doctor *self, const char *group)
-{
-    struct torn_walk walk = {self, group, cli_printf(self->cli, "%s/groups/%s/state/ledger/torn", self->cli->home.root, group)};
-    cccc_vfs_posix.list(NULL, walk.dir, note_foreign, &walk);
+    cccc_value_t losses = offline_losses(self->cli, group);
+    for (uint32_t i = 0; i < cli_count(&losses); i++)
+        found(self, cli_printf(self->cli, "ledger %s", group), NOTE, "%.*s", CCCC_STR_FMT(cccc_get_str(cli_item(&losses, i), "text")));
 }
 
 /* The rule needs the group's state, which the daemon copies unasked only up to a size. */
@@ -402,7 +385,7 @@ static void check_group(struct doctor *self, cccc_str_t id)
     check_edit(self, id, name, group);
     check_ledger(self, group);
     check_archive(self, group);
-    check_foreign(self, group);
+    check_losses(self, group);
     check_retention(self, group, &files.document);
     check_blobs(self, id);
 }

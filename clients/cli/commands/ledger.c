@@ -36,7 +36,7 @@ static void note_finding(void *arg, const struct cccc_verify_finding *found)
     if (found->kind == CCCC_VERIFY_TORN) /* never acknowledged: the next start keeps it aside, and torn_bytes tells of it */
         return;
     cccc_arena_t *arena = ledger->cli->arena;
-    cccc_builder_t finding = cccc_map_builder(arena, 9);
+    cccc_builder_t finding = cccc_map_builder(arena, 10);
     cccc_map_add(&finding, "state", cccc_text(finding_states[found->kind]));
     cccc_map_add(&finding, "what", cccc_text(found->what));
     cccc_map_add(&finding, "file", cccc_string(cccc_arena_str(arena, cccc_str(found->file))));
@@ -46,6 +46,8 @@ static void note_finding(void *arg, const struct cccc_verify_finding *found)
     cccc_map_add(&finding, "from_seq", cccc_uint(found->gap.from_seq));
     cccc_map_add(&finding, "to_seq", cccc_uint(found->gap.to_seq));
     cccc_map_add(&finding, "reason", cccc_text(found->gap.reason));
+    if (found->more[0])
+        cccc_map_add(&finding, "more", cccc_string(cccc_arena_str(arena, cccc_str(found->more))));
     cccc_array_add(&ledger->findings, finding.value);
 }
 
@@ -77,7 +79,10 @@ const char *offline_finding_text(struct cli *cli, const cccc_value_t *finding)
     const char *place =
         cli_printf(cli, "%.*s%s: %.*s", CCCC_STR_FMT(cccc_get_str(finding, "file")), where, CCCC_STR_FMT(cccc_get_str(finding, "what")));
     uint64_t from = cccc_get_uint(finding, "from_seq", 0), to = cccc_get_uint(finding, "to_seq", 0);
-    return from == 0 ? place : cli_printf(cli, "%s (events %" PRIu64 "..%" PRIu64 ")", place, from, to);
+    cccc_str_t more = cccc_get_str(finding, "more");
+    if (from == 0)
+        return place;
+    return cli_printf(cli, "%s (events %" PRIu64 "..%" PRIu64 ")%s%.*s", place, from, to, more.len ? " " : "", CCCC_STR_FMT(more));
 }
 
 cccc_value_t offline_value(const struct offline_ledger *ledger)

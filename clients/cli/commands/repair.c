@@ -66,7 +66,7 @@ static int examine(struct repairing *self)
 static void describe(void *arg, uint64_t seq, const struct cccc_gap *gap, struct cccc_event *out)
 {
     struct repairing *self = arg;
-    cccc_builder_t data = cccc_map_builder(self->cli->arena, 3);
+    cccc_builder_t data = cccc_map_builder(self->cli->arena, 5);
     struct timespec now;
     uint64_t dice = 0;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -77,6 +77,9 @@ static void describe(void *arg, uint64_t seq, const struct cccc_gap *gap, struct
     cccc_map_add(&data, "from_seq", cccc_uint(gap->from_seq));
     cccc_map_add(&data, "to_seq", cccc_uint(gap->to_seq));
     cccc_map_add(&data, "reason", cccc_text(gap->reason));
+    cccc_map_add(&data, "command", cccc_text("cccc ledger repair"));
+    if (self->done.copy[0] && self->done.head.from_seq == gap->from_seq)
+        cccc_map_add(&data, "copy", cccc_text(cli_printf(self->cli, "state/ledger/torn/%s", self->done.copy)));
     *out = (struct cccc_event){.id = cccc_str(self->id),
                                .ts = cccc_str(self->ts),
                                .seq = seq,
@@ -93,8 +96,11 @@ static int carry_out(struct repairing *self)
 {
     struct cli *cli = self->cli;
     struct cccc_errmsg m;
-    struct cccc_ledger_options options = {
-        .vfs = &cccc_vfs_posix, .group_dir = cli_printf(cli, "%s/groups/%s", cli->home.root, self->group), .group_id = self->group};
+    struct cccc_ledger_options options = {.vfs = &cccc_vfs_posix,
+                                          .group_dir = cli_printf(cli, "%s/groups/%s", cli->home.root, self->group),
+                                          .group_id = self->group,
+                                          .at = (uint64_t)cli->now_us / 1000000,
+                                          .by = "cccc ledger repair"};
     int status = cli_lock_home(cli, &cli->home);
     if (status)
         return status;
@@ -116,8 +122,8 @@ static void print_plan(struct repairing *self, bool dry)
         uint64_t offset = cccc_get_uint(finding, "offset", 0), bytes = cccc_get_uint(finding, "length", 0);
         cli_fact(cli, dry ? "would give up" : "gave up", "%s", offline_finding_text(cli, finding));
         if (is_lost(finding) && bytes > 0)
-            cli_fact(cli, dry ? "would move" : "moved",
-                     "%" PRIu64 " bytes from offset %" PRIu64 " on to state/ledger/torn/damaged.%" PRIu64 ".*", bytes, offset, offset);
+            cli_fact(cli, dry ? "would move" : "moved", "%" PRIu64 " bytes from offset %" PRIu64 " on to state/ledger/torn/%s", bytes,
+                     offset, dry ? cli_printf(cli, "damaged.%" PRIu64 ".*", offset) : self->done.copy);
         else if (!is_lost(finding))
             cli_fact(cli, dry ? "would leave" : "left", "its bytes where they are: events behind them are sound");
     }
