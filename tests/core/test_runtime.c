@@ -749,7 +749,13 @@ static void what_outlived_the_daemon_counts_as_running(void **state)
     assert_int_equal(bench_uint_at(bench_do(b, "status", "{'group_id':'" TEAM "'}"), "group.actors_running"), 2);
     expect_refusal(b, "term_attach", "", "busy", "is coming back to this daemon, for which it has 10 s");
     expect_refusal(b, "terminal_tail", "", "busy", "is coming back to this daemon");
+    const char *asked = "{'group_id':'" TEAM "','to':['lead'],'text':'hello','outlook':true}";
+    const cccc_value_t *row = bench_at(bench_do(b, "send", "%s", asked), "recipients.0");
+    assert_non_null(strstr(bench_str_at(b, row, "why"), "is expected back"));
+    assert_string_equal(bench_str_at(b, row, "next"), "");
     bench_pass(b, 12);
+    row = bench_at(bench_do(b, "send", "%s", asked), "recipients.0");
+    assert_string_equal(bench_str_at(b, row, "next"), "cccc actor restart lead --group " TEAM);
     assert_true(cccc_get_bool(actor_row(b, "lead"), "running", false));
     expect_refusal(b, "term_attach", "", "busy", "cccc actor restart lead");
     bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");

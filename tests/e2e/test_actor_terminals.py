@@ -91,8 +91,9 @@ def test_what_a_message_waits_for_is_shown(team, tmp_path):
         time.sleep(2.1)  # the pause after a person's last key
         event = team.ask("send", text="hello", to=["lead"])["event"]
         team.until(lambda: "half a line" in team.actor("lead").get("obstacle", ""))
-        for command in (["actor", "list"], ["actor", "show", "lead"], ["status"], ["why", event["id"]]):
-            assert "half a line" in team.home.cli(*command, *([] if command == ["status"] else ["--group", team.group])).stdout, command
+        for command in (["actor", "list"], ["actor", "show", "lead"], ["status"], ["why", event["id"]], ["triage"]):
+            said = team.home.cli(*command, *([] if command == ["status"] else ["--group", team.group]), check=False).stdout
+            assert "half a line" in said, (command, said)
         person.sendall(b"d" + struct.pack(">I", 1) + b"\r")
         team.until(lambda: team.deliveries("lead", "accepted"))
     assert not team.deliveries("lead", "failed")  # it was not tried meanwhile
