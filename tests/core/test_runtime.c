@@ -705,6 +705,35 @@ static void a_new_daemon_goes_on_with_living_holders(void **state)
     crew_end(&b);
 }
 
+/* A group whose files cannot be read for a while, found so at the start of a daemon or later, ends nobody's program: holders are told to try again, and go on when it is back. */
+static void a_group_out_of_sight_keeps_its_programs(void **state)
+{
+    (void)state;
+    for (int restarted = 0; restarted < 2; restarted++) {
+        bench_t *b = crew_new("true", "active");
+        ready(b, "lead");
+        ready(b, "dev");
+        uint64_t generation = bench_generation(b, TEAM, "lead");
+        if (restarted)
+            bench_restart(b);
+        bench_trace(b);
+        bench_reopen(b, TEAM, "the disk would not give its ledger", NULL);
+        bench_pass(b, 20);
+        bench_settle(b);
+        assert_null(strstr(bench_trace(b), "store holder"));
+        bench_as_holder(b, TEAM, "lead");
+        assert_string_equal(bench_code(bench_ask(b, "hold_register", "{%s,'pid':77,'socket':'/s'}", id_of(b, "lead", generation))), "busy");
+        bench_as_operator(b);
+        bench_reopen(b, TEAM, NULL, NULL);
+        ready(b, "lead");
+        ready(b, "dev");
+        assert_null(strstr(bench_trace(b), "store holder"));
+        assert_string_equal(state_of(b, "lead"), "running");
+        assert_int_equal(bench_generation(b, TEAM, "lead"), generation);
+        crew_end(&b);
+    }
+}
+
 /* The holder of a running program that has had its time to ask for orders and did not is not called running, and what waits for it says what helps; it is running again once it asks. */
 static void a_holder_that_is_silent_is_said_to_be(void **state)
 {
@@ -1253,6 +1282,7 @@ int main(void)
         cmocka_unit_test(our_own_words_are_no_commands),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
         cmocka_unit_test(a_new_daemon_goes_on_with_living_holders),
+        cmocka_unit_test(a_group_out_of_sight_keeps_its_programs),
         cmocka_unit_test(a_holder_that_is_silent_is_said_to_be),
         cmocka_unit_test(what_outlived_the_daemon_counts_as_running),
         cmocka_unit_test(a_terminal_is_sized_by_who_may_see_it),

@@ -521,12 +521,12 @@ static cccc_err_t holder_forget(bench_t *self, const struct cccc_store *store)
     return CCCC_OK;
 }
 
-static void fold_holders(bench_t *self, const struct ledger *ledger)
+static void fold_holders(bench_t *self, const struct ledger *ledger, bool offline)
 {
     for (const struct holder *holder = self->holders; holder; holder = holder->next) {
         cccc_value_t record = holder_record(self->arena, holder);
         if (strcmp(holder->group_id, ledger->id) == 0)
-            cccc_core_fold_holder(self->core, ledger->slot, &record, holder->alive);
+            cccc_core_fold_holder(self->core, ledger->slot, &record, holder->alive, offline);
     }
 }
 
@@ -608,7 +608,7 @@ static void fold_ledger_as(bench_t *self, struct ledger *ledger, const char *off
     ledger->edited = false;
     ledger->has_slot = true;
     ledger_fold(self->core, ledger->slot, ledger);
-    fold_holders(self, ledger);
+    fold_holders(self, ledger, offline != NULL);
     cccc_core_fold_end(self->core, moment(self), ledger->slot, offline, read_only);
     take_effects(self);
 }
