@@ -365,7 +365,7 @@ static cccc_err_t check_program(const struct cccc_store_call *call)
     if (is_found(directory, path, name))
         return CCCC_OK;
     if (memchr(name.ptr, '/', name.len))
-        return cccc_fail(call->m, CCCC_E_NOT_FOUND, "%.*s is no program that can be run", CCCC_STR_FMT(name));
+        return cccc_fail(call->m, CCCC_E_NOT_FOUND, "there is no program %.*s, or it may not be run", CCCC_STR_FMT(name));
     return cccc_fail(call->m, CCCC_E_NOT_FOUND, "there is no program %.*s in the actor's PATH", CCCC_STR_FMT(name));
 }
 

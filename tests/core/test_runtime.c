@@ -763,6 +763,22 @@ static void expect_refusal(bench_t *b, const char *op, const char *more, const c
         fail_msg("%s says: %s", op, bench_str_at(b, reply, "error.message"));
 }
 
+/* A terminal that is shown in itself never ends: an actor may see others' as far as the group says, and its own screen as text. */
+static void a_terminal_is_not_shown_in_itself(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    ready(b, "dev");
+    bench_as_actor(b, TEAM, "lead");
+    expect_refusal(b, "term_attach", "", "invalid_request", "the terminal of lead itself");
+    bench_request(b, 8, "term_attach", "{'group_id':'" TEAM "','actor_id':'dev'}");
+    bench_settle(b);
+    assert_null(bench_reply(b, 8)); /* dev's holder is asked */
+    bench_as_operator(b);
+    crew_end(&b);
+}
+
 /* Until the holder of a program that outlived the daemon is back, the program counts as running, wherever it is shown, and nobody is told to start it: a start would be a second one. Once
  * it had its time, what helps is named. */
 static void what_outlived_the_daemon_counts_as_running(void **state)
@@ -1282,6 +1298,7 @@ int main(void)
         cmocka_unit_test(our_own_words_are_no_commands),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
         cmocka_unit_test(a_new_daemon_goes_on_with_living_holders),
+        cmocka_unit_test(a_terminal_is_not_shown_in_itself),
         cmocka_unit_test(a_group_out_of_sight_keeps_its_programs),
         cmocka_unit_test(a_holder_that_is_silent_is_said_to_be),
         cmocka_unit_test(what_outlived_the_daemon_counts_as_running),
