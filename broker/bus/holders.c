@@ -40,9 +40,19 @@ void cccc_holders_fini(struct cccc_holders *self)
     *self = (struct cccc_holders){.epoll = -1};
 }
 
+static const struct cccc_holder *holder_at(const struct cccc_holders *self, pid_t pid, uint64_t started)
+{
+    for (uint32_t i = 0; i < self->count; i++)
+        if (self->all[i]->pid == pid && self->all[i]->started == started)
+            return self->all[i];
+    return NULL;
+}
+
 void cccc_holders_add(struct cccc_holders *self, cccc_slot_t slot, cccc_str_t group_id, cccc_str_t actor_id, uint64_t generation,
                       int32_t pid, uint64_t started)
 {
+    if (holder_at(self, pid, started)) /* known since its group could not be read */
+        return;
     struct cccc_holder *holder = calloc(1, sizeof *holder);
     uint64_t now_started;
     CCCC_ASSERT(holder, "(out of memory)");
@@ -85,14 +95,6 @@ struct cccc_holder *cccc_holders_take_ended(struct cccc_holders *self)
 }
 
 /* ---- who is above a process ---- */
-
-static const struct cccc_holder *holder_at(const struct cccc_holders *self, pid_t pid, uint64_t started)
-{
-    for (uint32_t i = 0; i < self->count; i++)
-        if (self->all[i]->pid == pid && self->all[i]->started == started)
-            return self->all[i];
-    return NULL;
-}
 
 enum walk { WALK_OUTSIDE, WALK_FOUND, WALK_BROKEN };
 

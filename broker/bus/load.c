@@ -142,12 +142,14 @@ struct finding {
     struct cccc_bus *bus;
     cccc_slot_t slot;
     cccc_str_t group_id;
+    bool offline;
 };
 
 static void found_holder(void *arg, const cccc_value_t *record, bool lives)
 {
     struct finding *finding = arg;
-    if (cccc_core_fold_holder(finding->bus->core, finding->slot, record, lives) && lives)
+    bool is_new = cccc_core_fold_holder(finding->bus->core, finding->slot, record, lives, finding->offline);
+    if (lives && (is_new || finding->offline)) /* of a group that cannot be read, too, it is known who speaks */
         cccc_bus_watch_holder(finding->bus, finding->slot, finding->group_id, cccc_get_str(record, "actor_id"),
                               cccc_get_uint(record, "generation", 0), record);
 }
@@ -260,7 +262,7 @@ void cccc_folding_finish(struct cccc_bus *bus, struct cccc_folding **self_p)
     if (self->files.refused)
         note_refusal(bus, slot, &self->files);
     const char *read_only = !offline && self->report.read_only ? self->report.note : self->read_only;
-    struct finding finding = {bus, slot, cccc_str(self->group_id)};
+    struct finding finding = {bus, slot, cccc_str(self->group_id), offline != NULL};
     if (!bus->serve_only) /* else nothing is to be said to them, and of those that are gone nothing is recorded */
         cccc_holders_find(bus->vfs, &bus->home, finding.group_id, self->arena, found_holder, &finding);
     cccc_core_fold_end(bus->core, cccc_bus_moment(bus), slot, offline, offline ? NULL : read_only);

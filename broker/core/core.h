@@ -156,8 +156,8 @@ void cccc_core_fold_context(cccc_core_t *self, cccc_slot_t slot, const cccc_valu
 /* What the disk has as group.yaml is not `document`: write it anew once the fold has ended. Between begin and end. */
 void cccc_core_fold_rewrite(cccc_core_t *self, cccc_slot_t slot);
 /* A record of state/runners/pty/ (HOLD.md): its holder lives, or has died while no daemon was there; that of an actor which left meanwhile is ended. No start gets its generation.
- * Before fold_end. False: it is about nothing new, as in every fold but the first. */
-bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive);
+ * `offline`: the group could not be read, and nothing else is made of the record. Before fold_end. False: it is about nothing new, as in every fold but the first. */
+bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive, bool offline);
 /* Its folder is gone, so the group is offline: the registry keeps its entry and names it as missing. Between begin and end. */
 void cccc_core_fold_missing(cccc_core_t *self, cccc_slot_t slot);
 /* What cccc_core_snapshot saved when the group's head was `seq`: the fold goes on behind it. Right behind begin, and before fold_cursors. False: it is not usable here (of

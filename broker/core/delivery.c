@@ -132,7 +132,7 @@ static bool is_due(const struct cccc_core *core, const struct cccc_group *group,
     bool waiting = is_owed(d) || runtime->queue[CCCC_LANE_CHAT].count > 0 ||
                    (runtime->queue[CCCC_LANE_NOTIFY].count > 0 && group->config.state == CCCC_GROUP_ACTIVE);
     return waiting && runtime->phase == RUNTIME_RUNNING && runtime->ready && !runtime->obstacle[0] && d->state != DELIVERY_CLAIMED &&
-           group->config.running && group->config.state != CCCC_GROUP_PAUSED && !group->read_only && !core->stopping &&
+           group->config.running && group->config.state != CCCC_GROUP_PAUSED && !group->read_only && !group->offline && !core->stopping &&
            core->now->mono_us >= runtime->handover_us && core->now->mono_us >= runtime->next_delivery_us &&
            !pending_step(group, runtime->claim_seq) && core->now->mono_us >= delivery_throttled_until_us(group, runtime);
 }

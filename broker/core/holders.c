@@ -157,14 +157,14 @@ static struct cccc_runtime *runtime_of(call_t *call, cccc_str_t group_id, cccc_s
         call_fail(call, CCCC_E_GROUP_NOT_FOUND, "no group %.*s in this home", CCCC_STR_FMT(group_id));
         return NULL;
     }
+    if (call->group->folding || (call->group->offline && !call->group->missing)) {
+        call_fail(call, CCCC_E_BUSY, "the group %s; try again", call->group->folding ? "is being read" : "is offline");
+        return NULL;
+    }
     if (peer->standing != CCCC_PEER_HOLDER || !cccc_str_eq(peer->group_id, group_id) || !cccc_str_eq(peer->actor_id, actor_id) ||
         peer->generation != generation) {
         call_fail(call, CCCC_E_PERMISSION_DENIED,
                   "permission denied: only the holder this daemon started for that actor and generation may say this");
-        return NULL;
-    }
-    if (call->group->folding) {
-        call_fail(call, CCCC_E_BUSY, "the group is being read; try again");
         return NULL;
     }
     struct cccc_runtime *runtime = !call->group->offline ? runtime_find(call->group, actor_id) : NULL;

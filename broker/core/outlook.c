@@ -92,20 +92,22 @@ static bool program_waits(const struct saying *s)
         waits(s, CCCC_STR("its program is stopping"), CCCC_STR(""));
         return true;
     case RUNTIME_UNREGISTERED:
-        waits(s, CCCC_STR("its terminal's holder has not connected to the daemon again"), CCCC_STR("cccc actor list"));
-        return true;
     case RUNTIME_RUNNING:
         break;
     }
     if (runtime_is_unreachable(s->call->core, runtime))
         waits(s, CCCC_STR("its terminal's holder lives and does not answer the daemon"),
               cccc_arena_printf(s->call->arena, "cccc actor restart %.*s --group %s", CCCC_STR_FMT(s->actor->id), s->group->id));
+    else if (runtime->phase == RUNTIME_UNREGISTERED)
+        waits(s, CCCC_STR("its program runs, and its terminal's holder is expected back after the restart of the daemon"), CCCC_STR(""));
     else if (runtime->stopped)
         waits(s, CCCC_STR("its program's process is stopped (SIGSTOP) and reads nothing until it is continued"),
               cccc_arena_printf(s->call->arena, "kill -CONT %d", runtime->pid));
     else if (!runtime->ready)
         waits(s, CCCC_STR("its program has not shown yet that it takes input"), attach);
-    return runtime_is_unreachable(s->call->core, runtime) || runtime->stopped || !runtime->ready;
+    else
+        return false;
+    return true;
 }
 
 static unsigned long long seconds_until(uint64_t now_us, uint64_t then_us)

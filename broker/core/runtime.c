@@ -47,6 +47,12 @@ bool runtime_is_there(const struct cccc_group *group, const struct cccc_actor *a
     return actor->enabled && (!runtime_has_terminal(actor) || (runtime && runtime->phase == RUNTIME_RUNNING));
 }
 
+/* Its files cannot be read now: who its actors are, and what is wanted of them, is not known, and they are left alone. A group whose folder was removed is another matter. */
+static bool is_out_of_sight(const struct cccc_group *group)
+{
+    return group->offline && !group->missing && !group->deleted;
+}
+
 static void link_runtime(struct cccc_group *group, struct cccc_runtime *runtime, size_t id_len)
 {
     HASH_ADD_KEYPTR(hh, group->runtimes, runtime->id, id_len, runtime);
@@ -115,6 +121,8 @@ void runtime_reset(struct cccc_group *group, cccc_str_t id)
 void runtimes_sync(struct cccc_group *group)
 {
     struct cccc_runtime *runtime, *next;
+    if (is_out_of_sight(group))
+        return;
     for (uint32_t i = 0; i < group->config.actor_count; i++)
         if (!runtime_entry(group, group->config.actors[i].id))
             make(group, group->config.actors[i].id);
@@ -728,7 +736,7 @@ void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group)
 {
     struct cccc_runtime *runtime, *next;
     group->reconcile = false;
-    if (group->folding || core->stopping || core->serve_only)
+    if (group->folding || is_out_of_sight(group) || core->stopping || core->serve_only)
         return;
     HASH_ITER(hh, group->runtimes, runtime, next)
     {
@@ -803,22 +811,21 @@ void runtimes_end(struct cccc_core *core, struct cccc_group *group)
 
 /* ---- start-up ---- */
 
-/* The entry that the record of a holder is about. Its actor may have left while no daemon was there to end its program: then one is made, for that. NULL: the group is not known well
- * enough to say. */
+/* The entry that the record of a holder is about. Its actor may have left while no daemon was there to end its program: then one is made, for that. */
 static struct cccc_runtime *of_record(struct cccc_group *group, cccc_str_t actor_id)
 {
     struct cccc_runtime *runtime = runtime_entry(group, actor_id);
-    if (!runtime && cccc_is_map(&group->document) && actor_id_valid(actor_id, NULL)) {
+    if (!runtime && actor_id_valid(actor_id, NULL)) {
         runtime = make(group, actor_id);
         runtime->orphan = true;
     }
     return runtime;
 }
 
-bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive)
+bool cccc_core_fold_holder(cccc_core_t *self, cccc_slot_t slot, const cccc_value_t *record, bool alive, bool offline)
 {
     struct cccc_group *group = self->groups[slot];
-    struct cccc_runtime *runtime = of_record(group, cccc_get_str(record, "actor_id"));
+    struct cccc_runtime *runtime = offline ? NULL : of_record(group, cccc_get_str(record, "actor_id"));
     uint64_t generation = cccc_get_uint(record, "generation", 0);
     self->last_generation = self->last_generation > generation ? self->last_generation : generation; /* whoever it is, it lives */
     if (!runtime || runtime_lives(runtime) || runtime->current >= generation)

@@ -168,6 +168,13 @@ void op_term_attach(call_t *call)
     struct cccc_runtime *runtime = running(call, CCCC_A_term_attach_group_id, CCCC_A_term_attach_actor_id, CCCC_STR(""));
     if (!runtime)
         return;
+    if (call->peer.standing == CCCC_PEER_ACTOR && cccc_str_is(call->peer.group_id, call->group->id) &&
+        cccc_str_is(call->peer.actor_id, runtime->id)) {
+        call_fail(call, CCCC_E_INVALID_REQUEST,
+                  "this is the terminal of %s itself, which would show itself for ever; its screen: cccc actor tail %s", runtime->id,
+                  runtime->id);
+        return;
+    }
     cccc_builder_t map = order_named(&arena, "ticket");
     bool read_only = cccc_arg_bool(args, CCCC_A_term_attach_read_only, false) || call->peer.standing != CCCC_PEER_OPERATOR;
     cccc_map_add(&map, "read_only", cccc_bool(read_only));

@@ -69,7 +69,8 @@ static _Noreturn void become_agent(const struct child_options *options, const ch
 static cccc_err_t start_failed(const struct failure *failure, const struct child_options *options, struct cccc_errmsg *m)
 {
     if (failure->step == options->argv[0] && failure->error == ENOENT)
-        return cccc_fail(m, CCCC_E_NOT_FOUND, "there is no program %s in the actor's PATH", options->argv[0]);
+        return cccc_fail(m, CCCC_E_NOT_FOUND, "there is no program %s%s", options->argv[0],
+                         strchr(options->argv[0], '/') ? "" : " in the actor's PATH");
     if (failure->step == options->directory)
         return cccc_fail(m, CCCC_E_STORAGE, "its directory %s cannot be entered (%s); make it, or attach another one: cccc attach PATH",
                          options->directory, strerror(failure->error));

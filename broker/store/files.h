@@ -61,8 +61,10 @@ cccc_err_t cccc_store_holder_start(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_check(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call);
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call);
-/* The actor is gone: its lock file goes, unless a holder has it still. */
-void cccc_holder_forget_lock(const struct cccc_store_call *call);
+/* The actor is gone: what it printed and its lock file go, unless a holder has them still. */
+void cccc_holder_forget_files(const struct cccc_store_call *call);
+/* The group is in the trash, as the folder `trashed`, which stays but for what its actors printed; and their private environments go. What cannot be removed stays. */
+void cccc_holders_forget_group(const struct cccc_store_call *call, const char *trashed);
 cccc_err_t cccc_store_prompt(const struct cccc_store_call *call);
 cccc_err_t cccc_store_prompts(const struct cccc_store_call *call);
 cccc_err_t cccc_store_template(const struct cccc_store_call *call);
@@ -74,6 +76,8 @@ cccc_err_t cccc_store_secrets(const struct cccc_store_call *call);
 
 /* The group's own words in prompts/<name>, in the arena; "" when there are none. prompt.c */
 cccc_err_t cccc_prompt_read(const struct cccc_store_call *call, const char *name, cccc_str_t *out);
+/* The private environments of a group's actors are gone. secrets.c */
+void cccc_secrets_forget_group(const struct cccc_store_call *call);
 /* The private environment of an actor: a map, maybe empty. secrets.c */
 cccc_value_t cccc_secrets_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_str_t actor_id,
                                cccc_arena_t *arena);

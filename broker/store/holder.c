@@ -365,7 +365,7 @@ static cccc_err_t check_program(const struct cccc_store_call *call)
     if (is_found(directory, path, name))
         return CCCC_OK;
     if (memchr(name.ptr, '/', name.len))
-        return cccc_fail(call->m, CCCC_E_NOT_FOUND, "%.*s is no program that can be run", CCCC_STR_FMT(name));
+        return cccc_fail(call->m, CCCC_E_NOT_FOUND, "there is no program %.*s, or it may not be run", CCCC_STR_FMT(name));
     return cccc_fail(call->m, CCCC_E_NOT_FOUND, "there is no program %.*s in the actor's PATH", CCCC_STR_FMT(name));
 }
 
@@ -419,16 +419,30 @@ cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
     return rc == 0 || rc == -ENOENT ? CCCC_OK : cccc_file_fail(call->m, rc, "remove", path.z);
 }
 
-void cccc_holder_forget_lock(const struct cccc_store_call *call)
+void cccc_holder_forget_files(const struct cccc_store_call *call)
 {
+    static const char *const endings[] = {"scrollback", "scrollback.1", "lock"};
     if (!is_file_name(call->store->name))
         return;
     struct cccc_path path = runner_path(call->home, call->store->group_id, call->store->name, "lock");
     int lock = take_lock(call->vfs, path.z, CCCC_O_READ | CCCC_O_WRITE);
     if (lock < 0)
         return;
-    call->vfs->unlink(call->vfs->ctx, path.z);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        call->vfs->unlink(call->vfs->ctx, runner_path(call->home, call->store->group_id, call->store->name, endings[i]).z);
     call->vfs->close(call->vfs->ctx, lock);
+}
+
+static bool is_scrollback(const void *arg, const char *name)
+{
+    (void)arg;
+    return strstr(name, ".scrollback") != NULL;
+}
+
+void cccc_holders_forget_group(const struct cccc_store_call *call, const char *trashed)
+{
+    cccc_vfs_sweep(call->vfs, cccc_arena_printf(call->arena, "%s/state/runners/pty", trashed).ptr, is_scrollback, NULL);
+    cccc_secrets_forget_group(call);
 }
 
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call)

@@ -136,6 +136,18 @@ static cccc_err_t write_map(const struct cccc_store_call *call, const cccc_value
     return rc == 0 ? CCCC_OK : cccc_file_fail(call->m, rc, "write", path.z);
 }
 
+static bool is_any(const void *arg, const char *name)
+{
+    (void)arg;
+    (void)name;
+    return true;
+}
+
+void cccc_secrets_forget_group(const struct cccc_store_call *call)
+{
+    cccc_vfs_sweep(call->vfs, folder(call->home, call->store->group_id).z, is_any, NULL);
+}
+
 static int by_text(const void *a, const void *b)
 {
     cccc_str_t x = {0}, y = {0};
@@ -164,7 +176,7 @@ cccc_err_t cccc_store_secrets(const struct cccc_store_call *call)
     if (err != CCCC_OK)
         return err;
     if (cccc_get_bool(document, "drop", false))
-        cccc_holder_forget_lock(call);
+        cccc_holder_forget_files(call);
     cccc_builder_t keys = cccc_array_builder(call->arena, map.via.map.size), result = cccc_map_builder(call->arena, 1);
     for (uint32_t i = 0; i < map.via.map.size; i++)
         cccc_array_add(&keys, map.via.map.ptr[i].key);

@@ -45,7 +45,10 @@ cccc_err_t cccc_store_trash(const struct cccc_store_call *call)
     rc = cccc_vfs_sync_dir(vfs, trash.z);
     if (rc == 0)
         rc = cccc_vfs_sync_dir(vfs, groups.z);
-    return rc < 0 ? cccc_file_fail(call->m, rc, "sync", trash.z) : CCCC_OK;
+    if (rc < 0)
+        return cccc_file_fail(call->m, rc, "sync", trash.z);
+    cccc_holders_forget_group(call, to.z); /* not before it is certain that the group does not come back */
+    return CCCC_OK;
 }
 
 /* ---- what was deleted ---- */

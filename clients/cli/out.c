@@ -207,7 +207,8 @@ static const struct {
     {CCCC_E_MISSING_PROJECT_ROOT, "`cccc attach PATH --group GROUP` attaches a directory"},
     {CCCC_E_SCOPE_NOT_ATTACHED, "`cccc attach PATH --group GROUP` attaches it; `cccc group show` lists the scopes"},
     {CCCC_E_GROUP_OFFLINE, "`cccc doctor` says what is wrong with its files"},
-    {CCCC_E_GROUP_READ_ONLY, "`cccc doctor` says what is wrong with its ledger"},
+    {CCCC_E_GROUP_READ_ONLY,
+     "`cccc doctor` says what is wrong; `cccc ledger repair --group GROUP` shows what could be given up to mend it"},
     {CCCC_E_STORAGE, "`cccc doctor` checks the disk; repeat with the same --client-id"},
     {CCCC_E_NO_SPACE, "free some space, then repeat"},
     {CCCC_E_NOT_RUNNING, "`cccc daemon start`"},
@@ -234,7 +235,7 @@ static const struct {
      "`cccc actor show ID` has its last exit and screen; `cccc actor update ID --command ...` mends its command"},
     {CCCC_E_NOT_PTY_ACTOR, "`cccc inbox --actor-id ID` shows what it was sent; `cccc tail --actor ID` what it said, too"},
     {CCCC_E_ACTOR_NOT_RUNNING, "`cccc actor start ID` starts it; `cccc actor show ID` has its last exit and screen"},
-    {CCCC_E_MISSING_COMMAND, "`cccc actor update ID --command ...` gives it one; `cccc runtime list` shows who has one of its own"},
+    {CCCC_E_MISSING_COMMAND, "give one with --command 'PROGRAM ARGUMENT ...'; `cccc runtime list` shows which runtimes have their own"},
     {CCCC_E_WOULD_DEADLOCK, "`cccc waits` shows who waits for whom: answer what you were asked first, or send without waiting"},
     {CCCC_E_STORM_HELD, "`cccc holds` shows the pairs; `cccc release ONE OTHER` lets them go on"},
     {CCCC_E_EXISTS, "choose another name; `cccc actor list` and `cccc automation list` show those that are taken"},
@@ -262,6 +263,33 @@ const char *cli_hint(cccc_err_t err)
     return NULL;
 }
 
+/* A word that a shell takes as it is. */
+static bool is_plain(const char *word)
+{
+    return word && *word && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
+}
+
+static const char *replaced(struct cli *cli, const char *hint, const char *word, const char *by)
+{
+    const char *at = strstr(hint, word), *behind = at ? at + strlen(word) : NULL;
+    if (!at || (*behind != ' ' && *behind != '`'))
+        return hint;
+    return cli_printf(cli, "%.*s%s%s", (int)(at - hint), hint, by, replaced(cli, behind, word, by));
+}
+
+/* The hint for the actor and the group that were named, so that it can be typed as it stands. */
+static const char *about_those_named(struct cli *cli, const char *hint)
+{
+    const struct cli_command *command = cli->line.command;
+    const char *group = cli_option_if_taken(cli, "group");
+    bool of_actor = command && command->noun && strcmp(command->noun, "actor") == 0 && is_plain(cli_arg(cli, 0));
+    if (is_plain(group))
+        hint = replaced(cli, hint, "GROUP", group);
+    if (!of_actor)
+        return hint;
+    return replaced(cli, hint, "ID", is_plain(group) ? cli_printf(cli, "%s --group %s", cli_arg(cli, 0), group) : cli_arg(cli, 0));
+}
+
 /* What helps by the error alone, or by the command that was misunderstood. */
 static const char *hint_for(struct cli *cli, cccc_err_t err)
 {
@@ -269,7 +297,7 @@ static const char *hint_for(struct cli *cli, cccc_err_t err)
         return cli->scratch_hint;
     const char *own = cli_hint(err);
     if (own)
-        return own;
+        return about_those_named(cli, own);
     if (cli->line.command && cccc_err_exit_status(err) == cccc_err_exit_status(CCCC_E_USAGE))
         return cli_printf(cli, "`cccc %s --help` has examples", cli_command_path(cli->line.command));
     return "`cccc doctor` checks the home and the daemon";
@@ -295,8 +323,10 @@ int cli_fail(struct cli *cli, cccc_err_t err, const char *hint, const char *fmt,
 
 int cli_fail_with(struct cli *cli, const struct cccc_error *error)
 {
-    const char *code = *error->cause ? error->cause : error->code;
-    report(cli, error, hint_for(cli, cccc_err_from_code(code, strlen(code))));
+    cccc_err_t err = cccc_err_from_code(error->code, strlen(error->code)), cause = cccc_err_from_code(error->cause, strlen(error->cause));
+    bool cause_helps =
+        *error->cause && !(cause == CCCC_E_NOT_FOUND && cli_hint(err)); /* a program that is not there is no name to be checked */
+    report(cli, error, hint_for(cli, cause_helps ? cause : err));
     return error->exit_status ? error->exit_status : 1;
 }
 

@@ -1,7 +1,7 @@
 /* table.c - rows of cells: aligned for people, tab-separated for programs.
  *
  * Cells are escaped when they come in, so widths are those of what is shown. The last column is never padded; it is folded at the edge of the terminal.
- * Where the columns do not fit side by side, each row is printed as a block.
+ * Where the columns do not fit side by side, those are left out that say nothing in any row; and where that is not enough, each row is printed as a block.
  * Thread: the program's one. */
 #include "clients/cli/cli.h"
 #include "proto/event.h"
@@ -39,7 +39,7 @@ cli_table_t *cli_table_new(struct cli *cli, const char *const *headings, size_t 
     return self;
 }
 
-void cli_cell(cli_table_t *self, cccc_str_t text, enum cli_style style)
+static struct cell *next_cell(cli_table_t *self)
 {
     if (self->count == self->capacity) {
         self->capacity = self->capacity ? self->capacity * 2 : 64;
@@ -47,12 +47,17 @@ void cli_cell(cli_table_t *self, cccc_str_t text, enum cli_style style)
         if (!self->cells)
             abort();
     }
+    return &self->cells[self->count++];
+}
+
+void cli_cell(cli_table_t *self, cccc_str_t text, enum cli_style style)
+{
     cccc_buf_t safe;
     cccc_buf_init(&safe);
     escape_text(&safe, text, ESCAPE_ONE_LINE);
     cccc_str_t shown = cccc_arena_str(self->cli->arena, (cccc_str_t){safe.data, safe.size});
     cccc_buf_fini(&safe);
-    self->cells[self->count++] = (struct cell){shown.ptr, escape_width(shown), style};
+    *next_cell(self) = (struct cell){shown.ptr, escape_width(shown), style};
 }
 
 void cli_cell_fmt(cli_table_t *self, enum cli_style style, const char *fmt, ...)
@@ -141,19 +146,21 @@ static void print_padded(struct cli *cli, const struct cell *cell, size_t column
     printf("%s\n", *on ? cli_plain(cli) : "");
 }
 
-static void print_aligned(const cli_table_t *self)
+/* Where the columns begin. False: they do not fit side by side. */
+static bool lay_out(const cli_table_t *self, size_t widths[COLUMNS_MAX], size_t starts[COLUMNS_MAX])
 {
-    CCCC_ASSERT(self->columns > 0);
-    size_t widths[COLUMNS_MAX] = {0}, starts[COLUMNS_MAX] = {0}, last = self->columns - 1;
+    size_t last = self->columns - 1;
     for (size_t c = 0; c < self->columns; c++) {
         widths[c] = column_width(self, c);
         starts[c] = c > 0 ? starts[c - 1] + widths[c - 1] + GAP : 0;
     }
     size_t least = widths[last] < LAST_MIN ? widths[last] : LAST_MIN;
-    if (starts[last] + least > (size_t)self->cli->width) {
-        print_stacked(self);
-        return;
-    }
+    return starts[last] + least <= (size_t)self->cli->width;
+}
+
+static void print_aligned(const cli_table_t *self, const size_t widths[COLUMNS_MAX], const size_t starts[COLUMNS_MAX])
+{
+    size_t last = self->columns - 1;
     for (size_t c = 0; c < self->columns; c++) {
         struct cell heading = {self->headings[c], strlen(self->headings[c]), STYLE_BOLD};
         print_padded(self->cli, &heading, starts[c], widths[c], c == last);
@@ -162,10 +169,51 @@ static void print_aligned(const cli_table_t *self)
         print_padded(self->cli, &self->cells[i], starts[i % self->columns], widths[i % self->columns], i % self->columns == last);
 }
 
+static bool says_nothing(const cli_table_t *self, size_t column)
+{
+    bool nothing = true;
+    for (size_t i = column; i < self->count && nothing; i += self->columns)
+        nothing = strcmp(self->cells[i].text, "-") == 0 || strcmp(self->cells[i].text, "0") == 0;
+    return nothing;
+}
+
+/* The same table without the columns that say nothing; the first one, which names the rows, stays. */
+static cli_table_t *narrowed(const cli_table_t *self, const char *headings[COLUMNS_MAX])
+{
+    bool kept[COLUMNS_MAX];
+    size_t columns = 0;
+    for (size_t c = 0; c < self->columns; c++) {
+        kept[c] = c == 0 || !says_nothing(self, c);
+        if (kept[c])
+            headings[columns++] = self->headings[c];
+    }
+    cli_table_t *less = cli_table_new(self->cli, headings, columns);
+    for (size_t i = 0; i < self->count; i++)
+        if (kept[i % self->columns])
+            *next_cell(less) = self->cells[i];
+    return less;
+}
+
+static void print_on_terminal(const cli_table_t *self)
+{
+    size_t widths[COLUMNS_MAX] = {0}, starts[COLUMNS_MAX] = {0};
+    const char *headings[COLUMNS_MAX];
+    if (lay_out(self, widths, starts)) {
+        print_aligned(self, widths, starts);
+        return;
+    }
+    cli_table_t *less = narrowed(self, headings);
+    if (lay_out(less, widths, starts))
+        print_aligned(less, widths, starts);
+    else
+        print_stacked(less);
+    cli_table_free(&less);
+}
+
 void cli_table_print(cli_table_t **self)
 {
     if ((*self)->cli->tty)
-        print_aligned(*self);
+        print_on_terminal(*self);
     else
         print_tabs(*self);
     cli_table_free(self);

@@ -23,6 +23,12 @@ static const struct cli_value *last_value(const struct cli *cli, const char *nam
     return NULL;
 }
 
+const char *cli_option_if_taken(const struct cli *cli, const char *name)
+{
+    const struct cli_command *command = cli->line.command;
+    return command && takes(cli_command_options(command), name) ? cli_option(cli, name) : NULL;
+}
+
 const char *cli_option(const struct cli *cli, const char *name)
 {
     const struct cli_value *value = last_value(cli, name);

@@ -167,6 +167,36 @@ static void tables_have_tabs_in_a_pipe_and_columns_on_a_terminal(void **state)
     cli.tty = false;
 }
 
+/* What does not fit a terminal loses the columns that say nothing in any row, but the first; only what does not fit then is shown in blocks. */
+static void columns_that_say_nothing_give_way(void **state)
+{
+    static const char *const headings[] = {"ID", "COUNT", "STATE", "EXIT", "TITLE"};
+    static const struct {
+        int width;
+        const char *shown;
+    } cases[] = {{40, "ID  COUNT  STATE    EXIT  TITLE\na   0      running  -     -\n0   2      running  -     -\n"},
+                 {21, "ID  COUNT  STATE\na   0      running\n0   2      running\n"},
+                 {15, "ID     a\nCOUNT  0\nSTATE  running\n\nID     0\nCOUNT  2\nSTATE  running\n"}};
+    (void)state;
+    cli.tty = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cli.width = cases[i].width;
+        capture();
+        cli_table_t *table = cli_table_new(&cli, headings, 5);
+        for (int row = 0; row < 2; row++) {
+            cli_cell(table, row ? CCCC_STR("0") : CCCC_STR("a"), STYLE_NONE);
+            cli_cell(table, row ? CCCC_STR("2") : CCCC_STR("0"), STYLE_NONE);
+            cli_cell(table, CCCC_STR("running"), STYLE_NONE);
+            cli_cell(table, CCCC_STR("-"), STYLE_DIM);
+            cli_cell(table, CCCC_STR("-"), STYLE_DIM);
+        }
+        cli_table_print(&table);
+        assert_string_equal(captured(), cases[i].shown);
+    }
+    cli.tty = false;
+    cli.width = 80;
+}
+
 static void an_event_concerns_its_sender_recipients_and_subject(void **state)
 {
     cccc_value_t message = event(EVENT("chat.message", "{\"to\":[\"@peers\"],\"audience\":[\"peer-1\",\"peer-2\"]}"));
@@ -246,6 +276,7 @@ int main(void)
         cmocka_unit_test(streams_of_json_are_bare_events),
         cmocka_unit_test(gaps_are_rows),
         cmocka_unit_test(progress_is_a_bar_on_a_terminal_only),
+        cmocka_unit_test(columns_that_say_nothing_give_way),
         cmocka_unit_test(tables_have_tabs_in_a_pipe_and_columns_on_a_terminal),
         cmocka_unit_test(an_event_concerns_its_sender_recipients_and_subject),
     };

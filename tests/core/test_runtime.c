@@ -738,6 +738,35 @@ static void a_new_daemon_goes_on_with_living_holders(void **state)
     crew_end(&b);
 }
 
+/* A group whose files cannot be read for a while, found so at the start of a daemon or later, ends nobody's program: holders are told to try again, and go on when it is back. */
+static void a_group_out_of_sight_keeps_its_programs(void **state)
+{
+    (void)state;
+    for (int restarted = 0; restarted < 2; restarted++) {
+        bench_t *b = crew_new("true", "active");
+        ready(b, "lead");
+        ready(b, "dev");
+        uint64_t generation = bench_generation(b, TEAM, "lead");
+        if (restarted)
+            bench_restart(b);
+        bench_trace(b);
+        bench_reopen(b, TEAM, "the disk would not give its ledger", NULL);
+        bench_pass(b, 20);
+        bench_settle(b);
+        assert_null(strstr(bench_trace(b), "store holder"));
+        bench_as_holder(b, TEAM, "lead");
+        assert_string_equal(bench_code(bench_ask(b, "hold_register", "{%s,'pid':77,'socket':'/s'}", id_of(b, "lead", generation))), "busy");
+        bench_as_operator(b);
+        bench_reopen(b, TEAM, NULL, NULL);
+        ready(b, "lead");
+        ready(b, "dev");
+        assert_null(strstr(bench_trace(b), "store holder"));
+        assert_string_equal(state_of(b, "lead"), "running");
+        assert_int_equal(bench_generation(b, TEAM, "lead"), generation);
+        crew_end(&b);
+    }
+}
+
 /* The holder of a running program that has had its time to ask for orders and did not is not called running, and what waits for it says what helps; it is running again once it asks. */
 static void a_holder_that_is_silent_is_said_to_be(void **state)
 {
@@ -767,6 +796,22 @@ static void expect_refusal(bench_t *b, const char *op, const char *more, const c
         fail_msg("%s says: %s", op, bench_str_at(b, reply, "error.message"));
 }
 
+/* A terminal that is shown in itself never ends: an actor may see others' as far as the group says, and its own screen as text. */
+static void a_terminal_is_not_shown_in_itself(void **state)
+{
+    (void)state;
+    bench_t *b = crew_new("true", "active");
+    ready(b, "lead");
+    ready(b, "dev");
+    bench_as_actor(b, TEAM, "lead");
+    expect_refusal(b, "term_attach", "", "invalid_request", "the terminal of lead itself");
+    bench_request(b, 8, "term_attach", "{'group_id':'" TEAM "','actor_id':'dev'}");
+    bench_settle(b);
+    assert_null(bench_reply(b, 8)); /* dev's holder is asked */
+    bench_as_operator(b);
+    crew_end(&b);
+}
+
 /* Until the holder of a program that outlived the daemon is back, the program counts as running, wherever it is shown, and nobody is told to start it: a start would be a second one. Once
  * it had its time, what helps is named. */
 static void what_outlived_the_daemon_counts_as_running(void **state)
@@ -782,7 +827,13 @@ static void what_outlived_the_daemon_counts_as_running(void **state)
     assert_int_equal(bench_uint_at(bench_do(b, "status", "{'group_id':'" TEAM "'}"), "group.actors_running"), 2);
     expect_refusal(b, "term_attach", "", "busy", "is coming back to this daemon, for which it has 10 s");
     expect_refusal(b, "terminal_tail", "", "busy", "is coming back to this daemon");
+    const char *asked = "{'group_id':'" TEAM "','to':['lead'],'text':'hello','outlook':true}";
+    const cccc_value_t *row = bench_at(bench_do(b, "send", "%s", asked), "recipients.0");
+    assert_non_null(strstr(bench_str_at(b, row, "why"), "is expected back"));
+    assert_string_equal(bench_str_at(b, row, "next"), "");
     bench_pass(b, 12);
+    row = bench_at(bench_do(b, "send", "%s", asked), "recipients.0");
+    assert_string_equal(bench_str_at(b, row, "next"), "cccc actor restart lead --group " TEAM);
     assert_true(cccc_get_bool(actor_row(b, "lead"), "running", false));
     expect_refusal(b, "term_attach", "", "busy", "cccc actor restart lead");
     bench_request(b, 1, "actor_start", "{'group_id':'" TEAM "','actor_id':'lead'}");
@@ -1281,6 +1332,8 @@ int main(void)
         cmocka_unit_test(our_own_words_are_no_commands),
         cmocka_unit_test(typed_is_read_only_where_that_is_wanted),
         cmocka_unit_test(a_new_daemon_goes_on_with_living_holders),
+        cmocka_unit_test(a_terminal_is_not_shown_in_itself),
+        cmocka_unit_test(a_group_out_of_sight_keeps_its_programs),
         cmocka_unit_test(a_holder_that_is_silent_is_said_to_be),
         cmocka_unit_test(what_outlived_the_daemon_counts_as_running),
         cmocka_unit_test(a_terminal_is_sized_by_who_may_see_it),

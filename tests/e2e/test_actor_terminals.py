@@ -37,6 +37,28 @@ def test_the_scrollback_is_as_large_as_the_settings_say_and_on_disk_where_they_s
     assert kept.read_bytes() == b""
 
 
+# What a program printed goes with its actor, and with its group, of which the trash keeps the rest; private environments, too.
+def test_what_was_printed_goes_with_the_actor_and_the_group(team):
+    team.ask("observability_update", patch={"terminal_transcript": {"persist": True}})
+    for name in ("lead", "dev"):
+        team.start(name, "sh", "-c", f"echo a secret of {name}; exec cat")
+        team.ask("actor_env_private_update", actor_id=name, set={"TOKEN": f"a secret of {name}"})
+        team.until(lambda n=name: f"a secret of {n}" in team.screen(n))
+        team.ask("actor_restart", actor_id=name)
+        team.until(lambda n=name: f"a secret of {n}" in team.screen(n))
+
+    def kept(actor):
+        found = [path for path in team.home.path.rglob("*") if path.suffix in (".scrollback", ".1", ".json") and f"a secret of {actor}".encode() in path.read_bytes()]
+        return sorted(path.suffix for path in found)
+
+    assert kept("lead") == kept("dev") == [".1", ".json", ".scrollback"]
+    team.ask("actor_remove", actor_id="lead")
+    assert kept("lead") == [] and len(kept("dev")) == 3
+    team.ask("group_delete")
+    assert kept("dev") == []
+    team.group = team.bus.ask("attach", path="/")["group_id"]
+
+
 # The program's terminal is ours, whatever the daemon was started in; what the actor itself says about it counts.
 def test_the_daemons_own_terminal_is_not_the_programs(home, tmp_path):
     home.start(extra_env={"TERM": "dumb", "COLUMNS": "7", "TMUX": "/tmp/x", "LANG": "C.UTF-8"})
@@ -69,8 +91,9 @@ def test_what_a_message_waits_for_is_shown(team, tmp_path):
         time.sleep(2.1)  # the pause after a person's last key
         event = team.ask("send", text="hello", to=["lead"])["event"]
         team.until(lambda: "half a line" in team.actor("lead").get("obstacle", ""))
-        for command in (["actor", "list"], ["actor", "show", "lead"], ["status"], ["why", event["id"]]):
-            assert "half a line" in team.home.cli(*command, *([] if command == ["status"] else ["--group", team.group])).stdout, command
+        for command in (["actor", "list"], ["actor", "show", "lead"], ["status"], ["why", event["id"]], ["triage"]):
+            said = team.home.cli(*command, *([] if command == ["status"] else ["--group", team.group]), check=False).stdout
+            assert "half a line" in said, (command, said)
         person.sendall(b"d" + struct.pack(">I", 1) + b"\r")
         team.until(lambda: team.deliveries("lead", "accepted"))
     assert not team.deliveries("lead", "failed")  # it was not tried meanwhile

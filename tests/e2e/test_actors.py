@@ -57,6 +57,29 @@ def test_typing_marks_nothing_read(team):
     assert team.ask("inbox_list", actor_id="lead")["unread_total"] == 1
 
 
+# A group whose ledger cannot be read for a while, at the start of a daemon, ends nobody's program: it goes on when the group is back, and meanwhile speaks for nobody.
+def test_a_group_that_is_offline_keeps_its_programs(team):
+    pid = team.start("lead", *standin())["pid"]
+    team.ready("lead")
+    team.home.stop()
+    ledger = team.home.path / "groups" / team.group / "ledger.jsonl"
+    away = ledger.with_name("away")
+    ledger.rename(away)
+    ledger.mkdir()
+    team.home.start()
+    team.again()
+    row = team.bus.ask("groups")["groups"][0]
+    assert row["offline"], row
+    time.sleep(3)  # longer than a holder waits between two tries
+    assert is_alive(pid)
+    ledger.rmdir()
+    away.rename(ledger)
+    team.until(lambda: "offline" not in team.bus.ask("groups")["groups"][0])
+    team.until(lambda: team.actor("lead")["runtime_state"] == "running")
+    assert team.actor("lead")["pid"] == pid and is_alive(pid)
+    team.told("lead", "still there?")
+
+
 # A holder that is killed takes its program with it; the daemon knows at once, and what was being typed is ambiguous, not typed again.
 def test_a_killed_holder_is_known_at_once(team):
     team.start("lead", "cat")

@@ -85,7 +85,7 @@ def test_a_start_in_a_stopped_group_leaves_the_others(team):
 def test_what_cannot_start_says_why_and_what_to_do(team):
     add(team, "lead", "no-such-program")
     done = team.cli("actor", "start", "lead", check=False)
-    assert done.returncode == 1 and done.stdout == "" and "no-such-program" in done.stderr and "next: `cccc actor show" in done.stderr
+    assert done.returncode == 1 and done.stdout == "" and "no-such-program" in done.stderr and "next: `cccc actor show lead`" in done.stderr
     assert state(team, "lead").startswith("failed: ") and "no-such-program" in state(team, "lead") and "no-such-program" in shown(team, "lead")["start_error"]
     home = pathlib.Path(answer(team, "group", "show")["group"]["scopes"][0]["url"])
     home.rename(home.with_name("away"))

@@ -73,10 +73,12 @@ def cells(line):
 @pytest.mark.parametrize("command", [["groups"], ["actor", "list"], ["group", "show"], ["group", "settings"], ["status"], ["doctor"], ["help"],
                                      ["help", "send"], ["ledger", "stat"]], ids=" ".join)
 def test_tables_stay_readable_on_narrow_terminals(home, group, command):
-    """Folded or stacked, but nothing is lost; only words that are longer than their column go over the edge."""
+    """Folded, stacked, or without the columns in which no row says anything: nothing else is lost; only words that are longer than their column go over the edge."""
     wide = on_terminal(home, *command, columns=250, env=PLAIN)[1]
     narrow = on_terminal(home, *command, columns=40, env=PLAIN)[1]
-    assert {re.sub(r"\d+", "", word) for word in wide.split()} <= {re.sub(r"\d+", "", word) for word in narrow.split()} | {"ms", "s", "now", "ago"}  # time passes between the two
+    words = [{re.sub(r"\d+", "", word) for word in text.split()} for text in (wide, narrow)]
+    lost = {word for word in words[0] - words[1] if command[0] == "help" or not (word.isupper() or word in ("", "-"))}
+    assert lost <= {"ms", "s", "now", "ago"}  # time passes between the two
     if command[0] != "help":
         assert all(cells(line) <= 40 or len(line.split()) <= 2 for line in narrow.splitlines())
 

@@ -472,9 +472,15 @@ cccc_err_t cccc_store_holder_forget(const struct cccc_store_call *call)
     return rc == 0 || rc == -ENOENT ? CCCC_OK : cccc_file_fail(call->m, rc, "remove", path.z);
 }
 
-void cccc_holder_forget_lock(const struct cccc_store_call *call)
+void cccc_holder_forget_files(const struct cccc_store_call *call)
 {
     (void)call; /* holders here have no locks: they are told to be alive */
+}
+
+void cccc_holders_forget_group(const struct cccc_store_call *call, const char *trashed)
+{
+    (void)call; /* nothing is printed */
+    (void)trashed;
 }
 
 cccc_err_t cccc_store_holder_kill(const struct cccc_store_call *call)

@@ -343,7 +343,7 @@ static void fold_ledger_as(bench_t *self, struct ledger *ledger, const char *off
     ledger->edited = false;
     ledger->has_slot = true;
     ledger_fold(self->core, ledger->slot, ledger);
-    bench_fold_holders(self, ledger);
+    bench_fold_holders(self, ledger, offline != NULL);
     cccc_core_fold_end(self->core, bench_moment(self), ledger->slot, offline, read_only);
     bench_take_effects(self);
 }

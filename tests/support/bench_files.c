@@ -66,12 +66,12 @@ static cccc_err_t holder_forget(bench_t *self, const struct cccc_store *store)
     return CCCC_OK;
 }
 
-void bench_fold_holders(bench_t *self, const struct ledger *ledger)
+void bench_fold_holders(bench_t *self, const struct ledger *ledger, bool offline)
 {
     for (const struct holder *holder = self->holders; holder; holder = holder->next) {
         cccc_value_t record = holder_record(self->arena, holder);
         if (strcmp(holder->group_id, ledger->id) == 0)
-            cccc_core_fold_holder(self->core, ledger->slot, &record, holder->alive);
+            cccc_core_fold_holder(self->core, ledger->slot, &record, holder->alive, offline);
     }
 }
 

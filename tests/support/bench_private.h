@@ -110,4 +110,4 @@ void bench_take_effects(bench_t *self);
 struct holder **bench_holder_find(bench_t *self, cccc_str_t group_id, cccc_str_t actor_id);
 void bench_holder_drop(struct holder **at);
 /* Tell a core that starts which holders there are. */
-void bench_fold_holders(bench_t *self, const struct ledger *ledger);
+void bench_fold_holders(bench_t *self, const struct ledger *ledger, bool offline);

@@ -117,6 +117,10 @@ static void look_at_running(struct triage *self, const cccc_value_t *actor, cons
     else if (!cccc_get_bool(actor, "ready", true) && cccc_get_uint(actor, "queued", 0) > 0)
         triage_found(self, TRIAGE_WRONG, triage_command(self, "actor attach %s", id), NULL,
                      "%s runs, but has not shown that it takes input; for it %s", id, waits_said(self, cccc_get_uint(actor, "queued", 0)));
+    else if (cccc_get(actor, "obstacle"))
+        triage_found(self, TRIAGE_WRONG, triage_command(self, "actor attach %s", id), NULL,
+                     "%s runs, but nothing can be typed to it: %s; for it %s", id, text_of(self, actor, "obstacle"),
+                     waits_said(self, cccc_get_uint(actor, "queued", 0)));
 }
 
 static void look_at_actor(struct triage *self, const cccc_value_t *actor, const cccc_value_t *exits)

@@ -105,7 +105,8 @@ static const struct cli_command rows[] = {
     {.noun = "group",
      .name = "delete",
      .summary = "move a group's folder to the trash",
-     .about = "Nothing is destroyed: the folder goes to trash/ in the home. The group's whole id has to be repeated with --confirm.",
+     .about = "The folder goes to trash/ in the home; erased are only its actors' secrets and what their programs printed. The group's "
+              "whole id has to be repeated with --confirm.",
      .examples = EXAMPLES("cccc group delete g_a3610964d661 --confirm g_a3610964d661"),
      .options = OPTIONS(OPT_GROUP, {.name = "confirm", .arg = "ID", .help = "the group's whole id, again"}, OPT_BY),
      .args = ARGS(ARG_GROUP),
