@@ -180,17 +180,18 @@ static void respend(struct cccc_duties *list, uint64_t repeats)
     list->spent_at = repeats;
 }
 
-struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_duty *duty, uint64_t repeats)
+struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_duty *duty, uint64_t repeats, uint32_t *left)
 {
     if (list->spent_at != repeats)
         respend(list, repeats);
     struct cccc_duty *next = duty ? duty->next : list->waiting;
-    while (next && repeats > 0 && next->reminded >= repeats) {
+    while (next && repeats > 0 && next->reminded >= repeats && *left > 0) {
         struct cccc_duty *spent = next;
         next = next->next;
         spend(spent);
+        --*left;
     }
-    return next;
+    return *left > 0 ? next : NULL;
 }
 
 /* ---- owing ---- */
