@@ -294,6 +294,11 @@ void op_group_automation_run(call_t *call)
         call_fail(call, CCCC_E_PERMISSION_DENIED, "%s", m.text);
         return;
     }
+    if (call->group->read_only) { /* whoever it is for */
+        call_fail(call, CCCC_E_GROUP_READ_ONLY, "rule %.*s did not run: group %s takes no events: %s", CCCC_STR_FMT(id), call->group->id,
+                  call->group->read_only);
+        return;
+    }
     struct cccc_run *run = cccc_arena_alloc(call->arena, sizeof *run);
     *run = (struct cccc_run){.rule = rule, .view = ahead, .by = call->by, .done = run_done};
     call->state = run;

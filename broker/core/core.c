@@ -235,6 +235,25 @@ static call_t *conn_dequeue(struct cccc_conn *conn)
     return call;
 }
 
+/* Does it change files of the home without recording an event? What records one is refused by its group, which is read-only then. */
+static bool changes_files(const struct cccc_request *request)
+{
+    switch (request->op) {
+    case CCCC_OP_active_set:
+    case CCCC_OP_observability_update:
+    case CCCC_OP_actor_env_private_update:
+    case CCCC_OP_blob_put:
+    case CCCC_OP_ledger_snapshot:
+    case CCCC_OP_ledger_compact:
+    case CCCC_OP_debug_clear_logs:
+        return true;
+    case CCCC_OP_registry_reconcile:
+        return cccc_arg_bool(&request->args, CCCC_A_registry_reconcile_remove_missing, false);
+    default:
+        return false;
+    }
+}
+
 static void call_start(call_t *call)
 {
     if (call->core->stopping) {
@@ -244,6 +263,10 @@ static void call_start(call_t *call)
     if (call->peer.standing == CCCC_PEER_UNKNOWN && call->request.op != CCCC_OP_ping) {
         call_fail(call, CCCC_E_SENDER_UNKNOWN,
                   "the broker could not tell who is calling (the process is gone, or its parents are); only ping is answered");
+        return;
+    }
+    if (call->core->serve_only && changes_files(&call->request)) {
+        call_fail(call, CCCC_E_GROUP_READ_ONLY, "nothing is changed here: %s, to show what is there", SERVE_ONLY_WHY);
         return;
     }
     ops[call->request.op](call);

@@ -167,6 +167,9 @@ static struct cccc_duty *shift(struct cccc_duty **list)
 static void respend(struct cccc_duties *list, uint64_t repeats)
 {
     struct cccc_duty *merged = NULL;
+    list->spent_at = repeats;
+    if (!list->spent)
+        return;
     while (list->waiting && list->spent) {
         struct cccc_duty *next = shift(by_turn(list->waiting, list->spent) < 0 ? &list->waiting : &list->spent);
         DL_APPEND(merged, next);
@@ -177,20 +180,20 @@ static void respend(struct cccc_duties *list, uint64_t repeats)
         duty->is_spent = false;
     list->waiting = merged;
     list->spent = NULL;
-    list->spent_at = repeats;
 }
 
-struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_duty *duty, uint64_t repeats)
+struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_duty *duty, uint64_t repeats, uint32_t *left)
 {
     if (list->spent_at != repeats)
         respend(list, repeats);
     struct cccc_duty *next = duty ? duty->next : list->waiting;
-    while (next && repeats > 0 && next->reminded >= repeats) {
+    while (next && repeats > 0 && next->reminded >= repeats && *left > 0) {
         struct cccc_duty *spent = next;
         next = next->next;
         spend(spent);
+        --*left;
     }
-    return next;
+    return *left > 0 ? next : NULL;
 }
 
 /* ---- owing ---- */

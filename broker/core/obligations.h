@@ -77,8 +77,8 @@ void obligations_keep_askers(struct cccc_group *group, const cccc_value_t *actor
 void obligations_reminded(struct cccc_group *group, cccc_str_t debtor, cccc_str_t event_id);
 void obligations_forget_reminders(struct cccc_group *group);
 /* Whose turn it is to be reminded of behind `duty` (NULL: from the first on); NULL: nobody's. What was named `repeats` times (0: without end) is met once, and
- * then no more until that number changes. */
-struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_duty *duty, uint64_t repeats);
+ * then no more until that number changes; each takes one of *left, and with none left nobody's turn comes. */
+struct cccc_duty *obligations_turn(struct cccc_duties *list, const struct cccc_duty *duty, uint64_t repeats, uint32_t *left);
 
 /* ---- asking ---- */
 

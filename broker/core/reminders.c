@@ -18,6 +18,8 @@
 #define SECOND           1000000LL
 #define READERS_PER_TICK 16
 #define LINES_MAX        5
+/* So many of those that are named no more are met in one look, which is behind a start or a change of the settings. */
+#define SPENT_PER_LOOK 1024
 /* Until a reminder that was decided is durable, and when nothing is foreseen. */
 #define LOOK_AGAIN (3600 * SECOND)
 
@@ -109,6 +111,7 @@ struct digest {
     struct delays delays;
     int64_t now, resumed, next; /* next: when something more will be due */
     uint32_t due;
+    uint32_t left;                /* of SPENT_PER_LOOK */
     bool unread, escalates, full; /* full: it lists as many as it may, and more is due */
     cccc_builder_t items;
     cccc_str_t lines;
@@ -223,14 +226,15 @@ static void send_digest(struct digest *d)
            "escalates");
 }
 
-static struct cccc_duty *turn(const struct digest *d, const struct cccc_duty *duty)
+static struct cccc_duty *turn(struct digest *d, const struct cccc_duty *duty)
 {
-    return obligations_turn(&d->reader->owes, duty, d->delays.repeats);
+    return obligations_turn(&d->reader->owes, duty, d->delays.repeats, &d->left);
 }
 
 static void remind(struct cccc_core *core, struct cccc_group *group, struct cccc_reader *reader)
 {
-    struct digest d = {.call = core_call(core), .group = group, .reader = reader, .now = (int64_t)core->now->mono_us};
+    struct digest d = {
+        .call = core_call(core), .group = group, .reader = reader, .now = (int64_t)core->now->mono_us, .left = SPENT_PER_LOOK};
     struct cccc_reminders *r = &reader->reminders;
     d.call->group = group;
     d.delays = delays_of(d.call->arena, group);
@@ -247,7 +251,7 @@ static void remind(struct cccc_core *core, struct cccc_group *group, struct cccc
         if (!d.full)
             look_at_unread(&d);
     }
-    r->look_us = d.due > 0 ? d.now + LOOK_AGAIN : d.next; /* what is sent makes it look again when it is durable */
+    r->look_us = d.due > 0 ? d.now + LOOK_AGAIN : d.left > 0 ? d.next : d.now; /* what is sent makes it look again when it is durable */
     if (d.due > 0)
         send_digest(&d);
     if (d.call->appends_open == 0)

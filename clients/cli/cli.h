@@ -403,6 +403,8 @@ void cli_defer_signals(void);
 /* The signal remembered, or 0. */
 int cli_signal(void);
 char *cli_printf(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As a word of a shell: in quotes where it needs them; in the arena. */
+const char *cli_quoted(struct cli *cli, const char *word);
 
 /* ---- waiting for replies (wait_reply.c) ---- */
 

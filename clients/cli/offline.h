@@ -44,12 +44,19 @@ const char *offline_finding_text(struct cli *cli, const cccc_value_t *finding);
 /* Is this finding damage, or worth a note only: what was given up, an unreadable mark? */
 bool offline_is_damage(const cccc_value_t *finding);
 
-/* Has the disk of cli->home room for messages? *text says how much. disk.c */
-enum offline_room { OFFLINE_ROOM_ENOUGH, OFFLINE_ROOM_LOW, OFFLINE_ROOM_NONE };
+/* Has the disk of cli->home room for messages? *text says how much. UNKNOWN: it cannot be asked. disk.c */
+enum offline_room { OFFLINE_ROOM_ENOUGH, OFFLINE_ROOM_LOW, OFFLINE_ROOM_NONE, OFFLINE_ROOM_UNKNOWN };
 enum offline_room offline_disk(struct cli *cli, const char **text);
+/* With fewer inodes than these it has none. */
+#define OFFLINE_INODES_MIN 1000
+/* Where that disk has not room enough: the smallest command that makes some, or shows what can go; *evidence says what it is full of as far as that is known. Walks the home. In the
+ * arena. disk_use.c */
+const char *offline_disk_advice(struct cli *cli, const char **evidence);
 
 /* The type of the file system `path` is on ("ext4", "tmpfs"), or "unknown"; in the arena. disk.c */
 const char *offline_filesystem(struct cli *cli, const char *path);
+/* Where the file system of `path` is mounted; `path` itself when nobody knows. In the arena. disk.c */
+const char *offline_mount(struct cli *cli, const char *path);
 
 /* A group that registry.json has and the disk has not. */
 struct offline_lost {

@@ -147,3 +147,16 @@ int cli_signal(void)
 {
     return remembered;
 }
+
+const char *cli_quoted(struct cli *cli, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-@%,:=";
+    if (word[0] && word[strspn(word, plain)] == '\0')
+        return word;
+    char *quoted = cccc_arena_alloc(cli->arena, 4 * strlen(word) + 3), *end = quoted;
+    *end++ = '\'';
+    for (; *word; word++)
+        end = *word == '\'' ? stpcpy(end, "'\\''") : (*end = *word, end + 1);
+    strcpy(end, "'");
+    return quoted;
+}

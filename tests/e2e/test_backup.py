@@ -214,6 +214,37 @@ def test_the_drill_leaves_a_running_actor_alone_and_compares_it(team, elsewhere)
 
 # A copy of a home is another home: its daemon ends none of the original's programs. With --serve-only it starts none either, and takes nothing;
 # without, the copy's actors are programs of the copy.
+# What would run or remove something, or write a file, of the home as a whole, of a group or of an actor.
+REFUSED_ON_A_COPY = {
+    "group_create": {"title": "new"},
+    "group_create_from_template": {"title": "new", "path": "/tmp", "template": "v: 1"},
+    "attach": {"path": "/tmp"},
+    "group_start": {"group_id": "GROUP"},
+    "group_stop": {"group_id": "GROUP"},
+    "group_set_state": {"group_id": "GROUP", "state": "paused"},
+    "actor_add": {"group_id": "GROUP", "actor_id": "new", "runner": "headless"},
+    "actor_stop": {"group_id": "GROUP", "actor_id": "lead"},
+    "actor_restart": {"group_id": "GROUP", "actor_id": "lead"},
+    "actor_remove": {"group_id": "GROUP", "actor_id": "lead"},
+    "group_automation_run": {"group_id": "GROUP", "rule_id": "standup"},
+    "group_automation_manage": {"group_id": "GROUP", "actions": [{"type": "delete_rule", "rule_id": "standup"}]},
+    "group_automation_reset_baseline": {"group_id": "GROUP"},
+    "active_set": {"group_id": "GROUP"},
+    "observability_update": {"patch": {"log_level": "debug"}},
+    "actor_env_private_update": {"group_id": "GROUP", "actor_id": "lead", "set": {"A": "1"}},
+    "blob_put": {"group_id": "GROUP", "sha256": hashlib.sha256(b"hello").hexdigest(), "name": "h", "total_bytes": 5, "data": b"hello"},
+    "ledger_snapshot": {"group_id": "GROUP"},
+    "ledger_compact": {"group_id": "GROUP", "force": True},
+    "debug_clear_logs": {"component": "daemon"},
+    "registry_reconcile": {"remove_missing": True},
+}
+
+
+def shown_files(home):
+    """What is in the home, but for its daemon's own files."""
+    return {str(p.relative_to(home.path)): p.read_bytes() for p in home.path.rglob("*") if p.is_file() and p.parent.name != "daemon"}
+
+
 def test_a_daemon_on_a_copy_leaves_the_actors_of_the_original_alone(team):
     before = same(team)
     with Home() as copy:
@@ -227,9 +258,12 @@ def test_a_daemon_on_a_copy_leaves_the_actors_of_the_original_alone(team):
                 with pytest.raises(busclient.BusError) as refused:
                     bus.ask(op, group_id=team.group, by="user", **args)
                 assert refused.value.code == "group_read_only"
-            with pytest.raises(busclient.BusError) as refused:
-                bus.ask("group_create", title="new")
-            assert refused.value.code == "group_read_only"
+            files = shown_files(copy)
+            for op, args in REFUSED_ON_A_COPY.items():
+                with pytest.raises(busclient.BusError) as refused:
+                    bus.ask(op, **{name: team.group if value == "GROUP" else value for name, value in args.items()})
+                assert refused.value.code == "group_read_only", op
+            assert shown_files(copy) == files
         assert copy.stop() == 0 and copy.ledger(team.group) == ledger
         assert same(team) == before and is_alive(before[0])
         copy.start()

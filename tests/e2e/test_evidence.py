@@ -164,6 +164,39 @@ def test_what_is_in_it(home, folder):
     assert [row[0] for row in rows(done.stdout)[:3]] == ["evidence", "size", "left out"]
 
 
+@pytest.mark.parametrize("bodies", [[], ["--bodies"]])
+def test_what_other_programs_keep_in_a_group_stays_there(served, folder, bodies):
+    """Their members of group.yaml, in the file, in the event that took them over, and in that event when it is named: nobody here knows what of them is secret."""
+    group = group_with(served, "lead", "rev")
+    served.stop()
+    with (served.path / "groups" / group / "group.yaml").open("a") as file:
+        file.write("x_tool: {code: foreign-01, at: foreign-02, url: 'https://h/foreign-03', why: foreign-04, level: [foreign-05], note: foreign-06}\n")
+    served.start()
+    with served.bus() as bus:
+        edit = bus.ask("ledger_read", group_id=group, after_seq=0, limit=100, kinds=["group.edit"])["events"][-1]
+    assert edit["data"]["document"]["x_tool"]["code"] == "foreign-01", "it is where it can be found"
+    for stop in False, True:
+        if stop:
+            served.stop()
+        files, _ = evidence(served, folder, *bodies, "--event", str(edit["seq"]), status=8 if stop else 0)
+        assert not [name for name, data in files.items() if b"foreign-0" in (data if isinstance(data, bytes) else json.dumps(data).encode())]
+        assert "members of group.yaml that other programs keep there" in {row["what"] for row in files["manifest.json"]["left_out"]}
+
+
+def test_client_ids_stay(home, folder):
+    """Which message is which send is asked for often: the ids that clients made stay, of whichever form, and those of ours. What is a secret is none of them (above)."""
+    group = group_with(home, "lead", "rev")
+    home.cli("send", "ours", "--to", "rev")
+    given = ["retry-42", "cli-0123456789abcdef0123456789abcdef", "6f1c2d3e-8a4b-4c5d-9e6f-7a8b9c0d1e2f", "Build 17 of today"]
+    with home.bus() as bus:
+        for client_id in given:
+            bus.ask("send", group_id=group, text="x", to=["rev"], client_id=client_id)
+    files, _ = evidence(home, folder)
+    data = [event["data"] for event in map(json.loads, files["events.jsonl"].splitlines()) if event["kind"] == "chat.message"]
+    assert [row["client_id"] for row in data[1:]] == given
+    assert data[0]["client_id"].startswith("cli-") and all(row["client_digest"] for row in data)
+
+
 def test_the_last_100_events_and_only_an_actors(home, folder):
     """100 events, the newest; with --actor those that concern it; the manifest says how many are older. --event adds that one, wherever it is."""
     group_with(home, "lead", "rev", "dev")

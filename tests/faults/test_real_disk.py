@@ -157,7 +157,8 @@ def test_full_file_system(place):
 
 
 def test_triage_names_the_full_disk_first(place):
-    """A home on a disk without room: the disk is the cause, before the group that takes no events because of it; nothing is damaged."""
+    """A home on a disk without room: the disk is the cause, before the group that takes no events because of it; nothing is damaged. What the disk is full of is said as far as it is
+    known, and the command that is named shows it; once there is something in the trash, it is that which can go, and then the home takes messages again."""
     disk = place("triage", "-t", "tmpfs", "-o", "size=2m,mode=700", "none")
     with HomeAt(disk) as home:
         home.start()
@@ -170,9 +171,17 @@ def test_triage_names_the_full_disk_first(place):
         done = home.cli("triage", "--json", check=False)
         result = json.loads(done.stdout)["result"]
         assert done.returncode == 1 and result["cause"]["check"] == "daemon", result
-        assert result["cause"]["found"].startswith(f"the disk of {home.path}: ") and result["cause"]["next"] == f"df -h -- {home.path}"
+        assert result["cause"]["found"].startswith(f"the disk of {home.path}: ") and result["cause"]["next"] == f"du -x -d 2 {disk} | sort -n | tail"
+        assert "of the 2.0 MiB there are" in result["cause"]["evidence"] and "nothing of this home can go without loss" in result["cause"]["evidence"]
+        assert f"{home.path}/groups" in subprocess.run(["sh", "-c", result["cause"]["next"]], capture_output=True, text=True).stdout
         verdicts = {check["name"]: {finding["verdict"] for finding in check["findings"]} for check in result["checks"]}
         assert "follows" in verdicts["group"] and "wrong" not in verdicts["group"] | verdicts["obligations"] | verdicts["delivery"], result
+        with home.bus() as bus:
+            bus.ask("group_delete", group_id=group, confirm=group)
+            cause = json.loads(home.cli("triage", "--json", check=False).stdout)["result"]["cause"]
+            assert "1 deleted group is still in the trash" in cause["evidence"] and cause["next"] == f"find {home.path}/trash -mindepth 1 -delete"
+            assert subprocess.run(["sh", "-c", cause["next"]]).returncode == 0
+            assert send(bus, make_group(bus), "there is room again")["event"]["seq"]
         assert home.stop() == 0
 
 

@@ -88,7 +88,8 @@ static bool check_home(struct doctor *self)
 
 static void check_disk(struct doctor *self)
 {
-    static const enum state states[] = {[OFFLINE_ROOM_ENOUGH] = WELL, [OFFLINE_ROOM_LOW] = NOTE, [OFFLINE_ROOM_NONE] = FAILED};
+    static const enum state states[] = {
+        [OFFLINE_ROOM_ENOUGH] = WELL, [OFFLINE_ROOM_LOW] = NOTE, [OFFLINE_ROOM_NONE] = FAILED, [OFFLINE_ROOM_UNKNOWN] = FAILED};
     const char *text;
     enum offline_room room = offline_disk(self->cli, &text);
     found(self, "disk", states[room], "%s", text);

@@ -4,6 +4,7 @@
  * daemon that answers, reads files where that is enough, starts nothing. Not read at all: the values of private environments (but to know what to
  * cut), terminals, the files of the group.
  * Thread: the program's one. */
+#include "broker/core/schema.h"
 #include "broker/store/store.h"
 #include "clients/cli/backup/backup.h"
 #include "clients/cli/diagnosis/bundle.h"
@@ -33,6 +34,7 @@ struct evidence {
     cccc_builder_t events;   /* of the group, oldest first, not redacted */
     cccc_builder_t left_out; /* [{what, count, why}] */
     cccc_builder_t missing;  /* what could not be had, in words */
+    uint64_t foreign;        /* members of group.yaml that are other programs' */
 };
 
 /* ---- what goes in, and what does not ---- */
@@ -61,6 +63,28 @@ static void put_value(struct evidence *self, const char *name, const cccc_value_
 static void miss(struct evidence *self, const char *name, const char *why)
 {
     cccc_array_add(&self->missing, cccc_text(cli_printf(self->cli, "%s: %s", name, why)));
+}
+
+/* A group's document without what other programs keep in it: nobody here knows what of that is secret. */
+static cccc_value_t own_document(struct evidence *self, const cccc_value_t *document)
+{
+    const cccc_value_t none = cccc_map_builder(self->cli->arena, 0).value;
+    if (!cccc_is_map(document))
+        return cccc_nil();
+    cccc_value_t own = cccc_schema_carry(self->cli->arena, document, &none);
+    self->foreign += document->via.map.size - own.via.map.size;
+    return own;
+}
+
+/* An edit of group.yaml has all of it. */
+static cccc_value_t own_event(struct evidence *self, const cccc_value_t *event)
+{
+    const cccc_value_t *data = cccc_get(event, "data"), *document = cccc_get(data, "document");
+    if (!cccc_is_map(document))
+        return *event;
+    cccc_value_t own = own_document(self, document);
+    own = cccc_map_with(self->cli->arena, data, CCCC_STR("document"), own);
+    return cccc_map_with(self->cli->arena, event, CCCC_STR("data"), own);
 }
 
 /* The answer of an operation, as a file of its own. */
@@ -186,19 +210,39 @@ static void put_group_status(struct evidence *self, const char *name)
     put_answer(self, name, "status", triage_args(&self->triage));
 }
 
+static void put_own(struct evidence *self, const char *name, const cccc_value_t *document)
+{
+    cccc_value_t own = own_document(self, document);
+    put_value(self, name, &own);
+}
+
+static void put_shown_group(struct evidence *self, const char *name)
+{
+    struct cccc_error error;
+    const cccc_value_t *result;
+    cccc_args_t *args = triage_args(&self->triage);
+    if (!cli_try(self->cli, "group_show", &args, &result, &error)) {
+        miss(self, name, cli_printf(self->cli, "group_show: %s: %s", error.code, error.message));
+        return;
+    }
+    cccc_value_t own = own_document(self, cccc_get(result, "group"));
+    own = cccc_map_with(self->cli->arena, result, CCCC_STR("group"), own);
+    put_value(self, name, &own);
+}
+
 /* As the daemon has it, else as its file has it. */
 static void put_group(struct evidence *self, const char *name)
 {
     struct cccc_group_files files;
     if (self->triage.served) {
-        put_answer(self, name, "group_show", triage_args(&self->triage));
+        put_shown_group(self, name);
         return;
     }
     cccc_group_files_read(&cccc_vfs_posix, &self->cli->home, cccc_str(self->group), self->cli->arena, &files);
     if (cccc_is_nil(&files.document))
         miss(self, name, files.note);
     else
-        put_value(self, name, &files.document);
+        put_own(self, name, &files.document);
 }
 
 static void add_record(void *arg, const cccc_value_t *record, bool lives)
@@ -298,6 +342,14 @@ static const cccc_value_t *named_event(const struct evidence *self)
 }
 
 /* It and what became of it, by the daemon, else from the file. */
+static cccc_value_t own_events(struct evidence *self, const cccc_value_t *events)
+{
+    cccc_builder_t list = cccc_array_builder(self->cli->arena, cli_count(events));
+    for (uint32_t i = 0; i < cli_count(events); i++)
+        cccc_array_add(&list, own_event(self, cli_item(events, i)));
+    return list.value;
+}
+
 static void put_event(struct evidence *self, const char *name)
 {
     const cccc_value_t *result;
@@ -308,7 +360,7 @@ static void put_event(struct evidence *self, const char *name)
     cccc_args_t *args = triage_args(&self->triage);
     cccc_args_str(args, "event_id", self->event_id);
     if (self->triage.served && cli_try(self->cli, "ledger_read", &args, &result, &error))
-        cccc_map_add(&map, "events", *cccc_get(result, "events"));
+        cccc_map_add(&map, "events", own_events(self, cccc_get(result, "events")));
     else if (!self->triage.served && named_event(self))
         cccc_map_add(&map, "event", *named_event(self));
     else
@@ -407,7 +459,7 @@ static void read_events(struct evidence *self)
         count = pick(self, lines, newest);
     }
     for (uint32_t i = count; i-- > 0;)
-        cccc_array_add(&self->events, newest[i]);
+        cccc_array_add(&self->events, own_event(self, &newest[i]));
     uint64_t first = count > 0 ? cccc_get_uint(&newest[count - 1], "seq", 1) : 1;
     leave_out(self, first - 1, self->actor ? "older events, and those of others" : "older events", "EVIDENCE_EVENTS_MAX");
 }
@@ -426,6 +478,7 @@ static void list_what_is_never_in(struct evidence *self)
     if (self->group)
         cccc_vfs_posix.list(NULL, cli_printf(self->cli, "%s/groups/%s/state/blobs", self->cli->home.root, self->group), count_name, &blobs);
     leave_out(self, blobs, "files of the group", "they are texts of people and agents, too");
+    leave_out(self, self->foreign, "members of group.yaml that other programs keep there", "nobody knows what of them is secret");
     for (int kind = 0; kind < REDACT_KINDS; kind++)
         leave_out(self, redact_count(self->redactor, (enum redact_kind)kind), redact_what((enum redact_kind)kind),
                   kind == REDACT_BODY ? "--bodies was not given" : "they may be secret");

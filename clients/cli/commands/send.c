@@ -28,11 +28,13 @@ static const char *client_id(struct cli *cli)
 /* The text argument; "-" is standard input. Empty is allowed when files go along. */
 static int message_text(struct cli *cli, const char *word, bool has_files, cccc_str_t *text)
 {
+    const char *name = cli->line.command->name;
+    const char *form = strcmp(name, "reply") == 0 ? "reply EVENT \"text\""
+                       : strcmp(name, "ask") == 0 ? "ask WHO \"text\""
+                                                  : "send \"text\" --to WHO";
     *text = cccc_str(word ? word : "");
     if (!word && !has_files)
-        return cli_fail(cli, CCCC_E_USAGE,
-                        cli_printf(cli, "cccc %s; - reads the text from standard input",
-                                   strcmp(cli->line.command->name, "reply") == 0 ? "reply EVENT \"text\"" : "send \"text\" --to WHO"),
+        return cli_fail(cli, CCCC_E_USAGE, cli_printf(cli, "cccc %s; - reads the text from standard input", form),
                         "there is nothing to send: no text and no --file");
     if (word && strcmp(word, "-") == 0)
         return cli_read_stdin(cli, CCCC_TEXT_BYTES_MAX, text);

@@ -15,7 +15,6 @@
 /* Below these the disk is reported: a ledger that cannot grow refuses messages. */
 #define LOW_BYTES  (512ull * 1024 * 1024)
 #define NONE_BYTES (32ull * 1024 * 1024)
-#define INODES_MIN 1000
 
 enum offline_room offline_disk(struct cli *cli, const char **text)
 {
@@ -23,10 +22,10 @@ enum offline_room offline_disk(struct cli *cli, const char **text)
     char size[32];
     if (statvfs(cli->home.root, &fs) != 0) {
         *text = cli_printf(cli, "cannot ask for free space: %s", strerror(errno));
-        return OFFLINE_ROOM_NONE;
+        return OFFLINE_ROOM_UNKNOWN;
     }
     uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    bool inodes = fs.f_files == 0 || fs.f_favail >= INODES_MIN;
+    bool inodes = fs.f_files == 0 || fs.f_favail >= OFFLINE_INODES_MIN;
     cli_size(size, sizeof size, bytes);
     if (fs.f_flag & ST_RDONLY)
         *text = "the file system is mounted read-only";
@@ -46,18 +45,38 @@ static const char *type_in(struct cli *cli, const char *line)
     return dash ? cli_printf(cli, "%.*s", (int)strcspn(dash + 3, " "), dash + 3) : "unknown";
 }
 
-const char *offline_filesystem(struct cli *cli, const char *path)
+/* The fifth word: a blank in it is written as \040, which a shell does not take for one. */
+static const char *target_in(struct cli *cli, const char *line)
+{
+    for (int word = 1; word < 5 && *line; word++)
+        line += strcspn(line, " ") + (line[strcspn(line, " ")] == ' ');
+    return memchr(line, '\\', strcspn(line, " ")) ? NULL : cli_printf(cli, "%.*s", (int)strcspn(line, " "), line);
+}
+
+/* The line of mountinfo about what `path` is on. False: there is none. */
+static bool mount_line(const char *path, char *line, int size)
 {
     struct statx st;
-    char line[8192];
-    const char *type = "unknown";
+    bool found = false;
     FILE *mounts = fopen("/proc/self/mountinfo", "re");
     if (!mounts)
-        return type;
+        return false;
     if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st) == 0 && (st.stx_mask & STATX_MNT_ID))
-        while (fgets(line, sizeof line, mounts))
-            if (strtoull(line, NULL, 10) == st.stx_mnt_id)
-                type = type_in(cli, line);
+        while (!found && fgets(line, size, mounts))
+            found = strtoull(line, NULL, 10) == st.stx_mnt_id;
     fclose(mounts);
-    return type;
+    return found;
+}
+
+const char *offline_filesystem(struct cli *cli, const char *path)
+{
+    char line[8192];
+    return mount_line(path, line, sizeof line) ? type_in(cli, line) : "unknown";
+}
+
+const char *offline_mount(struct cli *cli, const char *path)
+{
+    char line[8192];
+    const char *target = mount_line(path, line, sizeof line) ? target_in(cli, line) : NULL;
+    return target ? target : path;
 }

@@ -26,12 +26,15 @@ static bool is_home(struct triage *self)
 
 static void look_at_disk(struct triage *self)
 {
-    const char *text;
+    static const enum triage_verdict verdicts[] = {
+        [OFFLINE_ROOM_LOW] = TRIAGE_NOTE, [OFFLINE_ROOM_NONE] = TRIAGE_WRONG, [OFFLINE_ROOM_UNKNOWN] = TRIAGE_UNKNOWN};
+    const char *text, *evidence;
     enum offline_room room = offline_disk(self->cli, &text);
     self->disk_full = room == OFFLINE_ROOM_NONE;
-    if (room != OFFLINE_ROOM_ENOUGH)
-        triage_found(self, self->disk_full ? TRIAGE_WRONG : TRIAGE_NOTE, cli_printf(self->cli, "df -h -- %s", self->cli->home.root), NULL,
-                     "the disk of %s: %s", self->cli->home.root, text);
+    if (room == OFFLINE_ROOM_ENOUGH)
+        return;
+    const char *next = offline_disk_advice(self->cli, &evidence);
+    triage_found(self, verdicts[room], next, evidence, "the disk of %s: %s", self->cli->home.root, text);
 }
 
 /* What the daemon wrote last, as evidence. */
