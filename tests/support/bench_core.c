@@ -192,7 +192,6 @@ static const char *const store_words[] = {
     [CCCC_STORE_BLOB_TEXT] = "blob_text",
     [CCCC_STORE_HOLDER_START] = "holder_start",
     [CCCC_STORE_HOLDER_CHECK] = "holder_check",
-    [CCCC_STORE_HOLDER_CHECK] = "holder_check",
     [CCCC_STORE_HOLDER_FORGET] = "holder_forget",
     [CCCC_STORE_HOLDER_KILL] = "holder_kill",
     [CCCC_STORE_PROMPT] = "prompt",
