@@ -160,6 +160,7 @@ static bool lay_out(const cli_table_t *self, size_t widths[COLUMNS_MAX], size_t 
 
 static void print_aligned(const cli_table_t *self, const size_t widths[COLUMNS_MAX], const size_t starts[COLUMNS_MAX])
 {
+    CCCC_ASSERT(self->columns > 0);
     size_t last = self->columns - 1;
     for (size_t c = 0; c < self->columns; c++) {
         struct cell heading = {self->headings[c], strlen(self->headings[c]), STYLE_BOLD};
