@@ -408,7 +408,7 @@ const char *cli_quoted(struct cli *cli, const char *word);
 
 /* ---- waiting for replies (wait_reply.c) ---- */
 
-/* Wait until everybody who owes a reply to the message in `result` (an answer of send) has replied, or need not any more, printing replies as they come; with
+/* Wait until everybody who owes a reply to the message in `result` (an answer of send) has replied, or need not any more, printing replies as they come; signals were deferred before; with
  * --json the whole at the end. At most `seconds`. 0: everybody asked replied; CLI_EXIT_NO_REPLY: not everybody, and it was said why; 128 and a signal's number: it was interrupted, and
  * the broker knows; or the exit status of the failure reported. */
 int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t *result, int64_t seconds);

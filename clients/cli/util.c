@@ -157,6 +157,6 @@ const char *cli_quoted(struct cli *cli, const char *word)
     *end++ = '\'';
     for (; *word; word++)
         end = *word == '\'' ? stpcpy(end, "'\\''") : (*end = *word, end + 1);
-    strcpy(end, "'");
+    memcpy(end, "'", 2);
     return quoted;
 }

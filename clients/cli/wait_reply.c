@@ -281,7 +281,6 @@ int cli_wait_for_replies(struct cli *cli, const char *group, const cccc_value_t 
     struct cccc_error error;
     cccc_follow_t *followed;
     begin(w, event);
-    cli_defer_signals();
     w->renew_ms = now_ms() + RENEW_EVERY_MS;
     if (cccc_follow_open(cli->client, &filter, &followed, &error) != 0)
         return cli_fail_with(cli, &error);

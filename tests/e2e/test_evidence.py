@@ -9,6 +9,7 @@ import pytest
 
 from actorutil import Team
 from cliutil import CCCC, answer, group_with, rows
+from home import until
 
 
 def unpack(path):
@@ -173,7 +174,7 @@ def test_what_other_programs_keep_in_a_group_stays_there(served, folder, bodies)
         file.write("x_tool: {code: foreign-01, at: foreign-02, url: 'https://h/foreign-03', why: foreign-04, level: [foreign-05], note: foreign-06}\n")
     served.start()
     with served.bus() as bus:
-        edit = bus.ask("ledger_read", group_id=group, after_seq=0, limit=100, kinds=["group.edit"])["events"][-1]
+        edit = until(lambda: bus.ask("ledger_read", group_id=group, after_seq=0, limit=100, kinds=["group.edit"])["events"])[-1]
     assert edit["data"]["document"]["x_tool"]["code"] == "foreign-01", "it is where it can be found"
     for stop in False, True:
         if stop:

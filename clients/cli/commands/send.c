@@ -192,6 +192,8 @@ static int finish_message(struct cli *cli, const struct outgoing *out, cccc_args
         cccc_args_free(&args);
         return status;
     }
+    if (out->wait_seconds > 0)
+        cli_defer_signals(); /* once it is stored, the broker has to hear that nobody waits */
     if (!cli_try(cli, out->op, &args, &result, &error))
         return send_failed(cli, out->group, out->path, &error, id);
     if (!cli->json)
