@@ -57,7 +57,7 @@ def good_args(op, group_id, event_id):
     """Arguments that satisfy every required one, so that only the tested one is wrong."""
     values = {"group_id": group_id, "actor_id": "lead", "event_id": event_id, "notify_event_id": event_id, "reply_to": event_id, "dst_group_id": "g_ffffffffffff",
               "path": "/", "scope_key": "s_000000000000", "state": "idle", "patch": {"title": "n"}, "messages": [{"text": "m"}],
-              "sha256": "0" * 64, "total_bytes": 4, "cols": 80, "rows": 24, "generation": 1, "status": "idle", "message_id": event_id, "component": "daemon"}
+              "sha256": "0" * 64, "total_bytes": 4, "cols": 80, "rows": 24, "generation": 1, "status": "idle", "message_id": event_id, "component": "daemon", "seconds": 1}
     usual = {"STR": "x", "TEXT": "x", "STRS": ["lead", "user"], "MAP": {"title": "x"}, "MAPS": [{"type": "x"}]}
     return {name: values.get(name, usual.get(type_)) for o, name, type_, need, _, _ in ARGS if o == op and need == "REQUIRED"}
 
