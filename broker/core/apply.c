@@ -5,13 +5,13 @@
  * Invariants: I9 (a cursor only moves forward), I11 (applying a ledger from its start gives the live state). Nothing here depends on
  * time, chance or what is pending.
  * Thread: the core's. */
-#include "broker/core/automation.h"
-#include "broker/core/context.h"
-#include "broker/core/expiries.h"
-#include "broker/core/guards.h"
-#include "broker/core/headless.h"
-#include "broker/core/obligations.h"
-#include "broker/core/runtime.h"
+#include "broker/core/automation/automation.h"
+#include "broker/core/context/context.h"
+#include "broker/core/context/headless.h"
+#include "broker/core/guards/guards.h"
+#include "broker/core/messages/expiries.h"
+#include "broker/core/obligations/obligations.h"
+#include "broker/core/runtime/runtime.h"
 #include "broker/core/snapshot.h"
 #include "broker/mutant.h"
 

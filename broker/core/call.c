@@ -3,7 +3,7 @@
  * Owns the life of a call: it lives in its arena, from the request until it is answered and none of its appends is open.
  * Invariants: each call is answered exactly once; an event gets its seq when it is decided, in the order of decisions.
  * Thread: the core's. */
-#include "broker/core/guards.h"
+#include "broker/core/guards/guards.h"
 #include "broker/mutant.h"
 
 #include <stdarg.h>

@@ -4,7 +4,7 @@
  * a log record and another try by the tick, never an error.
  * Thread: the core's. */
 #include "broker/core/change.h"
-#include "broker/core/message.h"
+#include "broker/core/messages/message.h"
 #include "broker/mutant.h"
 
 #define STORE_CHUNK_BYTES 8192

@@ -5,11 +5,11 @@
  * Invariants: requests of one connection are decided in the order they came. A call is answered once. An event leaves the pending list
  * by being applied or by being answered as failed, never both.
  * Thread: the loop's. */
-#include "broker/core/automation.h"
+#include "broker/core/automation/automation.h"
 #include "broker/core/call.h"
-#include "broker/core/context.h"
-#include "broker/core/guards.h"
-#include "broker/core/runtime.h"
+#include "broker/core/context/context.h"
+#include "broker/core/guards/guards.h"
+#include "broker/core/runtime/runtime.h"
 #include "broker/mutant.h"
 #include "proto/prefetch.h"
 

@@ -3,7 +3,7 @@
  * Figures of sockets, threads and files come from the executor (struct cccc_daemon_facts); here they are only shown.
  * Thread: the core's. */
 #include "broker/core/change.h"
-#include "broker/core/message.h"
+#include "broker/core/messages/message.h"
 
 static const char *text_or_empty(const char *z)
 {

@@ -2,7 +2,7 @@
  *
  * Thread: the core's. */
 #include "broker/core/change.h"
-#include "broker/core/runtime.h"
+#include "broker/core/runtime/runtime.h"
 
 static cccc_value_t daemon_value(call_t *call)
 {

@@ -5,8 +5,8 @@
  * Invariant: between begin and end a group decides nothing and has nothing pending.
  * Thread: that of the core it is called with; cccc_core_fold_adopt is the loop's. */
 #include "broker/core/call.h"
-#include "broker/core/context.h"
-#include "broker/core/runtime.h"
+#include "broker/core/context/context.h"
+#include "broker/core/runtime/runtime.h"
 
 void cccc_core_load_home(cccc_core_t *self, const cccc_value_t *registry, const cccc_value_t *active)
 {

@@ -1,7 +1,7 @@
 /* housekeeping.c - ledger_snapshot and ledger_compact: what the executor does by itself when it is time, at once because somebody asks (reference 1.8, 3.11).
  *
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/messages/message.h"
 
 /* Who may, in `group`. False: the call was failed with `err`. */
 static bool may_keep_house(call_t *call, enum cccc_arg_slot group_id, enum cccc_arg_slot by, cccc_err_t err)

@@ -5,7 +5,7 @@
  * older format's time: as long as that one is not durable, the next start does it again, and does nothing twice.
  * Invariant: nothing that 0.4.0 held to be unread becomes read. Where times are out of order the cursor stays in front of the first unread event.
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/messages/message.h"
 
 #include <stdlib.h>
 

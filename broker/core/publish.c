@@ -3,7 +3,7 @@
  * Topics: e/<gid>/<kind>/<seq>/<prev> with prev = seq - 1; i/<gid>/<reader>/<seq>/<prev> with the seq last published under that reader's prefix;
  * h/<gid>/. What nobody follows is numbered, not written. Invariant I3: only applied events get here.
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/messages/message.h"
 
 /* Heads go out each second for a group that changed less than this long ago, and once in HEADS_ALL_S seconds for every group. */
 #define HEADS_RECENT_US (10u * 1000000u)

@@ -3,7 +3,7 @@
  * Events are copied from the ledger's answer into the reply without being decoded. A reader that says which event it had last (after_id) learns when
  * the ledger is another one.
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/messages/message.h"
 
 #define READ_DEFAULT 100
 

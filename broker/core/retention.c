@@ -1,9 +1,9 @@
 /* retention.c - how far a group's ledger may be retired, and what holds it: what anybody still has to see, or the daemon still has to do, stays.
  *
  * Thread: the core's. */
-#include "broker/core/guards.h"
-#include "broker/core/obligations.h"
-#include "broker/core/runtime.h"
+#include "broker/core/guards/guards.h"
+#include "broker/core/obligations/obligations.h"
+#include "broker/core/runtime/runtime.h"
 #include "broker/mutant.h"
 
 /* The oldest event that is needed, and what for. */

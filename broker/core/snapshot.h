@@ -8,7 +8,7 @@
  * Thread: the core's. */
 #pragma once
 
-#include "broker/core/message.h"
+#include "broker/core/messages/message.h"
 
 /* ---- apply.c ---- */
 void head_save(const struct cccc_group *group, cccc_buf_t *out);

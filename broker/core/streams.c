@@ -3,7 +3,7 @@
  * The answer is a position in the ledger and a filter; following is reading from there, as everybody does. Over the gateway the connection's own thread
  * does so, on the bus the client.
  * Thread: the core's. */
-#include "broker/core/message.h"
+#include "broker/core/messages/message.h"
 
 static const char *const usual[] = {"chat.ack", "chat.message", "system.notify", "system.notify_ack"};
 static const char *const of_actors[] = {"chat.message", "system.notify"};

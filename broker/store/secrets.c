@@ -5,7 +5,7 @@
  * Thread: the store's. */
 #include "broker/store/files.h"
 
-#include "broker/core/schema.h"
+#include "broker/core/groups/schema.h"
 #include "proto/json.h"
 
 #include <errno.h>

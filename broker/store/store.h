@@ -6,7 +6,7 @@
 #pragma once
 
 #include "broker/core/core.h"
-#include "broker/core/schema.h"
+#include "broker/core/groups/schema.h"
 #include "broker/ledger/vfs.h"
 #include "proto/descriptor.h"
 
@@ -86,7 +86,7 @@ struct cccc_group_files {
     char note[512];   /* "" or why */
     char kept[256];   /* "" or what in the document cccc has no use for, or takes for something else: kept as it is */
 };
-/* group.yaml is checked against the schema (core/schema.h). One that cccc did not write and that does not pass is refused; what cccc or CCCC 0.4.0
+/* group.yaml is checked against the schema (core/groups/schema.h). One that cccc did not write and that does not pass is refused; what cccc or CCCC 0.4.0
  * wrote is taken as it is, with a note. */
 void cccc_group_files_read(const struct cccc_vfs *vfs, const struct cccc_home *home, cccc_str_t group_id, cccc_arena_t *arena,
                            struct cccc_group_files *out);

@@ -1,4 +1,4 @@
-/* template.c - a group's template as text (reference 3.7): YAML, with the words of prompts/ in it. What may be in one is core/template.c's.
+/* template.c - a group's template as text (reference 3.7): YAML, with the words of prompts/ in it. What may be in one is core/groups/template.c's.
  *
  * Thread: the store's. */
 #include "broker/store/files.h"

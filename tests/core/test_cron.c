@@ -2,7 +2,7 @@
  *
  * The walk asks libc for local time, so it also holds our reading of the system's zone data against libc's.
  * Usage: test_core_cron [--seed N] */
-#include "broker/core/cron.h"
+#include "broker/core/automation/cron.h"
 #include "proto/event.h"
 #include "proto/limits.h"
 

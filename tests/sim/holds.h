@@ -1,5 +1,5 @@
 /* holds.h - pairs that are held, as the lines of a ledger say it, and whether that is what was promised (PROTOCOL.md, "Loops and storms"). It shares nothing with
- * broker/core/guards.c.
+ * broker/core/guards/guards.c.
  *
  * While a pair is held nothing passes between the two, and the user hears of it once. What is held is handed on once, when the pair was released, as what it
  * was; never when it was dropped, recalled, or one of the two left.

@@ -4,7 +4,7 @@
  * daemon that answers, reads files where that is enough, starts nothing. Not read at all: the values of private environments (but to know what to
  * cut), terminals, the files of the group.
  * Thread: the program's one. */
-#include "broker/core/schema.h"
+#include "broker/core/groups/schema.h"
 #include "broker/store/store.h"
 #include "clients/cli/backup/backup.h"
 #include "clients/cli/diagnosis/bundle.h"
