@@ -1,7 +1,7 @@
 /* runtime.h - actors as running programs: what is wanted of them, what is known of them, and what is to be typed into them. Internal to broker/core.
  *
- * What is wanted is configuration (the group runs, the actor is enabled, its runner is pty). What is known comes from holders. runtime.c brings the second to the
- * first; holders.c talks to holders; delivery.c hands messages over. HOLD.md is the contract with cccc-hold.
+ * What is wanted is configuration (the group runs, the actor is enabled, its runner is pty). What is known comes from holders. runtime_table.c keeps what is known, runtime.c brings the
+ * second to the first; holders.c talks to holders; delivery.c hands messages over. HOLD.md is the contract with cccc-hold.
  * Of the ledger, and so of every fold: the last generation and exit, the queue, the last delivery. Of the moment: everything else.
  * Thread: the core's. */
 #pragma once
@@ -111,14 +111,16 @@ struct cccc_runtime {
     UT_hash_handle hh;
 };
 
-/* ---- runtime.c ---- */
+/* ---- runtime_table.c ---- */
 
 /* Of an actor that has a terminal, or a program still; NULL: it has neither, or there is no such actor. */
-/* The scope it works in; NULL: there is none. */
-const struct cccc_scope *runtime_scope(const struct cccc_group *group, const struct cccc_actor *actor);
 struct cccc_runtime *runtime_find(const struct cccc_group *group, cccc_str_t id);
 /* Of any actor. What the ledger says is folded for all of them: whether one has a terminal may change, and a fold must not depend on when. */
 struct cccc_runtime *runtime_entry(const struct cccc_group *group, cccc_str_t id);
+/* A new entry, in the group's table. */
+struct cccc_runtime *runtime_make(struct cccc_group *group, cccc_str_t id);
+/* As much of `s` as fits, as a C string. */
+void runtime_copy_text(char *out, size_t size, cccc_str_t s);
 /* After a change of the document: an entry for every actor, and readers' shortcut to it. */
 void runtimes_sync(struct cccc_group *group);
 /* The actor is gone, or comes as a new one: nothing of the ledger before concerns it, and a program that still lives is to be ended. */
@@ -134,6 +136,20 @@ void runtimes_carry(struct cccc_group *group, struct cccc_group *folded);
 void runtimes_fini(struct cccc_group *group);
 /* The oldest event that is to be handed to an actor of now, or may have to be again; UINT64_MAX when there is none. */
 uint64_t runtimes_oldest(const struct cccc_group *group);
+bool runtime_has_terminal(const struct cccc_actor *actor);
+/* Is it there to be told something by itself: enabled, and its program runs; a program of its own counts as running. */
+bool runtime_is_there(const struct cccc_group *group, const struct cccc_actor *actor);
+/* The group's files cannot be read now: who its actors are, and what is wanted of them, is not known. */
+bool runtimes_are_out_of_sight(const struct cccc_group *group);
+/* Is anything of it alive? */
+bool runtime_lives(const struct cccc_runtime *runtime);
+/* Its program runs as far as is known: also that of a holder of before a restart of the daemon, which lives and has not registered yet. */
+bool runtime_runs(const struct cccc_runtime *runtime);
+
+/* ---- runtime.c ---- */
+
+/* The scope it works in; NULL: there is none. */
+const struct cccc_scope *runtime_scope(const struct cccc_group *group, const struct cccc_actor *actor);
 /* Start and stop what the configuration wants started and stopped. */
 void runtimes_reconcile(struct cccc_core *core, struct cccc_group *group);
 /* Do so at the end of this input. */
@@ -145,6 +161,8 @@ void runtimes_stop(struct cccc_core *core);
 void runtimes_end(struct cccc_core *core, struct cccc_group *group);
 /* `then` runs when the actor runs, or does not (look at the phase and `failure`), at the latest after 15 s. The call counts as decided. */
 void runtime_await(call_t *call, struct cccc_runtime *runtime, bool to_stop, call_next_fn then);
+/* It has been on its way longer than anybody should wait. */
+bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime *runtime);
 /* Somebody wants it started: forget that it was given up. */
 void runtime_encourage(struct cccc_runtime *runtime, enum runtime_why why);
 /* It is gone, however: phase, waiters, back-off. `screen` etc. are in the event. */
@@ -153,17 +171,8 @@ void runtime_set_phase(struct cccc_core *core, struct cccc_runtime *runtime, enu
 void runtime_start_failed(struct cccc_core *core, struct cccc_group *group, struct cccc_runtime *runtime, const char *why);
 /* Tell those who wait for this phase. */
 void runtime_tell(struct cccc_runtime *runtime);
-bool runtime_has_terminal(const struct cccc_actor *actor);
-/* Is it there to be told something by itself: enabled, and its program runs; a program of its own counts as running. */
-bool runtime_is_there(const struct cccc_group *group, const struct cccc_actor *actor);
 /* The configuration wants it to run. */
 bool runtime_is_wanted(const struct cccc_group *group, const struct cccc_runtime *runtime);
-/* Is anything of it alive? */
-bool runtime_lives(const struct cccc_runtime *runtime);
-/* Its program runs as far as is known: also that of a holder of before a restart of the daemon, which lives and has not registered yet. */
-bool runtime_runs(const struct cccc_runtime *runtime);
-/* It has been on its way longer than anybody should wait. */
-bool runtime_is_overdue(const struct cccc_core *core, const struct cccc_runtime *runtime);
 const char *runtime_why_word(enum runtime_why why);
 
 /* ---- runtime_show.c ---- */
