@@ -186,12 +186,11 @@ static cccc_err_t write_record(const struct cccc_store_call *call, pid_t pid, ui
     cccc_buf_t text;
     clock_gettime(CLOCK_REALTIME, &now);
     cccc_ts_format(ts, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-    cccc_builder_t record = cccc_map_builder(call->arena, 9);
+    cccc_builder_t record = cccc_map_builder(call->arena, 8);
     cccc_map_add(&record, "v", cccc_uint(1));
     cccc_map_add(&record, "kind", cccc_text("pty"));
     cccc_map_add(&record, "group_id", cccc_string(store->group_id));
     cccc_map_add(&record, "actor_id", cccc_string(store->name));
-    cccc_map_add(&record, "pid", cccc_uint(0));
     cccc_map_add(&record, "started_at", cccc_text(ts));
     cccc_map_add(&record, "generation", cccc_uint(cccc_get_uint(&store->document, "generation", 0)));
     cccc_map_add(&record, "hold_pid", cccc_int(pid));

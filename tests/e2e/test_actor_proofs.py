@@ -144,8 +144,9 @@ bare() {{ setsid -f env -i CCCC_HOME={team.home.path} PATH=/usr/bin:/bin bash -c
     team.start("inside", "bash", "-c", script)
     team.until(lambda: out.exists() and "first\n" in out.read_text())
     assert team.home.process.poll() is None and team.home.process.pid == daemon
+    assert not (team.home.path / "daemon/stopped").exists(), "a stop that was refused leaves no mark: the next command would start no daemon"
     team.home.stop()
-    (team.home.path / "daemon/stopped").unlink()  # or nobody would start one by itself
+    (team.home.path / "daemon/stopped").unlink(missing_ok=True)  # or nobody would start one by itself
     gone.touch()
     refused = f"ccccd: this is the terminal of an actor of {team.home.path}; run ccccd outside of it"
     denied, not_started = ["cccc: permission denied: an actor cannot stop the daemon it runs under; ask the user", "status 4"], [f"cccc: the daemon did not start: {refused}", "status 5"]

@@ -311,7 +311,7 @@ static void back_off(struct cccc_core *core, struct cccc_group *group, struct cc
 {
     bool quick = core->now->mono_us - runtime->phase_us < QUICK_EXIT;
     runtime->quick_exits = quick ? runtime->quick_exits + 1 : 0;
-    uint64_t wait = BACKOFF_FIRST << (runtime->quick_exits < 6 ? runtime->quick_exits : 6);
+    uint64_t wait = BACKOFF_FIRST << (runtime->quick_exits > 1 ? runtime->quick_exits - 1 : 0); /* they end at CCCC_QUICK_EXITS_MAX */
     uint64_t most = CCCC_RESTART_BACKOFF_S_MAX * SECOND;
     runtime->next_start_us = core->now->mono_us + (wait < most ? wait : most);
     runtime->why = RUNTIME_AGAIN;
