@@ -254,6 +254,21 @@ def test_who_only_watches_types_nothing(team):
     assert "second" not in text and "third" not in text
 
 
+def test_who_watched_types_once_the_one_who_typed_has_left(team):
+    start(team, "lead", "cat")
+    first, second = attached(team), attached(team)
+    second.read_until(b"somebody else types here")
+    reader = attached(team, "--read-only")
+    first.type(b"\x1d")
+    first.finish()
+    second.read_until(b"nobody else types here now; you do")
+    second.type(b"from the second\r")
+    second.read_until(b"from the second\r\nfrom the second")
+    for terminal in (second, reader):
+        terminal.type(b"\x1d")
+        terminal.finish()
+
+
 def test_attach_ends_with_the_program(team):
     start(team, "lead", "cat")
     terminal = attached(team)

@@ -28,6 +28,7 @@ struct attach {
     const char *actor;
     int socket, signals;
     bool read_only;
+    bool watches; /* somebody else types */
     unsigned char detach_key;
     bool greeted; /* the holder has said something: the ticket was good */
     cccc_buf_t in;
@@ -140,14 +141,18 @@ static void send_size(struct attach *self)
     send_frame(self, 'r', payload, sizeof payload);
 }
 
-/* Only the writer's size counts, so it is told whenever we become that. */
+/* Only the writer's size counts, so it is told whenever we become that. Who watched is told that its keys count from now on. */
 static void take_role(struct attach *self, bool writer)
 {
-    static const char watching[] = "\r\n[cccc: somebody else types here; you watch]\r\n";
+    static const char watching[] = "\r\n[cccc: somebody else types here; you watch]\r\n",
+                      typing[] = "\r\n[cccc: nobody else types here now; you do]\r\n";
+    if (writer && self->watches)
+        write_all(STDOUT_FILENO, typing, sizeof typing - 1);
+    else if (!writer && !self->read_only)
+        write_all(STDOUT_FILENO, watching, sizeof watching - 1);
+    self->watches = !writer;
     if (writer)
         send_size(self);
-    else if (!self->read_only)
-        write_all(STDOUT_FILENO, watching, sizeof watching - 1);
 }
 
 static void take_frame(struct attach *self, char type, const char *payload, size_t len)
