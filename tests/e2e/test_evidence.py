@@ -58,6 +58,8 @@ SECRETS = {
     "api key header": "x-key-9981-aa",
     "cookie": "session-cookie-31d4",
     "password in a URL": "pa55word-in-url",
+    "user in a URL": "tok3nuser",
+    "user in a URL, with a word": "tok3n0ther",
     "sk token": "sk-test-0123456789abcdefghij",
     "github token": "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     "aws key id": "AKIAIOSFODNN7EXAMPLE",
@@ -80,7 +82,7 @@ FILE_NAME = "secret-plan-Zebra.txt"
 BODY = """Authorization: Basic {authorization header}
 curl -H 'Authorization: Bearer {bearer token}' -H 'X-Api-Key: {api key header}' --cookie-jar x
 Cookie: {cookie}
-postgres://app:{password in a URL}@db:5432/x and {sk token} and {github token}
+postgres://app:{password in a URL}@db:5432/x and https://{user in a URL}@github.com/x and https://{user in a URL, with a word}:x-oauth-basic@github.com/x and {sk token} and {github token}
 {aws key id} {aws secret} {slack token} {jwt}
 -----BEGIN RSA PRIVATE KEY-----
 {private key}
