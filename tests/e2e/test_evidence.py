@@ -193,6 +193,22 @@ def test_what_other_programs_keep_in_a_group_stays_there(served, folder, bodies)
         assert "members of group.yaml that other programs keep there" in {row["what"] for row in files["manifest.json"]["left_out"]}
 
 
+def test_facts_stay(served, tmp_path, folder):
+    """Which actors were started and stopped, and where the group works: also when it is run there, where the shell's own variables name that directory."""
+    team = Team(served, tmp_path)
+    team.add("dev", "sleep", "1000")
+    team.ask("group_start")
+    team.ask("group_stop")
+    for bodies in [], ["--bodies"]:
+        path = folder / f"facts{len(bodies)}.tar.zst"
+        served.cli("evidence", "--group", team.group, "--output", str(path), *bodies, env={"PWD": str(tmp_path), "OLDPWD": str(tmp_path)})
+        events = [json.loads(line) for line in unpack(path)["events.jsonl"].splitlines()]
+        data = {event["kind"]: event["data"] for event in events}
+        assert data["group.start"]["started"] == ["dev"] and data["group.stop"]["stopped"] == ["dev"]
+        assert data["group.attach"]["url"] == str(tmp_path)
+    team.bus.close()
+
+
 def test_client_ids_stay(home, folder):
     """Which message is which send is asked for often: the ids that clients made stay, of whichever form, and those of ours. What is a secret is none of them (above)."""
     group = group_with(home, "lead", "rev")

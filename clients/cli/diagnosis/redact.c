@@ -130,6 +130,8 @@ bool redact_is_secret_name(cccc_str_t name)
     static const char *const parts[] = {"token",      "secret",        "passw",  "pwd",        "passphrase", "passcode",
                                         "api_key",    "api-key",       "apikey", "access_key", "accesskey",  "private_key",
                                         "privatekey", "authorization", "cookie", "credential", "ticket"};
+    if (cccc_str_is(name, "PWD") || cccc_str_is(name, "OLDPWD")) /* a shell's directories */
+        return false;
     char lower[64];
     size_t len = name.len < sizeof lower - 1 ? name.len : sizeof lower - 1;
     for (size_t i = 0; i < len; i++)
