@@ -163,6 +163,23 @@ def test_an_inbox_marked_as_it_was_shown_acknowledges_nothing(home, group):
     assert not rows(home.cli("obligations", "--actor", "peer-1").stdout)
 
 
+def test_who_reads_in_its_own_name_acknowledges_and_who_reads_for_another_is_told_that_it_does_not(home, group):
+    """CCCC_ACTOR_ID names who speaks, for `read` as for `ack`; --actor-id names whose inbox it is, and then the user is who marks."""
+    one = answer(home, "send", "Note this", "--to", "peer-1", "--priority", "attention")["event"]["seq"]
+    printed = rows(home.cli("read", str(one), "--actor-id", "peer-1").stdout)
+    assert printed[1] == ["not acknowledged", f"marked by user for peer-1; next: cccc ack {one} --actor-id peer-1"]
+    assert len(rows(home.cli("obligations", "--actor", "peer-1").stdout)) == 1
+    printed = rows(home.cli("read", str(one), "--actor-id", "peer-1").stdout)
+    assert printed[1][1].startswith("peer-1 acknowledges for itself; next: "), "nothing moved"
+    assert len(rows(home.cli("read", str(one), "--actor-id", "peer-1", "--by", "peer-1").stdout)) == 1
+    assert not rows(home.cli("obligations", "--actor", "peer-1").stdout)
+    two = answer(home, "send", "And this", "--to", "peer-1", "--priority", "attention")["event"]["seq"]
+    assert len(rows(home.cli("read", str(two), env={"CCCC_ACTOR_ID": "peer-1"}).stdout)) == 1
+    assert not rows(home.cli("obligations", "--actor", "peer-1").stdout)
+    by = [(event["kind"], event["by"]) for event in home.ledger(answer(home, "active")["active_group_id"]) if event["seq"] > two]
+    assert by == [("chat.read", "peer-1"), ("chat.ack", "peer-1")]
+
+
 def test_ask_has_an_exit_code_of_its_own_when_nobody_replies(home, group):
     """10 and why, and at once when no reply can come any more: too late, cancelled, expired, or asked of nobody but oneself."""
     done = home.cli("ask", "peer-1", "Anybody?", "--wait", "1s", check=False)
