@@ -29,7 +29,8 @@ static const struct cli_command rows[] = {
      .about =
          "Five checks, each with a verdict, its evidence, and the smallest command that would help. The cause comes first; what only "
          "follows "
-         "from it says so. Verdicts are ok, note, unknown (only a daemon knows), follows, wrong, damaged. Reads only, starts nothing, "
+         "from it says so. Verdicts are ok, note, unknown (only a daemon knows, or who asks may not see it), follows, wrong, damaged. "
+         "Reads only, starts nothing, "
          "works "
          "without a daemon as far as possible; reads every line of the group's ledger. Exits 0 when nothing is wrong, 9 when stored data "
          "is damaged, else 1.",
