@@ -41,6 +41,9 @@ static void secrets_are_cut_wherever_they_stand(void **state)
         {"bearer ", "mF_9.B5f-4.1JqM"},
         {"postgres://app:", "pa55word@db:5432/x"},
         {"https://", "0123456789abcdef0123@example.org/repo"},
+        {"https://", "tok3nuser@github.com/x"},
+        {"https://", "tok3n:@github.com/x"},
+        {"HTTP://", "tok3n:x-oauth-basic@github.com/x"},
         {"https://hooks.slack.com/services/", "T000/B000/XXXXXXXX"},
         {"", "sk-test-0123456789abcdefghij"},
         {"", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"},
@@ -104,6 +107,8 @@ static void what_is_no_secret_stays(void **state)
         "the group's ledger is damaged at offset 8192 of groups/g_bd7b6e503d39/ledger.jsonl",
         "task-management-and-planning-of-the-release",
         "https://example.org/repo?page=2",
+        "https://example.org/repo, write to me@example.org",
+        "ssh://git@example.org/repo",
         "",
     };
     struct redactor *redactor = redact_new(true);

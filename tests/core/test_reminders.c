@@ -32,7 +32,7 @@ static const char *reminders(bench_t *b)
     return text.len ? text.ptr : "-";
 }
 
-#define R1 "peer-1:Waiting for you (reply_required=1, unread>0)"
+#define R1 "peer-1:Waiting for you (reply_required=1)"
 
 /* A reply that is owed is reminded of after its delay, at most three times, the foreman hears of it from the second on, and then there is silence. */
 static void owed_reply_is_reminded_of_and_then_there_is_silence(void **state)
@@ -175,6 +175,68 @@ static const cccc_value_t *next_digest(bench_t *b, uint64_t *seq, struct cccc_ev
     while (!items && bench_event(b, TEAM, ++*seq, event))
         items = cccc_get(cccc_get(&event->data, "context"), "items");
     return items;
+}
+
+/* The message of the last reminder there is for `target`, and its title. */
+static const char *last_reminder(bench_t *b, const char *target, const char **title)
+{
+    struct cccc_event event;
+    const char *text = "";
+    *title = "";
+    for (uint64_t seq = 1; bench_event(b, TEAM, seq, &event); seq++)
+        if (cccc_str_is(event.kind, "system.notify") && cccc_str_is(cccc_get_str(&event.data, "target_actor_id"), target)) {
+            text = cccc_arena_str(bench_arena(b), cccc_get_str(&event.data, "message")).ptr;
+            *title = cccc_arena_str(bench_arena(b), cccc_get_str(&event.data, "title")).ptr;
+        }
+    return text;
+}
+
+/* A title counts what its lines name: what was named as often as may be is in neither, though it is still owed. */
+static void title_and_lines_agree(void **state)
+{
+    (void)state;
+    bench_t *b = team_new_quiet();
+    const char *title;
+    set(b, "'nudge_max_repeats_per_obligation':1");
+    ask(b, "peer-1", ",'reply_required':true");
+    ask(b, "peer-1", ",'reply_required':true");
+    ask(b, "peer-1", ",'priority':'attention'");
+    team_pass(b, 310);
+    assert_non_null(strstr(last_reminder(b, "peer-1", &title), "- reply owed to user"));
+    assert_null(strstr(last_reminder(b, "peer-1", &title), "unread"));
+    assert_string_equal(title, "Waiting for you (reply_required=2)");
+    team_pass(b, 310);
+    assert_null(strstr(last_reminder(b, "peer-1", &title), "- reply"));
+    assert_string_equal(title, "Waiting for you (attention_ack=1)");
+    team_pass(b, 610);
+    assert_string_equal(last_reminder(b, "peer-1", &title), "- 3 unread messages, see cccc inbox --actor-id peer-1");
+    assert_string_equal(title, "Waiting for you (unread>0)");
+    team_end(&b);
+}
+
+/* The foreman hears what it can do: write, and who may end what is owed, by which command. With a terminal to look at: e2e/test_cli_duties.py. */
+static void foreman_hears_what_it_can_do(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"user", "only user"}, {"lead", "you"}, {"peer-2", "only peer-2 or user"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench_t *b = team_new_quiet();
+        const char *title;
+        set(b, "'unread_nudge_after_seconds':100000,'nudge_escalate_after_repeats':1");
+        ask(b, "peer-1", cccc_arena_printf(bench_arena(b), ",'reply_required':true,'by':'%s'", cases[i][0]).ptr);
+        uint64_t seq = bench_durable(b, TEAM);
+        team_pass(b, 310);
+        const char *text = last_reminder(b, "lead", &title);
+        assert_string_equal(title, "peer-1 does not answer");
+        const char *end =
+            cccc_arena_printf(bench_arena(b),
+                              "\nnext: cccc send TEXT --to peer-1\n%s may end what is owed: cccc cancel-reply %llu --actor peer-1",
+                              cases[i][1], (unsigned long long)seq)
+                .ptr;
+        assert_true(strlen(text) > strlen(end));
+        assert_string_equal(text + strlen(text) - strlen(end), end);
+        team_end(&b);
+    }
 }
 
 /* However much is due, a digest is short and comes: it names the oldest, and the next one comes, too. */
@@ -405,6 +467,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_cannot_answer_is_left_alone),
         cmocka_unit_test(restart_neither_repeats_nor_skips),
         cmocka_unit_test(digest_is_short),
+        cmocka_unit_test(title_and_lines_agree),
+        cmocka_unit_test(foreman_hears_what_it_can_do),
         cmocka_unit_test(digest_of_very_much_is_short_too),
         cmocka_unit_test(everything_due_has_its_turn),
         cmocka_unit_test(what_is_named_no_more_costs_nothing),

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from actorutil import Team
 from cliutil import answer, group_with, rows
 from home import BIN, until
 
@@ -161,6 +162,41 @@ def test_an_inbox_marked_as_it_was_shown_acknowledges_nothing(home, group):
     assert len(owed) == 1 and home.cli("inbox", "--actor-id", "peer-1").stdout == ""
     home.cli("ack", owed[0][0], "--by", "peer-1")
     assert not rows(home.cli("obligations", "--actor", "peer-1").stdout)
+
+
+def test_who_reads_in_its_own_name_acknowledges_and_who_reads_for_another_is_told_that_it_does_not(home, group):
+    """CCCC_ACTOR_ID names who speaks, for `read` as for `ack`; --actor-id names whose inbox it is, and then the user is who marks."""
+    one = answer(home, "send", "Note this", "--to", "peer-1", "--priority", "attention")["event"]["seq"]
+    printed = rows(home.cli("read", str(one), "--actor-id", "peer-1").stdout)
+    assert printed[1] == ["not acknowledged", f"marked by user for peer-1; next: cccc ack {one} --actor-id peer-1"]
+    assert len(rows(home.cli("obligations", "--actor", "peer-1").stdout)) == 1
+    printed = rows(home.cli("read", str(one), "--actor-id", "peer-1").stdout)
+    assert printed[1][1].startswith("peer-1 acknowledges for itself; next: "), "nothing moved"
+    assert len(rows(home.cli("read", str(one), "--actor-id", "peer-1", "--by", "peer-1").stdout)) == 1
+    assert not rows(home.cli("obligations", "--actor", "peer-1").stdout)
+    two = answer(home, "send", "And this", "--to", "peer-1", "--priority", "attention")["event"]["seq"]
+    assert len(rows(home.cli("read", str(two), env={"CCCC_ACTOR_ID": "peer-1"}).stdout)) == 1
+    assert not rows(home.cli("obligations", "--actor", "peer-1").stdout)
+    by = [(event["kind"], event["by"]) for event in home.ledger(answer(home, "active")["active_group_id"]) if event["seq"] > two]
+    assert by == [("chat.read", "peer-1"), ("chat.ack", "peer-1")]
+
+
+def test_the_foreman_is_told_commands_that_it_may_type(served, tmp_path):
+    """Of an actor in a terminal that does not answer: look at it, write to it, and, as it asked itself, end what is owed; each of them works."""
+    team = Team(served, tmp_path)
+    team.add("lead", runner="headless")
+    team.start("dev", "cat")
+    team.ready("dev")
+    team.ask("group_settings_update", patch={"reply_required_nudge_after_seconds": 1, "nudge_escalate_after_repeats": 1})
+    seq = team.ask("send", text="Ready?", to=["dev"], reply_required=True, by="lead")["event"]["seq"]
+    told = team.until(lambda: [e["data"] for e in team.events("system.notify") if "escalates" in e["data"]["context"]])[0]
+    assert told["target_actor_id"] == "lead"
+    assert told["message"].splitlines()[-2:] == ["next: cccc actor tail dev, then cccc send TEXT --to dev",
+                                                 f"you may end what is owed: cccc cancel-reply {seq} --actor dev"]
+    for words in ("actor", "tail", "dev"), ("send", "TEXT", "--to", "dev", "--by", "lead"), ("cancel-reply", str(seq), "--actor", "dev", "--by", "lead"):
+        served.cli(*words, "--group", team.group)
+    assert not team.ask("obligations_list", actor_id="dev")["obligations"]
+    team.end()
 
 
 def test_ask_has_an_exit_code_of_its_own_when_nobody_replies(home, group):

@@ -1,6 +1,7 @@
 """`cccc evidence`: one file that says what somebody else has to know, without what nobody else may know."""
 
 import base64
+import hashlib
 import json
 import stat
 import subprocess
@@ -57,6 +58,8 @@ SECRETS = {
     "api key header": "x-key-9981-aa",
     "cookie": "session-cookie-31d4",
     "password in a URL": "pa55word-in-url",
+    "user in a URL": "tok3nuser",
+    "user in a URL, with a word": "tok3n0ther",
     "sk token": "sk-test-0123456789abcdefghij",
     "github token": "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     "aws key id": "AKIAIOSFODNN7EXAMPLE",
@@ -73,10 +76,13 @@ SECRETS = {
 # What people called their work: a text as any other.
 TITLES = {"task": "Divide the acquired parcel", "step": "Survey the northern edge", "milestone": "Ownership is settled"}
 
+# What somebody called a file that went with a message.
+FILE_NAME = "secret-plan-Zebra.txt"
+
 BODY = """Authorization: Basic {authorization header}
 curl -H 'Authorization: Bearer {bearer token}' -H 'X-Api-Key: {api key header}' --cookie-jar x
 Cookie: {cookie}
-postgres://app:{password in a URL}@db:5432/x and {sk token} and {github token}
+postgres://app:{password in a URL}@db:5432/x and https://{user in a URL}@github.com/x and https://{user in a URL, with a word}:x-oauth-basic@github.com/x and {sk token} and {github token}
 {aws key id} {aws secret} {slack token} {jwt}
 -----BEGIN RSA PRIVATE KEY-----
 {private key}
@@ -102,7 +108,8 @@ def planted(home, project):
     team.bus.ask("group_start", group_id=team.group)
     team.until(lambda: team.events("runtime.exited"))
     body = BODY.format(**SECRETS)
-    sent = team.ask("send", text=body, to=["rev"], reply_required=True, client_id=SECRETS["sk token"])["event"]
+    blob = team.ask("blob_put", name=FILE_NAME, sha256=hashlib.sha256(b"content").hexdigest(), total_bytes=7, data=b"content")["path"]
+    sent = team.ask("send", text=body, to=["rev"], reply_required=True, client_id=SECRETS["sk token"], attachments=[{"path": blob}])["event"]
     team.ask("reply", reply_to=sent["id"], text=body, by="rev")
     team.ask("system_notify", kind="info", title=SECRETS["named password"], message=body, target_actor_id="rev")
     team.ask("reply_cancel", event_id=team.ask("send", text="x", to=["rev"], reply_required=True)["event"]["id"], reason=body)
@@ -131,14 +138,16 @@ def test_no_planted_secret_is_in_the_bundle(served, tmp_path, folder):
     assert_clean(without)
     assert "curl" not in without["events.jsonl"].decode() + json.dumps(without["event.json"]) + json.dumps(without["group.json"])
     for file, data in without.items():
-        assert not [title for title in TITLES.values() if title in (data.decode() if isinstance(data, bytes) else json.dumps(data))], file
+        assert not [title for title in [*TITLES.values(), FILE_NAME] if title in (data.decode() if isinstance(data, bytes) else json.dumps(data))], file
+    attached = without["event.json"]["events"][0]["data"]["attachments"][0]
+    assert attached["path"] == f"state/blobs/{attached['sha256']}_[{len(FILE_NAME)} bytes left out]" and attached["bytes"] == 7
     left_out = {row["what"]: row["count"] for row in without["manifest.json"]["left_out"]}
     assert left_out["private environments of actors"] == 1 and left_out["texts that people and agents wrote"] > 5
     assert left_out["values of environment variables that stood in texts"] > 0 and "values of private environments that stood in texts" not in left_out
     assert left_out["values of environment variables"] >= 2 and left_out["arguments of actors' commands"] >= 2
     with_bodies, _ = evidence(served, folder, "--bodies", "--event", str(sent["seq"]))
     assert_clean(with_bodies)
-    assert TITLES["task"] in with_bodies["events.jsonl"].decode(), "it was there to be cut"
+    assert FILE_NAME in with_bodies["events.jsonl"].decode() and TITLES["task"] in with_bodies["events.jsonl"].decode(), "they were there to be cut"
     assert "curl -H" in with_bodies["events.jsonl"].decode() and with_bodies["manifest.json"]["bodies"] is True
     team.end()
     served.kill()
@@ -182,6 +191,22 @@ def test_what_other_programs_keep_in_a_group_stays_there(served, folder, bodies)
         files, _ = evidence(served, folder, *bodies, "--event", str(edit["seq"]), status=8 if stop else 0)
         assert not [name for name, data in files.items() if b"foreign-0" in (data if isinstance(data, bytes) else json.dumps(data).encode())]
         assert "members of group.yaml that other programs keep there" in {row["what"] for row in files["manifest.json"]["left_out"]}
+
+
+def test_facts_stay(served, tmp_path, folder):
+    """Which actors were started and stopped, and where the group works: also when it is run there, where the shell's own variables name that directory."""
+    team = Team(served, tmp_path)
+    team.add("dev", "sleep", "1000")
+    team.ask("group_start")
+    team.ask("group_stop")
+    for bodies in [], ["--bodies"]:
+        path = folder / f"facts{len(bodies)}.tar.zst"
+        served.cli("evidence", "--group", team.group, "--output", str(path), *bodies, env={"PWD": str(tmp_path), "OLDPWD": str(tmp_path)})
+        events = [json.loads(line) for line in unpack(path)["events.jsonl"].splitlines()]
+        data = {event["kind"]: event["data"] for event in events}
+        assert data["group.start"]["started"] == ["dev"] and data["group.stop"]["stopped"] == ["dev"]
+        assert data["group.attach"]["url"] == str(tmp_path)
+    team.bus.close()
 
 
 def test_client_ids_stay(home, folder):

@@ -201,15 +201,41 @@ def test_a_storm_hold(team):
 
 
 def test_an_actor_may_ask_and_what_it_may_not_see_is_no_trouble(team, tmp_path):
-    """In an actor's terminal: what is another's to see is unknown, and nothing is wrong."""
+    """In an actor's terminal: what is another's to see is unknown, in one row that names who may not see what and who may; nothing is wrong, nor said to be well."""
+    out = tmp_path / "out"
+    team.start("lead", "cat")
+    team.ready("lead")
+    team.home.cli("group", "settings", "unread_nudge_after_seconds=1")
+    for name in "rev", "revisor", "tester":
+        team.add(name, runner="headless")
+        team.ask("send", text="x", to=[name])
+    command = f"{CCCC} triage --group {team.group}"
+    team.start("dev", "sh", "-c", f"{command} >{out}.text; {command} --json >{out}.new; mv {out}.new {out}; exec cat")
+    result = json.loads(until(lambda: out.exists() and out.read_text()))["result"]
+    assert result["verdict"] == "unknown" and result["cause"] is None and result["checks"][0]["verdict"] == "ok", result
+    assert [finding["found"] for finding in result["checks"][3]["findings"]] == [
+        "dev may not see the inbox of rev, the inbox of revisor, the inbox of tester: what is wrong there, the foreman or the user finds with "
+        f"`cccc triage --group {team.group}`"]
+    text = (tmp_path / "out.text").read_text()
+    assert rows(text)[0] == ["cause", "none is known, but not everything can be seen from here"]
+    assert "permission_denied" not in text and text.count("may not see") == 1
+
+
+def test_what_an_actor_may_not_see_stands_behind_the_cause_that_is_known(team, tmp_path):
+    """Something is late, which everybody may see: that is the cause."""
     out = tmp_path / "out"
     team.add("lead", "cat")
     team.home.cli("group", "settings", "unread_nudge_after_seconds=1")
-    team.add("rev", runner="headless")
-    team.ask("send", text="x", to=["rev"])
+    for name in "rev", "tester":
+        team.add(name, runner="headless")
+    team.ask("send", text="Ready?", to=["rev"], reply_required=True, due_seconds=1)
+    team.ask("send", text="x", to=["tester"])
+    until(lambda: team.ask("obligations_list", overdue=True)["obligations"])
     team.start("dev", "sh", "-c", f"{CCCC} triage --json --group {team.group} >{out}.new; mv {out}.new {out}; exec cat")
     result = json.loads(until(lambda: out.exists() and out.read_text()))["result"]
-    assert result["verdict"] in ("unknown", "note") and result["checks"][0]["verdict"] == "ok", result
+    found = [(finding["verdict"], finding["found"]) for finding in result["checks"][3]["findings"]]
+    assert result["cause"]["found"].startswith("rev owes user an answer, and is late") and len(found) == 2, result
+    assert found[0][0] == "wrong" and found[1][0] == "unknown" and found[1][1].startswith("dev may not see the inbox of tester: ")
 
 
 def test_without_a_group_or_a_home(home, tmp_path):

@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SECOND           1000000LL
 #define READERS_PER_TICK 16
@@ -109,10 +110,11 @@ struct digest {
     struct cccc_group *group;
     struct cccc_reader *reader;
     struct delays delays;
-    int64_t now, resumed, next; /* next: when something more will be due */
-    uint32_t due;
-    uint32_t left;                /* of SPENT_PER_LOOK */
-    bool unread, escalates, full; /* full: it lists as many as it may, and more is due */
+    int64_t now, resumed, next;       /* next: when something more will be due */
+    uint32_t due, replies, acks;      /* items, and how many of them are owed replies and acknowledgements */
+    uint32_t left;                    /* of SPENT_PER_LOOK */
+    bool unread, full;                /* unread: one item is that; full: it lists as many as it may, and more is due */
+    const struct cccc_ask *escalates; /* the first answer that the foreman is to hear of; NULL: none */
     cccc_builder_t items;
     cccc_str_t lines;
 };
@@ -129,14 +131,16 @@ static bool is_due(struct digest *d, int64_t since, int64_t delay, uint64_t coun
     return false;
 }
 
-static void add_line(struct digest *d, cccc_str_t item, cccc_str_t line)
+/* False: there is no room. */
+static bool add_line(struct digest *d, cccc_str_t item, cccc_str_t line)
 {
     d->full = d->due == CCCC_DIGEST_ITEMS_MAX;
     if (d->full)
-        return;
+        return false;
     cccc_array_add(&d->items, cccc_string(item));
     if (d->due++ < LINES_MAX)
         d->lines = cccc_arena_printf(d->call->arena, "%.*s%s%.*s", CCCC_STR_FMT(d->lines), d->lines.len ? "\n" : "", CCCC_STR_FMT(line));
+    return true;
 }
 
 static void look_at_duty(struct digest *d, struct cccc_duty *duty)
@@ -149,11 +153,15 @@ static void look_at_duty(struct digest *d, struct cccc_duty *duty)
     if (!is_due(d, seen, until < delay && until > 0 ? until : delay, duty->reminded))
         return;
     cccc_ts_format(since, ask->since.us);
-    add_line(d, cccc_arena_printf(d->call->arena, "%s:%s", reply ? "reply_required" : "attention_ack", ask->id),
-             cccc_arena_printf(d->call->arena, "- %s %s since %s: event %llu (%s) \"%s\", next: cccc %s %llu",
-                               reply ? "reply owed to" : "acknowledgement owed to", ask->by, since, (unsigned long long)ask->seq, ask->id,
-                               ask->subject, reply ? "reply" : "ack", (unsigned long long)ask->seq));
-    d->escalates |= reply && duty->reminded + 1 >= (d->delays.escalate > 1 ? d->delays.escalate : 1);
+    if (!add_line(d, cccc_arena_printf(d->call->arena, "%s:%s", reply ? "reply_required" : "attention_ack", ask->id),
+                  cccc_arena_printf(d->call->arena, "- %s %s since %s: event %llu (%s) \"%s\", next: cccc %s %llu",
+                                    reply ? "reply owed to" : "acknowledgement owed to", ask->by, since, (unsigned long long)ask->seq,
+                                    ask->id, ask->subject, reply ? "reply" : "ack", (unsigned long long)ask->seq)))
+        return;
+    d->replies += reply;
+    d->acks += !reply;
+    if (!d->escalates && reply && duty->reminded + 1 >= (d->delays.escalate > 1 ? d->delays.escalate : 1))
+        d->escalates = ask;
 }
 
 static void look_at_unread(struct digest *d)
@@ -162,11 +170,10 @@ static void look_at_unread(struct digest *d)
     uint64_t count = d->reader->unread[CCCC_LANE_CHAT].count;
     if (count == 0)
         return;
-    d->unread = true;
     if (is_due(d, when_mono(d->call->core, &r->unread), d->delays.unread, r->unread_count))
-        add_line(d, CCCC_STR("unread_backlog"),
-                 cccc_arena_printf(d->call->arena, "- %llu unread messages, see cccc inbox --actor-id %s", (unsigned long long)count,
-                                   d->reader->id));
+        d->unread = add_line(d, CCCC_STR("unread_backlog"),
+                             cccc_arena_printf(d->call->arena, "- %llu unread messages, see cccc inbox --actor-id %s",
+                                               (unsigned long long)count, d->reader->id));
 }
 
 /* ---- sending ---- */
@@ -195,18 +202,31 @@ static void notify(struct digest *d, const char *target, cccc_str_t title, cccc_
     reminder_send(d->call, d->group, &notice);
 }
 
+/* What its lines name; what waits and is named no more is not counted. */
 static cccc_str_t title_of(const struct digest *d)
 {
     cccc_arena_t *arena = d->call->arena;
-    const struct cccc_duties *owes = &d->reader->owes;
     cccc_str_t parts = CCCC_STR("");
-    if (owes->replies > 0)
-        parts = cccc_arena_printf(arena, "reply_required=%u", owes->replies);
-    if (owes->acks > 0)
-        parts = cccc_arena_printf(arena, "%.*s%sattention_ack=%u", CCCC_STR_FMT(parts), parts.len ? ", " : "", owes->acks);
+    if (d->replies > 0)
+        parts = cccc_arena_printf(arena, "reply_required=%u", d->replies);
+    if (d->acks > 0)
+        parts = cccc_arena_printf(arena, "%.*s%sattention_ack=%u", CCCC_STR_FMT(parts), parts.len ? ", " : "", d->acks);
     if (d->unread)
         parts = cccc_arena_printf(arena, "%.*s%sunread>0", CCCC_STR_FMT(parts), parts.len ? ", " : "");
     return cccc_arena_printf(arena, "Waiting for you (%.*s)", CCCC_STR_FMT(parts));
+}
+
+/* What the foreman can do about it: look where there is a terminal, and write. Only who asked, or the user, ends what is owed. */
+static cccc_str_t what_helps(const struct digest *d, const struct cccc_actor *foreman)
+{
+    cccc_arena_t *arena = d->call->arena;
+    const char *id = d->reader->id, *by = d->escalates->by;
+    const struct cccc_actor *actor = config_actor(d->group, cccc_str(id));
+    bool own = cccc_str_is(foreman->id, by), user = strcmp(by, "user") == 0;
+    cccc_str_t look = actor && runtime_has_terminal(actor) ? cccc_arena_printf(arena, "cccc actor tail %s, then ", id) : CCCC_STR("");
+    const char *who = own ? "you" : cccc_arena_printf(arena, "only %s%s", by, user ? "" : " or user").ptr;
+    return cccc_arena_printf(arena, "next: %.*scccc send TEXT --to %s\n%s may end what is owed: cccc cancel-reply %llu --actor %s",
+                             CCCC_STR_FMT(look), id, who, (unsigned long long)d->escalates->seq, id);
 }
 
 static void send_digest(struct digest *d)
@@ -221,8 +241,8 @@ static void send_digest(struct digest *d)
         return;
     const char *id = cccc_arena_str(arena, foreman->id).ptr;
     notify(d, id, cccc_arena_printf(arena, "%s does not answer", d->reader->id),
-           cccc_arena_printf(arena, "%s was reminded and still owes:\n%.*s\nnext: cccc actor attach %s, or cccc cancel-reply",
-                             d->reader->id, CCCC_STR_FMT(d->lines), d->reader->id),
+           cccc_arena_printf(arena, "%s was reminded and still owes:\n%.*s\n%.*s", d->reader->id, CCCC_STR_FMT(d->lines),
+                             CCCC_STR_FMT(what_helps(d, foreman))),
            "escalates");
 }
 

@@ -27,11 +27,20 @@ static int list_unread(struct cli *cli, const char *group, const char *actor, co
     return status;
 }
 
-/* `ack`: who names the message acknowledges it. */
-static int mark_read(struct cli *cli, const char *group, const char *actor, const char *event_id, bool ack, cccc_reply_t **reply)
+/* A reader whom only the environment names is who speaks, as for `cccc ack`; one whom an option names may be another's. Takes nothing. */
+static cccc_args_t *marking(struct cli *cli, const char *group, const char *actor)
 {
     cccc_args_t *args = cli_args(cli, group);
     cccc_args_str(args, "actor_id", actor);
+    if (!cli_option(cli, "actor-id") && !cli_option(cli, "by"))
+        cccc_args_str(args, "by", actor);
+    return args;
+}
+
+/* `ack`: who names the message acknowledges it. */
+static int mark_read(struct cli *cli, const char *group, const char *actor, const char *event_id, bool ack, cccc_reply_t **reply)
+{
+    cccc_args_t *args = marking(cli, group, actor);
     cccc_args_str(args, "event_id", event_id);
     if (!ack)
         cccc_args_bool(args, "ack", false);
@@ -202,22 +211,53 @@ int cmd_inbox(struct cli *cli)
 
 static int read_all(struct cli *cli, const char *group, const char *actor, cccc_reply_t **reply)
 {
-    cccc_args_t *args = cli_args(cli, group);
-    cccc_args_str(args, "actor_id", actor);
+    cccc_args_t *args = marking(cli, group, actor);
     cccc_args_str(args, "kind_filter", cli_option(cli, "kind-filter"));
     return cli_ask_once(cli, "inbox_mark_all_read", &args, reply);
 }
 
-static int read_event(struct cli *cli, const char *group, const char *actor, cccc_reply_t **reply)
+/* Does it still owe the acknowledgement of this event? *seq: the event's. */
+static bool owes_ack(struct cli *cli, const char *group, const char *actor, const char *event_id, uint64_t *seq)
 {
-    const char *event_id;
-    int status = cli_event(cli, group, cli_arg(cli, 0), &event_id);
-    return status ? status : mark_read(cli, group, actor, event_id, true, reply);
+    const cccc_value_t *result;
+    struct cccc_error error;
+    cccc_args_t *args = cli_group_args(group);
+    cccc_args_str(args, "event_id", event_id);
+    cccc_args_str(args, "actor_id", actor);
+    if (!cli_try(cli, "why", &args, &result, &error) || cli_count(cccc_get(result, "recipients")) == 0)
+        return false;
+    *seq = cccc_get_uint(result, "seq", 0);
+    const cccc_value_t *owes = cccc_get(cli_item(cccc_get(result, "recipients"), 0), "owes");
+    for (uint32_t i = 0; i < cli_count(owes); i++) {
+        cccc_str_t word = {0};
+        if (cccc_as_str(cli_item(owes, i), &word) && cccc_str_is(word, "ack"))
+            return true;
+    }
+    return false;
+}
+
+/* Whoever marks for somebody else acknowledges nothing for them, and is told so. */
+static void say_unacknowledged(struct cli *cli, const char *group, const char *actor, const char *event_id, const cccc_value_t *marked)
+{
+    cccc_str_t by = cccc_get_str(cccc_get(marked, "event"), "by"); /* "": nothing moved */
+    uint64_t seq = 0;
+    if (cccc_is_map(cccc_get(marked, "ack_event")) || !owes_ack(cli, group, actor, event_id, &seq))
+        return;
+    const char *who = by.len > 0 ? cli_printf(cli, "marked by %.*s for %s", CCCC_STR_FMT(by), actor)
+                                 : cli_printf(cli, "%s acknowledges for itself", actor);
+    cli_fact(cli, "not acknowledged", "%s; next: cccc ack %" PRIu64 " --actor-id %s", who, seq, actor);
+}
+
+/* *event_id: which one was named. */
+static int read_event(struct cli *cli, const char *group, const char *actor, const char **event_id, cccc_reply_t **reply)
+{
+    int status = cli_event(cli, group, cli_arg(cli, 0), event_id);
+    return status ? status : mark_read(cli, group, actor, *event_id, true, reply);
 }
 
 int cmd_read(struct cli *cli)
 {
-    const char *group, *actor;
+    const char *group, *actor, *named = NULL;
     cccc_reply_t *reply = NULL;
     bool all = cli_flag(cli, "all");
     if (all == (cli_arg(cli, 0) != NULL))
@@ -229,7 +269,7 @@ int cmd_read(struct cli *cli)
     if (status == 0)
         status = cli_group(cli, &group);
     if (status == 0)
-        status = all ? read_all(cli, group, actor, &reply) : read_event(cli, group, actor, &reply);
+        status = all ? read_all(cli, group, actor, &reply) : read_event(cli, group, actor, &named, &reply);
     if (status)
         return status;
     cccc_str_t event_id = cccc_get_str(cccc_get(cccc_reply_result(reply), "cursor"), "event_id");
@@ -241,6 +281,8 @@ int cmd_read(struct cli *cli)
         cli_fact(cli, "read", "%s up to %.*s", actor, CCCC_STR_FMT(event_id));
     else
         cli_fact(cli, "read", "%s has had nothing to read", actor);
+    if (named && !cli->json)
+        say_unacknowledged(cli, group, actor, named, cccc_reply_result(reply));
     cccc_reply_free(&reply);
     return 0;
 }

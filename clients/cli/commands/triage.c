@@ -57,20 +57,18 @@ cccc_args_t *triage_args(const struct triage *self)
     return args;
 }
 
-/* An actor may not see everything, and a daemon of before an upgrade does not know all questions. */
-static bool is_out_of_reach(const struct cccc_error *error)
-{
-    return strcmp(error->code, cccc_err_code(CCCC_E_PERMISSION_DENIED)) == 0 || strcmp(error->code, cccc_err_code(CCCC_E_UNKNOWN_OP)) == 0;
-}
-
-bool triage_ask(struct triage *self, const char *op, cccc_args_t **args, const cccc_value_t **result)
+bool triage_ask(struct triage *self, const char *op, const char *what, cccc_args_t **args, const cccc_value_t **result)
 {
     struct cccc_error error;
     if (cli_try(self->cli, op, args, result, &error))
         return true;
-    bool unknown = is_out_of_reach(&error);
-    triage_found(self, unknown ? TRIAGE_UNKNOWN : TRIAGE_WRONG, unknown ? NULL : "cccc daemon logs", NULL, "%s: %s", error.code,
-                 error.message);
+    /* A daemon of before an upgrade does not know all questions. */
+    bool unknown = strcmp(error.code, cccc_err_code(CCCC_E_UNKNOWN_OP)) == 0;
+    if (strcmp(error.code, cccc_err_code(CCCC_E_PERMISSION_DENIED)) == 0)
+        self->unseen = self->unseen ? cli_printf(self->cli, "%s, %s", self->unseen, what) : what;
+    else
+        triage_found(self, unknown ? TRIAGE_UNKNOWN : TRIAGE_WRONG, unknown ? NULL : "cccc daemon logs", NULL, "%s: %s", error.code,
+                     error.message);
     return false;
 }
 
@@ -129,12 +127,24 @@ int triage_group_chosen(struct cli *cli, const char **group)
     return 0;
 }
 
+/* An actor may not see everything: one finding of a check, behind all that is known. */
+static void tell_unseen(struct triage *self)
+{
+    const char *who = cli_environment(self->cli, "CCCC_ACTOR_ID");
+    if (self->unseen)
+        triage_found(self, TRIAGE_UNKNOWN, NULL, NULL, "%s may not see %s: what is wrong there, the foreman or the user finds with `%s`",
+                     who ? who : "whoever asks", self->unseen, triage_command(self, "triage"));
+    self->unseen = NULL;
+}
+
 void triage_run(struct triage *self, struct cli *cli, const char *group)
 {
     *self = (struct triage){.cli = cli, .group = group, .ledger = cccc_nil()};
     cli->patience_s = PATIENCE_S;
-    for (self->check = 0; self->check < CHECKS; self->check++)
+    for (self->check = 0; self->check < CHECKS; self->check++) {
         checks[self->check].look(self);
+        tell_unseen(self);
+    }
 }
 
 /* Wrong comes before what follows from it, and that before what is only worth a look; else the first one found. */
@@ -206,7 +216,9 @@ static void print_cause(const struct triage *self)
 {
     const struct triage_finding *cause = triage_cause(self);
     if (!cause) {
-        cli_fact(self->cli, "cause", "none: nothing is wrong");
+        cli_fact(self->cli, "cause",
+                 worst(self, CHECKS) == TRIAGE_UNKNOWN ? "none is known, but not everything can be seen from here"
+                                                       : "none: nothing is wrong");
         return;
     }
     cli_fact(self->cli, "cause", "%s: %s", checks[cause->check].name, cause->found);

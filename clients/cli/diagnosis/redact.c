@@ -34,7 +34,7 @@ static const char *const whats[REDACT_KINDS] = {
     [REDACT_KNOWN] = "values of environment variables that stood in texts",
     [REDACT_KEY] = "private keys in texts",
     [REDACT_HEADER] = "authorization headers and cookies in texts",
-    [REDACT_URL] = "passwords in URLs",
+    [REDACT_URL] = "users and passwords in URLs",
     [REDACT_FORM] = "tokens known by their form",
     [REDACT_NAMED] = "values named like a secret",
     [REDACT_RANDOM] = "strings that look random",
@@ -53,6 +53,8 @@ static const struct rule {
     {REDACT_HEADER, 4, REG_ICASE, "(authorization|x-api-key|x-auth-token|cookie)" QUOTE BLANKS "[:=]" BLANKS QUOTE "([^\"'\\\r\n]+)"},
     {REDACT_HEADER, 1, REG_ICASE, "bearer[ \t]+([a-z0-9._~+/=-]{8,})"},
     {REDACT_URL, 1, 0, "://[^/ \t\r\n\"'@:]*:([^ \t\r\n\"'@]+)@"},
+    /* A user before @ in a URL of the Web is a token more often than a name, also where a password follows; elsewhere only long ones are. */
+    {REDACT_URL, 1, REG_ICASE, "https?://([^][/ \t\r\n\"'@:]+)(:[^ \t\r\n\"'@]*)?@"},
     {REDACT_URL, 1, 0, "://([^/ \t\r\n\"'@:]{16,})@"},
     {REDACT_URL, 1, 0, "://hooks[.]slack[.]com/services/([^ \t\r\n\"'\\]+)"},
     {REDACT_FORM, 2, 0,
@@ -128,6 +130,8 @@ bool redact_is_secret_name(cccc_str_t name)
     static const char *const parts[] = {"token",      "secret",        "passw",  "pwd",        "passphrase", "passcode",
                                         "api_key",    "api-key",       "apikey", "access_key", "accesskey",  "private_key",
                                         "privatekey", "authorization", "cookie", "credential", "ticket"};
+    if (cccc_str_is(name, "PWD") || cccc_str_is(name, "OLDPWD")) /* a shell's directories */
+        return false;
     char lower[64];
     size_t len = name.len < sizeof lower - 1 ? name.len : sizeof lower - 1;
     for (size_t i = 0; i < len; i++)

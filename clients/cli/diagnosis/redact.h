@@ -1,7 +1,7 @@
 /* redact.h - what may leave a home in a bundle of evidence: secrets never do, and what people and agents wrote only when it is asked for.
  *
  * Texts lose, in this order: what is known to be secret (values of environment variables), private keys, authorization headers and cookies,
- * passwords in URLs, tokens that are known by their form, what stands behind a name like `token=`, and strings that look random. A place that was
+ * users and passwords in URLs, tokens that are known by their form, what stands behind a name like `token=`, and strings that look random. A place that was
  * cut says so: [redacted:why]. It may cut too much; what matters is that it does not cut too little.
  * Values keep numbers, and the strings of members that hold ids, words of the protocol, times and places; all other strings are somebody's text.
  * Thread: one. */

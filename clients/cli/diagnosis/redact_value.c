@@ -8,11 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BLOB_DIR       "state/blobs/"
+#define BLOB_DIR_BYTES (sizeof BLOB_DIR - 1)
+#define BLOB_HEX_BYTES 64
+
 /* Sorted. */
 static const char *const kept[] = {"active_group_id",
                                    "active_scope_key",
                                    "actor_id",
                                    "actor_ids",
+                                   "also_started",
+                                   "armed",
                                    "as",
                                    "at",
                                    "audience",
@@ -44,6 +50,7 @@ static const char *const kept[] = {"active_group_id",
                                    "expires_ts",
                                    "failure",
                                    "file",
+                                   "forced_headless",
                                    "foreman",
                                    "format",
                                    "found",
@@ -60,6 +67,7 @@ static const char *const kept[] = {"active_group_id",
                                    "last_error_at",
                                    "last_fired_at",
                                    "last_id",
+                                   "left_stopped",
                                    "level",
                                    "mime_type",
                                    "new_state",
@@ -95,9 +103,11 @@ static const char *const kept[] = {"active_group_id",
                                    "src_event_id",
                                    "src_group_id",
                                    "start_error",
+                                   "started",
                                    "started_at",
                                    "state",
                                    "step",
+                                   "stopped",
                                    "submit",
                                    "system",
                                    "target_actor_id",
@@ -121,6 +131,11 @@ static int compare(const void *key, const void *item)
     return order ? order : name->len == strlen(other) ? 0 : -1;
 }
 
+static bool is_blob_path(cccc_str_t path)
+{
+    return path.len > BLOB_DIR_BYTES && memcmp(path.ptr, BLOB_DIR, BLOB_DIR_BYTES) == 0;
+}
+
 /* A reason is the broker's word for what went wrong, but what somebody wrote where they recall or cancel, which names actors. A name is ours
  * where it is that of a check, with its verdict; tasks, steps and milestones are called what somebody wrote. */
 static bool is_kept(cccc_str_t name, const cccc_value_t *map)
@@ -129,6 +144,8 @@ static bool is_kept(cccc_str_t name, const cccc_value_t *map)
         return !cccc_get(map, "actor_ids");
     if (cccc_str_is(name, "name"))
         return cccc_get(map, "verdict");
+    if (cccc_str_is(name, "path") && cccc_get(map, "mime_type")) /* an attachment: of any other place nobody knows what it says */
+        return is_blob_path(cccc_get_str(map, "path"));
     return name.len > 0 && bsearch(&name, kept, sizeof kept / sizeof *kept, sizeof *kept, compare) != NULL;
 }
 
@@ -150,10 +167,22 @@ static cccc_str_t text(struct redactor *self, cccc_arena_t *arena, cccc_str_t gi
     return safe;
 }
 
+/* Of a blob's path, what names the content; the file's name behind that is what somebody called it: state/blobs/<sha256>_<name>. */
+static cccc_value_t blob_path(struct redactor *self, cccc_arena_t *arena, cccc_str_t path)
+{
+    const char *end = path.ptr + path.len, *name = memchr(path.ptr, '_', path.len);
+    bool named = name && (size_t)(name - path.ptr) == BLOB_DIR_BYTES + BLOB_HEX_BYTES;
+    name = named ? name + 1 : path.ptr + BLOB_DIR_BYTES;
+    redact_note(self, REDACT_BODY);
+    return cccc_string(cccc_arena_printf(arena, "%.*s[%zu bytes left out]", (int)(name - path.ptr), path.ptr, (size_t)(end - name)));
+}
+
 static cccc_value_t string(struct redactor *self, cccc_arena_t *arena, const cccc_value_t *value, bool id)
 {
     cccc_str_t given = {0};
     cccc_as_str(value, &given);
+    if (id && is_blob_path(given) && !redact_keeps_bodies(self))
+        return blob_path(self, arena, given);
     if (given.len == 0 || id || redact_keeps_bodies(self))
         return cccc_string(text(self, arena, given, id));
     redact_note(self, REDACT_BODY);

@@ -37,6 +37,7 @@ struct triage {
     const cccc_value_t *actors;   /* their rows */
     cccc_value_t ledger;          /* as `ledger verify` judges it; nil: there is none */
     size_t check;                 /* whose turn it is */
+    const char *unseen;           /* what of this check the asker may not see, with commas; NULL: nothing */
     struct triage_finding findings[TRIAGE_FINDINGS_MAX];
     size_t count, more; /* more: findings there was no room for */
 };
@@ -61,8 +62,9 @@ void triage_look_at_group(struct triage *self);
 void triage_look_at_actors(struct triage *self);
 void triage_look_at_obligations(struct triage *self);
 void triage_look_at_delivery(struct triage *self);
-/* Ask about the group; false: the failure is a finding. Takes *args. */
-bool triage_ask(struct triage *self, const char *op, cccc_args_t **args, const cccc_value_t **result);
+/* Ask about the group; false: the failure is a finding. `what` is asked for, as in "may not see WHAT": all that a check was refused is one
+ * finding behind its others. Takes *args. */
+bool triage_ask(struct triage *self, const char *op, const char *what, cccc_args_t **args, const cccc_value_t **result);
 cccc_args_t *triage_args(const struct triage *self);
 /* "cccc WORDS --group G". */
 const char *triage_command(const struct triage *self, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -218,7 +218,7 @@ static void ask_for_group(struct triage *self)
     else if (self->degraded.len > 0)
         found_closed(self, "not well", self->degraded);
     args = triage_args(self);
-    self->served = triage_ask(self, "group_show", &args, &shown);
+    self->served = triage_ask(self, "group_show", "the group", &args, &shown);
     if (!self->served)
         return;
     self->settings = cccc_get(shown, "settings");

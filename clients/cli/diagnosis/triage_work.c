@@ -48,7 +48,7 @@ static bool is_out_of_sight(struct triage *self)
 
 static void all_well(struct triage *self, size_t before, const char *text)
 {
-    if (self->count == before)
+    if (self->count == before && !self->unseen)
         triage_found(self, TRIAGE_OK, NULL, NULL, "%s", text);
 }
 
@@ -160,7 +160,7 @@ void triage_look_at_actors(struct triage *self)
         return;
     cccc_args_t *args = triage_args(self);
     cccc_args_bool(args, "include_unread", true);
-    if (!triage_ask(self, "actor_list", &args, &result))
+    if (!triage_ask(self, "actor_list", "the actors", &args, &result))
         return;
     self->actors = cccc_get(result, "actors");
     const cccc_value_t *exits = triage_events(self, kinds, 1, EXITS_LOOKED_AT);
@@ -223,7 +223,7 @@ static const cccc_value_t *oldest_unread(struct triage *self, const char *actor,
     cccc_args_str(args, "actor_id", actor);
     cccc_args_str(args, "kind_filter", "chat");
     cccc_args_int(args, "limit", 1);
-    if (!triage_ask(self, "inbox_list", &args, &result))
+    if (!triage_ask(self, "inbox_list", cli_printf(self->cli, "the inbox of %s", actor), &args, &result))
         return NULL;
     *cursor = cccc_get(result, "cursor");
     const cccc_value_t *messages = cccc_get(result, "messages");
@@ -253,7 +253,7 @@ static void look_at_circles(struct triage *self, bool late)
 {
     const cccc_value_t *result;
     cccc_args_t *args = triage_args(self);
-    if (!triage_ask(self, "waits", &args, &result))
+    if (!triage_ask(self, "waits", "who waits for whom", &args, &result))
         return;
     const cccc_value_t *cycles = cccc_get(result, "cycles");
     for (uint32_t i = 0; i < cli_count(cycles); i++) {
@@ -278,7 +278,7 @@ void triage_look_at_obligations(struct triage *self)
         return;
     cccc_args_t *args = triage_args(self);
     cccc_args_bool(args, "overdue", true);
-    if (!triage_ask(self, "obligations_list", &args, &result))
+    if (!triage_ask(self, "obligations_list", "what is owed", &args, &result))
         return;
     const cccc_value_t *late = cccc_get(result, "obligations");
     uint32_t count = cli_count(late), shown = count < OBLIGATIONS_SHOWN ? count : OBLIGATIONS_SHOWN;
@@ -395,7 +395,7 @@ static void look_at_rules(struct triage *self)
     static const char *const kinds[] = {"group.automation_update"};
     const cccc_value_t *result;
     cccc_args_t *args = triage_args(self);
-    if (!triage_ask(self, "group_automation_state", &args, &result))
+    if (!triage_ask(self, "group_automation_state", "the automation rules", &args, &result))
         return;
     const cccc_value_t *rules = cccc_get(cccc_get(result, "ruleset"), "rules"), *changes = triage_events(self, kinds, 1, CHANGES_LOOKED_AT);
     for (uint32_t i = 0; i < cli_count(rules); i++) {
@@ -409,7 +409,7 @@ static void look_at_holds(struct triage *self)
 {
     const cccc_value_t *result;
     cccc_args_t *args = triage_args(self);
-    if (!triage_ask(self, "holds_list", &args, &result))
+    if (!triage_ask(self, "holds_list", "the pairs that are held", &args, &result))
         return;
     const cccc_value_t *holds = cccc_get(result, "holds");
     for (uint32_t i = 0; i < cli_count(holds); i++) {

@@ -109,7 +109,10 @@ static const struct cli_command rows[] = {
      .run = cmd_inbox},
     {.name = "read",
      .summary = "mark an actor's messages as read, up to an event",
-     .about = "Everything up to the event counts as read. An attention message that is named by its own recipient is acknowledged by this.",
+     .about =
+         "Everything up to the event counts as read. An attention message that is named by its own recipient is acknowledged by this: by "
+         "CCCC_ACTOR_ID, or by --by with the same name as --actor-id. Whoever marks it for somebody else acknowledges nothing, and is told "
+         "so.",
      .examples = EXAMPLES("cccc read 1042 --actor-id peer-1  # peer-1 has read everything up to 1042",
                           "cccc read --all --actor-id peer-1  # everything there is"),
      .options = OPTIONS(OPT_GROUP, OPT_ACTOR, {.name = "all", .help = "up to the newest; acknowledges nothing"}, OPT_KIND_FILTER, OPT_BY),

@@ -29,7 +29,8 @@ static const struct cli_command rows[] = {
      .about =
          "Five checks, each with a verdict, its evidence, and the smallest command that would help. The cause comes first; what only "
          "follows "
-         "from it says so. Verdicts are ok, note, unknown (only a daemon knows), follows, wrong, damaged. Reads only, starts nothing, "
+         "from it says so. Verdicts are ok, note, unknown (only a daemon knows, or who asks may not see it), follows, wrong, damaged. "
+         "Reads only, starts nothing, "
          "works "
          "without a daemon as far as possible; reads every line of the group's ledger. Exits 0 when nothing is wrong, 9 when stored data "
          "is damaged, else 1.",
@@ -41,8 +42,9 @@ static const struct cli_command rows[] = {
      .about =
          "Writes cccc-evidence-GROUP-TIME.tar.zst: versions, triage, status, the group and its actors, who owes what, the last 100 events, "
          "what became of each message, the daemon's log, and manifest.json, which lists what was left out. Private environments, values "
-         "of variables, arguments of commands, tokens and passwords are never in it; texts that people and agents wrote only with "
-         "--bodies. Starts nothing; without a daemon it takes what the files have, says what is missing, and exits 8.",
+         "of variables, arguments of commands, tokens and passwords are never in it; texts that people and agents wrote, and the names of "
+         "files they attached, only "
+         "with --bodies. Starts nothing; without a daemon it takes what the files have, says what is missing, and exits 8.",
      .examples = EXAMPLES("cccc evidence  # of the active group", "cccc evidence --group ops --actor rev --event 1042",
                           "cccc evidence --bodies --output /tmp/evidence.tar.zst  # with the messages' texts"),
      .options = OPTIONS(
