@@ -41,6 +41,26 @@ def test_what_is_owed_is_listed_and_ends(home, group):
     assert "nothing was owed" in home.cli("cancel-reply", one).stderr
 
 
+def test_what_is_owed_no_more_is_not_therefore_acknowledged(home, group):
+    """No answer claims an acknowledgement that is not in the ledger: it says what ended it, and by which event, and exits 6."""
+    def ended(number, why):
+        done = home.cli("ack", number, "--actor-id", "peer-1", check=False)
+        same = home.cli("ack", number, "--actor-id", "peer-1", "--json", check=False)
+        told = json.loads(same.stdout)["result"]
+        assert same.returncode == 6
+        assert done.returncode == 6 and done.stdout == "" and f"{why} (event {told['ended_seq']}); nothing was written" in done.stderr
+        return {key: told[key] for key in ("acked", "already", "event", "owed", "why")}
+
+    nothing = {"acked": False, "already": False, "event": None, "owed": False}
+    cancelled = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
+    recalled = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
+    home.cli("cancel-reply", cancelled)
+    home.cli("recall", recalled)
+    assert ended(cancelled, "it was cancelled") == nothing | {"why": "cancelled"}
+    assert ended(recalled, "the message was withdrawn") == nothing | {"why": "recalled"}
+    assert "chat.ack" not in home.cli("tail", "-n", "100").stdout
+
+
 def test_acknowledging_for_another_is_refused(home, group):
     one = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
     done = home.cli("ack", one, "--actor-id", "peer-2", check=False)

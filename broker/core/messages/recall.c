@@ -179,10 +179,10 @@ static void recall_found(call_t *call)
 {
     const struct cccc_ladders *all = call->state;
     if (all->kind != CCCC_KIND_CHAT_MESSAGE)
-        call_fail(call, CCCC_E_INVALID_EVENT_KIND, "event %.*s is a notice; only messages are recalled", CCCC_STR_FMT(all->event_id));
+        call_fail(call, CCCC_E_INVALID_EVENT_KIND, "event %.*s is a notice; only messages are recalled", CCCC_STR_FMT(all->climb.event_id));
     else if (!cccc_str_is(call->by, "user") && !cccc_str_eq(call->by, all->event.by))
         call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: only its sender %.*s or the user recalls message %.*s",
-                  CCCC_STR_FMT(all->event.by), CCCC_STR_FMT(all->event_id));
+                  CCCC_STR_FMT(all->event.by), CCCC_STR_FMT(all->climb.event_id));
     else
         recall_climbed(call);
 }
@@ -194,7 +194,7 @@ void op_recall(call_t *call)
         return;
     struct recall *r = cccc_arena_alloc(call->arena, sizeof *r);
     *r = (struct recall){.reason = cccc_arg_str(args, CCCC_A_recall_reason)};
-    ladders_begin(call, cccc_arg_str(args, CCCC_A_recall_event_id), CCCC_STR(""), 0, recall_found, r);
+    ladders_begin(call, (struct cccc_climb){.event_id = cccc_arg_str(args, CCCC_A_recall_event_id), .then = recall_found}, r);
 }
 
 /* ---- time ---- */

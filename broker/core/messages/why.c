@@ -233,6 +233,10 @@ static void why_answer(call_t *call)
 void op_why(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
+    struct cccc_climb climb = {.event_id = cccc_arg_str(args, CCCC_A_why_event_id),
+                               .only = cccc_arg_str(args, CCCC_A_why_actor_id),
+                               .reads_max = READS_MAX,
+                               .then = why_answer};
     if (call_group(call, CCCC_A_why_group_id))
-        ladders_begin(call, cccc_arg_str(args, CCCC_A_why_event_id), cccc_arg_str(args, CCCC_A_why_actor_id), READS_MAX, why_answer, NULL);
+        ladders_begin(call, climb, NULL);
 }

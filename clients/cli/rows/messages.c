@@ -150,7 +150,8 @@ static const struct cli_command rows[] = {
      .run = cmd_obligations},
     {.name = "ack",
      .summary = "acknowledge an attention message or a notice, for oneself",
-     .about = "Doing it again does nothing. It does not mark anything as read.",
+     .about = "Doing it again does nothing. It does not mark anything as read. Exits 6 when nothing is owed any more for another reason "
+              "(cancelled, withdrawn, expired, replied, left): then nothing is written, and nothing is acknowledged.",
      .examples = EXAMPLES("cccc ack 1042 --actor-id peer-1  # peer-1 has taken note of 1042"),
      .options =
          OPTIONS(OPT_GROUP,
