@@ -79,6 +79,20 @@ def test_why_says_one_sentence_and_what_next(home, group):
     assert home.cli("why", one, "lead", check=False).returncode == 2
 
 
+def test_who_left_and_one_of_that_name_who_came_later(home, group):
+    """The one of today was never sent it: `why` says when the other left, and a recall names neither."""
+    one = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
+    home.cli("actor", "remove", "peer-1")
+    home.cli("actor", "add", "peer-1", "--runner", "headless", "--runtime", "custom", "--command", "cat")
+    row = answer(home, "why", one)["recipients"][0]
+    left = row["steps"][-1]
+    assert row["state"] == "left" and f"left the group at {left['ts']} (event {left['seq']}); the one of today joined later" in row["sentence"]
+    done = home.cli("recall", one)
+    assert done.stdout == "" and "nobody has it to be withdrawn from; nothing was written" in done.stderr
+    done = home.cli("ack", one, "--actor-id", "peer-1", check=False)
+    assert done.returncode == 6 and f"it left the group; an actor that came later under that name was not asked (event {left['seq']})" in done.stderr
+
+
 def test_recall_wins_only_over_who_has_not_taken_it(home, group):
     one = seq(home, "Stop", "--to", "peer-1,peer-2")
     home.cli("read", one, "--actor-id", "peer-1")

@@ -121,7 +121,8 @@ static const struct cli_command rows[] = {
               "terminal is not read, and "
               "marked as read is not understood; it says no more than it knows. The steps are stored, queued, claimed, handed (or failed, "
               "ambiguous), read, "
-              "acknowledged, replied, and cancelled or recalled.",
+              "acknowledged, replied, and cancelled or recalled; left is who left the group before any of them, and who came later "
+              "under that name is another one.",
      .examples = EXAMPLES("cccc why 1042", "cccc why 1042 peer-2  # only what became of peer-2's copy"),
      .options = OPTIONS(OPT_GROUP),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true},
