@@ -37,6 +37,8 @@ def test_what_is_owed_is_listed_and_ends(home, group):
     assert "already" in home.cli("ack", two, "--actor-id", "peer-1").stdout
     home.cli("reply", one, "yes", "--by", "peer-1")
     assert [row[:3] for row in rows(home.cli("obligations").stdout)] == [[one, "peer-2", "reply"]]
+    typo = home.cli("cancel-reply", one, "--actor", "nosuch", check=False)
+    assert typo.returncode == 3 and typo.stdout == "" and "no actor nosuch" in typo.stderr
     assert "peer-2 owes nothing" in home.cli("cancel-reply", one, "--reason", "one answer is enough").stdout
     assert "nothing was owed" in home.cli("cancel-reply", one).stderr
 

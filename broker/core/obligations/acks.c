@@ -234,6 +234,22 @@ static cccc_value_t cancel_debtors(call_t *call, cccc_str_t event_id)
     return list.value;
 }
 
+/* A name that is nobody's is a typing mistake; who was asked and left since is none. False: the call was failed. */
+static bool cancel_names_somebody(call_t *call, const struct cccc_event *event)
+{
+    const cccc_value_t *named = cccc_arg(&call->request.args, CCCC_A_reply_cancel_actor_ids);
+    cccc_str_t id;
+    for (uint32_t i = 0; cccc_is_array(named) && i < named->via.array.size; i++) {
+        if (!cccc_as_str(&named->via.array.ptr[i], &id) || cccc_str_is(id, "user") || config_actor(call->group, id) ||
+            event_is_for(call, event, id))
+            continue;
+        call_fail(call, CCCC_E_UNKNOWN_ACTOR, "no actor %.*s in group %s, and event %.*s is not addressed to one; nothing was cancelled",
+                  CCCC_STR_FMT(id), call->group->id, CCCC_STR_FMT(event->id));
+        return false;
+    }
+    return true;
+}
+
 static void cancel_write(call_t *call, struct cancel *cancel)
 {
     struct cccc_errmsg why;
@@ -269,6 +285,8 @@ static void cancel_found(call_t *call)
                   CCCC_STR_FMT(event.by), CCCC_STR_FMT(cancel->event_id));
         return;
     }
+    if (!cancel_names_somebody(call, &event))
+        return;
     cancel->debtors = cancel_debtors(call, cancel->event_id);
     if (cancel->debtors.via.array.size > 0)
         cancel_write(call, cancel);
