@@ -168,11 +168,13 @@ static const struct cli_command rows[] = {
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
      .run = cmd_cancel_reply},
     {.name = "waits",
-     .summary = "who waits for whose reply, and circles of actors that wait for each other",
+     .summary = "who waits for whose reply, and a circle of each knot of actors that wait for each other",
      .about =
          "An ask, or a send with --wait, says that its sender does nothing else until then. A circle in which nobody does anything else "
          "cannot come about: the ask that "
-         "would close it is refused (would_deadlock). Other circles are told to whoever closes them.",
+         "would close it is refused (would_deadlock). Other circles are told to whoever closes them. Where actors all wait for each other, "
+         "in a knot, "
+         "one circle of the knot is shown; it is said when the knot has others.",
      .examples = EXAMPLES("cccc waits", "cccc waits --json"),
      .options = OPTIONS(OPT_GROUP),
      .run = cmd_waits},
