@@ -81,6 +81,16 @@ def test_why_says_one_sentence_and_what_next(home, group):
     assert home.cli("why", one, "lead", check=False).returncode == 2
 
 
+def test_a_message_for_nobody_says_that_it_is(home, group):
+    """A person's question to themselves is stored and asks nobody: the answer says so, also where no outlook was asked for."""
+    done = home.cli("send", "Ready?", "--to", "user", "--reply-required")
+    assert "recipients: none" in done.stderr and "nobody owes a reply" in done.stderr
+    assert "recipients: none" in home.cli("send", "A note", "--to", "user").stderr
+    assert "recipients: none" not in home.cli("send", "Ready?", "--to", "peer-1", "--reply-required").stderr
+    assert answer(home, "send", "Ready?", "--to", "user", "--reply-required")["recipients"] == []
+    assert [row[1] for row in rows(home.cli("obligations").stdout)] == ["peer-1"]
+
+
 def test_who_left_and_one_of_that_name_who_came_later(home, group):
     """The one of today was never sent it: `why` says when the other left, and a recall names neither."""
     one = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
