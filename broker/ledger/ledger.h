@@ -154,7 +154,7 @@ struct cccc_read_query {
     cccc_str_t by;             /* "" = any */
     cccc_str_t recipient;      /* "" = any; matches data.audience, or data.target_actor_id, or to ["@all"]/[] of older lines */
     /* "" = any; else only events that say something about the one with this id and seq: they name it (reply_to, event_id, notify_event_id, released_from), move a cursor to it or
-     * past it (seq), claim it for a terminal (seqs), or say what became of a claim (delivery_id). */
+     * past it (seq), claim it for a terminal (seqs), say what became of a claim (delivery_id), or make an actor leave, whoever it is (actor.remove, group.edit). */
     cccc_str_t about;
     uint64_t about_seq;
 };

@@ -237,6 +237,8 @@ static bool is_about(const struct cccc_event *event, const struct cccc_read_quer
             return true;
     if (cccc_str_is(event->kind, "chat.read")) /* in lines of the older format without a seq */
         return cccc_get_uint(data, "seq", UINT64_MAX) >= q->about_seq;
+    if (cccc_str_is(event->kind, "actor.remove") || cccc_str_is(event->kind, "group.edit"))
+        return true;
     return cccc_get(data, "delivery_id") != NULL;
 }
 

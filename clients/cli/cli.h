@@ -21,6 +21,8 @@ struct cli;
 
 /* What commands about the daemon itself exit with when there is none, as systemctl and LSB do. */
 #define CLI_EXIT_NOT_RUNNING 3
+/* It was not done: the state of what was named forbids it. */
+#define CLI_EXIT_CONFLICT 6
 /* Some of it was done, and the answer says what was not. */
 #define CLI_EXIT_PARTLY 8
 /* The message is stored; no reply came within the time that was given. */

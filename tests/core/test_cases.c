@@ -178,12 +178,22 @@ static void do_readall(struct run *run)
     answered(run, reply, cccc_is_nil(bench_at(reply, "result.event")) ? "nothing" : "ok");
 }
 
-/* ack ACTOR EVENT [by=..]: ok or already */
+/* ok, already, or why nothing is owed any more: then nothing in the answer may claim an acknowledgement. */
+static void acknowledged(struct run *run, const cccc_value_t *reply)
+{
+    const cccc_value_t *result = cccc_get(reply, "result");
+    bool acked = cccc_get_bool(result, "acked", false), already = cccc_get_bool(result, "already", false);
+    bool silent = !acked && !already && cccc_is_nil(cccc_get(result, "event")) && !cccc_get_bool(result, "owed", true);
+    const char *why = cccc_get(result, "why") ? bench_str_at(run->b, reply, "result.why") : NULL;
+    answered(run, reply, why ? silent ? why : "a claim" : already ? "already" : acked ? "ok" : "no word");
+}
+
+/* ack ACTOR EVENT [by=..] */
 static void do_ack(struct run *run)
 {
     const cccc_value_t *reply = bench_ask(run->b, "chat_ack", "{'group_id':'%s','actor_id':'%s','event_id':'%s','by':'%s'}", TEAM,
                                           word(run, 1), event(run, word(run, 2)), option_or(run, "by", ""));
-    answered(run, reply, cccc_get_bool(cccc_get(reply, "result"), "already", false) ? "already" : "ok");
+    acknowledged(run, reply);
 }
 
 /* nack ACTOR NOTICE [by=..] */
@@ -191,7 +201,7 @@ static void do_nack(struct run *run)
 {
     const cccc_value_t *reply = bench_ask(run->b, "notify_ack", "{'group_id':'%s','actor_id':'%s','notify_event_id':'%s','by':'%s'}", TEAM,
                                           word(run, 1), event(run, word(run, 2)), option_or(run, "by", ""));
-    answered(run, reply, cccc_get_bool(cccc_get(reply, "result"), "already", false) ? "already" : "ok");
+    acknowledged(run, reply);
 }
 
 /* cancel EVENT BY [of=..]: whose obligations ended */

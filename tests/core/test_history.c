@@ -444,7 +444,7 @@ static bool is_recalled(struct world *w, const char *group, uint64_t message, co
     return false;
 }
 
-/* Has `reader` taken the message by what this event says? */
+/* Has `reader` taken the message, or left, by what this event says? */
 static bool takes(const struct cccc_event *event, const struct cccc_event *message, cccc_str_t reader)
 {
     const cccc_value_t *data = &event->data;
@@ -453,6 +453,8 @@ static bool takes(const struct cccc_event *event, const struct cccc_event *messa
         return cccc_str_eq(event->by, reader) && cccc_str_eq(cccc_get_str(data, "reply_to"), message->id);
     if (cccc_str_is(event->kind, "chat.ack"))
         return own && cccc_str_eq(cccc_get_str(data, "event_id"), message->id);
+    if (cccc_str_is(event->kind, "actor.remove"))
+        return own; /* by leaving it has it no more */
     if (cccc_str_is(event->kind, "chat.read"))
         return own && names(cccc_get(data, "lanes"), "chat") && cccc_get_uint(data, "seq", 0) >= message->seq;
     return cccc_str_is(event->kind, "chat.recall") && cccc_str_eq(cccc_get_str(data, "event_id"), message->id) &&

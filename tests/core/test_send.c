@@ -413,6 +413,18 @@ static void disabled_recipient_is_kept_and_said(void **state)
     team_end(&b);
 }
 
+/* A message that only its sender would get is a note, for nobody: the answer says so unasked, and nothing is owed for it. */
+static void a_message_for_nobody_says_so(void **state)
+{
+    (void)state;
+    bench_t *b = team_new(1);
+#define NOTE "{'group_id':'%s','text':'note','to':['%s'],'by':'%s','reply_required':true}"
+    assert_json(b, cccc_get(bench_do(b, "send", NOTE, TEAM, "user", "user"), "recipients"), "[]");
+    assert_null(cccc_get(bench_do(b, "send", NOTE, TEAM, "peer-1", "user"), "recipients"));
+    assert_int_equal(bench_uint_at(bench_do(b, "obligations_list", "{'group_id':'%s'}", TEAM), "open"), 1);
+    team_end(&b);
+}
+
 /* The foreman that names nobody is told what to do, and nothing is stored. */
 static void foreman_without_recipients_is_told_what_to_do(void **state)
 {
@@ -543,6 +555,7 @@ int main(void)
         cmocka_unit_test(client_id_decided_while_a_request_is_parked_is_found),
         cmocka_unit_test(client_id_without_a_digest_agrees_with_everything),
         cmocka_unit_test(disabled_recipient_is_kept_and_said),
+        cmocka_unit_test(a_message_for_nobody_says_so),
         cmocka_unit_test(foreman_without_recipients_is_told_what_to_do),
         cmocka_unit_test(audience_is_resolved_when_it_is_sent),
         cmocka_unit_test(message_wakes_an_idle_group),

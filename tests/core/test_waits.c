@@ -109,7 +109,7 @@ static void other_circles_are_told(void **state)
     const cccc_value_t *reply = ask(b, "a1", "a0", 0);
     assert_string_equal(bench_code(reply), "ok");
     assert_json(b, bench_at(reply, "result.cycle"), "['a1','a0','a1']");
-    assert_json(b, bench_at(waits(b), "cycles"), "[{'actors':['a0','a1','a0'],'blocked':false}]");
+    assert_json(b, bench_at(waits(b), "cycles"), "[{'actors':['a0','a1','a0'],'blocked':false,'others':false}]");
     assert_int_equal(cccc_get(waits(b), "edges")->via.array.size, 2);
     end(&b);
 }
@@ -158,7 +158,7 @@ static void who_goes_on_does_not_wait(void **state)
         assert_string_equal(bench_code(reply), "ok");
         assert_json(b, bench_at(reply, "result.cycle"), "['a1','a0','a1']");
         assert_json(b, bench_at(waits(b), "edges.0.waits_until"), "null");
-        assert_json(b, bench_at(waits(b), "cycles"), "[{'actors':['a0','a1','a0'],'blocked':false}]");
+        assert_json(b, bench_at(waits(b), "cycles"), "[{'actors':['a0','a1','a0'],'blocked':false,'others':false}]");
         end(&b);
     }
 }
@@ -244,7 +244,23 @@ static void check_circle(const cccc_value_t *names, bool edge[ACTORS][ACTORS])
         assert_true(edge[nth(names, i)][nth(names, i + 1)]);
 }
 
-/* One circle of each knot, a blocked one where there is one, and no other. */
+/* Is there an edge on some circle of this one's knot that is none of its own? */
+static bool has_others(const cccc_value_t *names, struct graph *g)
+{
+    int first = nth(names, 0);
+    for (int from = 0; from < ACTORS; from++)
+        for (int to = 0; to < ACTORS; to++) {
+            bool listed = false;
+            for (uint32_t i = 0; i + 1 < names->via.array.size; i++)
+                listed |= nth(names, i) == from && nth(names, i + 1) == to;
+            if (g->edge[from][to] && !listed && reaches(g->edge, to, from, 0) && reaches(g->edge, first, from, 0) &&
+                reaches(g->edge, from, first, 0))
+                return true;
+        }
+    return false;
+}
+
+/* One circle of each knot, a blocked one where there is one, and no other; whether the knot has others is told. */
 static void check_circles(bench_t *b, struct graph *g)
 {
     const cccc_value_t *cycles = cccc_get(waits(b), "cycles");
@@ -253,6 +269,7 @@ static void check_circles(bench_t *b, struct graph *g)
         const cccc_value_t *names = cccc_get(&cycles->via.array.ptr[i], "actors");
         bool blocked = cccc_get_bool(&cycles->via.array.ptr[i], "blocked", false);
         check_circle(names, blocked ? g->blocked : g->edge);
+        assert_int_equal(cccc_get_bool(&cycles->via.array.ptr[i], "others", false), has_others(names, g));
         int first = nth(names, 0);
         for (int j = 0; j < ACTORS; j++) {
             bool knot = reaches(g->edge, first, j, 0) && reaches(g->edge, j, first, 0);

@@ -38,8 +38,30 @@ def test_what_is_owed_is_listed_and_ends(home, group):
     assert "already" in home.cli("ack", two, "--actor-id", "peer-1").stdout
     home.cli("reply", one, "yes", "--by", "peer-1")
     assert [row[:3] for row in rows(home.cli("obligations").stdout)] == [[one, "peer-2", "reply"]]
+    typo = home.cli("cancel-reply", one, "--actor", "nosuch", check=False)
+    assert typo.returncode == 3 and typo.stdout == "" and "no actor nosuch" in typo.stderr
     assert "peer-2 owes nothing" in home.cli("cancel-reply", one, "--reason", "one answer is enough").stdout
     assert "nothing was owed" in home.cli("cancel-reply", one).stderr
+
+
+def test_what_is_owed_no_more_is_not_therefore_acknowledged(home, group):
+    """No answer claims an acknowledgement that is not in the ledger: it says what ended it, and by which event, and exits 6."""
+    def ended(number, why):
+        done = home.cli("ack", number, "--actor-id", "peer-1", check=False)
+        same = home.cli("ack", number, "--actor-id", "peer-1", "--json", check=False)
+        told = json.loads(same.stdout)["result"]
+        assert same.returncode == 6
+        assert done.returncode == 6 and done.stdout == "" and f"{why} (event {told['ended_seq']}); nothing was written" in done.stderr
+        return {key: told[key] for key in ("acked", "already", "event", "owed", "why")}
+
+    nothing = {"acked": False, "already": False, "event": None, "owed": False}
+    cancelled = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
+    recalled = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
+    home.cli("cancel-reply", cancelled)
+    home.cli("recall", recalled)
+    assert ended(cancelled, "it was cancelled") == nothing | {"why": "cancelled"}
+    assert ended(recalled, "the message was withdrawn") == nothing | {"why": "recalled"}
+    assert "chat.ack" not in home.cli("tail", "-n", "100").stdout
 
 
 def test_acknowledging_for_another_is_refused(home, group):
@@ -58,6 +80,30 @@ def test_why_says_one_sentence_and_what_next(home, group):
     assert [row["state"] for row in answer(home, "why", one)["recipients"]] == ["replied", "stored"]
     assert len(rows(home.cli("why", one, "peer-2").stdout)) == 1
     assert home.cli("why", one, "lead", check=False).returncode == 2
+
+
+def test_a_message_for_nobody_says_that_it_is(home, group):
+    """A person's question to themselves is stored and asks nobody: the answer says so, also where no outlook was asked for."""
+    done = home.cli("send", "Ready?", "--to", "user", "--reply-required")
+    assert "recipients: none" in done.stderr and "nobody owes a reply" in done.stderr
+    assert "recipients: none" in home.cli("send", "A note", "--to", "user").stderr
+    assert "recipients: none" not in home.cli("send", "Ready?", "--to", "peer-1", "--reply-required").stderr
+    assert answer(home, "send", "Ready?", "--to", "user", "--reply-required")["recipients"] == []
+    assert [row[1] for row in rows(home.cli("obligations").stdout)] == ["peer-1"]
+
+
+def test_who_left_and_one_of_that_name_who_came_later(home, group):
+    """The one of today was never sent it: `why` says when the other left, and a recall names neither."""
+    one = seq(home, "Look", "--to", "peer-1", "--priority", "attention")
+    home.cli("actor", "remove", "peer-1")
+    home.cli("actor", "add", "peer-1", "--runner", "headless", "--runtime", "custom", "--command", "cat")
+    row = answer(home, "why", one)["recipients"][0]
+    left = row["steps"][-1]
+    assert row["state"] == "left" and f"left the group at {left['ts']} (event {left['seq']}); the one of today joined later" in row["sentence"]
+    done = home.cli("recall", one)
+    assert done.stdout == "" and "nobody has it to be withdrawn from; nothing was written" in done.stderr
+    done = home.cli("ack", one, "--actor-id", "peer-1", check=False)
+    assert done.returncode == 6 and f"it left the group; an actor that came later under that name was not asked (event {left['seq']})" in done.stderr
 
 
 def test_recall_wins_only_over_who_has_not_taken_it(home, group):

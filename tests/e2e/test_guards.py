@@ -88,6 +88,17 @@ def test_asks_that_would_wait_for_each_other(home):
     assert answer(home, "waits")["cycles"] == []
 
 
+def test_a_knot_of_waits_says_that_it_has_other_circles(home):
+    """One circle of each knot is shown; that there are others is said, and the help says the same."""
+    group_with(home, "lead", "peer-1", "peer-2")
+    for by, to in (("lead", "peer-1"), ("peer-1", "lead"), ("peer-1", "peer-2"), ("peer-2", "lead")):
+        home.cli("send", "Which one?", "--to", to, "--reply-required", "--by", by)
+    shown = home.cli("waits")
+    assert ["circle", "lead -> peer-1 -> lead (one of several in this knot)"] in rows(shown.stdout)
+    assert sum(row[0] == "circle" for row in rows(shown.stdout)) == 1
+    assert "one of each knot" in shown.stderr and "one circle of the knot is shown" in " ".join(home.cli("waits", "--help").stdout.split())
+
+
 def test_cause_counts_hops(home):
     """A message that names what it follows from says how far it is from the last word of a person."""
     group_with(home, "lead", "peer-1")

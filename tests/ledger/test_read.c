@@ -585,6 +585,9 @@ static const struct {
     {"runtime.delivery", "{\"actor_id\":\"a\",\"state\":\"claimed\",\"seqs\":[1,4]}", true},
     {"runtime.delivery", "{\"actor_id\":\"a\",\"state\":\"claimed\",\"seqs\":[4]}", false},
     {"runtime.delivery", "{\"actor_id\":\"a\",\"state\":\"accepted\",\"delivery_id\":\"x\"}", true},
+    {"actor.add", "{\"actor\":{\"id\":\"a\"}}", false},
+    {"actor.remove", "{\"actor_id\":\"a\"}", true},
+    {"group.edit", "{\"document\":{\"actors\":[]}}", true},
 };
 
 /* A query about an event finds what names it, reaches it or holds it, and nothing else. */

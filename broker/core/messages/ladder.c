@@ -6,10 +6,11 @@
 
 /* ---- one event about it ---- */
 
+/* NULL also for who left: what one of that name does later, another one does. */
 static struct cccc_ladder *ladder_find(struct cccc_ladders *self, cccc_str_t id)
 {
     for (uint32_t i = 0; i < self->count; i++)
-        if (cccc_str_eq(self->of[i].actor_id, id))
+        if (self->of[i].left.seq == 0 && cccc_str_eq(self->of[i].actor_id, id))
             return &self->of[i];
     return NULL;
 }
@@ -78,8 +79,10 @@ static void take_ids(struct cccc_ladders *self, const struct cccc_event *event, 
         cccc_str_t id = CCCC_STR("");
         cccc_as_str(&ids->via.array.ptr[i], &id);
         struct cccc_ladder *ladder = ladder_find(self, id);
-        if (ladder)
-            reach(self, recalled ? &ladder->recalled : &ladder->cancelled, event);
+        if (!ladder)
+            continue;
+        reach(self, recalled ? &ladder->recalled : &ladder->cancelled, event);
+        ladder->expired |= recalled && cccc_get_bool(&event->data, "expired", false);
     }
 }
 
@@ -96,6 +99,19 @@ static void take_released(struct cccc_ladders *self, const struct cccc_event *ev
     }
 }
 
+/* A document without them: whoever is not in it left. */
+static void take_edit(struct cccc_ladders *self, const struct cccc_event *event)
+{
+    const cccc_value_t *actors = cccc_get(cccc_get(&event->data, "document"), "actors");
+    for (uint32_t i = 0; i < self->count; i++) {
+        bool stays = cccc_str_is(self->of[i].actor_id, "user");
+        for (uint32_t j = 0; !stays && cccc_is_array(actors) && j < actors->via.array.size; j++)
+            stays = cccc_str_eq(cccc_get_str(&actors->via.array.ptr[j], "id"), self->of[i].actor_id);
+        if (!stays)
+            reach(self, &self->of[i].left, event);
+    }
+}
+
 /* Keeps nothing of `event` but copies. */
 static void take(const struct cccc_group *group, struct cccc_ladders *self, const struct cccc_event *event, cccc_kind_t kind)
 {
@@ -109,6 +125,8 @@ static void take(const struct cccc_group *group, struct cccc_ladders *self, cons
         take_ids(self, event, false);
     else if (kind == CCCC_KIND_CHAT_RECALL && names_it)
         take_ids(self, event, true);
+    else if (kind == CCCC_KIND_GROUP_EDIT)
+        take_edit(self, event);
     else if (!ladder)
         return;
     else if (message && cccc_str_eq(cccc_get_str(&event->data, "reply_to"), self->event.id))
@@ -121,6 +139,8 @@ static void take(const struct cccc_group *group, struct cccc_ladders *self, cons
         take_read(group, self, ladder, event);
     else if (kind == CCCC_KIND_RUNTIME_DELIVERY)
         take_delivery(self, ladder, event);
+    else if (kind == CCCC_KIND_ACTOR_REMOVE)
+        reach(self, &ladder->left, event);
 }
 
 void ladders_take_pending(call_t *call, struct cccc_ladders *self)
@@ -133,9 +153,12 @@ void ladders_take_pending(call_t *call, struct cccc_ladders *self)
 
 static bool is_at_the_top(const struct cccc_ladders *self)
 {
-    for (uint32_t i = 0; i < self->count; i++)
-        if (self->of[i].replied.seq == 0 && self->of[i].recalled.seq == 0 && self->of[i].released.seq == 0)
+    for (uint32_t i = 0; i < self->count; i++) {
+        const struct cccc_ladder *l = &self->of[i];
+        bool over = l->replied.seq || l->recalled.seq || l->released.seq || l->left.seq;
+        if (!over && !(self->climb.until_it_is_over && (l->acked.seq || l->cancelled.seq)))
             return false;
+    }
     return self->count > 0;
 }
 
@@ -143,13 +166,13 @@ static void climbed(call_t *call);
 
 static void climb(call_t *call)
 {
-    static const char *const kinds[] = {"chat.message", "chat.read",         "chat.ack",        "chat.cancel",
-                                        "chat.recall",  "system.notify_ack", "runtime.delivery"};
+    static const char *const kinds[] = {"chat.message",      "chat.read",        "chat.ack",     "chat.cancel", "chat.recall",
+                                        "system.notify_ack", "runtime.delivery", "actor.remove", "group.edit"};
     struct cccc_ladders *self = call->state;
     bool every = self->reads_left == 0, done = self->checked_seq >= call->group->head_seq || is_at_the_top(self);
     if (done || self->reads_left == 1) {
         self->partial |= !done;
-        self->then(call);
+        self->climb.then(call);
         return;
     }
     cccc_builder_t list = cccc_array_builder(call->arena, sizeof kinds / sizeof *kinds);
@@ -187,7 +210,7 @@ static void climbed(call_t *call)
 static void add_ladder(call_t *call, struct cccc_ladders *self, const cccc_value_t *name)
 {
     cccc_str_t id;
-    if (!cccc_as_str(name, &id) || (self->only.len > 0 && !cccc_str_eq(id, self->only)) || ladder_find(self, id))
+    if (!cccc_as_str(name, &id) || (self->climb.only.len > 0 && !cccc_str_eq(id, self->climb.only)) || ladder_find(self, id))
         return;
     struct cccc_ladder *ladder = &self->of[self->count++];
     ladder->actor_id = cccc_arena_str(call->arena, id);
@@ -211,10 +234,10 @@ static bool begin_ladders(call_t *call, struct cccc_ladders *self)
         add_ladder(call, self, &audience->via.array.ptr[i]);
     for (uint32_t i = 0; i < guarded; i++)
         add_ladder(call, self, &guard->via.map.ptr[i].key);
-    if (self->only.len == 0 || self->count > 0)
+    if (self->climb.only.len == 0 || self->count > 0)
         return true;
-    call_fail(call, CCCC_E_EVENT_NOT_FOR_ACTOR, "event %.*s is not addressed to %.*s", CCCC_STR_FMT(self->event_id),
-              CCCC_STR_FMT(self->only));
+    call_fail(call, CCCC_E_EVENT_NOT_FOR_ACTOR, "event %.*s is not addressed to %.*s", CCCC_STR_FMT(self->climb.event_id),
+              CCCC_STR_FMT(self->climb.only));
     return false;
 }
 
@@ -223,14 +246,14 @@ static void event_found(call_t *call)
     struct cccc_ladders *self = call->state;
     if (read_failed(call))
         return;
-    if (!call_read_event(call, 0, &self->event) || !cccc_str_eq(self->event.id, self->event_id)) {
-        event_refuse(call, self->event_id);
+    if (!call_read_event(call, 0, &self->event) || !cccc_str_eq(self->event.id, self->climb.event_id)) {
+        event_refuse(call, self->climb.event_id);
         return;
     }
     self->kind = cccc_kind_find(self->event.kind);
     if (self->kind != CCCC_KIND_CHAT_MESSAGE && self->kind != CCCC_KIND_SYSTEM_NOTIFY) {
         call_fail(call, CCCC_E_INVALID_EVENT_KIND, "event %.*s is of kind %.*s; only messages and notices have recipients",
-                  CCCC_STR_FMT(self->event_id), CCCC_STR_FMT(self->event.kind));
+                  CCCC_STR_FMT(self->climb.event_id), CCCC_STR_FMT(self->event.kind));
         return;
     }
     self->checked_seq = self->event.seq;
@@ -238,11 +261,11 @@ static void event_found(call_t *call)
         climb(call);
 }
 
-void ladders_begin(call_t *call, cccc_str_t event_id, cccc_str_t only, uint32_t reads_max, call_next_fn then, void *own)
+void ladders_begin(call_t *call, struct cccc_climb climb, void *own)
 {
     struct cccc_ladders *self = cccc_arena_alloc(call->arena, sizeof *self);
-    *self = (struct cccc_ladders){
-        .arena = call->arena, .event_id = event_id, .only = only, .reads_left = reads_max ? reads_max + 1 : 0, .then = then, .own = own};
+    *self =
+        (struct cccc_ladders){.arena = call->arena, .climb = climb, .reads_left = climb.reads_max ? climb.reads_max + 1 : 0, .own = own};
     call->state = self;
-    event_find(call, event_id, event_found);
+    event_find(call, climb.event_id, event_found);
 }

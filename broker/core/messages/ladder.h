@@ -20,7 +20,18 @@ struct cccc_ladder {
     enum delivery_state delivery;
     cccc_str_t delivery_id, reason;
     struct cccc_rung read, acked, replied, cancelled, recalled, released;
+    struct cccc_rung left;    /* it left the group; an actor of that name that came later climbs nothing here */
+    bool expired;             /* the broker recalled it */
     enum guard_verdict guard; /* what was decided for this copy */
+};
+
+/* What is looked for. */
+struct cccc_climb {
+    cccc_str_t event_id;
+    cccc_str_t only;       /* one recipient; "": all */
+    uint32_t reads_max;    /* pieces of the ledger; 0: to its end */
+    bool until_it_is_over; /* what comes after the event by which nothing is owed any more is of no interest */
+    call_next_fn then;
 };
 
 /* An event and what became of it. In the call's arena, at call->state. */
@@ -33,15 +44,14 @@ struct cccc_ladders {
     uint64_t checked_seq; /* the ledger was looked at up to here */
     bool partial;         /* there is more of it, or a part cannot be read */
     bool gaps;            /* a part cannot be read */
-    cccc_str_t event_id, only;
+    struct cccc_climb climb;
     uint32_t reads_left; /* and one; 0: as many as it takes */
-    call_next_fn then;
     void *own;
 };
 
-/* Find the event and climb. `then` has call->state = the ladders; or the call was failed (event_not_found, invalid_event_kind, event_not_for_actor).
- * `only`: one recipient; "": all. At most `reads_max` pieces of the ledger are read (0: to its end). */
-void ladders_begin(call_t *call, cccc_str_t event_id, cccc_str_t only, uint32_t reads_max, call_next_fn then, void *own);
+/* Find the event and climb. `then` has call->state = the ladders, with `own` in them; or the call was failed (event_not_found, invalid_event_kind,
+ * event_not_for_actor). */
+void ladders_begin(call_t *call, struct cccc_climb climb, void *own);
 /* And what is decided and not durable yet. */
 void ladders_take_pending(call_t *call, struct cccc_ladders *ladders);
 

@@ -2,6 +2,7 @@
  *
  * The rule: it wins over a recipient iff no claimed delivery, read, acknowledgement or reply of theirs precedes it in the ledger. The chat.recall event names
  * those it won over; for them the message is unread no more, is not typed, and asks for nothing. Over the others it changes nothing.
+ * Who left the group has it no more to be withdrawn from, and an actor that came later under its name never had it: neither is named.
  * What is decided and not durable yet counts as preceding; and while a recall is on its way to the disk, nothing is claimed (recall_holds).
  * Messages that expire are recalled by the broker, by the same rule (expiries.c).
  * Thread: the core's. */
@@ -35,7 +36,7 @@ struct recall {
     cccc_str_t reason;
     bool expired; /* the broker recalls it */
     cccc_builder_t won, lost;
-    uint64_t lost_seq; /* the newest event by which it was lost */
+    uint64_t lost_seq; /* the newest event by which it was lost, or by which somebody left */
     struct cccc_pending *decided;
 };
 
@@ -66,6 +67,10 @@ static void judge(call_t *call, const struct cccc_ladders *all, struct recall *r
     for (uint32_t i = 0; i < all->count; i++) {
         const struct cccc_rung *rung;
         const char *step = taken_by(&all->of[i], &rung);
+        if (!step && all->of[i].left.seq > 0) {
+            r->lost_seq = all->of[i].left.seq > r->lost_seq ? all->of[i].left.seq : r->lost_seq;
+            continue;
+        }
         if (!step) {
             cccc_array_add(&r->won, cccc_string(all->of[i].actor_id));
             continue;
@@ -179,10 +184,10 @@ static void recall_found(call_t *call)
 {
     const struct cccc_ladders *all = call->state;
     if (all->kind != CCCC_KIND_CHAT_MESSAGE)
-        call_fail(call, CCCC_E_INVALID_EVENT_KIND, "event %.*s is a notice; only messages are recalled", CCCC_STR_FMT(all->event_id));
+        call_fail(call, CCCC_E_INVALID_EVENT_KIND, "event %.*s is a notice; only messages are recalled", CCCC_STR_FMT(all->climb.event_id));
     else if (!cccc_str_is(call->by, "user") && !cccc_str_eq(call->by, all->event.by))
         call_fail(call, CCCC_E_PERMISSION_DENIED, "permission denied: only its sender %.*s or the user recalls message %.*s",
-                  CCCC_STR_FMT(all->event.by), CCCC_STR_FMT(all->event_id));
+                  CCCC_STR_FMT(all->event.by), CCCC_STR_FMT(all->climb.event_id));
     else
         recall_climbed(call);
 }
@@ -194,7 +199,7 @@ void op_recall(call_t *call)
         return;
     struct recall *r = cccc_arena_alloc(call->arena, sizeof *r);
     *r = (struct recall){.reason = cccc_arg_str(args, CCCC_A_recall_reason)};
-    ladders_begin(call, cccc_arg_str(args, CCCC_A_recall_event_id), CCCC_STR(""), 0, recall_found, r);
+    ladders_begin(call, (struct cccc_climb){.event_id = cccc_arg_str(args, CCCC_A_recall_event_id), .then = recall_found}, r);
 }
 
 /* ---- time ---- */

@@ -40,17 +40,18 @@ static struct cccc_message *message_of_send(call_t *call, const struct cccc_args
 
 /* ---- one message ---- */
 
-/* What will happen per recipient: said when asked for, or when a copy waits for something. False: nothing is to be said. */
+/* What will happen per recipient: said when asked for, when a copy waits for something, or when nobody gets one. False: nothing is to be said. */
 static bool outlook(call_t *call, const struct cccc_message *m, cccc_value_t *rows)
 {
     const struct cccc_group *group = call->group;
     bool reply = call->request.op == CCCC_OP_reply, waits;
     bool asked = cccc_arg_bool(&call->request.args, reply ? CCCC_A_reply_outlook : CCCC_A_send_outlook, false);
+    bool nobody = m->audience.via.array.size == 0;
     /* The usual case costs next to nothing: programs of their own, enabled. */
-    if (m->duplicate || (!asked && !group->config.terminals && m->reach.disabled + m->reach.disabled_by_id == 0))
+    if (m->duplicate || (!asked && !nobody && !group->config.terminals && m->reach.disabled + m->reach.disabled_by_id == 0))
         return false;
     *rows = outlook_rows(call, group, m, &waits);
-    return asked || waits;
+    return asked || nobody || waits;
 }
 
 static void send_answer(call_t *call)

@@ -100,6 +100,18 @@ static void tell_read(struct telling *t, cccc_str_t next)
     tell_that(t, next, what, &l->read);
 }
 
+/* It left, and another of that name may be there: no command of today's tells anything about it. */
+static void tell_left(struct telling *t)
+{
+    const struct cccc_rung *left = &t->ladder->left;
+    bool again = config_actor(t->call->group, t->ladder->actor_id) != NULL;
+    step(t, "left", left, CCCC_STR(""));
+    t->next = CCCC_STR("");
+    t->sentence = cccc_arena_printf(t->call->arena, "%.*s had not marked it as read when it left the group at %.*s (event %llu)%s.",
+                                    CCCC_STR_FMT(t->ladder->actor_id), CCCC_STR_FMT(left->ts), (unsigned long long)left->seq,
+                                    again ? "; the one of today joined later and does not get it" : "");
+}
+
 /* It was claimed for an actor that left since, and perhaps came anew: nobody will ever say what came of it. */
 static bool is_abandoned(const struct telling *t)
 {
@@ -122,7 +134,9 @@ static void tell_delivery(struct telling *t)
         [DELIVERY_FAILED] = "did not get it typed, and it is tried again: typing failed",
         [DELIVERY_AMBIGUOUS] = "may have got it or a part of it, and it is not typed again by itself: nobody knows since",
     };
-    tell(t, look_at_it(t), sentences[l->delivery], rung);
+    bool gave_up = l->left.seq && l->delivery == DELIVERY_FAILED;
+    tell(t, l->left.seq ? CCCC_STR("") : look_at_it(t),
+         gave_up ? "did not get it typed before it left the group: typing failed" : sentences[l->delivery], rung);
     if (l->reason.len > 0 && l->delivery != DELIVERY_ACCEPTED)
         t->sentence = cccc_arena_printf(t->call->arena, "%.*s The reason: %.*s.", CCCC_STR_FMT(t->sentence), CCCC_STR_FMT(l->reason));
 }
@@ -137,6 +151,7 @@ static void tell_outlook(struct telling *t)
     enum cccc_lane lane = notice ? CCCC_LANE_NOTIFY : CCCC_LANE_CHAT;
     const struct cccc_runtime *runtime = runtime_find(call->group, t->ladder->actor_id);
     const struct cccc_actor *actor = config_actor(call->group, t->ladder->actor_id);
+    const struct cccc_reader *reader = reader_find(call->group, t->ladder->actor_id);
     bool queued = actor && runtime && runtime_has_terminal(actor) && unread_has(&runtime->queue[lane], event->seq);
     outlook_of(call, call->group, t->ladder->actor_id, lane, queued, &out);
     outlook_guarded(call, call->group, event->by, t->ladder->actor_id, t->ladder->guard, &out);
@@ -150,7 +165,8 @@ static void tell_outlook(struct telling *t)
     if (queued)
         step(t, "queued", NULL, out.why);
     t->next = t->owes && cccc_str_is(t->ladder->actor_id, "user") ? user_answers(t) : out.next;
-    const char *place = queued || cccc_str_is(out.state, "gone") ? "" : " and it waits in the inbox";
+    bool unread = reader && unread_has(&reader->unread[lane], event->seq);
+    const char *place = queued || !unread ? "" : " and it waits in the inbox";
     t->sentence = cccc_arena_printf(call->arena, "%.*s has not read it: %.*s%s%s.", CCCC_STR_FMT(t->ladder->actor_id),
                                     CCCC_STR_FMT(out.why), place, still_owed(t));
 }
@@ -166,7 +182,9 @@ static void tell_all(struct telling *t)
     cccc_str_t none = CCCC_STR("");
     step(t, "stored", &stored, none);
     bool taken = l->claimed.seq || l->read.seq || l->acked.seq || l->replied.seq || l->recalled.seq || l->released.seq;
-    if (!taken)
+    if (!taken && l->left.seq)
+        tell_left(t);
+    else if (!taken)
         tell_outlook(t);
     if (l->claimed.seq)
         tell_delivery(t);
@@ -233,6 +251,10 @@ static void why_answer(call_t *call)
 void op_why(call_t *call)
 {
     const struct cccc_args *args = &call->request.args;
+    struct cccc_climb climb = {.event_id = cccc_arg_str(args, CCCC_A_why_event_id),
+                               .only = cccc_arg_str(args, CCCC_A_why_actor_id),
+                               .reads_max = READS_MAX,
+                               .then = why_answer};
     if (call_group(call, CCCC_A_why_group_id))
-        ladders_begin(call, cccc_arg_str(args, CCCC_A_why_event_id), cccc_arg_str(args, CCCC_A_why_actor_id), READS_MAX, why_answer, NULL);
+        ladders_begin(call, climb, NULL);
 }

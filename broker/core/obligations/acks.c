@@ -1,8 +1,10 @@
 /* acks.c - chat_ack, notify_ack, reply_cancel, obligations_list: the ops around what is owed (obligations.h; reference 3.10, 5.3, 5.4).
  *
- * Everybody acknowledges for themselves; what is asked for is cancelled by who asked for it, or by the user. A repeat of either writes nothing.
+ * Everybody acknowledges for themselves; what is asked for is cancelled by who asked for it, or by the user. A repeat of either writes nothing. What is owed no
+ * more is not therefore acknowledged: whether it was, the ledger says.
  * Thread: the core's. */
 #include "broker/core/change.h"
+#include "broker/core/messages/ladder.h"
 #include "broker/core/messages/message.h"
 #include "broker/core/obligations/obligations.h"
 
@@ -34,6 +36,48 @@ static void ack_answer(call_t *call)
     cccc_pack_text(out, "as_of_seq");
     cccc_pack_uint(out, call->group->head_seq);
     call_reply_end(call, out);
+}
+
+/* Nothing is owed for it, and the ledger says why: it is there that an acknowledgement of theirs is, or what else ended it. */
+static const char *ack_ended(const struct cccc_ladders *all, uint64_t *seq)
+{
+    const struct cccc_ladder *l = all->of;
+    const struct {
+        const char *why;
+        uint64_t seq;
+    } ends[] = {{"replied", l->replied.seq},
+                {l->expired ? "expired" : "recalled", l->recalled.seq},
+                {"cancelled", l->cancelled.seq},
+                {"left", l->left.seq}};
+    const char *why = all->partial || all->gaps ? "unknown" : "sender_left"; /* which is told by no event about the message */
+    *seq = 0;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends[i].seq > 0 && (*seq == 0 || ends[i].seq < *seq)) {
+            why = ends[i].why;
+            *seq = ends[i].seq;
+        }
+    return why;
+}
+
+static void ack_closed(call_t *call)
+{
+    const struct cccc_ladders *all = call->state;
+    uint64_t seq;
+    if (all->of[0].acked.seq > 0) {
+        call->state = all->own;
+        ack_answer(call);
+        return;
+    }
+    const char *why = ack_ended(all, &seq);
+    cccc_builder_t result = cccc_map_builder(call->arena, 7);
+    cccc_map_add(&result, "acked", cccc_bool(false));
+    cccc_map_add(&result, "already", cccc_bool(false));
+    cccc_map_add(&result, "event", cccc_nil());
+    cccc_map_add(&result, "owed", cccc_bool(false));
+    cccc_map_add(&result, "why", cccc_text(why));
+    cccc_map_add(&result, "ended_seq", seq ? cccc_uint(seq) : cccc_nil());
+    cccc_map_add(&result, "as_of_seq", cccc_uint(call->group->head_seq));
+    call_reply(call, &result.value);
 }
 
 static void ack_write(call_t *call, struct ack *ack)
@@ -91,7 +135,8 @@ static void ack_found(call_t *call)
     else if (open || !asked) /* a notice that asks for nothing may be acknowledged, too */
         ack_write(call, ack);
     else
-        ack_answer(call);
+        ladders_begin(
+            call, (struct cccc_climb){.event_id = ack->event_id, .only = ack->actor_id, .until_it_is_over = true, .then = ack_closed}, ack);
 }
 
 static void ack_begin(call_t *call, struct ack ask, enum cccc_arg_slot group_id, enum cccc_arg_slot by)
@@ -189,6 +234,22 @@ static cccc_value_t cancel_debtors(call_t *call, cccc_str_t event_id)
     return list.value;
 }
 
+/* A name that is nobody's is a typing mistake; who was asked and left since is none. False: the call was failed. */
+static bool cancel_names_somebody(call_t *call, const struct cccc_event *event)
+{
+    const cccc_value_t *named = cccc_arg(&call->request.args, CCCC_A_reply_cancel_actor_ids);
+    cccc_str_t id;
+    for (uint32_t i = 0; cccc_is_array(named) && i < named->via.array.size; i++) {
+        if (!cccc_as_str(&named->via.array.ptr[i], &id) || cccc_str_is(id, "user") || config_actor(call->group, id) ||
+            event_is_for(call, event, id))
+            continue;
+        call_fail(call, CCCC_E_UNKNOWN_ACTOR, "no actor %.*s in group %s, and event %.*s is not addressed to one; nothing was cancelled",
+                  CCCC_STR_FMT(id), call->group->id, CCCC_STR_FMT(event->id));
+        return false;
+    }
+    return true;
+}
+
 static void cancel_write(call_t *call, struct cancel *cancel)
 {
     struct cccc_errmsg why;
@@ -224,6 +285,8 @@ static void cancel_found(call_t *call)
                   CCCC_STR_FMT(event.by), CCCC_STR_FMT(cancel->event_id));
         return;
     }
+    if (!cancel_names_somebody(call, &event))
+        return;
     cancel->debtors = cancel_debtors(call, cancel->event_id);
     if (cancel->debtors.via.array.size > 0)
         cancel_write(call, cancel);

@@ -250,14 +250,27 @@ static uint32_t shortest_circle(const struct graph *g, uint32_t self, uint32_t p
     return n;
 }
 
-static void add_circle(call_t *call, cccc_builder_t *circles, const struct graph *g, uint32_t self, bool blocked)
+/* Does the knot have another circle than any one of it? Not when each of it waits for one of it only. */
+static bool has_others(const struct graph *g, const bool knot[CCCC_ACTORS_PER_GROUP_MAX])
+{
+    uint32_t actors = 0, edges = 0;
+    for (uint32_t i = 0; i < g->count; i++) {
+        actors += knot[i];
+        for (uint32_t j = 0; knot[i] && j < g->count; j++)
+            edges += knot[j] && has((const row_t *)g->edge, i, j);
+    }
+    return edges > actors;
+}
+
+static void add_circle(call_t *call, cccc_builder_t *circles, const struct graph *g, uint32_t self, bool blocked, bool others)
 {
     uint32_t path[CCCC_ACTORS_PER_GROUP_MAX + 1], n = shortest_circle(g, self, path);
-    cccc_builder_t row = cccc_map_builder(call->arena, 2), names = cccc_array_builder(call->arena, n);
+    cccc_builder_t row = cccc_map_builder(call->arena, 3), names = cccc_array_builder(call->arena, n);
     for (uint32_t i = 0; i < n; i++)
         cccc_array_add(&names, cccc_string(cccc_arena_str(call->arena, call->group->config.actors[path[i]].id)));
     cccc_map_add(&row, "actors", names.value);
     cccc_map_add(&row, "blocked", cccc_bool(blocked));
+    cccc_map_add(&row, "others", cccc_bool(others));
     cccc_array_add(circles, row.value);
 }
 
@@ -270,13 +283,14 @@ static cccc_value_t circles_of(call_t *call, const struct graph *all, const stru
         if (told[i] || !has((const row_t *)all->reach, i, i))
             continue;
         uint32_t dead = NOBODY;
+        bool knot[CCCC_ACTORS_PER_GROUP_MAX] = {false};
         for (uint32_t j = 0; j < all->count; j++) {
-            bool knot = has((const row_t *)all->reach, i, j) && has((const row_t *)all->reach, j, i);
-            told[j] |= knot;
-            if (knot && dead == NOBODY && has((const row_t *)blocked->reach, j, j))
+            knot[j] = has((const row_t *)all->reach, i, j) && has((const row_t *)all->reach, j, i);
+            told[j] |= knot[j];
+            if (knot[j] && dead == NOBODY && has((const row_t *)blocked->reach, j, j))
                 dead = j;
         }
-        add_circle(call, &circles, dead == NOBODY ? all : blocked, dead == NOBODY ? i : dead, dead != NOBODY);
+        add_circle(call, &circles, dead == NOBODY ? all : blocked, dead == NOBODY ? i : dead, dead != NOBODY, has_others(all, knot));
     }
     return circles.value;
 }

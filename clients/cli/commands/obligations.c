@@ -90,6 +90,29 @@ static int is_notice(struct cli *cli, const char *group, const char *event_id, b
     return status;
 }
 
+/* Nothing is owed any more, for another reason than an acknowledgement. */
+static int say_ended(struct cli *cli, const cccc_value_t *result, const char *event_id, const char *actor)
+{
+    static const struct {
+        const char *why, *clause;
+    } clauses[] = {{"replied", "it replied"},
+                   {"recalled", "the message was withdrawn"},
+                   {"expired", "the message expired"},
+                   {"cancelled", "it was cancelled"},
+                   {"left", "it left the group; an actor that came later under that name was not asked"},
+                   {"sender_left", "who asked left the group"},
+                   {"unknown", "a part of the ledger cannot be read, so nobody knows by what it ended"}};
+    cccc_str_t why = cccc_get_str(result, "why");
+    uint64_t seq = cccc_get_uint(result, "ended_seq", 0);
+    const char *clause = "";
+    for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)
+        if (cccc_str_is(why, clauses[i].why))
+            clause = clauses[i].clause;
+    cli_say(cli, "not acknowledged: %s owes nothing for %s any more: %s%s; nothing was written", actor, event_id, clause,
+            seq ? cli_printf(cli, " (event %" PRIu64 ")", seq) : "");
+    return CLI_EXIT_CONFLICT;
+}
+
 int cmd_ack(struct cli *cli)
 {
     const char *group, *actor, *event_id;
@@ -108,8 +131,15 @@ int cmd_ack(struct cli *cli)
     cccc_args_str(args, "actor_id", actor);
     cccc_args_str(args, notice ? "notify_event_id" : "event_id", event_id);
     status = cli_ask(cli, notice ? "notify_ack" : "chat_ack", &args, &result);
-    if (status || cli->json)
-        return status ? status : cli_result(cli, result);
+    if (status)
+        return status;
+    bool acked = cccc_get_bool(result, "acked", false);
+    if (cli->json) {
+        status = cli_result(cli, result);
+        return status || acked ? status : CLI_EXIT_CONFLICT;
+    }
+    if (!acked)
+        return say_ended(cli, result, event_id, actor);
     cli_fact(cli, "acknowledged", "%s by %s%s", event_id, actor, cccc_get_bool(result, "already", false) ? " (it was already)" : "");
     return 0;
 }

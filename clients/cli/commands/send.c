@@ -127,10 +127,15 @@ static int add_message(struct cli *cli, const struct outgoing *out, const char *
     return 0;
 }
 
-/* What will happen to each copy that is not simply there. */
+/* What will happen to each copy that is not simply there; that there is none. */
 static void print_outlook(struct cli *cli, const cccc_value_t *result)
 {
     const cccc_value_t *rows = cccc_get(result, "recipients");
+    const cccc_value_t *data = cccc_get(cccc_get(result, "event"), "data");
+    bool asks = cccc_get_bool(data, "reply_required", false) || cccc_str_is(cccc_get_str(data, "priority"), "attention");
+    if (cccc_is_array(rows) && cli_count(rows) == 0)
+        cli_say(cli, "recipients: none; it is a note in the ledger%s",
+                asks ? ", and nobody owes a reply or an acknowledgement for it" : ", since a message is never for its sender");
     for (uint32_t i = 0; i < cli_count(rows); i++) {
         const cccc_value_t *row = cli_item(rows, i);
         cccc_str_t id = cccc_get_str(row, "id"), next = cccc_get_str(row, "next");

@@ -39,11 +39,16 @@ static void print_edges(struct cli *cli, const cccc_value_t *edges)
 
 static void print_cycles(struct cli *cli, const cccc_value_t *cycles)
 {
+    bool others = false;
     for (uint32_t i = 0; i < cli_count(cycles); i++) {
         const cccc_value_t *row = cli_item(cycles, i);
-        cli_fact(cli, "circle", "%s%s", cli_joined(cli, cccc_get(row, "actors"), " -> "),
-                 cccc_get_bool(row, "blocked", false) ? ": none of them does anything else" : "");
+        cli_fact(cli, "circle", "%s%s%s", cli_joined(cli, cccc_get(row, "actors"), " -> "),
+                 cccc_get_bool(row, "blocked", false) ? ": none of them does anything else" : "",
+                 cccc_get_bool(row, "others", false) ? " (one of several in this knot)" : "");
+        others |= cccc_get_bool(row, "others", false);
     }
+    if (others)
+        cli_say(cli, "one of each knot of actors that wait for each other is shown; when it is broken, another may show");
     if (cli_count(cycles) > 0)
         cli_say(cli, "next: answer one of these questions, or cccc cancel-reply EVENT");
 }
@@ -61,7 +66,7 @@ int cmd_waits(struct cli *cli)
         cli_say(cli, "nobody waits for a reply");
     print_cycles(cli, cccc_get(result, "cycles"));
     if (cccc_get_bool(result, "more", false))
-        cli_say(cli, "there are more; circles are of all");
+        cli_say(cli, "there are more that wait; circles are looked for among all of them");
     return 0;
 }
 

@@ -99,5 +99,7 @@ int cmd_recall(struct cli *cli)
             cli_fact(cli, "recalled", "%.*s: not handed, not marked read", CCCC_STR_FMT(id));
     for (uint32_t i = 0; i < cli_count(lost); i++)
         print_lost(cli, cli_item(lost, i), cli_arg(cli, 0));
+    if (cli_count(recalled) + cli_count(lost) == 0)
+        cli_say(cli, "nobody has it to be withdrawn from; nothing was written");
     return partly ? CLI_EXIT_PARTLY : 0;
 }

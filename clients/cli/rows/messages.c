@@ -124,7 +124,8 @@ static const struct cli_command rows[] = {
               "terminal is not read, and "
               "marked as read is not understood; it says no more than it knows. The steps are stored, queued, claimed, handed (or failed, "
               "ambiguous), read, "
-              "acknowledged, replied, and cancelled or recalled.",
+              "acknowledged, replied, and cancelled or recalled; left is who left the group before any of them, and who came later "
+              "under that name is another one.",
      .examples = EXAMPLES("cccc why 1042", "cccc why 1042 peer-2  # only what became of peer-2's copy"),
      .options = OPTIONS(OPT_GROUP),
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true},
@@ -153,7 +154,8 @@ static const struct cli_command rows[] = {
      .run = cmd_obligations},
     {.name = "ack",
      .summary = "acknowledge an attention message or a notice, for oneself",
-     .about = "Doing it again does nothing. It does not mark anything as read.",
+     .about = "Doing it again does nothing. It does not mark anything as read. Exits 6 when nothing is owed any more for another reason "
+              "(cancelled, withdrawn, expired, replied, left): then nothing is written, and nothing is acknowledged.",
      .examples = EXAMPLES("cccc ack 1042 --actor-id peer-1  # peer-1 has taken note of 1042"),
      .options =
          OPTIONS(OPT_GROUP,
@@ -169,11 +171,13 @@ static const struct cli_command rows[] = {
      .args = ARGS({.name = "EVENT", .help = "number (seq), event id, or unique prefix of one", .required = true}),
      .run = cmd_cancel_reply},
     {.name = "waits",
-     .summary = "who waits for whose reply, and circles of actors that wait for each other",
+     .summary = "who waits for whose reply, and a circle of each knot of actors that wait for each other",
      .about =
          "An ask, or a send with --wait, says that its sender does nothing else until then. A circle in which nobody does anything else "
          "cannot come about: the ask that "
-         "would close it is refused (would_deadlock). Other circles are told to whoever closes them.",
+         "would close it is refused (would_deadlock). Other circles are told to whoever closes them. Where actors all wait for each other, "
+         "in a knot, "
+         "one circle of the knot is shown; it is said when the knot has others.",
      .examples = EXAMPLES("cccc waits", "cccc waits --json"),
      .options = OPTIONS(OPT_GROUP),
      .run = cmd_waits},
