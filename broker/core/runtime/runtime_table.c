@@ -14,7 +14,7 @@
 struct cccc_runtime *runtime_entry(const struct cccc_group *group, cccc_str_t id)
 {
     struct cccc_runtime *runtime = NULL;
-    if (group->runtimes)
+    if (group->runtimes && id.ptr)
         HASH_FIND(hh, group->runtimes, id.ptr, id.len, runtime);
     return runtime;
 }
