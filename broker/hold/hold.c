@@ -74,6 +74,8 @@ static bool read_output(struct hold *self)
     ring_put(&self->ring, bytes, (size_t)n);
     scrollback_put(&self->scrollback, &self->ring, bytes, (size_t)n);
     screen_feed(self->screen, bytes, (size_t)n);
+    if (keys_line_is_open(&self->person))
+        prompt_look(&self->prompt, self->screen, self->child.terminal, &self->person, self->now_ms);
     answer_questions(self);
     return true;
 }
@@ -132,8 +134,14 @@ static void on_keys(void *arg, const char *bytes, size_t len)
     struct hold *self = arg;
     if (self->keys.size + len > KEYS_BYTES_MAX)
         return; /* the program reads nothing: what a person types is lost as it would be in any terminal */
+    bool was_open = keys_line_is_open(&self->person);
+    uint32_t letters = self->person.letters;
     cccc_buf_put(&self->keys, bytes, len);
     keys_take(&self->person, bytes, len, self->now_ms);
+    self->prompt.wanted |= !was_open && keys_line_is_open(&self->person);
+    self->prompt.back_ms = 0;
+    if (self->person.letters > letters || self->person.last)
+        self->prompt.changes = screen_changes(self->screen);
     if (hold_is_asked(self))
         keys_forget_line(&self->person); /* an answer */
 }
@@ -159,6 +167,8 @@ static bool wants_keys(const struct hold *self)
 
 static void pass_keys(struct hold *self)
 {
+    if (self->prompt.wanted)
+        prompt_remember(&self->prompt, self->screen, self->child.terminal);
     ssize_t n = write(self->child.terminal, self->keys.data, self->keys.size);
     if (n <= 0)
         return;
@@ -391,6 +401,7 @@ static void begin(struct hold *self, struct launch *launch)
     typing_init(&self->typing);
     reports_init(&self->reports);
     cccc_buf_init(&self->keys);
+    prompt_init(&self->prompt);
     cccc_buf_init(&self->last_screen);
     self->now_ms = self->started_ms = self->home_seen_ms = self->home_looked_ms = hold_clock_ms();
     start_agent(self);
@@ -409,6 +420,7 @@ static void finish(struct hold *self)
     typing_fini(&self->typing);
     reports_fini(&self->reports);
     cccc_buf_fini(&self->keys);
+    prompt_fini(&self->prompt);
     cccc_buf_fini(&self->last_screen);
     close(self->signals);
     if (self->home >= 0)

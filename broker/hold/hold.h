@@ -6,6 +6,7 @@
 #include "broker/hold/child.h"
 #include "broker/hold/keys.h"
 #include "broker/hold/launch.h"
+#include "broker/hold/prompt.h"
 #include "broker/hold/reports.h"
 #include "broker/hold/ring.h"
 #include "broker/hold/screen.h"
@@ -59,8 +60,9 @@ struct hold {
     bool asked;               /* a dialog was open ... */
     uint64_t asked_at_change; /* ... on the screen after so many changes of it */
 
-    cccc_buf_t keys;    /* what a person typed and the program has not read yet */
-    struct keys person; /* what it means to us */
+    cccc_buf_t keys;      /* what a person typed and the program has not read yet */
+    struct keys person;   /* what it means to us */
+    struct prompt prompt; /* what stood in the input line before it */
 
     int64_t read_window_ms; /* reading is bounded per window */
     size_t read_in_window;

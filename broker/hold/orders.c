@@ -28,14 +28,31 @@ bool hold_is_asked(struct hold *self)
     return dialog_is_open(self->screen, self->launch.questions, self->launch.dialogs);
 }
 
-/* Letters that a person typed and that stand where they were typed. Where the program takes keys as they come and shows the cursor, it is seen when they were none of a
- * line: a letter that is not left of the cursor was a command. */
-static bool has_half_a_line(struct hold *self)
+/* Keys that were none of a line. Where the program takes them as they come and shows the cursor, it is seen: a letter that is not left of the cursor was a command, unless
+ * a key before it, or text behind the cursor, says that a line was fetched. What fills the screen and takes no pastes (less, top) has no line to be fetched. */
+static bool were_commands(struct hold *self)
 {
     struct termios modes;
+    const struct keys *person = &self->person;
     uint32_t left = screen_left_of_cursor(self->screen);
+    bool full_screen = screen_is_alternate(self->screen);
     bool takes_keys = tcgetattr(self->child.terminal, &modes) == 0 && !(modes.c_lflag & ICANON);
-    if (keys_line_is_open(&self->person) && takes_keys && left && self->person.last && left != self->person.last)
+    bool fetched = person->fetched && (!full_screen || self->launch.draws || screen_wants_brackets(self->screen));
+    if (!takes_keys || fetched)
+        return false;
+    if (person->letters == 0)
+        return true;
+    bool unseen = left && person->last && left != person->last;
+    return unseen && (full_screen || (!person->moved && prompt_has_nothing_behind(&self->prompt, self->screen)));
+}
+
+/* Has a person a line open that is not empty? */
+static bool has_half_a_line(struct hold *self)
+{
+    if (!keys_line_is_open(&self->person))
+        return false;
+    prompt_look(&self->prompt, self->screen, self->child.terminal, &self->person, self->now_ms);
+    if (prompt_is_back(&self->prompt, self->now_ms) || were_commands(self))
         keys_forget_line(&self->person);
     return keys_line_is_open(&self->person);
 }
@@ -82,7 +99,8 @@ static const char *obstacle(struct hold *self)
 int64_t hold_obstacle_due(const struct hold *self)
 {
     bool pauses = self->person.typed_ms && self->obstacle_ms - self->person.typed_ms < PERSON_PAUSE;
-    bool may_change = pauses || self->maybe_unread || self->output_ms > self->obstacle_ms;
+    bool may_change =
+        pauses || self->maybe_unread || self->output_ms > self->obstacle_ms || (self->prompt.back_ms && keys_line_is_open(&self->person));
     return !hold_agent_is_gone(self) && may_change && !typing_is_busy(&self->typing) ? self->obstacle_ms + OBSTACLE_INTERVAL : INT64_MAX;
 }
 

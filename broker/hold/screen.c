@@ -102,14 +102,19 @@ static void put_cells(cccc_buf_t *out, const VTermScreenCell *cells, int count)
     cccc_buf_put(out, "\n", 1);
 }
 
-static void put_row(screen_t *self, int row, cccc_buf_t *out)
+static int get_row(const screen_t *self, int row, VTermScreenCell cells[COLS_MAX])
 {
-    VTermScreenCell cells[COLS_MAX];
     int rows, cols;
     vterm_get_size(self->vterm, &rows, &cols);
     for (int col = 0; col < cols; col++)
         vterm_screen_get_cell(self->cells, (VTermPos){.row = row, .col = col}, &cells[col]);
-    put_cells(out, cells, cols);
+    return cols;
+}
+
+static void put_row(screen_t *self, int row, cccc_buf_t *out)
+{
+    VTermScreenCell cells[COLS_MAX];
+    put_cells(out, cells, get_row(self, row, cells));
 }
 
 static int on_scrolled_off(int cols, const VTermScreenCell *cells, void *user)
@@ -218,6 +223,21 @@ int screen_cursor(const screen_t *self, int *col)
 {
     *col = self->cursor.col;
     return self->cursor.row;
+}
+
+bool screen_shows_cursor(const screen_t *self)
+{
+    return !self->cursor_hidden;
+}
+
+void screen_around_cursor(screen_t *self, cccc_buf_t *left, cccc_buf_t *right)
+{
+    VTermScreenCell cells[COLS_MAX];
+    int cols = get_row(self, self->cursor.row, cells), col = self->cursor.col < cols ? self->cursor.col : cols;
+    put_cells(left, cells, col);
+    put_cells(right, cells + col, cols - col);
+    left->size--; /* the line feeds */
+    right->size--;
 }
 
 uint32_t screen_left_of_cursor(const screen_t *self)

@@ -27,6 +27,10 @@ cccc_str_t screen_answers(screen_t *self);
 void screen_text(screen_t *self, int row, cccc_buf_t *out);
 /* Where the cursor is: its row, and *col. */
 int screen_cursor(const screen_t *self, int *col);
+/* Is the cursor shown? Programs that draw one of their own hide it, and leave it anywhere. */
+bool screen_shows_cursor(const screen_t *self);
+/* The cursor's row left of it and from it on, as UTF-8 appended, trailing blanks off. */
+void screen_around_cursor(screen_t *self, cccc_buf_t *left, cccc_buf_t *right);
 /* What stands left of the cursor, a code point; 0 when the cursor is hidden or at an edge, and so says nothing about what was typed. */
 uint32_t screen_left_of_cursor(const screen_t *self);
 /* Nothing at all to be seen? */

@@ -4,6 +4,8 @@ says of it is what happened."""
 import os
 import shutil
 import signal
+import socket
+import struct
 import sys
 import time
 
@@ -46,6 +48,59 @@ def test_a_program_with_a_prompt_gets_its_message(team, command, tmp_path):
     assert [d["data"]["state"] for d in team.events("runtime.delivery")] == ["claimed", "accepted"]
     if command == ["cat"]:
         assert team.screen("lead").count("hello-from-a-test") == 2, "once by the terminal, once by cat"
+
+
+# A line that a person has fetched or searched for is theirs: nothing is typed behind it, and so nothing of it is run, until they have ended it or it is empty again.
+@pytest.mark.parametrize("keys, waits, ending", [(b"\x1b[A", "$ echo RAN", b"\x03"), (b"\x12RA", "reverse-i-search", b"\r"), (b"touch abc\t" + b"\x7f" * 10, "$ touch", b"\x17\x17"),
+                                                 (b"\x1b.", "ran.txt", b"\x15")], ids=["up", "search", "completed", "last-word"])
+def test_a_line_that_was_fetched_is_not_typed_behind(team, tmp_path, keys, waits, ending):
+    (tmp_path / "abcdefghij").touch()
+    history = tmp_path / "history"
+    history.write_text("echo RAN >> ran.txt\n")
+    team.start("lead", "bash", "--norc", env={"PS1": "$ ", "HISTFILE": str(history), "INPUTRC": "/dev/null"})
+    team.told("lead", ": first")
+    way = team.ask("term_attach", actor_id="lead")
+    with socket.socket(socket.AF_UNIX) as person:
+        def press(pressed):
+            person.sendall(b"d" + struct.pack(">I", len(pressed)) + pressed)
+
+        person.connect(way["socket"])
+        person.sendall(f"ticket {way['ticket']}\n".encode())
+        press(b"\x0c\rhistory -c; history -r; PS1='$ '\r")
+        team.until(lambda: team.screen("lead").rstrip().endswith("PS1='$ '\n$"))
+        press(keys)
+        team.until(lambda: waits in team.screen("lead"))
+        seq = team.ask("send", text=": it came", to=["lead"])["event"]["seq"]
+        team.until(lambda: team.actor("lead").get("obstacle") == "a person has typed half a line")
+        time.sleep(1)  # it is not handed over meanwhile
+        assert not (tmp_path / "ran.txt").exists() and "it came" not in team.screen("lead")
+        press(ending)
+        team.until(lambda: any(seq in d["data"]["seqs"] and team.outcome(d) == "accepted" for d in team.deliveries("lead", "claimed")))
+    ran = (tmp_path / "ran.txt").read_text() if (tmp_path / "ran.txt").exists() else ""
+    assert ran == ("RAN\n" if ending == b"\r" else "")
+    assert team.screen("lead").count("it came") == 1
+
+
+# A line is no obstacle once it is empty, however it was emptied.
+@pytest.mark.parametrize("keys, shows, emptying", [(b"word", "$ word", b"\x17"), (b"two words", "two words", b"\x1b\x7f\x1b\x7f"), (b"\x1b[A", "$ : first", b"\x1b[B"), (b"\x12fir", "reverse-i-search", b"\x07")],
+                         ids=["word", "words", "down", "given-up"])
+def test_a_line_that_is_empty_again_is_no_obstacle(team, keys, shows, emptying):
+    team.start("lead", "bash", "--norc", env={"PS1": "$ ", "INPUTRC": "/dev/null"})
+    team.told("lead", ": first")
+    way = team.ask("term_attach", actor_id="lead")
+    with socket.socket(socket.AF_UNIX) as person:
+        def press(pressed):
+            person.sendall(b"d" + struct.pack(">I", len(pressed)) + pressed)
+
+        person.connect(way["socket"])
+        person.sendall(f"ticket {way['ticket']}\n".encode())
+        press(b"\x0c\r: first\r")
+        team.until(lambda: team.screen("lead").rstrip().endswith("$ : first\n$"))
+        press(keys)
+        team.until(lambda: shows in team.screen("lead").splitlines()[-1] or shows in team.screen("lead").splitlines()[-2])
+        press(emptying)
+    team.told("lead", ": it came")
+    assert team.screen("lead").count("it came") == 1
 
 
 # In an editor that takes text as it comes: the text is in the buffer as it was sent, without a key pressed too many.
