@@ -69,6 +69,7 @@ static cccc_err_t decode(const void *bytes, size_t len, struct cccc_call_input *
         return refusal->err =
                    cccc_fail(&refusal->message, CCCC_E_TOO_LARGE, "the request has %zu bytes, %d are allowed", len, CCCC_REQUEST_BYTES_MAX);
     }
+    input->bytes = (uint32_t)len;
     char *copy = cccc_arena_alloc(input->arena, len ? len : 1);
     memcpy(copy, bytes, len);
     return cccc_request_read(copy, len, input->arena, &input->request, refusal);

@@ -17,6 +17,7 @@ struct cccc_call {
     bool gateway; /* as in struct cccc_call_input */
     struct cccc_peer peer;
     struct cccc_request request;
+    uint32_t bytes;                      /* of the request as it came */
     cccc_arena_t *arena;                 /* owns the frame, the arguments and all that handlers make */
     cccc_str_t by;                       /* set by permit_by(): the attested principal */
     struct cccc_group *group;            /* set by call_group() */

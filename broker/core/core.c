@@ -22,7 +22,7 @@ struct cccc_conn {
     uint64_t conn;
     struct cccc_call *waiting; /* NULL: runnable */
     struct cccc_call *first, *last;
-    uint32_t queued;
+    uint32_t queued, queued_bytes;
     bool listed; /* in core->runnable */
     struct cccc_conn *next_runnable;
     UT_hash_handle hh;
@@ -211,7 +211,7 @@ void call_release_conn(call_t *call)
 
 static bool conn_enqueue(struct cccc_conn *conn, call_t *call)
 {
-    if (conn->queued >= CCCC_PARKED_REQUESTS_MAX)
+    if (conn->queued >= CCCC_PARKED_REQUESTS_MAX || conn->queued_bytes + call->bytes > CCCC_PARKED_REQUEST_BYTES_MAX)
         return false;
     call->behind = NULL;
     if (conn->last)
@@ -220,6 +220,7 @@ static bool conn_enqueue(struct cccc_conn *conn, call_t *call)
         conn->first = call;
     conn->last = call;
     conn->queued++;
+    conn->queued_bytes += call->bytes;
     return true;
 }
 
@@ -229,6 +230,7 @@ static call_t *conn_dequeue(struct cccc_conn *conn)
     if (call) {
         conn->first = call->behind;
         conn->queued--;
+        conn->queued_bytes -= call->bytes;
         if (!conn->first)
             conn->last = NULL;
     }
@@ -299,6 +301,7 @@ static call_t *call_new(struct cccc_core *core, const struct cccc_call_input *in
     call->gateway = input->gateway;
     call->peer = input->peer;
     call->request = input->request;
+    call->bytes = input->bytes;
     call->arena = input->arena;
     if (input->peer.standing == CCCC_PEER_ACTOR || input->peer.standing == CCCC_PEER_HOLDER) {
         /* The executor's cache of identities may change while the call is parked. */
@@ -336,8 +339,9 @@ void cccc_core_request(cccc_core_t *self, const struct cccc_moment *now, struct 
     if (!conn)
         call_start(call);
     else if (!conn_enqueue(conn, call))
-        call_fail(call, CCCC_E_BUSY, "%d requests of this connection wait already; wait for answers before sending more",
-                  CCCC_PARKED_REQUESTS_MAX);
+        call_fail(call, CCCC_E_BUSY,
+                  "%d requests, or %d bytes, of this connection wait behind one already; wait for answers before sending more",
+                  CCCC_PARKED_REQUESTS_MAX, CCCC_PARKED_REQUEST_BYTES_MAX);
     core_end_input(self);
 }
 

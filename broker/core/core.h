@@ -4,7 +4,7 @@
  * applies the appended events, and only that yields their REPLY and PUBLISH effects. The same apply folds ledgers at start-up
  * (cccc_core_fold), live traffic and simulation.
  * Requests of one connection are decided in the order they came: while one waits for a READ or STORE before its decision, the later ones of that
- * connection wait behind it (bounded: PARKED_REQUESTS_MAX). Replies may overtake.
+ * connection wait behind it (bounded: PARKED_REQUESTS_MAX, PARKED_REQUEST_BYTES_MAX). Replies may overtake.
  * Invariants: I2, I3, I5, I9, I10, I11 of ARCHITECTURE.md.
  * Thread: one; the loop's. */
 #pragma once
@@ -46,6 +46,7 @@ struct cccc_call_input {
     bool gateway;  /* the client speaks lines of JSON, and takes us for CCCC 0.4.0 */
     struct cccc_peer peer;
     struct cccc_request request;
+    uint32_t bytes; /* of the request as it came */
     cccc_arena_t *arena;
 };
 

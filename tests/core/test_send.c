@@ -255,9 +255,32 @@ static void too_many_waiting_requests_are_busy(void **state)
     bench_request(b, 1, "ping", "{}");
     const cccc_value_t *reply = bench_reply(b, 1);
     assert_string_equal(bench_code(reply), "busy");
-    assert_non_null(strstr(bench_str_at(b, reply, "error.message"), "1024"));
+    assert_non_null(strstr(bench_str_at(b, reply, "error.message"), "10000"));
     bench_settle(b);
     assert_true(cccc_core_is_quiet(bench_core(b)));
+    team_end(&b);
+}
+
+/* So are its bytes. */
+static void too_many_bytes_of_waiting_requests_are_busy(void **state)
+{
+    (void)state;
+    enum { TEXT = 30000 };
+    static char text[TEXT + 1];
+    bench_t *b = team_new(1);
+    memset(text, 'x', TEXT);
+    bench_do(b, "send", "{'group_id':'%s','text':'first','to':['peer-1']}", TEAM);
+    struct cccc_event original;
+    bench_event(b, TEAM, 1, &original);
+    bench_request(b, 1, "reply", "{'group_id':'%s','reply_to':'%.*s','text':'a','by':'peer-1'}", TEAM, CCCC_STR_FMT(original.id));
+    int sent = 0;
+    const cccc_value_t *reply = NULL;
+    while (!reply && sent++ < CCCC_PARKED_REQUEST_BYTES_MAX / TEXT) {
+        bench_request(b, 1, "send", "{'group_id':'%s','text':'%s','to':['peer-1']}", TEAM, text);
+        reply = bench_reply(b, 1);
+    }
+    assert_string_equal(bench_code(reply), "busy");
+    assert_in_range(sent, CCCC_PARKED_REQUEST_BYTES_MAX / (TEXT + 500), CCCC_PARKED_REQUEST_BYTES_MAX / TEXT);
     team_end(&b);
 }
 
@@ -547,6 +570,7 @@ int main(void)
         cmocka_unit_test(answer_waits_for_every_event_of_the_call),
         cmocka_unit_test(parked_request_holds_back_its_own_connection_only),
         cmocka_unit_test(too_many_waiting_requests_are_busy),
+        cmocka_unit_test(too_many_bytes_of_waiting_requests_are_busy),
         cmocka_unit_test(vanished_connection_drops_only_undecided_requests),
         cmocka_unit_test(stopping_answers_what_was_decided),
         cmocka_unit_test(repeat_of_a_client_id_is_the_same_event),

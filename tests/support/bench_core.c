@@ -569,6 +569,16 @@ static void refuse(bench_t *self, uint64_t conn, const struct cccc_request *requ
     take_reply(self, &effect);
 }
 
+static uint32_t packed_size(const cccc_value_t *v)
+{
+    cccc_buf_t buf;
+    cccc_buf_init(&buf);
+    cccc_pack_value(&buf, v);
+    uint32_t size = (uint32_t)buf.size;
+    cccc_buf_fini(&buf);
+    return size;
+}
+
 void bench_request_value(bench_t *self, uint64_t conn, const char *op, cccc_value_t args)
 {
     bench_narrate(self, "> %llu %s", (unsigned long long)conn, op);
@@ -577,7 +587,7 @@ void bench_request_value(bench_t *self, uint64_t conn, const char *op, cccc_valu
     cccc_map_add(&envelope, "v", cccc_uint(1));
     cccc_map_add(&envelope, "op", cccc_string(cccc_arena_str(arena, cccc_str(op))));
     cccc_map_add(&envelope, "args", cccc_value_copy(arena, &args));
-    struct cccc_call_input input = {.conn = conn, .peer = self->peer, .arena = arena};
+    struct cccc_call_input input = {.conn = conn, .peer = self->peer, .bytes = packed_size(&envelope.value), .arena = arena};
     struct cccc_refusal refusal = {.details = cccc_nil()};
     if (cccc_request_from_value(&envelope.value, arena, &input.request, &refusal) != CCCC_OK) {
         refuse(self, conn, &input.request, &refusal);
