@@ -25,15 +25,21 @@ def fill(home, bus, group, ids, count):
         assert len(ids) < 20000
 
 
-def compact(bus, group):
-    """Ask for a look at the rules, and wait until the sealing thread, which does one thing after the other, has chosen what goes."""
+def ask_until_free(bus, op, **args):
+    """The daemon does one such thing of a group after the other, and says so."""
+    until = time.monotonic() + 60
     while True:
         try:
-            answer = bus.ask("ledger_compact", group_id=group)
-            break
+            return bus.ask(op, **args)
         except BusError as error:
-            assert error.code == "busy"  # the seal before it is about to end
-    bus.ask("ledger_snapshot", group_id=group)
+            assert error.code == "busy" and time.monotonic() < until, error
+            time.sleep(0.01)
+
+
+def compact(bus, group):
+    """Ask for a look at the rules, and wait until the sealing thread, which does one thing after the other, has chosen what goes."""
+    answer = ask_until_free(bus, "ledger_compact", group_id=group)
+    ask_until_free(bus, "ledger_snapshot", group_id=group)
     return answer
 
 
