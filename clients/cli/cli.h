@@ -127,9 +127,9 @@ struct cli {
 };
 
 /* Values of the command line. The option must be one the command takes (asserted). */
-const char *cli_option(const struct cli *cli, const char *name);
-/* The same of any command; NULL where it takes no such option. */
-const char *cli_option_if_taken(const struct cli *cli, const char *name); /* NULL: not given */
+const char *cli_option(const struct cli *cli, const char *name); /* NULL: not given */
+/* The same of any command; NULL also where it takes no such option. */
+const char *cli_option_if_taken(const struct cli *cli, const char *name);
 bool cli_flag(const struct cli *cli, const char *name);
 uint64_t cli_number(const struct cli *cli, const char *name, uint64_t otherwise);
 /* All values of a repeatable option, in order; the array lives in the arena. */

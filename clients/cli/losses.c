@@ -37,13 +37,10 @@ static const char *missing_text(struct cli *cli, const struct cccc_loss *loss, c
         loss->from_seq, loss->to_seq, occasion(cli, loss), cut, path);
 }
 
-/* The text about the file `name`, of `bytes` bytes; NULL: another one speaks of it. */
-static const char *text_of(struct torn_walk *walk, const char *name, const char *path, uint64_t bytes)
+/* The text about the file `name`, of `bytes` bytes, and what a note says of it (NULL: nothing); NULL: another file's text speaks of it. */
+static const char *text_of(const struct torn_walk *walk, const char *name, const char *path, uint64_t bytes, const struct cccc_loss *noted)
 {
     struct cli *cli = walk->cli;
-    struct cccc_loss loss;
-    bool noted =
-        cccc_loss_read(&cccc_vfs_posix, walk->state_dir, strncmp(name, "torn.", 5) == 0 ? cli_printf(cli, "%s.note", name) : name, &loss);
     if (strncmp(name, "foreign.", 8) == 0)
         return cli_printf(cli,
                           "another program wrote %" PRIu64 " bytes into the ledger; they were taken out and are kept as %s. Find out whose "
@@ -56,30 +53,25 @@ static const char *text_of(struct torn_walk *walk, const char *name, const char 
             " bytes of events that were given up with `cccc ledger repair` are kept as %s; remove it when nobody wants them any more",
             bytes, path);
     if (strncmp(name, "missing.", 8) == 0)
-        return noted ? missing_text(cli, &loss, walk->state_dir, path)
+        return noted ? missing_text(cli, noted, walk->state_dir, path)
                      : cli_printf(cli, "%s notes that events are missing at the end of a copy, and cannot be read", path);
     if (strncmp(name, "torn.", 5) != 0 || strstr(name, ".note"))
         return NULL;
-    const char *where = noted ? cli_printf(cli, " behind event %" PRIu64, loss.from_seq - 1) : "";
+    const char *where = noted ? cli_printf(cli, " behind event %" PRIu64, noted->from_seq - 1) : "";
     return cli_printf(cli,
                       "%" PRIu64 " bytes%s, which were no whole event, were cut %s, and are kept as %s; nobody was told that they were "
                       "stored. Remove it%s when nobody wants them any more",
-                      bytes, where, noted ? occasion(cli, &loss) : "by a start", path, noted ? ", and its .note," : "");
+                      bytes, where, noted ? occasion(cli, noted) : "by a start", path, noted ? ", and its .note," : "");
 }
 
-static void add_members(struct torn_walk *walk, cccc_builder_t *map, const char *name)
+static void add_members(cccc_builder_t *map, const struct cccc_loss *loss)
 {
-    struct cccc_loss loss;
-    cccc_arena_t *arena = walk->cli->arena;
-    if (!cccc_loss_read(&cccc_vfs_posix, walk->state_dir, strncmp(name, "torn.", 5) == 0 ? cli_printf(walk->cli, "%s.note", name) : name,
-                        &loss))
-        return;
-    cccc_map_add(map, "from_seq", cccc_uint(loss.from_seq));
-    cccc_map_add(map, "to_seq", cccc_uint(loss.to_seq));
-    cccc_map_add(map, "at", cccc_uint(loss.at));
-    cccc_map_add(map, "epoch", cccc_uint(loss.epoch));
-    cccc_map_add(map, "by", cccc_string(cccc_arena_str(arena, cccc_str(loss.by))));
-    cccc_map_add(map, "copy", cccc_string(cccc_arena_str(arena, cccc_str(loss.copy))));
+    cccc_map_add(map, "from_seq", cccc_uint(loss->from_seq));
+    cccc_map_add(map, "to_seq", cccc_uint(loss->to_seq));
+    cccc_map_add(map, "at", cccc_uint(loss->at));
+    cccc_map_add(map, "epoch", cccc_uint(loss->epoch));
+    cccc_map_add(map, "by", cccc_string(cccc_arena_str(map->arena, cccc_str(loss->by))));
+    cccc_map_add(map, "copy", cccc_string(cccc_arena_str(map->arena, cccc_str(loss->copy))));
 }
 
 static void take_file(void *arg, const char *name)
@@ -87,10 +79,13 @@ static void take_file(void *arg, const char *name)
     struct torn_walk *walk = arg;
     struct cli *cli = walk->cli;
     struct cccc_stat st;
+    struct cccc_loss loss;
     const char *path = cli_printf(cli, "%s/torn/%s", walk->state_dir, name);
     if (cccc_vfs_posix.stat(NULL, path, &st) != 0)
         return;
-    const char *text = text_of(walk, name, path, st.size);
+    const char *note = strncmp(name, "torn.", 5) == 0 ? cli_printf(cli, "%s.note", name) : name;
+    bool noted = cccc_loss_read(&cccc_vfs_posix, walk->state_dir, note, &loss);
+    const char *text = text_of(walk, name, path, st.size, noted ? &loss : NULL);
     if (!text)
         return;
     cccc_builder_t map = cccc_map_builder(cli->arena, 10);
@@ -98,7 +93,8 @@ static void take_file(void *arg, const char *name)
     cccc_map_add(&map, "path", cccc_text(path));
     cccc_map_add(&map, "bytes", cccc_uint(st.size));
     cccc_map_add(&map, "text", cccc_text(text));
-    add_members(walk, &map, name);
+    if (noted)
+        add_members(&map, &loss);
     cccc_array_add(&walk->list, map.value);
 }
 

@@ -1,6 +1,7 @@
 """Actors that are real programs: shells, interpreters, editors, a full-screen program, and the manners of agents. Each gets a message in its terminal; what the ledger
 says of it is what happened."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -50,6 +51,16 @@ def test_a_program_with_a_prompt_gets_its_message(team, command, tmp_path):
         assert team.screen("lead").count("hello-from-a-test") == 2, "once by the terminal, once by cat"
 
 
+@contextlib.contextmanager
+def person_at(team, actor_id):
+    """Somebody attached to the terminal of an actor: call it with the keys that they press."""
+    way = team.ask("term_attach", actor_id=actor_id)
+    with socket.socket(socket.AF_UNIX) as person:
+        person.connect(way["socket"])
+        person.sendall(f"ticket {way['ticket']}\n".encode())
+        yield lambda keys: person.sendall(b"d" + struct.pack(">I", len(keys)) + keys)
+
+
 # A line that a person has fetched or searched for is theirs: nothing is typed behind it, and so nothing of it is run, until they have ended it or it is empty again.
 @pytest.mark.parametrize("keys, waits, ending", [(b"\x1b[A", "$ echo RAN", b"\x03"), (b"\x12RA", "reverse-i-search", b"\r"), (b"touch abc\t" + b"\x7f" * 10, "$ touch", b"\x17\x17"),
                                                  (b"\x1b.", "ran.txt", b"\x15")], ids=["up", "search", "completed", "last-word"])
@@ -59,13 +70,7 @@ def test_a_line_that_was_fetched_is_not_typed_behind(team, tmp_path, keys, waits
     history.write_text("echo RAN >> ran.txt\n")
     team.start("lead", "bash", "--norc", env={"PS1": "$ ", "HISTFILE": str(history), "INPUTRC": "/dev/null"})
     team.told("lead", ": first")
-    way = team.ask("term_attach", actor_id="lead")
-    with socket.socket(socket.AF_UNIX) as person:
-        def press(pressed):
-            person.sendall(b"d" + struct.pack(">I", len(pressed)) + pressed)
-
-        person.connect(way["socket"])
-        person.sendall(f"ticket {way['ticket']}\n".encode())
+    with person_at(team, "lead") as press:
         press(b"\x0c\rhistory -c; history -r; PS1='$ '\r")
         team.until(lambda: team.screen("lead").rstrip().endswith("PS1='$ '\n$"))
         press(keys)
@@ -87,13 +92,7 @@ def test_a_line_that_was_fetched_is_not_typed_behind(team, tmp_path, keys, waits
 def test_a_line_that_is_empty_again_is_no_obstacle(team, keys, shows, emptying):
     team.start("lead", "bash", "--norc", env={"PS1": "$ ", "INPUTRC": "/dev/null"})
     team.told("lead", ": first")
-    way = team.ask("term_attach", actor_id="lead")
-    with socket.socket(socket.AF_UNIX) as person:
-        def press(pressed):
-            person.sendall(b"d" + struct.pack(">I", len(pressed)) + pressed)
-
-        person.connect(way["socket"])
-        person.sendall(f"ticket {way['ticket']}\n".encode())
+    with person_at(team, "lead") as press:
         press(b"\x0c\r: first\r")
         team.until(lambda: team.screen("lead").rstrip().endswith("$ : first\n$"))
         press(keys)

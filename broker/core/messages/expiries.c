@@ -341,18 +341,16 @@ void expiry_decided(struct cccc_group *group, uint64_t seq)
         expiry->decided = true;
 }
 
-/* However a recall ends: what it was to withdraw is withdrawn, or will be tried again. There is room for the next one. */
-void expiry_ended(struct cccc_core *core, struct cccc_group *group, uint64_t seq, bool lost)
+void expiry_ended(struct cccc_core *core, struct cccc_group *group, uint64_t seq)
 {
     struct cccc_expiry *expiry = expiry_find(group, seq);
     core->to_expire = true;
     if (!expiry)
-        return;
+        return; /* it is withdrawn */
     expiry->decided = false;
     group->expiries_asked -= expiry->asked;
     expiry->asked = false;
-    if (lost)
-        expiry->not_before_us = core->now->mono_us + AGAIN_US;
+    expiry->not_before_us = core->now->mono_us + AGAIN_US;
 }
 
 bool expiry_is_due(const struct cccc_core *core, const struct cccc_group *group, uint64_t seq)

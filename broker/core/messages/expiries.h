@@ -20,9 +20,10 @@ void expiry_recalled(struct cccc_group *group, uint64_t seq);
 
 /* ---- deciding (recall.c) ---- */
 
-/* A recall of the message was decided, by whomever, and is on its way to the disk; or it ended (`lost`: without having become durable). */
+/* A recall of the message was decided, by whomever, and is on its way to the disk. */
 void expiry_decided(struct cccc_group *group, uint64_t seq);
-void expiry_ended(struct cccc_core *core, struct cccc_group *group, uint64_t seq, bool lost);
+/* That recall ended, however: there is room for the next one, and what is not withdrawn by it is tried again. */
+void expiry_ended(struct cccc_core *core, struct cccc_group *group, uint64_t seq);
 /* Is its time over? */
 bool expiry_is_due(const struct cccc_core *core, const struct cccc_group *group, uint64_t seq);
 /* Recall what expired: `all` are its ladders, one for each who has not taken it as far as what is durable says. Consumes the call. CCCC_OK: decided. */

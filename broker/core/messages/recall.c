@@ -119,7 +119,7 @@ static void give_up(call_t *call, cccc_err_t err, const char *why)
 static void recall_ended(call_t *call)
 {
     const struct cccc_ladders *all = call->state;
-    expiry_ended(call->core, call->group, all->event.seq, true);
+    expiry_ended(call->core, call->group, all->event.seq);
 }
 
 static cccc_err_t recall_write(call_t *call, const struct cccc_ladders *all, struct recall *r)

@@ -80,8 +80,8 @@ static int see_it_end(struct cli *cli, int32_t pid)
                     "the daemon (pid %d) did not end within %d s", pid, patience_ms / 1000);
 }
 
-/* Ask it to stop, insist with SIGTERM when it does not answer, and see it end. *refused: the caller may not stop it. */
-static int stop_daemon(struct cli *cli, int32_t pid, bool *refused)
+/* Ask it to stop, insist with SIGTERM when it does not answer, and see it end. */
+static int stop_daemon(struct cli *cli, int32_t pid)
 {
     struct cccc_error error;
     const cccc_value_t *result;
@@ -89,9 +89,10 @@ static int stop_daemon(struct cli *cli, int32_t pid, bool *refused)
     bool asked = cli_try_connect(cli, &error);
     if (asked) {
         asked = cli_try(cli, "shutdown", NULL, &result, &error);
-        *refused = !asked && strcmp(error.code, cccc_err_code(CCCC_E_PERMISSION_DENIED)) == 0;
-        if (*refused)
+        if (!asked && strcmp(error.code, cccc_err_code(CCCC_E_PERMISSION_DENIED)) == 0) {
+            mark_stopped(cli, false); /* it serves on, and after a crash the next command is to start it */
             return cli_fail_with(cli, &error);
+        }
     }
     cccc_close(&cli->client);
     if (!asked && living(cli) == pid) {
@@ -113,22 +114,19 @@ int cmd_daemon_stop(struct cli *cli)
     int32_t ending = pid == 0 ? cli_ending_daemon(cli) : 0;
     if (pid == 0 && ending == 0)
         return daemon_result(cli, "not running", 0);
-    bool refused = false;
-    status = pid ? stop_daemon(cli, pid, &refused) : see_it_end(cli, ending);
-    if (refused) /* it serves on, and would be missed after a crash */
-        mark_stopped(cli, false);
+    status = pid ? stop_daemon(cli, pid) : see_it_end(cli, ending);
     return status ? status : daemon_result(cli, "stopped", pid ? pid : ending);
 }
 
 int cmd_daemon_restart(struct cli *cli)
 {
-    bool started, refused = false;
+    bool started;
     int status = 0;
     if (!cli_home(cli, &status))
         return status;
     int32_t pid = living(cli);
     if (pid)
-        status = stop_daemon(cli, pid, &refused);
+        status = stop_daemon(cli, pid);
     if (status == 0)
         status = mark_stopped(cli, false);
     if (status == 0)

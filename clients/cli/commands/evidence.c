@@ -341,7 +341,6 @@ static const cccc_value_t *named_event(const struct evidence *self)
     return NULL;
 }
 
-/* It and what became of it, by the daemon, else from the file. */
 static cccc_value_t own_events(struct evidence *self, const cccc_value_t *events)
 {
     cccc_builder_t list = cccc_array_builder(self->cli->arena, cli_count(events));
@@ -350,6 +349,7 @@ static cccc_value_t own_events(struct evidence *self, const cccc_value_t *events
     return list.value;
 }
 
+/* It and what became of it, by the daemon, else from the file. */
 static void put_event(struct evidence *self, const char *name)
 {
     const cccc_value_t *result;
